@@ -1,0 +1,455 @@
+/*
+ * Cuts SQL text into tokens as PostgreSQL's scanner does: quoting, dollar quoting, nested
+ * comments, continued strings, operators that stop before a comment. Ignorant of grammar. Any
+ * thread.
+ */
+#include "sql/lex.h"
+
+#include <string.h>
+
+enum {
+	C_SPACE = 1,       /* blank, tab, \n, \r, \f, \v */
+	C_IDENT_START = 2, /* letters, _ and every byte above 0x7f */
+	C_IDENT = 4,       /* the same, digits and $ */
+	C_TAG = 8,         /* may continue the tag of a dollar quote: C_IDENT without $ */
+	C_DIGIT = 16,
+	C_OP = 32,      /* may be part of an operator */
+	C_FOREIGN = 64, /* an operator character that SQL's own operators lack */
+	C_PUNCT = 128,
+};
+
+#define LETTER (C_IDENT_START | C_IDENT | C_TAG)
+#define FOREIGN (C_OP | C_FOREIGN)
+
+/* clang-format off */
+static const uint8_t class_of[256] = {
+	[' '] = C_SPACE, ['\t'] = C_SPACE, ['\n'] = C_SPACE, ['\r'] = C_SPACE, ['\f'] = C_SPACE,
+	['\v'] = C_SPACE,
+	['+'] = C_OP, ['-'] = C_OP, ['*'] = C_OP, ['/'] = C_OP, ['<'] = C_OP, ['>'] = C_OP,
+	['='] = C_OP,
+	['~'] = FOREIGN, ['!'] = FOREIGN, ['@'] = FOREIGN, ['#'] = FOREIGN, ['^'] = FOREIGN,
+	['&'] = FOREIGN, ['|'] = FOREIGN, ['`'] = FOREIGN, ['?'] = FOREIGN, ['%'] = FOREIGN,
+	['('] = C_PUNCT, [')'] = C_PUNCT, ['['] = C_PUNCT, [']'] = C_PUNCT, [','] = C_PUNCT,
+	[';'] = C_PUNCT, ['.'] = C_PUNCT, [':'] = C_PUNCT,
+	['$'] = C_IDENT, ['_'] = LETTER, ['0' ... '9'] = C_DIGIT | C_IDENT | C_TAG,
+	['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, [0x80 ... 0xff] = LETTER,
+};
+/* clang-format on */
+
+static inline bool is(char c, unsigned classes)
+{
+	return (class_of[(unsigned char)c] & classes) != 0;
+}
+
+static inline unsigned char fold(char c)
+{
+	unsigned u = (unsigned char)c;
+
+	return (unsigned char)(u + (u - 'A' < 26u) * 32u);
+}
+
+static inline bool at(const struct sql_lex *l, size_t ahead, char c)
+{
+	return (size_t)(l->end - l->p) > ahead && l->p[ahead] == c;
+}
+
+void sql_lex_init(struct sql_lex *l, const struct sql_dialect *d, const char *text, size_t n,
+	bool standard_conforming_strings)
+{
+	l->dialect = d;
+	l->p = text != NULL ? text : "";
+	l->end = l->p + n;
+	l->escape_strings = !standard_conforming_strings;
+}
+
+/* The lexer stays where the trouble starts, so that every further call finds it again. */
+static void bad(struct sql_lex *l, struct sql_tok *t)
+{
+	t->kind = SQL_TOK_BAD;
+	t->n = (size_t)(l->end - t->p);
+	l->p = t->p;
+}
+
+static void done(struct sql_lex *l, struct sql_tok *t, enum sql_token kind)
+{
+	t->kind = kind;
+	t->n = (size_t)(l->p - t->p);
+}
+
+/* Block comments nest. False when unterminated, with the lexer at the comment's start. */
+static bool skip_block_comment(struct sql_lex *l)
+{
+	const char *p = l->p + 2;
+	size_t depth = 1;
+
+	while (l->end - p >= 2) {
+		if (p[0] == '*' && p[1] == '/') {
+			p += 2;
+			if (--depth == 0) {
+				l->p = p;
+				return true;
+			}
+		} else if (p[0] == '/' && p[1] == '*') {
+			p += 2;
+			depth++;
+		} else {
+			p++;
+		}
+	}
+	return false;
+}
+
+static const char *line_end(const char *p, const char *end)
+{
+	while (p < end && *p != '\n' && *p != '\r')
+		p++;
+	return p;
+}
+
+static bool skip_blanks(struct sql_lex *l)
+{
+	for (;;) {
+		while (l->p < l->end && is(*l->p, C_SPACE))
+			l->p++;
+		if (at(l, 0, '-') && at(l, 1, '-'))
+			l->p = line_end(l->p + 2, l->end);
+		else if (!(at(l, 0, '/') && at(l, 1, '*')))
+			return true;
+		else if (!skip_block_comment(l))
+			return false;
+	}
+}
+
+/* Behind a closing quote: the start of the literal's continuation (its quote), or NULL. Only
+ * white space that contains a newline, with -- comments but not block comments, joins two
+ * literals. */
+static const char *continuation(const char *p, const char *end)
+{
+	bool newline = false;
+
+	while (p < end) {
+		if (*p == '\'')
+			return newline ? p : NULL;
+		if (*p == '\n' || *p == '\r')
+			newline = true;
+		else if (end - p >= 2 && p[0] == '-' && p[1] == '-')
+			p = line_end(p + 2, end) - 1;
+		else if (!is(*p, C_SPACE))
+			return NULL;
+		p++;
+	}
+	return NULL;
+}
+
+/* A quoted thing whose opening quote is at l->p. False when unterminated. */
+static bool skip_quoted(struct sql_lex *l, char quote, bool escapes)
+{
+	const char *p = l->p + 1;
+
+	while (p < l->end) {
+		if (*p == '\\' && escapes) {
+			if (l->end - p < 2)
+				return false;
+			p += 2;
+		} else if (*p != quote) {
+			p++;
+		} else if (l->end - p >= 2 && p[1] == quote) {
+			p += 2;
+		} else {
+			l->p = p + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void lex_string(struct sql_lex *l, struct sql_tok *t, enum sql_token kind)
+{
+	const char *more;
+
+	do {
+		if (!skip_quoted(l, '\'', kind == SQL_TOK_ESTRING)) {
+			bad(l, t);
+			return;
+		}
+		more = continuation(l->p, l->end);
+		if (more != NULL)
+			l->p = more;
+	} while (more != NULL);
+	done(l, t, kind);
+}
+
+static void lex_quoted_ident(struct sql_lex *l, struct sql_tok *t, enum sql_token kind)
+{
+	const char *p = l->p + 1;
+	uint32_t h = 0;
+	size_t n = 0;
+
+	if (!skip_quoted(l, '"', false)) {
+		bad(l, t);
+		return;
+	}
+	done(l, t, kind);
+	if (kind == SQL_TOK_UQUOTED)
+		return;
+	for (; p < l->p - 1 && n < SQL_IDENT_MAX; p++) {
+		h = sql_hash_step(h, (unsigned char)*p);
+		t->name[n++] = *p;
+		if (*p == '"')
+			p++;
+	}
+	t->decoded_too_long = p < l->p - 1;
+	t->name_n = (uint8_t)n;
+	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
+}
+
+static void lex_word(struct sql_lex *l, struct sql_tok *t)
+{
+	const char *p = l->p, *end = l->end, *full = end;
+	uint32_t h = 0;
+
+	if (end - p > SQL_IDENT_MAX)
+		full = p + SQL_IDENT_MAX;
+	for (char *out = t->name; p < full && is(*p, C_IDENT); p++) {
+		unsigned char c = fold(*p);
+
+		h = sql_hash_step(h, c);
+		*out++ = (char)c;
+	}
+	size_t n = (size_t)(p - l->p);
+
+	if (p < end && is(*p, C_IDENT)) {
+		t->decoded_too_long = true;
+		while (p < end && is(*p, C_IDENT))
+			p++;
+	}
+	l->p = p;
+	done(l, t, SQL_TOK_WORD);
+	t->name_n = (uint8_t)n;
+	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
+}
+
+/* What starts with a letter: a literal's prefix only when the quote follows at once. */
+static void lex_letter(struct sql_lex *l, struct sql_tok *t)
+{
+	unsigned char c = fold(*l->p);
+
+	if (at(l, 1, '\'') && (c == 'e' || c == 'b' || c == 'x' || c == 'n')) {
+		l->p++;
+		if (c == 'e' || (c == 'n' && l->escape_strings))
+			lex_string(l, t, SQL_TOK_ESTRING);
+		else
+			lex_string(l, t, c == 'n' ? SQL_TOK_STRING : SQL_TOK_BITS);
+	} else if (c == 'u' && at(l, 1, '&') && (at(l, 2, '\'') || at(l, 2, '"'))) {
+		l->p += 2;
+		if (*l->p == '"')
+			lex_quoted_ident(l, t, SQL_TOK_UQUOTED);
+		else
+			lex_string(l, t, SQL_TOK_USTRING);
+	} else {
+		lex_word(l, t);
+	}
+}
+
+static void skip_digits(struct sql_lex *l)
+{
+	while (l->p < l->end && is(*l->p, C_DIGIT))
+		l->p++;
+}
+
+/* 1, 1.5, .5, 1e-3; but 1..2 is 1, .., 2. What else hangs on (1abc, 0x1F, 1_000) becomes a word
+ * of its own. */
+static void lex_number(struct sql_lex *l, struct sql_tok *t)
+{
+	skip_digits(l);
+	if (at(l, 0, '.') && !at(l, 1, '.')) {
+		l->p++;
+		skip_digits(l);
+	}
+	if (at(l, 0, 'e') || at(l, 0, 'E')) {
+		size_t sign = at(l, 1, '+') || at(l, 1, '-') ? 1 : 0;
+
+		if ((size_t)(l->end - l->p) > 1 + sign && is(l->p[1 + sign], C_DIGIT)) {
+			l->p += 1 + sign;
+			skip_digits(l);
+		}
+	}
+	done(l, t, SQL_TOK_NUMBER);
+}
+
+/* $1, $tag$...$tag$, or a lone $. */
+static void lex_dollar(struct sql_lex *l, struct sql_tok *t)
+{
+	const char *p = l->p + 1;
+
+	if (p < l->end && is(*p, C_DIGIT)) {
+		l->p = p;
+		skip_digits(l);
+		done(l, t, SQL_TOK_PARAM);
+		return;
+	}
+	while (p < l->end && is(*p, C_TAG))
+		p++;
+	if (p == l->end || *p != '$') {
+		l->p++;
+		done(l, t, SQL_TOK_OTHER);
+		return;
+	}
+	size_t tag_n = (size_t)(++p - l->p);
+
+	/* The closing tag may start at any $: a plain search is right, the tag has $ only at its
+	 * ends. */
+	p = memmem(p, (size_t)(l->end - p), l->p, tag_n);
+	if (p == NULL) {
+		bad(l, t);
+		return;
+	}
+	l->p = p + tag_n;
+	done(l, t, SQL_TOK_DOLLAR);
+}
+
+/* The longest run of operator characters that holds no comment start; a + or - at its end
+ * belongs to the next token unless the operator has a character that SQL's own operators lack. */
+static void lex_operator(struct sql_lex *l, struct sql_tok *t)
+{
+	const char *p = l->p;
+	bool foreign = false;
+
+	for (; p < l->end && is(*p, C_OP); p++) {
+		if (l->end - p >= 2 &&
+			((p[0] == '-' && p[1] == '-') || (p[0] == '/' && p[1] == '*')))
+			break;
+		foreign |= is(*p, C_FOREIGN);
+	}
+	while (p - l->p > 1 && !foreign && (p[-1] == '+' || p[-1] == '-'))
+		p--;
+	if (p - l->p == 1)
+		t->ch = *l->p;
+	l->p = p;
+	done(l, t, SQL_TOK_OP);
+}
+
+static void lex_punct(struct sql_lex *l, struct sql_tok *t)
+{
+	char c = *l->p;
+
+	if (c == ':' && (at(l, 1, ':') || at(l, 1, '='))) {
+		l->p += 2;
+		done(l, t, t->p[1] == ':' ? SQL_TOK_CAST : SQL_TOK_OP);
+		return;
+	}
+	if (c == '.' && at(l, 1, '.')) {
+		l->p += 2;
+		done(l, t, SQL_TOK_OP);
+		return;
+	}
+	l->p++;
+	t->ch = c;
+	done(l, t, SQL_TOK_PUNCT);
+}
+
+void sql_lex_next(struct sql_lex *l, struct sql_tok *t)
+{
+	t->ch = 0;
+	t->decoded_too_long = false;
+	t->name_n = 0;
+	t->word = NULL;
+	if (!skip_blanks(l)) {
+		t->p = l->p;
+		bad(l, t);
+		return;
+	}
+	t->p = l->p;
+	if (l->p == l->end) {
+		done(l, t, SQL_TOK_END);
+		return;
+	}
+	char c = *l->p;
+
+	if (is(c, C_IDENT_START))
+		lex_letter(l, t);
+	else if (is(c, C_DIGIT) ||
+		 (c == '.' && (size_t)(l->end - l->p) > 1 && is(l->p[1], C_DIGIT)))
+		lex_number(l, t);
+	else if (c == '\'')
+		lex_string(l, t, l->escape_strings ? SQL_TOK_ESTRING : SQL_TOK_STRING);
+	else if (c == '"')
+		lex_quoted_ident(l, t, SQL_TOK_QUOTED);
+	else if (c == '$')
+		lex_dollar(l, t);
+	else if (is(c, C_OP))
+		lex_operator(l, t);
+	else if (is(c, C_PUNCT))
+		lex_punct(l, t);
+	else if (c == '\0')
+		bad(l, t);
+	else {
+		l->p++;
+		done(l, t, SQL_TOK_OTHER);
+	}
+}
+
+static bool put(char *out, size_t cap, size_t *n, char c)
+{
+	if (*n >= cap)
+		return false;
+	out[(*n)++] = c;
+	return true;
+}
+
+/* The byte that \c stands for where that needs nothing else; 0 where only the server should
+ * tell. */
+static char unescape(char c)
+{
+	switch (c) {
+	case 'b': return '\b';
+	case 'f': return '\f';
+	case 'n': return '\n';
+	case 'r': return '\r';
+	case 't': return '\t';
+	case 'x':
+	case 'u':
+	case 'U': return 0;
+	default: return is(c, C_DIGIT) ? 0 : c;
+	}
+}
+
+static bool decode_quoted(const struct sql_tok *t, char *out, size_t cap, size_t *n_r)
+{
+	const char *p = memchr(t->p, '\'', t->n), *end = t->p + t->n;
+
+	for (p++; p < end; p++) {
+		char c = *p;
+
+		if (c == '\'' && end - p >= 2 && p[1] == '\'') {
+			p++;
+		} else if (c == '\'') {
+			p = continuation(p + 1, end);
+			if (p == NULL)
+				return true;
+			continue;
+		} else if (c == '\\' && t->kind == SQL_TOK_ESTRING) {
+			c = unescape(*++p);
+			if (c == 0)
+				return false;
+		}
+		if (!put(out, cap, n_r, c))
+			return false;
+	}
+	return true;
+}
+
+bool sql_lex_decode(const struct sql_tok *t, char *out, size_t cap, size_t *n_r)
+{
+	*n_r = 0;
+	if (t->kind == SQL_TOK_STRING || t->kind == SQL_TOK_ESTRING)
+		return decode_quoted(t, out, cap, n_r);
+	if (t->kind != SQL_TOK_DOLLAR)
+		return false;
+	size_t tag_n = (size_t)((const char *)memchr(t->p + 1, '$', t->n - 1) - t->p) + 1;
+
+	for (size_t i = tag_n; i < t->n - tag_n; i++)
+		if (!put(out, cap, n_r, t->p[i]))
+			return false;
+	return true;
+}
