@@ -1,0 +1,245 @@
+/* conf - the whole configuration as one immutable snapshot: options, databases, users, peers, each
+ * value with the file and line it came from. The control thread builds and frees; every thread may
+ * read. Ignorant of what auth_file and auth_hba_file contain (auth/ reads them), and of sockets.
+ * */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+#include "conf/opt.h"
+#include "conf/settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+enum conf_auth_type {
+	CONF_AUTH_ANY,
+	CONF_AUTH_TRUST,
+	CONF_AUTH_PLAIN,
+	CONF_AUTH_MD5, /* a SCRAM secret makes it SCRAM, as in PgBouncer */
+	CONF_AUTH_SCRAM,
+	CONF_AUTH_CERT,
+	CONF_AUTH_HBA,
+	CONF_AUTH_PAM,
+	CONF_AUTH_LDAP
+};
+enum conf_log_format { CONF_LOG_PLAIN, CONF_LOG_LOGFMT, CONF_LOG_JSON };
+enum conf_columns {
+	CONF_COLUMNS_1_24,
+	CONF_COLUMNS_1_25,
+	CONF_COLUMNS_1_26,
+	CONF_COLUMNS_WEIRPOOL /* those of the newest, and ours behind them */
+};
+
+/* Options that exist once. Strings are never NULL ("" = not set). 0 in a limit or timeout = none.
+ * */
+struct conf_global {
+	/* where clients come in */
+	const char *listen_addr; /* comma list, "*" = all, "" = no TCP */
+	int listen_port, listen_backlog;
+	const char *unix_socket_dir; /* "" = none, "@name" abstract */
+	uint32_t unix_socket_mode;
+	const char *unix_socket_group;
+	bool so_reuseport, tcp_defer_accept, tcp_keepalive;
+	int tcp_keepcnt, tcp_keepidle, tcp_keepintvl; /* seconds; 0 = the system's */
+	int64_t tcp_socket_buffer_bytes, tcp_user_timeout_us;
+	struct conf_tls client_tls;
+	int max_client_conn;
+	int64_t client_login_timeout_us;
+	/* who may */
+	enum conf_auth_type auth_type;
+	const char *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options;
+	const char *admin_users, *stats_users; /* lists */
+	int scram_iterations, scram_iterations_max;
+	/* the process */
+	int workers; /* 0 = one per CPU, at most 64 */
+	const char *user, *pidfile, *job_name, *conffile;
+	int64_t shutdown_timeout_us; /* drain deadline; 0 = none */
+	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
+	int peer_id;
+	/* logs and statistics */
+	const char *logfile, *syslog_ident, *syslog_facility;
+	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats;
+	int verbose;
+	enum conf_log_format log_format;
+	int64_t stats_period_us;
+	enum conf_columns console_columns;
+	/* names */
+	const char *resolv_conf;
+	int64_t dns_max_ttl_us, dns_nxdomain_ttl_us, dns_zone_check_period_us;
+	/* buffers */
+	int64_t pkt_buf_bytes;
+	int sbuf_loopcnt;
+};
+
+/* Where a value was written. file is NULL for a default; line 0 when there is no file (URL, SET).
+ * */
+struct conf_src {
+	const char *file;
+	unsigned line;
+};
+
+/* One option given for a database or user, over the global settings. */
+struct conf_over {
+	const struct opt *opt;
+	struct opt_value value;
+	const char *text; /* as written; may be a secret */
+	struct conf_src src;
+};
+
+enum conf_host_kind { CONF_HOST_TCP, CONF_HOST_UNIX, CONF_HOST_ABSTRACT };
+struct conf_host {
+	enum conf_host_kind kind;
+	const char *host; /* name or address; directory; abstract name without the @ */
+	uint16_t port;
+};
+
+struct conf_db {
+	const char *name;       /* "*": stands for every name not listed */
+	bool is_auto;           /* name is "*" */
+	const char *dbname;     /* at the server; "" = what the client asked for */
+	const char *force_user; /* "" = the client's user */
+	const char *password;   /* secret; "" = none */
+	/* host=, port= as written ("" = unix_socket_dir), and taken apart; at least one host */
+	const char *host_text, *port_text;
+	struct conf_host *hosts;
+	unsigned hosts_n;
+	/* "" = not asked for */
+	const char *client_encoding, *datestyle, *timezone, *application_name, *options;
+	struct conf_over *over;
+	unsigned over_n;
+	struct conf_src src;
+};
+
+struct conf_user {
+	const char *name;
+	struct conf_over *over;
+	unsigned over_n;
+	struct conf_src src;
+};
+
+struct conf_peer {
+	int id; /* 1..16383 */
+	const char *host_text;
+	int port;
+	int pool_size; /* cancel connections to it at a time */
+	struct conf_host host;
+	struct conf_src src;
+};
+
+struct conf_item;  /* private: one line as it was read */
+struct conf_block; /* private: memory of strings */
+
+struct conf {
+	const char *path;  /* main file; "" for a URL */
+	bool is_pgbouncer; /* [pgbouncer]: PgBouncer's defaults */
+	struct conf_global global;
+	struct settings settings; /* the global level */
+	/* each of these sorted by name (bytes) or id; "*" is among them */
+	struct conf_db *dbs;
+	unsigned dbs_n;
+	struct conf_user *users;
+	unsigned users_n;
+	struct conf_peer *peers;
+	unsigned peers_n;
+	/* From a URL only: the one user who may log in, with this password, and is admin.
+	 * "" = not a URL, or a URL without a user or password. */
+	const char *url_user, *url_password; /* the latter is secret */
+	/* private */
+	/* the line that set each global option, or NULL, by row of opt_table */
+	const struct conf_item **set;
+	struct conf_item *items;
+	unsigned items_n, items_size;
+	struct conf_block *blocks;
+};
+
+/* Mistakes and warnings, collected. Zero-initialize; conf_msgs_fini() when done. */
+enum conf_level { CONF_WARNING, CONF_ERROR };
+struct conf_msg {
+	enum conf_level level;
+	char *file; /* NULL: no place */
+	unsigned line;
+	char *text; /* never contains a secret */
+};
+struct conf_msgs {
+	struct conf_msg *list; /* by file and line; at most 500, then a last one says so */
+	unsigned n, errors_n;
+};
+void conf_msgs_fini(struct conf_msgs *m);
+void conf_msgs_add(struct conf_msgs *m, enum conf_level level, const char *file, unsigned line,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* "file:line: text" or "file: text" or "text" into out; returns out. */
+const char *conf_msg_format(const struct conf_msg *msg, char *out, size_t n);
+
+/* Reads the file and what it %includes (relative to the working directory, as PgBouncer). Finds
+ * every mistake, not only the first. 0 and *conf_r, to be freed with conf_free(); or -1, nothing
+ * built, and m has an error. */
+int conf_load(const char *path, struct conf **conf_r, struct conf_msgs *m)
+	__attribute__((warn_unused_result));
+/* The same from memory; file is the name used in messages. */
+int conf_load_text(const char *file, const char *text, size_t n, struct conf **conf_r,
+	struct conf_msgs *m) __attribute__((warn_unused_result));
+/* RELOAD: loads from old's conffile option (or its path); options that need a restart keep old's
+ * value, with a warning in m. old stays as it is and stays the caller's. */
+int conf_reload(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+	__attribute__((warn_unused_result));
+/* Console SET: a new snapshot with one global option changed, all checks run again. Refuses what
+ * needs a restart. */
+int conf_set(const struct conf *conf, const char *key, const char *value, struct conf **conf_r,
+	struct err *e) __attribute__((warn_unused_result));
+/* Wipes and frees all; every thread must have let go. Clears *conf. */
+void conf_free(struct conf **conf);
+/* Warnings and errors about files named in it that cannot be read (TLS, auth files). 0 when no
+ * error was added. */
+int conf_check_files(const struct conf *conf, struct conf_msgs *m);
+
+/* The entry of that name, else "*", else NULL. The console's names are never found. */
+const struct conf_db *conf_db_find(const struct conf *conf, const char *name);
+const struct conf_user *conf_user_find(const struct conf *conf, const char *name); /* or NULL */
+const struct conf_peer *conf_peer_find(const struct conf *conf, int id);           /* or NULL */
+/* "weirpool" or "pgbouncer": the admin console. */
+bool conf_is_console(const char *dbname);
+/* Merges user over db over global; either may be NULL. Never fails; strings borrowed from conf. */
+void conf_effective(const struct conf *conf, const struct conf_db *db, const struct conf_user *user,
+	struct settings *out);
+/* As above for one user of one database by names (conf_db_find, conf_user_find). */
+void conf_effective_names(
+	const struct conf *conf, const char *db, const char *user, struct settings *out);
+/* Number of workers to start, 1..64: the option, or the CPUs that this process may use. */
+unsigned conf_workers(const struct conf *conf);
+
+/* Is name one of the comma separated list? Spaces around items do not count; case does. */
+bool conf_list_has(const char *list, const char *name);
+/* Next item: *at starts as list; copies into out; false at the end. Items longer than n - 1 are
+ * skipped. */
+bool conf_list_next(const char **at, char *out, size_t n);
+
+/* What differs between two snapshots, for RELOAD's report. Secrets appear as "****". */
+struct conf_change {
+	char *key; /* "pool_mode", "databases.app.pool_size", "databases.app" (added or removed) */
+	char *was, *is; /* NULL: did not exist */
+	enum opt_apply apply;
+};
+struct conf_changes {
+	struct conf_change *list;
+	unsigned n;
+};
+void conf_diff(const struct conf *was, const struct conf *is, struct conf_changes *out);
+void conf_changes_fini(struct conf_changes *c);
+
+/* SHOW CONFIG, row by row in alphabetical order: *i starts at 0. False at the end. */
+struct conf_show {
+	const char *key;
+	const char *value; /* NULL = unset */
+	const char *dflt;  /* NULL = unset */
+	bool changeable;
+	struct conf_src src; /* file NULL: default */
+	char tmp[40];        /* private: holds value */
+};
+bool conf_show_next(const struct conf *conf, unsigned *i, struct conf_show *r);
+/* Appends the effective configuration as a file that loads again, but secrets are "****"; each
+ * value not a default has its place as a comment line. */
+void conf_dump(const struct conf *conf, struct buf *out);
+#endif

@@ -1,0 +1,377 @@
+/* build - items to the structs of a snapshot, by the table of options. Ignorant of where items
+ * come from. Control thread. */
+#include "conf_int.h"
+
+#include "base/hmap.h"
+#include "base/mem.h"
+#include "base/num.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct build {
+	struct conf *conf;
+	struct conf_msgs *m;
+	const struct conf_item *it; /* being built */
+	struct hmap names;          /* of databases ("d...") and users ("u...") so far: index + 1 */
+};
+
+#define WHY_MAX 300
+#define TELL(b, level, ...) \
+	conf_msgs_add((b)->m, level, (b)->it->src.file, (b)->it->src.line, __VA_ARGS__)
+
+static void store_default(struct conf *conf, const struct opt *o)
+{
+	char why[WHY_MAX];
+	struct opt_value v = { .i = 0, .s = "" };
+	const char *text = opt_default(o, conf->is_pgbouncer);
+	if (text && opt_parse(o, text, &v, why, sizeof(why)) != 0)
+		abort(); /* a wrong row: test_opt finds it */
+	opt_store(
+		o, o->in == OPT_IN_SETTINGS ? (void *)&conf->settings : (void *)&conf->global, &v);
+}
+
+/* Sets the fields of the local struct at base (a database or peer). */
+static void store_local_defaults(const struct opt *o, unsigned scope, enum opt_in in, void *base)
+{
+	char why[WHY_MAX];
+	struct opt_value v = { .i = 0, .s = "" };
+	if (o->in != in || !(o->scopes & scope))
+		return;
+	if (o->dflt && opt_parse(o, o->dflt, &v, why, sizeof(why)) != 0)
+		abort();
+	opt_store(o, base, &v);
+}
+
+/* Says that key means nothing in scope, and what may have been meant. what: "option", "database
+ * option". */
+static void tell_unknown(struct build *b, const char *key, unsigned scope, const char *what)
+{
+	static const struct {
+		unsigned scope;
+		const char *where;
+	} scopes[] = { { OPT_GLOBAL, "[weirpool] or [pgbouncer]" },
+		{ OPT_DB, "an entry of [databases]" }, { OPT_USER, "an entry of [users]" },
+		{ OPT_PEER, "an entry of [peers]" } };
+	const char *near = opt_nearest(key, scope);
+	for (unsigned i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		if (opt_find(key, scopes[i].scope)) {
+			TELL(b, CONF_ERROR, "\"%.60s\" belongs in %s, not here", key,
+				scopes[i].where);
+			return;
+		}
+	}
+	if (near)
+		TELL(b, CONF_ERROR, "unknown %s \"%.60s\", did you mean \"%s\"?", what, key, near);
+	else
+		TELL(b, CONF_ERROR, "unknown %s \"%.60s\"", what, key);
+}
+
+/* Text of o to a value; on a mistake tells it and returns false. */
+static bool parse_value(struct build *b, const struct opt *o, const char *name, const char *text,
+	struct opt_value *v_r)
+{
+	char why[WHY_MAX];
+	if (opt_parse(o, text, v_r, why, sizeof(why)) == 0)
+		return true;
+	TELL(b, CONF_ERROR, "%s is \"%.60s\", but %s%s", name, text, why,
+		strpbrk(text, ";#") ? " (a comment must be a line of its own)" : "");
+	return false;
+}
+
+static void build_global(struct build *b)
+{
+	const struct opt *o = opt_find(b->it->key, OPT_GLOBAL);
+	struct opt_value v;
+	if (o == NULL) {
+		tell_unknown(b, b->it->key, OPT_GLOBAL, "option");
+		return;
+	}
+	if (!parse_value(b, o, b->it->key, b->it->value, &v))
+		return;
+	opt_store(o,
+		o->in == OPT_IN_SETTINGS ? (void *)&b->conf->settings : (void *)&b->conf->global,
+		&v);
+	b->conf->set[o - opt_table] = b->it;
+}
+
+static bool name_ok(struct build *b, const char *what)
+{
+	size_t n = strlen(b->it->key);
+	if (n > 0 && n <= CONF_NAME_MAX)
+		return true;
+	TELL(b, CONF_ERROR, "the name of a %s must have 1 to %d bytes, but has %zu", what,
+		CONF_NAME_MAX, n);
+	return false;
+}
+
+static void set_over(struct conf_over **list, unsigned *n, const struct conf_over *over)
+{
+	for (unsigned i = 0; i < *n; i++) {
+		if ((*list)[i].opt == over->opt) {
+			(*list)[i] = *over;
+			return;
+		}
+	}
+	*list = mem_xrealloc(MEM_CONF, *list, (*n + 1) * sizeof(**list));
+	(*list)[(*n)++] = *over;
+}
+
+/* Where the pairs of one entry go. */
+struct entry {
+	unsigned scope;
+	const char *what;
+	void *base;              /* of in == local */
+	struct conf_over **over; /* NULL: only local */
+	unsigned *over_n;
+};
+
+static void build_pair(struct build *b, const struct entry *e, const char *key, const char *text)
+{
+	const struct opt *o = opt_find(key, e->scope);
+	struct opt_value v;
+	if (o == NULL) {
+		tell_unknown(b, key, e->scope, e->what);
+	} else if (parse_value(b, o, key, text, &v)) {
+		if (o->in == OPT_IN_SETTINGS)
+			set_over(e->over, e->over_n, &(struct conf_over){ o, v, text, b->it->src });
+		else
+			opt_store(o, e->base, &v);
+	}
+}
+
+static void build_pairs(struct build *b, const struct entry *e)
+{
+	const char *at = b->it->value, *key, *text;
+	char why[WHY_MAX];
+	int got;
+	while ((got = conf_pairs_next(b->conf, &at, &key, &text, why, sizeof(why))) > 0)
+		build_pair(b, e, key, text);
+	if (got == 0)
+		return;
+	if (opt_find(b->it->key, OPT_GLOBAL) && !strchr(b->it->value, '='))
+		TELL(b, CONF_ERROR,
+			"\"%.60s\" is an option of [weirpool] or [pgbouncer], but this is "
+			"section [%s]",
+			b->it->key, conf_section_name(b->it->section));
+	else if (e->scope == OPT_DB) /* not why: it quotes the line, which may hold a password */
+		TELL(b, CONF_ERROR,
+			"the value of database \"%.60s\" must be name=value pairs; a value with "
+			"spaces or "
+			"quotes is written 'like ''this'''",
+			b->it->key);
+	else
+		TELL(b, CONF_ERROR, "the value of \"%.60s\" %s", b->it->key, why);
+}
+
+/* The index of the entry that this one replaces; -1 if its name is new, it will then have index
+ * next. */
+static long replaced(struct build *b, unsigned next)
+{
+	bool user = b->it->section == CONF_SEC_USERS;
+	char key[CONF_NAME_MAX + 2];
+	size_t n = (size_t)snprintf(key, sizeof(key), "%c%s", user ? 'u' : 'd', b->it->key);
+	void *had = hmap_get(&b->names, key, n);
+	if (had == NULL) {
+		if (!hmap_put(&b->names, key, n, (void *)((uintptr_t)next + 1), NULL))
+			abort(); /* configuration dies on out-of-memory, as mem_x...() does */
+		return -1;
+	}
+	long i = (long)((uintptr_t)had - 1);
+	const struct conf_src *src = user ? &b->conf->users[i].src : &b->conf->dbs[i].src;
+	TELL(b, CONF_WARNING, "%s \"%s\" was given before, at %s:%u; this line counts",
+		user ? "user" : "database", b->it->key, src->file ? src->file : "?", src->line);
+	return i;
+}
+
+/* Room for one more element of size bytes behind n. */
+static void *grow(void *list, unsigned n, size_t size)
+{
+	if ((n & (n - 1)) == 0) /* full at powers of two */
+		list = mem_xrealloc(MEM_CONF, list, (n ? (size_t)n * 2 : 1) * size);
+	return list;
+}
+
+static struct conf_db *db_slot(struct build *b)
+{
+	struct conf *c = b->conf;
+	long i = replaced(b, c->dbs_n);
+	if (i < 0) {
+		c->dbs = grow(c->dbs, c->dbs_n, sizeof(*c->dbs));
+		i = c->dbs_n++;
+	} else { /* the last one wins, whole */
+		mem_free(MEM_CONF, c->dbs[i].hosts);
+		mem_free(MEM_CONF, c->dbs[i].over);
+	}
+	memset(&c->dbs[i], 0, sizeof(*c->dbs));
+	return &c->dbs[i];
+}
+
+static void build_db(struct build *b)
+{
+	char why[WHY_MAX];
+	if (!name_ok(b, "database"))
+		return;
+	if (conf_is_console(b->it->key)) {
+		TELL(b, CONF_ERROR,
+			"the name \"%s\" is the admin console's; give the database another name "
+			"and set dbname=%s",
+			b->it->key, b->it->key);
+		return;
+	}
+	struct conf_db *db = db_slot(b);
+	db->name = b->it->key;
+	db->is_auto = strcmp(db->name, "*") == 0;
+	db->src = b->it->src;
+	for (unsigned i = 0; i < opt_table_n; i++)
+		store_local_defaults(&opt_table[i], OPT_DB, OPT_IN_DB, db);
+	build_pairs(b, &(struct entry){ OPT_DB, "database option", db, &db->over, &db->over_n });
+	if (conf_hosts_parse(b->conf, db->host_text, db->port_text, &db->hosts, &db->hosts_n, why,
+		    sizeof(why)) != 0)
+		TELL(b, CONF_ERROR, "database \"%.60s\": %s", db->name, why);
+	if (db->password[0] && !db->force_user[0])
+		TELL(b, CONF_WARNING,
+			"database \"%.60s\" has password= but no user=, so the password is not "
+			"used",
+			db->name);
+}
+
+static void build_user(struct build *b)
+{
+	struct conf *c = b->conf;
+	if (!name_ok(b, "user"))
+		return;
+	long i = replaced(b, c->users_n);
+	if (i < 0) {
+		c->users = grow(c->users, c->users_n, sizeof(*c->users));
+		i = c->users_n++;
+	} else {
+		mem_free(MEM_CONF, c->users[i].over);
+	}
+	struct conf_user *u = &c->users[i];
+	*u = (struct conf_user){ .name = b->it->key, .src = b->it->src };
+	build_pairs(b, &(struct entry){ OPT_USER, "user option", NULL, &u->over, &u->over_n });
+}
+
+static void build_peer(struct build *b)
+{
+	struct conf *c = b->conf;
+	struct conf_peer *p = NULL;
+	struct conf_host *hosts;
+	unsigned hosts_n;
+	int64_t id;
+	char why[WHY_MAX], port[16];
+	if (num_i64(b->it->key, 1, 16383, &id) != 0) {
+		TELL(b, CONF_ERROR, "a peer is a number from 1 to 16383, but this is \"%.60s\"",
+			b->it->key);
+		return;
+	}
+	for (unsigned i = 0; i < c->peers_n; i++)
+		if (c->peers[i].id == (int)id)
+			p = &c->peers[i];
+	if (p == NULL) {
+		c->peers = grow(c->peers, c->peers_n, sizeof(*c->peers));
+		p = &c->peers[c->peers_n++];
+	}
+	*p = (struct conf_peer){ .id = (int)id, .src = b->it->src };
+	for (unsigned i = 0; i < opt_table_n; i++)
+		store_local_defaults(&opt_table[i], OPT_PEER, OPT_IN_PEER, p);
+	build_pairs(b, &(struct entry){ OPT_PEER, "peer option", p, NULL, NULL });
+	snprintf(port, sizeof(port), "%d", p->port);
+	if (conf_hosts_parse(c, p->host_text, port, &hosts, &hosts_n, why, sizeof(why)) != 0) {
+		TELL(b, CONF_ERROR, "peer %d: %s", p->id, why);
+		return;
+	}
+	p->host = hosts[0];
+	if (hosts_n > 1)
+		TELL(b, CONF_ERROR, "peer %d must have one host", p->id);
+	mem_free(MEM_CONF, hosts);
+}
+
+static void build_item(struct build *b)
+{
+	switch (b->it->section) {
+	case CONF_SEC_NONE:
+	case CONF_SEC_WEIRPOOL: /* done before the others: hosts depend on unix_socket_dir */
+	case CONF_SEC_PGBOUNCER: break;
+	case CONF_SEC_DATABASES: build_db(b); break;
+	case CONF_SEC_USERS: build_user(b); break;
+	case CONF_SEC_PEERS: build_peer(b); break;
+	}
+}
+
+/* Which defaults? A file cannot ask for both. */
+static void choose_defaults(struct build *b)
+{
+	const struct conf_item *ours = NULL, *theirs = NULL;
+	for (unsigned i = 0; i < b->conf->items_n; i++) {
+		const struct conf_item *it = &b->conf->items[i];
+		if (it->section == CONF_SEC_WEIRPOOL && !ours)
+			ours = it;
+		if (it->section == CONF_SEC_PGBOUNCER && !theirs)
+			theirs = it;
+	}
+	b->conf->is_pgbouncer = theirs != NULL;
+	if (ours && theirs) {
+		b->it = theirs > ours ? theirs : ours;
+		const struct conf_item *first = theirs > ours ? ours : theirs;
+		TELL(b, CONF_ERROR,
+			"both [weirpool] and [pgbouncer] are in this configuration, with different "
+			"defaults; [%s] began at %s:%u: keep one of them",
+			conf_section_name(first->section), first->src.file ? first->src.file : "?",
+			first->src.line);
+	}
+}
+
+static int cmp_db(const void *a, const void *b)
+{
+	return strcmp(((const struct conf_db *)a)->name, ((const struct conf_db *)b)->name);
+}
+
+static int cmp_user(const void *a, const void *b)
+{
+	return strcmp(((const struct conf_user *)a)->name, ((const struct conf_user *)b)->name);
+}
+
+static int cmp_peer(const void *a, const void *b)
+{
+	return ((const struct conf_peer *)a)->id - ((const struct conf_peer *)b)->id;
+}
+
+static void sort_all(struct conf *c)
+{
+	if (c->dbs_n > 1)
+		qsort(c->dbs, c->dbs_n, sizeof(*c->dbs), cmp_db);
+	if (c->users_n > 1)
+		qsort(c->users, c->users_n, sizeof(*c->users), cmp_user);
+	if (c->peers_n > 1)
+		qsort(c->peers, c->peers_n, sizeof(*c->peers), cmp_peer);
+}
+
+int conf_build(struct conf *conf, struct conf_msgs *m)
+{
+	struct build b = { .conf = conf, .m = m };
+	unsigned before = m->errors_n;
+	hmap_init(&b.names);
+	conf->set = mem_xalloc(MEM_CONF, opt_table_n * sizeof(*conf->set));
+	choose_defaults(&b);
+	for (unsigned i = 0; i < opt_table_n; i++)
+		if (opt_table[i].scopes & OPT_GLOBAL)
+			store_default(conf, &opt_table[i]);
+	for (unsigned i = 0; i < conf->items_n; i++) {
+		b.it = &conf->items[i];
+		if (b.it->key &&
+			(b.it->section == CONF_SEC_WEIRPOOL || b.it->section == CONF_SEC_PGBOUNCER))
+			build_global(&b);
+	}
+	for (unsigned i = 0; i < conf->items_n; i++) {
+		b.it = &conf->items[i];
+		if (b.it->key)
+			build_item(&b);
+	}
+	hmap_fini(&b.names, NULL);
+	sort_all(conf);
+	conf_check(conf, m);
+	return m->errors_n == before ? 0 : -1;
+}

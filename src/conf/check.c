@@ -1,0 +1,284 @@
+/* check - what is wrong with values that are right alone: combinations, and lists whose words are
+ * known. Ignorant of the file system, except conf_check_files(). Control thread. */
+#include "conf_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct check {
+	const struct conf *conf;
+	struct conf_msgs *m;
+};
+
+/* Where the global option was written; nowhere for a default. */
+static struct conf_src src_of(const struct conf *conf, const char *name)
+{
+	const struct opt *o = opt_find(name, OPT_GLOBAL);
+	const struct conf_item *it = o ? conf->set[o - opt_table] : NULL;
+	return it ? it->src : (struct conf_src){ 0 };
+}
+
+/* A message at the place of the global option name. */
+#define TELL(c, level, name, ...) \
+	do { \
+		struct conf_src at_ = src_of((c)->conf, name); \
+		conf_msgs_add((c)->m, level, at_.file ? at_.file : (c)->conf->path, at_.line, \
+			__VA_ARGS__); \
+	} while (0)
+
+static void check_listen(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	char sock[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	const char *dir = g->unix_socket_dir;
+	if (strpbrk(g->listen_addr, ";#"))
+		TELL(c, CONF_ERROR, "listen_addr",
+			"listen_addr must be a list of addresses with commas, but is "
+			"\"%.60s\" (a comment must be a line of its own)",
+			g->listen_addr);
+	if (g->listen_addr[0] == '\0' && dir[0] == '\0')
+		TELL(c, CONF_WARNING, "listen_addr",
+			"listen_addr and unix_socket_dir are both empty: clients can only "
+			"come in by sockets that systemd passes");
+	if (dir[0] && dir[0] != '/' && dir[0] != '@')
+		TELL(c, CONF_ERROR, "unix_socket_dir",
+			"unix_socket_dir must start with / (a directory) or @ (abstract), but "
+			"is \"%.60s\"",
+			dir);
+	if ((size_t)snprintf(sock, sizeof(sock), "%s/.s.PGSQL.%d", dir, g->listen_port) >=
+		sizeof(sock) - 1)
+		TELL(c, CONF_ERROR, "unix_socket_dir",
+			"unix_socket_dir is too long: the path of a socket has at most "
+			"%zu bytes",
+			sizeof(sock) - 2);
+}
+
+static bool word_is(const char *p, size_t n, const char *const *words)
+{
+	for (; *words; words++)
+		if (strlen(*words) == n && strncasecmp(*words, p, n) == 0)
+			return true;
+	return false;
+}
+
+static void check_protocols(
+	struct check *c, const char *name, const char *text, const struct conf_src *src)
+{
+	static const char *const words[] = { "secure", "all", "legacy", "default", "tlsv1",
+		"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3", NULL };
+	for (const char *p = text; *p;) {
+		p += strspn(p, ",: \t");
+		size_t n = strcspn(p, ",: \t"), skip = *p == '!' ? 1 : 0;
+		if (n > 0 && !word_is(p + skip, n - skip, words))
+			conf_msgs_add(c->m, CONF_ERROR, src->file ? src->file : c->conf->path,
+				src->line,
+				"%s knows secure, all, legacy, tlsv1.0, tlsv1.1, tlsv1.2 and "
+				"tlsv1.3, but not \"%.*s\"",
+				name, n > 40 ? 40 : (int)n, p);
+		p += n;
+	}
+}
+
+static void check_tls(struct check *c)
+{
+	const struct conf_tls *t = &c->conf->global.client_tls;
+	static const char *const dhe[] = { "auto", "none", "legacy", NULL };
+	struct conf_src src = src_of(c->conf, "client_tls_protocols");
+	if (t->mode != CONF_TLS_DISABLE && (!t->cert_file[0] || !t->key_file[0]))
+		TELL(c, CONF_ERROR, "client_tls_sslmode",
+			"client_tls_sslmode needs client_tls_cert_file and "
+			"client_tls_key_file; %s is not set",
+			t->cert_file[0] ? "client_tls_key_file" : "client_tls_cert_file");
+	if (t->mode >= CONF_TLS_VERIFY_CA && !t->ca_file[0])
+		TELL(c, CONF_ERROR, "client_tls_sslmode",
+			"client_tls_sslmode=verify-... needs client_tls_ca_file");
+	check_protocols(c, "client_tls_protocols", t->protocols, &src);
+	if (!word_is(t->dheparams, strlen(t->dheparams), dhe))
+		TELL(c, CONF_ERROR, "client_tls_dheparams",
+			"client_tls_dheparams must be auto, none or legacy, but is "
+			"\"%.40s\"",
+			t->dheparams);
+}
+
+/* The server side of one level: the global one (db NULL) or a database's. */
+static void check_server_tls(struct check *c, const struct conf_db *db)
+{
+	struct settings s;
+	conf_effective(c->conf, db, NULL, &s);
+	const struct conf_tls *t = &s.server_tls;
+	struct conf_src src = db ? db->src : src_of(c->conf, "server_tls_sslmode");
+	const char *file = src.file ? src.file : c->conf->path;
+	if (!t->cert_file[0] != !t->key_file[0])
+		conf_msgs_add(c->m, CONF_ERROR, file, src.line,
+			"server_tls_cert_file and server_tls_key_file need each "
+			"other; %s is not set",
+			t->cert_file[0] ? "server_tls_key_file" : "server_tls_cert_file");
+	if (t->start == CONF_TLS_START_DIRECT && t->mode < CONF_TLS_REQUIRE)
+		conf_msgs_add(c->m, CONF_ERROR, file, src.line,
+			"server_tls_sslnegotiation=direct needs "
+			"server_tls_sslmode=require, verify-ca or verify-full");
+	if (!db)
+		src = src_of(c->conf, "server_tls_protocols");
+	check_protocols(c, "server_tls_protocols", t->protocols, &src);
+}
+
+static void check_auth(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	bool secrets = g->auth_file[0] || c->conf->settings.auth_user[0] || c->conf->url_user[0];
+	for (unsigned i = 0; i < c->conf->dbs_n && !secrets; i++) {
+		struct settings s;
+		conf_effective(c->conf, &c->conf->dbs[i], NULL, &s);
+		secrets = s.auth_user[0] != '\0';
+	}
+	switch (g->auth_type) {
+	case CONF_AUTH_PLAIN:
+	case CONF_AUTH_MD5:
+	case CONF_AUTH_SCRAM:
+		if (!secrets)
+			TELL(c, CONF_WARNING, "auth_type",
+				"nobody can log in: auth_type=%s needs auth_file, or "
+				"auth_user with auth_query",
+				g->auth_type == CONF_AUTH_PLAIN ? "plain"
+				: g->auth_type == CONF_AUTH_MD5 ? "md5"
+								: "scram-sha-256");
+		break;
+	case CONF_AUTH_HBA:
+		if (!g->auth_hba_file[0])
+			TELL(c, CONF_ERROR, "auth_type", "auth_type=hba needs auth_hba_file");
+		break;
+	case CONF_AUTH_CERT:
+		if (g->client_tls.mode != CONF_TLS_VERIFY_FULL)
+			TELL(c, CONF_ERROR, "auth_type",
+				"auth_type=cert needs client_tls_sslmode=verify-full");
+		break;
+	case CONF_AUTH_LDAP:
+		if (!g->auth_ldap_options[0])
+			TELL(c, CONF_ERROR, "auth_type", "auth_type=ldap needs auth_ldap_options");
+		break;
+	case CONF_AUTH_ANY:
+		for (unsigned i = 0; i < c->conf->dbs_n; i++)
+			if (!c->conf->dbs[i].force_user[0])
+				conf_msgs_add(c->m, CONF_WARNING, c->conf->dbs[i].src.file,
+					c->conf->dbs[i].src.line,
+					"auth_type=any: nobody can use database \"%.60s\", "
+					"because it has no user=",
+					c->conf->dbs[i].name);
+		break;
+	case CONF_AUTH_TRUST:
+	case CONF_AUTH_PAM: break;
+	}
+}
+
+static void check_log(struct check *c)
+{
+	static const char *const words[] = { "auth", "authpriv", "daemon", "user", "local0",
+		"local1", "local2", "local3", "local4", "local5", "local6", "local7", NULL };
+	const char *f = c->conf->global.syslog_facility;
+	if (!word_is(f, strlen(f), words))
+		TELL(c, CONF_ERROR, "syslog_facility",
+			"syslog_facility must be auth, authpriv, daemon, user or local0 "
+			"to local7, but is \"%.40s\"",
+			f);
+}
+
+static bool is_own_address(const struct conf_host *h)
+{
+	return strcmp(h->host, "127.0.0.1") == 0 || strcmp(h->host, "::1") == 0 ||
+	       strcasecmp(h->host, "localhost") == 0;
+}
+
+static void check_db(struct check *c, const struct conf_db *db)
+{
+	const struct conf_global *g = &c->conf->global;
+	struct settings s;
+	conf_effective(c->conf, db, NULL, &s);
+	for (unsigned i = 0; i < db->hosts_n; i++) {
+		const struct conf_host *h = &db->hosts[i];
+		if (h->port != g->listen_port)
+			continue;
+		if ((h->kind == CONF_HOST_UNIX && strcmp(h->host, g->unix_socket_dir) == 0) ||
+			(h->kind == CONF_HOST_TCP && g->listen_addr[0] && is_own_address(h)))
+			conf_msgs_add(c->m, CONF_WARNING, db->src.file, db->src.line,
+				"database \"%.60s\" leads to weirpool's own port %d; it should "
+				"lead to the server",
+				db->name, g->listen_port);
+	}
+	if (s.min_pool_size > s.pool_size)
+		conf_msgs_add(c->m, CONF_WARNING, db->src.file, db->src.line,
+			"database \"%.60s\": min_pool_size is %d, but pool_size only %d", db->name,
+			s.min_pool_size, s.pool_size);
+	for (unsigned i = 0; i < db->over_n; i++) {
+		if (strncmp(db->over[i].opt->name, "server_tls", 10) == 0) {
+			check_server_tls(c, db);
+			break;
+		}
+	}
+}
+
+static void check_peers(struct check *c)
+{
+	if (c->conf->peers_n > 0 && c->conf->global.peer_id == 0)
+		conf_msgs_add(c->m, CONF_WARNING, c->conf->peers[0].src.file,
+			c->conf->peers[0].src.line,
+			"[peers] without peer_id has no effect: give each weirpool its own "
+			"peer_id");
+}
+
+void conf_check(const struct conf *conf, struct conf_msgs *m)
+{
+	struct check c = { .conf = conf, .m = m };
+	check_listen(&c);
+	check_tls(&c);
+	check_server_tls(&c, NULL);
+	check_auth(&c);
+	check_log(&c);
+	check_peers(&c);
+	if (conf->settings.min_pool_size > conf->settings.pool_size)
+		TELL(&c, CONF_WARNING, "min_pool_size",
+			"min_pool_size is %d, but default_pool_size only %d",
+			conf->settings.min_pool_size, conf->settings.pool_size);
+	for (unsigned i = 0; i < conf->dbs_n; i++)
+		check_db(&c, &conf->dbs[i]);
+	if (conf->dbs_n == 0)
+		conf_msgs_add(m, CONF_WARNING, conf->path, 0,
+			"there is no database in section [databases]: only the console works");
+}
+
+static void check_readable(struct check *c, const char *name, const char *path, struct conf_src src)
+{
+	if (path[0] && access(path, R_OK) != 0)
+		conf_msgs_add(c->m, CONF_ERROR, src.file ? src.file : c->conf->path, src.line,
+			"%s: cannot read %.200s: %s", name, path, strerror(errno));
+}
+
+/* Options whose file must be there to be read; the others are written. */
+static bool is_input(const struct opt *o)
+{
+	static const char *const outputs[] = { "logfile", "pidfile", "unix_socket_dir", "conffile",
+		NULL };
+	return o->type == OPT_PATH && !word_is(o->name, strlen(o->name), outputs);
+}
+
+int conf_check_files(const struct conf *conf, struct conf_msgs *m)
+{
+	struct check c = { .conf = conf, .m = m };
+	unsigned before = m->errors_n;
+	for (unsigned i = 0; i < opt_table_n; i++) {
+		const struct opt *o = &opt_table[i];
+		if ((o->scopes & OPT_GLOBAL) && is_input(o))
+			check_readable(&c, o->name, opt_show(o, conf_global_base(conf, o), NULL, 0),
+				src_of(conf, o->name));
+	}
+	for (unsigned i = 0; i < conf->dbs_n; i++) {
+		for (unsigned j = 0; j < conf->dbs[i].over_n; j++) {
+			const struct conf_over *over = &conf->dbs[i].over[j];
+			if (is_input(over->opt))
+				check_readable(&c, over->opt->name, over->value.s, over->src);
+		}
+	}
+	return m->errors_n == before ? 0 : -1;
+}

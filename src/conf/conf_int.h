@@ -1,0 +1,73 @@
+/* conf_int - what the files of conf/ share among themselves.
+ *
+ * The way of a value: file.c (or url.c, or SET) makes items, one for each line; snapshot.c builds
+ * the structs from the items and the table; check.c looks at what only makes sense together. A
+ * changed snapshot is built again from copied items, so that there is one way to build and one set
+ * of checks. */
+#ifndef CONF_INT_H
+#define CONF_INT_H
+#include "conf/conf.h"
+
+#define CONF_NAME_MAX 127 /* bytes of a database's or user's name */
+
+enum conf_section {
+	CONF_SEC_NONE,
+	CONF_SEC_WEIRPOOL,
+	CONF_SEC_PGBOUNCER,
+	CONF_SEC_DATABASES,
+	CONF_SEC_USERS,
+	CONF_SEC_PEERS
+};
+const char *conf_section_name(enum conf_section s);
+
+struct conf_item {
+	enum conf_section section;
+	const char *key; /* NULL: the section's header */
+	const char *value;
+	struct conf_src src;
+};
+
+struct conf_block {
+	struct conf_block *next;
+	size_t n;
+	char text[];
+};
+
+/* By file and line; those of one line stay in their order. */
+void conf_msgs_sort(struct conf_msgs *m);
+
+/* An empty snapshot that can take items. */
+struct conf *conf_new(const char *path);
+/* A new one with copies of the items. */
+struct conf *conf_copy_items(const struct conf *from);
+/* Copies n bytes and a NUL into memory that lives and is wiped with the snapshot. */
+char *conf_str(struct conf *conf, const char *s, size_t n);
+void conf_item_add(struct conf *conf, enum conf_section section, const char *key, const char *value,
+	struct conf_src src);
+
+/* Adds the items of a file with its includes, or of text. Mistakes go to m; reading goes on behind
+ * them. */
+void conf_read_file(struct conf *conf, const char *path, struct conf_msgs *m);
+void conf_read_text(
+	struct conf *conf, const char *file, const char *text, size_t n, struct conf_msgs *m);
+
+/* Items to structs, once. Then conf_check(). 0 when m got no new error. */
+int conf_build(struct conf *conf, struct conf_msgs *m);
+void conf_check(const struct conf *conf, struct conf_msgs *m);
+/* Builds *conf; on errors frees it and sets it to NULL: -1. */
+int conf_finish(struct conf **conf, struct conf_msgs *m);
+
+/* k=v pairs of [databases], [users], [peers]. *at moves on. 1: a pair, key and value copied into
+ * conf; 0: the end; -1: a mistake, told in why. */
+int conf_pairs_next(struct conf *conf, const char **at, const char **key_r, const char **value_r,
+	char *why, size_t n);
+/* Takes host and port lists apart. -1: a mistake, told in why. The array is MEM_CONF and the
+ * caller's. */
+int conf_hosts_parse(struct conf *conf, const char *hosts, const char *ports,
+	struct conf_host **list_r, unsigned *n_r, char *why, size_t why_n);
+
+/* The struct that option o is in, at the global level. */
+const void *conf_global_base(const struct conf *conf, const struct opt *o);
+/* The text that global option o has: as written, or its default (may be NULL). May be a secret. */
+const char *conf_global_text(const struct conf *conf, const struct opt *o);
+#endif

@@ -1,0 +1,442 @@
+/* opt_table - the rows. One per option, sorted by name; where one name means different things in
+ * different sections (user, host, port, pool_size) there are rows with different scopes. Data
+ * only; any thread.
+ *
+ * The macros check at compile time that a field has the C type of its option. The file is long
+ * because it is a table: what an option is stands here and nowhere else. */
+#include "conf/conf.h"
+#include "conf/opt.h"
+#include "conf/settings.h"
+
+#define T_global conf_global
+#define T_settings settings
+#define T_db conf_db
+#define T_peer conf_peer
+#define IN_global OPT_IN_GLOBAL
+#define IN_settings OPT_IN_SETTINGS
+#define IN_db OPT_IN_DB
+#define IN_peer OPT_IN_PEER
+
+#define GLOBAL OPT_GLOBAL
+#define DB OPT_DB
+#define USER OPT_USER
+#define PEER OPT_PEER
+#define POOL (OPT_GLOBAL | OPT_DB | OPT_USER)
+
+/* 0, and an error from the compiler when the field is not a ctype. */
+#define SAME(ctype, st, f) (0 * sizeof((ctype *)0 == &((struct st *)0)->f))
+#define ROW(where, nm, f, ty, ctype, sc, ap, ...) \
+	{ \
+		.name = nm, .type = ty, .scopes = sc, .apply = OPT_##ap, .in = IN_##where, \
+		.offset = offsetof(struct T_##where, f) + SAME(ctype, T_##where, f), __VA_ARGS__ \
+	}
+#define BOOL(where, nm, f, sc, ap, ...) ROW(where, nm, f, OPT_BOOL, bool, sc, ap, __VA_ARGS__)
+#define INT(where, nm, f, sc, ap, ...) ROW(where, nm, f, OPT_INT, int, sc, ap, __VA_ARGS__)
+#define BYTES(where, nm, f, sc, ap, ...) \
+	ROW(where, nm, f##_bytes, OPT_BYTES, int64_t, sc, ap, __VA_ARGS__)
+#define TIME(where, nm, f, sc, ap, ...) \
+	ROW(where, nm, f##_us, OPT_DURATION, int64_t, sc, ap, .unit_us = 1000000, __VA_ARGS__)
+#define TIME_MS(where, nm, f, sc, ap, ...) \
+	ROW(where, nm, f##_us, OPT_DURATION, int64_t, sc, ap, .unit_us = 1000, __VA_ARGS__)
+#define MODE(where, nm, f, sc, ap, ...) ROW(where, nm, f, OPT_MODE, uint32_t, sc, ap, __VA_ARGS__)
+#define ENUM(where, nm, f, en, sc, ap, ...) \
+	ROW(where, nm, f, OPT_ENUM, enum en, sc, ap, __VA_ARGS__)
+#define TEXT(ty, where, nm, f, sc, ap, ...) ROW(where, nm, f, ty, const char *, sc, ap, __VA_ARGS__)
+#define STR(where, nm, f, sc, ap, ...) TEXT(OPT_STRING, where, nm, f, sc, ap, __VA_ARGS__)
+#define LIST(where, nm, f, sc, ap, ...) TEXT(OPT_LIST, where, nm, f, sc, ap, __VA_ARGS__)
+#define PATH(where, nm, f, sc, ap, ...) TEXT(OPT_PATH, where, nm, f, sc, ap, __VA_ARGS__)
+#define SECRET(where, nm, f, sc, ap, ...) TEXT(OPT_SECRET, where, nm, f, sc, ap, __VA_ARGS__)
+
+#define D(text) .dflt = (text)
+#define PGB(text) .dflt_pgb = (text) /* where PgBouncer's default is another */
+#define RANGE(lo, hi) .min = (lo), .max = (hi)
+#define ALIAS(text) .aliases = (text)
+#define LOCAL(text) .local = (text)
+#define NAMES(text) .names = (text)
+#define HELP(text) .help = (text)
+
+#define LIMIT_MAX 1000000
+#define TLS_MODES NAMES("disable,allow,prefer,require,verify-ca,verify-full")
+#define NONE(nm, sc, ap, ...) \
+	{ \
+		.name = nm, .type = OPT_STRING, .scopes = sc, .apply = OPT_##ap, \
+		.in = OPT_IN_NOWHERE, __VA_ARGS__ \
+	}
+
+/* Expired roles give no secret; every name is qualified, so that no search_path can lead it
+ * astray. */
+#define AUTH_QUERY \
+	"SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() " \
+	"THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid " \
+	"WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin"
+
+const struct opt opt_table[] = {
+	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
+		HELP("Users who may run every command on the console. The user that weirpool "
+		     "runs as is always admin on the unix socket.")),
+	STR(db, "application_name", application_name, DB, NEW_CONN, D(""),
+		HELP("application_name of server connections of this database, until a client "
+		     "sets its own.")),
+	BOOL(settings, "application_name_add_host", application_name_add_host, POOL, NEW_CONN,
+		D("0"),
+		HELP("Append the client's address and port to the application_name that it "
+		     "gives at login.")),
+	STR(settings, "auth_dbname", auth_dbname, GLOBAL | DB, NEW_CONN,
+		HELP("Database in which auth_query runs. Unset: the database that the client "
+		     "asked for.")),
+	PATH(global, "auth_file", auth_file, GLOBAL, NOW,
+		HELP("File with user names and passwords or secrets: \"user\" \"secret\" on "
+		     "each line. Read at start and on RELOAD.")),
+	PATH(global, "auth_hba_file", auth_hba_file, GLOBAL, NOW, D(""),
+		HELP("Rules of who may log in from where and how, in the form of pg_hba.conf, "
+		     "for auth_type=hba.")),
+	PATH(global, "auth_ident_file", auth_ident_file, GLOBAL, NOW,
+		HELP("Maps of names for cert and peer authentication, in the form of "
+		     "pg_ident.conf.")),
+	STR(global, "auth_ldap_options", auth_ldap_options, GLOBAL, NEW_CONN,
+		HELP("LDAP server and search, as in pg_hba.conf, for auth_type=ldap.")),
+	STR(settings, "auth_query", auth_query, GLOBAL | DB, NEW_CONN, D(AUTH_QUERY),
+		HELP("SQL that fetches the secret of the user $1 when auth_file does not have "
+		     "it; runs as auth_user. Two columns: name and secret; no row or a null "
+		     "secret refuses the login.")),
+	ENUM(global, "auth_type", auth_type, conf_auth_type, GLOBAL, NEW_CONN, D("scram-sha-256"),
+		PGB("md5"), NAMES("any,trust,plain,md5,scram-sha-256,cert,hba,pam,ldap"),
+		HELP("How clients prove who they are. md5 uses SCRAM when the stored secret is "
+		     "a SCRAM secret. any and trust ask for no proof.")),
+	STR(settings, "auth_user", auth_user, GLOBAL | DB, NEW_CONN,
+		HELP("Role that runs auth_query; its secret must be in auth_file. Unset: no "
+		     "auth_query.")),
+	TIME(global, "autodb_idle_timeout", autodb_idle_timeout, GLOBAL, NOW, D("3600"),
+		HELP("Forget a database that was made from the * entry after it was unused for "
+		     "this time.")),
+	TIME(global, "cancel_wait_timeout", cancel_wait_timeout, GLOBAL, NOW, D("10"),
+		HELP("Longest wait of a cancel request for a server connection. 0: no limit.")),
+	STR(db, "client_encoding", client_encoding, DB, NEW_CONN, D(""),
+		HELP("client_encoding of server connections of this database, until a client "
+		     "sets its own.")),
+	TIME(settings, "client_idle_timeout", client_idle_timeout, POOL, NOW, D("0"),
+		HELP("Disconnect a client that has been idle outside a transaction for this "
+		     "time. 0: never.")),
+	TIME(global, "client_login_timeout", client_login_timeout, GLOBAL, NOW, D("60"),
+		HELP("Disconnect a client that has not logged in after this time. 0: never.")),
+	STR(global, "client_tls13_ciphers", client_tls.tls13_ciphers, GLOBAL, NEW_CONN,
+		HELP("TLS 1.3 cipher suites for clients. Unset: OpenSSL's.")),
+	PATH(global, "client_tls_ca_file", client_tls.ca_file, GLOBAL, NEW_CONN, D(""),
+		HELP("CA certificates that client certificates must be signed by.")),
+	PATH(global, "client_tls_cert_file", client_tls.cert_file, GLOBAL, NEW_CONN, D(""),
+		HELP("Certificate (with its chain) shown to clients. A changed file is taken up "
+		     "on RELOAD; nobody is dropped.")),
+	STR(global, "client_tls_ciphers", client_tls.ciphers, GLOBAL, NEW_CONN, D("default"),
+		HELP("Ciphers of TLS 1.2 for clients: default, secure, fast, normal, all, or an "
+		     "OpenSSL cipher list.")),
+	STR(global, "client_tls_dheparams", client_tls.dheparams, GLOBAL, NEW_CONN, D("auto"),
+		HELP("DHE key exchange with clients: auto, none or legacy.")),
+	STR(global, "client_tls_ecdhcurve", client_tls.ecdhcurve, GLOBAL, NEW_CONN, D("auto"),
+		HELP("Curve of ECDH with clients: auto, none or the name of a curve.")),
+	PATH(global, "client_tls_key_file", client_tls.key_file, GLOBAL, NEW_CONN, D(""),
+		HELP("Private key of client_tls_cert_file.")),
+	STR(global, "client_tls_protocols", client_tls.protocols, GLOBAL, NEW_CONN, D("secure"),
+		HELP("TLS versions for clients: secure (1.2 and 1.3), all, legacy, or a list of "
+		     "tlsv1.0, tlsv1.1, tlsv1.2, tlsv1.3.")),
+	ENUM(global, "client_tls_sslmode", client_tls.mode, conf_tls_mode, GLOBAL, NEW_CONN,
+		D("disable"), TLS_MODES,
+		HELP("TLS with clients: disable; allow and prefer: if the client wants; "
+		     "require; verify-ca and verify-full: and the client must have a valid "
+		     "certificate.")),
+	ENUM(global, "client_tls_sslnegotiation", client_tls.start, conf_tls_start, GLOBAL,
+		NEW_CONN, D("any"), NAMES("postgres,direct,any"),
+		HELP("How a client may begin TLS: by asking first (postgres), at once (direct, "
+		     "as PostgreSQL 17's sslnegotiation=direct), or either.")),
+	PATH(global, "conffile", conffile, GLOBAL, NOW,
+		HELP("Configuration file that the next RELOAD reads. Unset: the one given on "
+		     "the command line.")),
+	STR(settings, "connect_query", connect_query, POOL, NEW_CONN, D(""),
+		HELP("SQL run on each new server connection before anybody uses it. Its errors "
+		     "are logged and ignored.")),
+	ENUM(global, "console_columns", console_columns, conf_columns, GLOBAL, NOW,
+		D("weirpool"), PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
+		HELP("The PgBouncer version whose columns the console's SHOW commands have. "
+		     "weirpool: those of the newest, and behind them our own.")),
+	STR(db, "datestyle", datestyle, DB, NEW_CONN, D(""),
+		HELP("DateStyle of server connections of this database, until a client sets its "
+		     "own.")),
+	STR(db, "dbname", dbname, DB, NEW_CONN, D(""),
+		HELP("Name of the database at the server. Unset: the name that the client asked "
+		     "for.")),
+	INT(settings, "default_pool_size", pool_size, POOL, NOW, D("20"), RANGE(0, LIMIT_MAX),
+		LOCAL("pool_size"),
+		HELP("Most server connections for one pair of database and user, over all "
+		     "workers together. In [databases] and [users] it is called pool_size.")),
+	BOOL(settings, "disable_pqexec", disable_pqexec, POOL, NEW_CONN, D("0"),
+		HELP("Refuse the simple query protocol, which can carry many statements in one "
+		     "string.")),
+	TIME(global, "dns_max_ttl", dns_max_ttl, GLOBAL, NOW, D("15"),
+		HELP("Longest time that an address from DNS is used before it is looked up "
+		     "again. A shorter TTL from DNS counts.")),
+	TIME(global, "dns_nxdomain_ttl", dns_nxdomain_ttl, GLOBAL, NOW, D("15"),
+		HELP("How long a name that DNS does not know stays unknown.")),
+	TIME(global, "dns_zone_check_period", dns_zone_check_period, GLOBAL, NOW, D("0"),
+		HELP("Accepted for PgBouncer's files, without effect: names are looked up again "
+		     "by their TTL.")),
+	STR(db, "host", host_text, DB, NEW_CONN, D(""),
+		HELP("Server's name or address, several separated by commas; /directory for a "
+		     "unix socket, @name for an abstract one. Unset: the unix socket in "
+		     "unix_socket_dir.")),
+	STR(peer, "host", host_text, PEER, NOW, D(""),
+		HELP("Where the other weirpool listens: name, address, or /directory of its "
+		     "unix socket.")),
+	TIME(settings, "idle_transaction_timeout", idle_transaction_timeout, POOL, NOW, D("0"),
+		HELP("Disconnect a client that has been idle inside a transaction for this "
+		     "time. 0: never.")),
+	LIST(settings, "ignore_startup_parameters", ignore_startup_parameters, POOL, NEW_CONN,
+		D(""),
+		HELP("Startup parameters that are accepted from clients and then forgotten. All "
+		     "others are carried to the server.")),
+	STR(global, "job_name", job_name, GLOBAL, RESTART, D("weirpool"), PGB("pgbouncer"),
+		HELP("Name of the process in the log.")),
+	LIST(global, "listen_addr", listen_addr, GLOBAL, RESTART, D("127.0.0.1"), PGB(""),
+		HELP("Addresses to listen on for TCP; * is all of them. Empty: only the unix "
+		     "socket.")),
+	INT(global, "listen_backlog", listen_backlog, GLOBAL, RESTART, D("1024"), PGB("128"),
+		RANGE(0, 65535), HELP("Connections that may wait in the kernel to be accepted.")),
+	INT(global, "listen_port", listen_port, GLOBAL, RESTART, D("6432"), RANGE(1, 65535),
+		HELP("Port for TCP, and the number in the name of the unix socket.")),
+	ENUM(settings, "load_balance_hosts", load_balance_hosts, conf_balance, GLOBAL | DB,
+		NEW_CONN, D("round-robin"), NAMES("round-robin,disable"),
+		HELP("With several hosts: use them in turn (round-robin), or stay with one "
+		     "until it fails (disable).")),
+	BOOL(global, "log_connections", log_connections, GLOBAL, NOW, D("1"),
+		HELP("Log each login.")),
+	BOOL(global, "log_disconnections", log_disconnections, GLOBAL, NOW, D("1"),
+		HELP("Log why each connection ended.")),
+	ENUM(global, "log_format", log_format, conf_log_format, GLOBAL, NOW, D("plain"),
+		NAMES("plain,logfmt,json"),
+		HELP("Form of log lines: plain text, key=value pairs (logfmt), or one JSON "
+		     "object for each line.")),
+	BOOL(global, "log_pooler_errors", log_pooler_errors, GLOBAL, NOW, D("1"),
+		HELP("Log errors that weirpool sends to clients.")),
+	BOOL(global, "log_stats", log_stats, GLOBAL, NOW, D("1"),
+		HELP("Log totals each stats_period.")),
+	PATH(global, "logfile", logfile, GLOBAL, NOW, D(""),
+		HELP("File to log to; opened again on RELOAD. Empty: only standard error or "
+		     "syslog.")),
+	STR(settings, "login_notify_message", login_notify_message, POOL, NEW_CONN, D(""),
+		HELP("Text sent as a notice to each client after its login.")),
+	INT(global, "max_client_conn", max_client_conn, GLOBAL, NOW, D("10000"), PGB("100"),
+		RANGE(1, 10000000),
+		HELP("Most clients in total. Each needs a file descriptor, as does each server "
+		     "connection.")),
+	INT(settings, "max_db_client_connections", max_db_client_connections, GLOBAL | DB, NOW,
+		D("0"), RANGE(0, LIMIT_MAX * 10),
+		HELP("Most clients of one database. 0: no limit.")),
+	INT(settings, "max_db_connections", max_db_connections, GLOBAL | DB, NOW, D("0"),
+		RANGE(0, LIMIT_MAX),
+		HELP("Most server connections of one database, over all its users. 0: no limit.")),
+	BYTES(settings, "max_packet_size", max_packet_size, GLOBAL, NOW, D("2147483647"),
+		RANGE(16384, UINT32_MAX),
+		HELP("Largest message let through. Messages are streamed, so a large one needs "
+		     "no large memory.")),
+	INT(settings, "max_prepared_statements", max_prepared_statements, POOL, NEW_CONN, D("200"),
+		RANGE(0, LIMIT_MAX),
+		HELP("Prepared statements kept on one server connection; the least recently "
+		     "used one goes first. 0: prepared statements are not carried between "
+		     "server connections.")),
+	INT(settings, "max_user_client_connections", max_user_client_connections, GLOBAL | USER,
+		NOW, D("0"), RANGE(0, LIMIT_MAX * 10),
+		HELP("Most clients of one user. 0: no limit.")),
+	INT(settings, "max_user_connections", max_user_connections, GLOBAL | USER, NOW, D("0"),
+		RANGE(0, LIMIT_MAX),
+		HELP("Most server connections of one user, over all databases. 0: no limit.")),
+	INT(settings, "max_wait_queue", max_wait_queue, POOL, NOW, D("0"), RANGE(0, LIMIT_MAX * 10),
+		HELP("Most clients that may wait for a server connection in one pool; the next "
+		     "one is refused at once. 0: no limit.")),
+	INT(settings, "min_pool_size", min_pool_size, POOL, NOW, D("0"), RANGE(0, LIMIT_MAX),
+		HELP("Server connections that a pool keeps open even when idle.")),
+	STR(db, "options", options, DB, NEW_CONN, D(""),
+		HELP("Command line options for the server, as libpq's options: -c name=value.")),
+	SECRET(db, "password", password, DB, NEW_CONN, D(""),
+		HELP("Password of user= at the server. Unset: the secret of that user in "
+		     "auth_file.")),
+	INT(global, "peer_id", peer_id, GLOBAL, NOW, D("0"), RANGE(0, 16383),
+		HELP("Number of this weirpool among its [peers], so that cancel requests find "
+		     "their way. 0: no peers.")),
+	PATH(global, "pidfile", pidfile, GLOBAL, RESTART, D(""),
+		HELP("File for the process id. Needed by --daemon.")),
+	BYTES(global, "pkt_buf", pkt_buf, GLOBAL, RESTART, D("4096"), RANGE(1, INT32_MAX),
+		HELP("Accepted for PgBouncer's files, without effect: buffers are sized by what "
+		     "they carry, and an idle connection has none.")),
+	TIME(settings, "pool_idle_timeout", pool_idle_timeout, POOL, NOW, D("0"),
+		HELP("Forget a pool that has had neither clients nor server connections for "
+		     "this time. 0: never.")),
+	ENUM(settings, "pool_mode", pool_mode, conf_pool_mode, POOL, NEW_CONN, D("transaction"),
+		PGB("session"), NAMES("session,transaction,statement"),
+		HELP("When a server connection goes back to its pool: after the client's "
+		     "session, after each transaction, or after each statement (which refuses "
+		     "transactions).")),
+	INT(peer, "pool_size", pool_size, PEER, NOW, D("20"), RANGE(1, LIMIT_MAX),
+		HELP("Most cancel requests on their way to this peer at a time.")),
+	STR(db, "port", port_text, DB, NEW_CONN, D("5432"),
+		HELP("Server's port, or as many as there are hosts, separated by commas.")),
+	INT(peer, "port", port, PEER, NOW, D("6432"), RANGE(1, 65535),
+		HELP("Port of the other weirpool.")),
+	BYTES(settings, "prepared_statement_bytes", prepared_statement, POOL, NEW_CONN, D("4MB"),
+		RANGE(0, INT64_C(1) << 40),
+		HELP("Most bytes of prepared statement text kept for one client. What it "
+		     "prepares beyond that keeps it on its server connection. 0: no limit.")),
+	TIME(settings, "query_timeout", query_timeout, POOL, NOW, D("0"),
+		HELP("Cancel a query that runs longer, and disconnect its client. 0: never.")),
+	TIME(settings, "query_wait_notify", query_wait_notify, POOL, NOW, D("5"),
+		HELP("Send a notice to a client that has waited for a server connection this "
+		     "long. 0: never.")),
+	TIME(settings, "query_wait_timeout", query_wait_timeout, POOL, NOW, D("120"),
+		HELP("Disconnect a client that has waited for a server connection this long, "
+		     "counted from when its query arrived. 0: never.")),
+	INT(settings, "reserve_pool_size", reserve_pool_size, POOL, NOW, D("0"),
+		RANGE(0, LIMIT_MAX), ALIAS("reserve_pool"),
+		HELP("Further server connections that a pool may open when a client has waited "
+		     "for reserve_pool_timeout.")),
+	TIME(settings, "reserve_pool_timeout", reserve_pool_timeout, POOL, NOW, D("5"),
+		HELP("How long a client waits before the reserve is used. 0: the reserve is not "
+		     "used.")),
+	PATH(global, "resolv_conf", resolv_conf, GLOBAL, RESTART, D(""),
+		HELP("File to use in place of /etc/resolv.conf.")),
+	INT(global, "sbuf_loopcnt", sbuf_loopcnt, GLOBAL, NOW, D("5"), RANGE(0, LIMIT_MAX),
+		HELP("Accepted for PgBouncer's files, without effect: each turn of the event "
+		     "loop gives every connection a bounded share.")),
+	INT(global, "scram_iterations", scram_iterations, GLOBAL, NEW_CONN, D("4096"),
+		RANGE(1, 10000000),
+		HELP("Iterations of the SCRAM secrets that weirpool makes from plain passwords.")),
+	INT(global, "scram_iterations_max", scram_iterations_max, GLOBAL, NEW_CONN, D("1000000"),
+		RANGE(4096, 100000000),
+		HELP("Most iterations that a server may ask for at login; more is refused, "
+		     "because each costs CPU time.")),
+	TIME(settings, "server_check_delay", server_check_delay, POOL, NOW, D("30"),
+		HELP("A server connection idle for longer is tested with server_check_query "
+		     "before it is used. Idle connections are also watched for the server "
+		     "closing them.")),
+	STR(settings, "server_check_query", server_check_query, POOL, NOW, D("<empty>"),
+		HELP("Query that tests an idle server connection. <empty>: an empty query; "
+		     "nothing: no test.")),
+	TIME(settings, "server_connect_timeout", server_connect_timeout, POOL, NEW_CONN, D("15"),
+		ALIAS("connect_timeout"),
+		HELP("Give up a connection to a server when TCP, TLS and login took this long. "
+		     "0: never.")),
+	BOOL(settings, "server_fast_close", server_fast_close, POOL, NOW, D("0"),
+		HELP("In session mode, close server connections that are to be renewed "
+		     "(RECONNECT, RELOAD) at the end of a transaction, and with them their "
+		     "clients.")),
+	TIME(settings, "server_idle_timeout", server_idle_timeout, POOL, NOW, D("600"),
+		HELP("Close a server connection that was idle for this time. 0: never.")),
+	TIME(settings, "server_lifetime", server_lifetime, POOL, NOW, D("3600"),
+		HELP("Close a server connection of this age when it becomes idle. 0: use each "
+		     "only once.")),
+	TIME(settings, "server_login_retry", server_retry_max, POOL, NOW, D("15"),
+		ALIAS("server_retry_max"),
+		HELP("Longest pause between attempts to reach a server that fails; attempts "
+		     "start at server_retry_min and the pause doubles. Clients wait meanwhile.")),
+	STR(settings, "server_reset_query", server_reset_query, POOL, NOW, D("DISCARD ALL"),
+		HELP("SQL that makes a server connection clean when a client leaves it in "
+		     "session mode. Skipped when there is nothing to clean.")),
+	BOOL(settings, "server_reset_query_always", server_reset_query_always, POOL, NOW, D("0"),
+		HELP("Run server_reset_query in every pool mode, each time a server connection "
+		     "goes back.")),
+	TIME(settings, "server_retry_min", server_retry_min, POOL, NOW, D("0.1"),
+		RANGE(1000, 3600000000),
+		HELP("First pause after a failed connect or login to a server.")),
+	BOOL(settings, "server_round_robin", server_round_robin, POOL, NOW, D("0"),
+		HELP("Use the server connection that was idle longest, instead of the one used "
+		     "last.")),
+	ENUM(settings, "server_state_tracking", server_state_tracking, conf_tracking, POOL,
+		NEW_CONN, D("auto"), NAMES("off,auto"),
+		HELP("auto: what a client SETs follows it to whichever server connection it "
+		     "gets, and the server is asked what a function or a script changed. off: "
+		     "only plain SETs follow; after anything else the server connection is "
+		     "cleaned instead of asked.")),
+	STR(settings, "server_tls13_ciphers", server_tls.tls13_ciphers, GLOBAL | DB, NEW_CONN,
+		HELP("TLS 1.3 cipher suites for servers. Unset: OpenSSL's.")),
+	PATH(settings, "server_tls_ca_file", server_tls.ca_file, GLOBAL | DB, NEW_CONN, D(""),
+		ALIAS("sslrootcert"),
+		HELP("CA certificates that server certificates must be signed by. Empty: the "
+		     "system's.")),
+	PATH(settings, "server_tls_cert_file", server_tls.cert_file, GLOBAL | DB, NEW_CONN, D(""),
+		ALIAS("sslcert"), HELP("Certificate to show to servers that ask for one.")),
+	STR(settings, "server_tls_ciphers", server_tls.ciphers, GLOBAL | DB, NEW_CONN, D("default"),
+		HELP("Ciphers of TLS 1.2 for servers, as client_tls_ciphers.")),
+	PATH(settings, "server_tls_key_file", server_tls.key_file, GLOBAL | DB, NEW_CONN, D(""),
+		ALIAS("sslkey"), HELP("Private key of server_tls_cert_file.")),
+	STR(settings, "server_tls_protocols", server_tls.protocols, GLOBAL | DB, NEW_CONN,
+		D("secure"), HELP("TLS versions for servers, as client_tls_protocols.")),
+	ENUM(settings, "server_tls_sslmode", server_tls.mode, conf_tls_mode, GLOBAL | DB, NEW_CONN,
+		D("prefer"), TLS_MODES, ALIAS("sslmode"),
+		HELP("TLS with servers, as libpq's sslmode. Unix sockets never use TLS.")),
+	ENUM(settings, "server_tls_sslnegotiation", server_tls.start, conf_tls_start, GLOBAL | DB,
+		NEW_CONN, D("postgres"), NAMES("postgres,direct"), ALIAS("sslnegotiation"),
+		HELP("How TLS with servers begins: by asking first (postgres), or at once "
+		     "(direct: PostgreSQL 17 and later).")),
+	NONE("service_name", GLOBAL, RESTART,
+		HELP("Accepted for PgBouncer's files, without effect (Windows).")),
+	TIME(global, "shutdown_timeout", shutdown_timeout, GLOBAL, NOW, D("60"), PGB("0"),
+		HELP("After SIGTERM or SHUTDOWN WAIT_FOR_CLIENTS, disconnect clients that are "
+		     "still there after this time. 0: wait for ever.")),
+	BOOL(global, "so_reuseport", so_reuseport, GLOBAL, RESTART, D("0"),
+		HELP("Let other processes listen on the same port. Not needed to use several "
+		     "CPUs: see workers.")),
+	TIME(global, "stats_period", stats_period, GLOBAL, NOW, D("60"),
+		RANGE(1000000, 86400000000),
+		HELP("Period of the averages in SHOW STATS, and of log_stats.")),
+	LIST(global, "stats_users", stats_users, GLOBAL, NOW, D(""),
+		HELP("Users who may run the console's SHOW commands, except SHOW FDS.")),
+	TIME(global, "suspend_timeout", suspend_timeout, GLOBAL, NOW, D("10"),
+		HELP("How long SUSPEND waits for connections to empty their buffers before it "
+		     "closes them. 0: no limit.")),
+	BOOL(global, "syslog", syslog, GLOBAL, NOW, D("0"), HELP("Log to syslog.")),
+	STR(global, "syslog_facility", syslog_facility, GLOBAL, NOW, D("daemon"),
+		HELP("auth, authpriv, daemon, user or local0 to local7.")),
+	STR(global, "syslog_ident", syslog_ident, GLOBAL, NOW, D("weirpool"), PGB("pgbouncer"),
+		HELP("Name in syslog.")),
+	BOOL(global, "tcp_defer_accept", tcp_defer_accept, GLOBAL, NOW, D("0"), PGB("1"),
+		HELP("Let the kernel report a new connection only when it has sent something "
+		     "(TCP_DEFER_ACCEPT, 45 s). Silent clients are then the kernel's and not "
+		     "subject to client_login_timeout. A number of seconds also counts as 1.")),
+	BOOL(global, "tcp_keepalive", tcp_keepalive, GLOBAL, NEW_CONN, D("1"),
+		HELP("Let the kernel test idle connections.")),
+	INT(global, "tcp_keepcnt", tcp_keepcnt, GLOBAL, NEW_CONN, D("0"), RANGE(0, 127),
+		HELP("Unanswered tests after which a connection is dead. 0: the system's "
+		     "setting.")),
+	INT(global, "tcp_keepidle", tcp_keepidle, GLOBAL, NEW_CONN, D("0"), RANGE(0, 32767),
+		HELP("Seconds of silence before the first test. 0: the system's setting.")),
+	INT(global, "tcp_keepintvl", tcp_keepintvl, GLOBAL, NEW_CONN, D("0"), RANGE(0, 32767),
+		HELP("Seconds between tests. 0: the system's setting.")),
+	BYTES(global, "tcp_socket_buffer", tcp_socket_buffer, GLOBAL, NEW_CONN, D("0"),
+		RANGE(0, 1 << 30),
+		HELP("Size of the kernel's buffers of a connection. 0: the system's setting.")),
+	TIME_MS(global, "tcp_user_timeout", tcp_user_timeout, GLOBAL, NEW_CONN, D("0"),
+		HELP("Longest time that sent data may stay unacknowledged before the connection "
+		     "is dead; a number without a unit is milliseconds. 0: the system's setting.")),
+	STR(db, "timezone", timezone, DB, NEW_CONN, D(""),
+		HELP("TimeZone of server connections of this database, until a client sets its "
+		     "own.")),
+	LIST(settings, "track_extra_parameters", track_extra_parameters, GLOBAL, NEW_CONN,
+		D("IntervalStyle"),
+		HELP("Further parameters that the server reports, and that are to be carried "
+		     "with the client. With server_state_tracking=auto all are.")),
+	TIME(settings, "transaction_timeout", transaction_timeout, POOL, NOW, D("0"),
+		HELP("Disconnect a client whose transaction takes longer. 0: never.")),
+	PATH(global, "unix_socket_dir", unix_socket_dir, GLOBAL, RESTART, D("/tmp"),
+		HELP("Directory of the unix socket, also of servers without host=. @name: "
+		     "abstract socket. Empty: none.")),
+	STR(global, "unix_socket_group", unix_socket_group, GLOBAL, RESTART, D(""),
+		HELP("Group that owns the unix socket.")),
+	MODE(global, "unix_socket_mode", unix_socket_mode, GLOBAL, RESTART, D("0777"),
+		HELP("File mode of the unix socket.")),
+	STR(global, "user", user, GLOBAL, RESTART, HELP("User to become when started as root.")),
+	STR(db, "user", force_user, DB, NEW_CONN, D(""),
+		HELP("User for all server connections of this database: all clients share one "
+		     "pool. Unset: the client's user.")),
+	INT(global, "verbose", verbose, GLOBAL, NOW, RANGE(0, LIMIT_MAX),
+		HELP("How much to log: 0, or 1 to 3 for debugging.")),
+	INT(global, "workers", workers, GLOBAL, RESTART, D("0"), RANGE(0, 64),
+		HELP("Threads that carry connections. 0: one for each CPU, at most 64. All of "
+		     "them together keep pool_size.")),
+};
+const unsigned opt_table_n = sizeof(opt_table) / sizeof(opt_table[0]);

@@ -1,0 +1,132 @@
+/* show - a snapshot as rows of SHOW CONFIG, and as a file. Secrets appear as "****". Any thread. */
+#include "conf_int.h"
+
+#include "base/buf.h"
+
+#include <ctype.h>
+#include <string.h>
+
+bool conf_show_next(const struct conf *conf, unsigned *i, struct conf_show *r)
+{
+	while (*i < opt_table_n && !(opt_table[*i].scopes & OPT_GLOBAL))
+		(*i)++;
+	if (*i == opt_table_n)
+		return false;
+	const struct opt *o = &opt_table[(*i)++];
+	const struct conf_item *it = conf->set[o - opt_table];
+	r->key = o->name;
+	r->dflt = opt_default(o, conf->is_pgbouncer);
+	r->value = o->in == OPT_IN_NOWHERE
+			   ? conf_global_text(conf, o)
+			   : opt_show(o, conf_global_base(conf, o), r->tmp, sizeof(r->tmp));
+	if (it == NULL && r->dflt == NULL && o->type >= OPT_STRING)
+		r->value = NULL;
+	r->changeable = o->apply != OPT_RESTART;
+	r->src = it ? it->src : (struct conf_src){ 0 };
+	return true;
+}
+
+static void put_name(struct buf *out, const char *name)
+{
+	bool plain = *name != '\0';
+	for (const char *p = name; *p; p++)
+		plain = plain && (isalnum((unsigned char)*p) || strchr("_.-*", *p));
+	if (plain) {
+		buf_puts(out, name);
+		return;
+	}
+	buf_puts(out, "\"");
+	for (const char *p = name; *p; p++)
+		buf_append(out, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1);
+	buf_puts(out, "\"");
+}
+
+/* " key=value", quoted when it must be. */
+static void put_pair(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, " %s=", key);
+	if (*value && strcspn(value, " \t\v\f\r\n'") == strlen(value)) {
+		buf_puts(out, value);
+		return;
+	}
+	buf_puts(out, "'");
+	for (const char *p = value; *p; p++)
+		buf_append(out, *p == '\'' ? "''" : p, *p == '\'' ? 2 : 1);
+	buf_puts(out, "'");
+}
+
+static void put_src(struct buf *out, const struct conf_src *src)
+{
+	if (src->file && src->line)
+		buf_printf(out, "; %s:%u\n", src->file, src->line);
+	else if (src->file)
+		buf_printf(out, "; %s\n", src->file);
+}
+
+/* Fields of the struct at base that differ from their defaults. */
+static void put_local(struct buf *out, enum opt_in in, const void *base)
+{
+	for (unsigned i = 0; i < opt_table_n; i++) {
+		const struct opt *o = &opt_table[i];
+		char tmp[40];
+		if (o->in != in)
+			continue;
+		const char *value = opt_show(o, base, tmp, sizeof(tmp));
+		if (strcmp(value, o->dflt ? o->dflt : "") != 0)
+			put_pair(out, o->name, value);
+	}
+}
+
+static void put_over(struct buf *out, unsigned scope, const struct conf_over *over, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		put_pair(out, opt_name(over[i].opt, scope),
+			over[i].opt->type == OPT_SECRET ? "****" : over[i].text);
+}
+
+static void dump_global(const struct conf *conf, struct buf *out)
+{
+	buf_printf(out, "[%s]\n", conf->is_pgbouncer ? "pgbouncer" : "weirpool");
+	for (unsigned i = 0; i < opt_table_n; i++) {
+		const struct opt *o = &opt_table[i];
+		if (!(o->scopes & OPT_GLOBAL))
+			continue;
+		const struct conf_item *it = conf->set[i];
+		const char *text = conf_global_text(conf, o);
+		if (it)
+			put_src(out, &it->src);
+		if (o->type == OPT_SECRET && text && *text)
+			text = "****";
+		if (text)
+			buf_printf(out, "%s = %s\n", o->name, text);
+	}
+}
+
+void conf_dump(const struct conf *conf, struct buf *out)
+{
+	dump_global(conf, out);
+	buf_puts(out, "\n[databases]\n");
+	for (unsigned i = 0; i < conf->dbs_n; i++) {
+		put_src(out, &conf->dbs[i].src);
+		put_name(out, conf->dbs[i].name);
+		buf_puts(out, " =");
+		put_local(out, OPT_IN_DB, &conf->dbs[i]);
+		put_over(out, OPT_DB, conf->dbs[i].over, conf->dbs[i].over_n);
+		buf_puts(out, "\n");
+	}
+	buf_puts(out, "\n[users]\n");
+	for (unsigned i = 0; i < conf->users_n; i++) {
+		put_src(out, &conf->users[i].src);
+		put_name(out, conf->users[i].name);
+		buf_puts(out, " =");
+		put_over(out, OPT_USER, conf->users[i].over, conf->users[i].over_n);
+		buf_puts(out, "\n");
+	}
+	buf_puts(out, "\n[peers]\n");
+	for (unsigned i = 0; i < conf->peers_n; i++) {
+		put_src(out, &conf->peers[i].src);
+		buf_printf(out, "%d =", conf->peers[i].id);
+		put_local(out, OPT_IN_PEER, &conf->peers[i]);
+		buf_puts(out, "\n");
+	}
+}

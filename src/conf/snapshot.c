@@ -1,0 +1,216 @@
+/* snapshot - the memory of a configuration, loading, and looking things up in it. How items become
+ * structs is in build.c. Built and freed by the control thread; the finds and merges are for every
+ * thread. */
+#include "conf_int.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define WORKERS_MAX 64
+
+char *conf_str(struct conf *conf, const char *s, size_t n)
+{
+	struct conf_block *b = mem_xalloc(MEM_CONF, sizeof(*b) + n + 1);
+	b->n = n;
+	b->next = conf->blocks;
+	conf->blocks = b;
+	if (n > 0)
+		memcpy(b->text, s, n);
+	return b->text;
+}
+
+struct conf *conf_new(const char *path)
+{
+	struct conf *conf = mem_xalloc(MEM_CONF, sizeof(*conf));
+	conf->path = conf_str(conf, path, strlen(path));
+	conf->url_user = conf->url_password = "";
+	return conf;
+}
+
+void conf_item_add(struct conf *conf, enum conf_section section, const char *key, const char *value,
+	struct conf_src src)
+{
+	if (conf->items_n == conf->items_size) {
+		conf->items_size = conf->items_size ? conf->items_size * 2 : 64;
+		conf->items = mem_xrealloc(
+			MEM_CONF, conf->items, conf->items_size * sizeof(*conf->items));
+	}
+	conf->items[conf->items_n++] = (struct conf_item){ section, key, value, src };
+}
+
+static const char *copy_or_null(struct conf *conf, const char *s)
+{
+	return s ? conf_str(conf, s, strlen(s)) : NULL;
+}
+
+struct conf *conf_copy_items(const struct conf *from)
+{
+	struct conf *to = conf_new(from->path);
+	struct conf_src src = { 0 };
+	const char *src_from = NULL;
+	for (unsigned i = 0; i < from->items_n; i++) {
+		const struct conf_item *it = &from->items[i];
+		if (it->src.file != src_from || src.file == NULL) {
+			src_from = it->src.file;
+			src.file = copy_or_null(to, src_from);
+		}
+		src.line = it->src.line;
+		conf_item_add(to, it->section, copy_or_null(to, it->key),
+			copy_or_null(to, it->value), src);
+	}
+	to->url_user = conf_str(to, from->url_user, strlen(from->url_user));
+	to->url_password = conf_str(to, from->url_password, strlen(from->url_password));
+	return to;
+}
+
+void conf_free(struct conf **conf)
+{
+	struct conf *c = *conf;
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < c->dbs_n; i++) {
+		mem_free(MEM_CONF, c->dbs[i].hosts);
+		mem_free(MEM_CONF, c->dbs[i].over);
+	}
+	for (unsigned i = 0; i < c->users_n; i++)
+		mem_free(MEM_CONF, c->users[i].over);
+	mem_free(MEM_CONF, c->dbs);
+	mem_free(MEM_CONF, c->users);
+	mem_free(MEM_CONF, c->peers);
+	mem_free(MEM_CONF, c->items);
+	mem_free(MEM_CONF, c->set);
+	for (struct conf_block *b = c->blocks, *next; b; b = next) {
+		next = b->next;
+		mem_wipe(b->text, b->n);
+		mem_free(MEM_CONF, b);
+	}
+	mem_free(MEM_CONF, c);
+	*conf = NULL;
+}
+
+int conf_finish(struct conf **conf, struct conf_msgs *m)
+{
+	if (m->errors_n == 0 && conf_build(*conf, m) == 0)
+		return 0;
+	conf_free(conf);
+	return -1;
+}
+
+/* After reading: builds even when reading found mistakes, so that all are told, and drops the
+ * result then. */
+static int finish_loaded(
+	struct conf *conf, unsigned errors_before, struct conf **conf_r, struct conf_msgs *m)
+{
+	(void)conf_build(conf, m); /* counted in m */
+	conf_msgs_sort(m);
+	if (m->errors_n != errors_before) {
+		conf_free(&conf);
+		return -1;
+	}
+	*conf_r = conf;
+	return 0;
+}
+
+int conf_load(const char *path, struct conf **conf_r, struct conf_msgs *m)
+{
+	struct conf *conf = conf_new(path);
+	unsigned before = m->errors_n;
+	conf_read_file(conf, path, m);
+	/* nothing was read: one message is enough */
+	if (m->errors_n != before && conf->items_n == 0) {
+		conf_free(&conf);
+		return -1;
+	}
+	return finish_loaded(conf, before, conf_r, m);
+}
+
+int conf_load_text(
+	const char *file, const char *text, size_t n, struct conf **conf_r, struct conf_msgs *m)
+{
+	struct conf *conf = conf_new(file);
+	unsigned before = m->errors_n;
+	conf_read_text(conf, file, text, n, m);
+	return finish_loaded(conf, before, conf_r, m);
+}
+
+bool conf_is_console(const char *dbname)
+{
+	return strcmp(dbname, "weirpool") == 0 || strcmp(dbname, "pgbouncer") == 0;
+}
+
+static int db_by_name(const void *key, const void *elem)
+{
+	return strcmp(key, ((const struct conf_db *)elem)->name);
+}
+
+static int user_by_name(const void *key, const void *elem)
+{
+	return strcmp(key, ((const struct conf_user *)elem)->name);
+}
+
+const struct conf_db *conf_db_find(const struct conf *conf, const char *name)
+{
+	if (conf->dbs_n == 0 || conf_is_console(name))
+		return NULL;
+	const struct conf_db *db = bsearch(
+		name, conf->dbs, conf->dbs_n, sizeof(*conf->dbs), db_by_name);
+	return db ? db : bsearch("*", conf->dbs, conf->dbs_n, sizeof(*conf->dbs), db_by_name);
+}
+
+const struct conf_user *conf_user_find(const struct conf *conf, const char *name)
+{
+	if (conf->users_n == 0)
+		return NULL;
+	return bsearch(name, conf->users, conf->users_n, sizeof(*conf->users), user_by_name);
+}
+
+const struct conf_peer *conf_peer_find(const struct conf *conf, int id)
+{
+	for (unsigned i = 0; i < conf->peers_n; i++)
+		if (conf->peers[i].id == id)
+			return &conf->peers[i];
+	return NULL;
+}
+
+void conf_effective(const struct conf *conf, const struct conf_db *db, const struct conf_user *user,
+	struct settings *out)
+{
+	*out = conf->settings;
+	for (unsigned i = 0; db && i < db->over_n; i++)
+		opt_store(db->over[i].opt, out, &db->over[i].value);
+	for (unsigned i = 0; user && i < user->over_n; i++)
+		opt_store(user->over[i].opt, out, &user->over[i].value);
+}
+
+void conf_effective_names(
+	const struct conf *conf, const char *db, const char *user, struct settings *out)
+{
+	conf_effective(conf, conf_db_find(conf, db), conf_user_find(conf, user), out);
+}
+
+unsigned conf_workers(const struct conf *conf)
+{
+	cpu_set_t set;
+	unsigned n = (unsigned)conf->global.workers;
+	if (n == 0 && sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = (unsigned)CPU_COUNT(&set);
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+const void *conf_global_base(const struct conf *conf, const struct opt *o)
+{
+	return o->in == OPT_IN_SETTINGS ? (const void *)&conf->settings
+					: (const void *)&conf->global;
+}
+
+const char *conf_global_text(const struct conf *conf, const struct opt *o)
+{
+	const struct conf_item *it = conf->set[o - opt_table];
+	return it ? it->value : opt_default(o, conf->is_pgbouncer);
+}

@@ -1,0 +1,461 @@
+/* url - postgres://user:secret@host1:port,host2/db?name=value to a snapshot, through the same
+ * items as a file, and the URL to paste. Source: PostgreSQL docs, "Connection URIs" and "Parameter
+ * Key Words" (libpq). Ignorant of sockets. Control thread. No message shows any part of the URL
+ * that could be a piece of the password. */
+#include "conf/url.h"
+#include "conf_int.h"
+
+#include "base/buf.h"
+#include "base/num.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define URL_MAX_BYTES 16384
+#define WHERE "URL"
+#define ESCAPE_HINT \
+	"; in a user or password write / as %%2F, : as %%3A, @ as %%40, ? as %%3F and %% as %%25"
+
+struct url {
+	struct conf *conf;
+	struct conf_msgs *m;
+	const char *user, *password, *dbname; /* "" = not there; strings of conf */
+	const char *hosts, *ports;
+	struct buf pairs; /* name='value' for the database */
+	bool has_sslmode, has_app, has_balance;
+	const char *fallback_app;
+};
+
+#define MISTAKE(u, ...) conf_msgs_add((u)->m, CONF_ERROR, WHERE, 0, __VA_ARGS__)
+#define WARN(u, ...) conf_msgs_add((u)->m, CONF_WARNING, WHERE, 0, __VA_ARGS__)
+
+static const char *behind_scheme(const char *url)
+{
+	static const char *const schemes[] = { "postgres://", "postgresql://" };
+	for (unsigned i = 0; i < 2; i++)
+		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+			return url + strlen(schemes[i]);
+	return NULL;
+}
+
+bool conf_url_is(const char *arg)
+{
+	return behind_scheme(arg) != NULL;
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
+}
+
+/* n bytes with %XX decoded, as a string of conf; NULL and a mistake told when that cannot be. */
+static const char *decode(struct url *u, const char *p, size_t n, const char *what)
+{
+	char *out = conf_str(u->conf, p, n), *o = out;
+	for (size_t i = 0; i < n; i++, o++) {
+		*o = p[i];
+		if (p[i] != '%')
+			continue;
+		int hi = n - i > 2 ? hex(p[i + 1]) : -1;
+		int lo = n - i > 2 ? hex(p[i + 2]) : -1;
+		if (hi < 0 || lo < 0) {
+			MISTAKE(u,
+				"the %s has a %% that is not followed by two hexadecimal "
+				"digits" ESCAPE_HINT,
+				what);
+			return NULL;
+		}
+		*o = (char)(hi << 4 | lo);
+		i += 2;
+	}
+	*o = '\0';
+	for (const char *c = out; c < o; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) {
+			MISTAKE(u, "the %s has a control character in it", what);
+			return NULL;
+		}
+	}
+	return out;
+}
+
+/* name='value' behind the others. */
+static void put_pair(struct url *u, const char *name, const char *value)
+{
+	buf_printf(&u->pairs, " %s='", name);
+	for (; *value; value++)
+		buf_append(&u->pairs, *value == '\'' ? "''" : value, *value == '\'' ? 2 : 1);
+	buf_puts(&u->pairs, "'");
+}
+
+static void put_global(struct url *u, const char *key, const char *value)
+{
+	conf_item_add(u->conf, CONF_SEC_WEIRPOOL, key, value, (struct conf_src){ .file = WHERE });
+}
+
+/* Unless a parameter said otherwise. */
+static void put_global_default(struct url *u, const char *key, const char *value)
+{
+	for (unsigned i = 0; i < u->conf->items_n; i++)
+		if (u->conf->items[i].key && strcasecmp(u->conf->items[i].key, key) == 0)
+			return;
+	put_global(u, key, value);
+}
+
+/* user[:password] */
+static int read_userinfo(struct url *u, const char *p, size_t n)
+{
+	const char *colon = memchr(p, ':', n);
+	size_t user_n = colon ? (size_t)(colon - p) : n;
+	u->user = decode(u, p, user_n, "user");
+	if (colon)
+		u->password = decode(u, colon + 1, n - user_n - 1, "password");
+	if (u->user == NULL || u->password == NULL)
+		return -1;
+	if (u->password[0] && !u->user[0]) {
+		MISTAKE(u, "there is a password but no user");
+		return -1;
+	}
+	return 0;
+}
+
+/* One host[:port] of the list; appends to the two lists. */
+static int read_host(struct url *u, const char *p, size_t n, struct buf *hosts, struct buf *ports)
+{
+	const char *end = p + n, *colon;
+	if (*p == '[' && n > 1) {
+		const char *close = memchr(p, ']', n);
+		if (close == NULL || (close + 1 < end && close[1] != ':')) {
+			MISTAKE(u, "an IPv6 address must be written [address]:port");
+			return -1;
+		}
+		colon = close + 1 < end ? close + 1 : NULL;
+	} else {
+		colon = memchr(p, ':', n);
+	}
+	const char *host = decode(u, p, colon ? (size_t)(colon - p) : n, "host");
+	uint64_t port = 5432;
+	if (host == NULL)
+		return -1;
+	if (colon && colon + 1 < end &&
+		num_u64n(colon + 1, (size_t)(end - colon - 1), 1, 65535, &port) != 0) {
+		MISTAKE(u, "a port must be a number from 1 to 65535" ESCAPE_HINT);
+		return -1;
+	}
+	if (strpbrk(host, ", ") || strlen(host) > 255) {
+		MISTAKE(u, "a host cannot contain spaces or commas, nor have more than 255 "
+			   "characters");
+		return -1;
+	}
+	buf_printf(hosts, "%s%s", buf_len(ports) ? "," : "", host);
+	buf_printf(ports, "%s%llu", buf_len(ports) ? "," : "", (unsigned long long)port);
+	return 0;
+}
+
+static int read_hosts(struct url *u, const char *p, const char *end)
+{
+	struct buf hosts, ports;
+	int rc = 0;
+	buf_init(&hosts, URL_MAX_BYTES);
+	buf_init(&ports, URL_MAX_BYTES);
+	for (const char *stop = p; rc == 0 && p <= end; p = stop + 1) {
+		stop = memchr(p, ',', (size_t)(end - p));
+		if (stop == NULL)
+			stop = end;
+		rc = read_host(u, p, (size_t)(stop - p), &hosts, &ports);
+	}
+	if (rc == 0) {
+		u->hosts = conf_str(
+			u->conf, buf_len(&hosts) ? (char *)buf_data(&hosts) : "", buf_len(&hosts));
+		u->ports = conf_str(u->conf, (char *)buf_data(&ports), buf_len(&ports));
+	}
+	buf_fini(&hosts);
+	buf_fini(&ports);
+	return rc;
+}
+
+/* libpq's names for our options of another name or form. */
+static const struct rename {
+	const char *libpq, *ours;
+} renames[] = {
+	{ "keepalives", "tcp_keepalive" },
+	{ "keepalives_idle", "tcp_keepidle" },
+	{ "keepalives_interval", "tcp_keepintvl" },
+	{ "keepalives_count", "tcp_keepcnt" },
+};
+
+/* libpq's names that change nothing here, and those that we cannot honour; a * takes any value. */
+static const struct special {
+	const char *name, *harmless; /* values that need nothing done, comma separated */
+	bool refuse;                 /* other values are mistakes; else warned about */
+} specials[] = {
+	{ "gssencmode", "disable,prefer", true },
+	{ "channel_binding", "disable,prefer", true },
+	{ "krbsrvname", "*", false },
+	{ "gsslib", "*", false },
+	{ "gssdelegation", "0", true },
+	{ "sslcompression", "*", false },
+	{ "sslsni", "1", false },
+	{ "sslcertmode", "allow,disable", true },
+	{ "target_session_attrs", "any", false },
+	{ "require_auth", "", true },
+	{ "ssl_max_protocol_version", "", true },
+	{ "sslpassword", "", true },
+	{ "sslcrl", "", true },
+	{ "sslcrldir", "", true },
+	{ "passfile", "", true },
+	{ "service", "", true },
+	{ "replication", "false,off,no,0", true },
+	{ "requirepeer", "", true },
+	{ "hostaddr", "", true },
+	{ "min_protocol_version", "3.0,latest", true },
+	{ "max_protocol_version", "*", false },
+};
+
+static bool put_special(struct url *u, const char *name, const char *value)
+{
+	for (unsigned i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+		const struct special *s = &specials[i];
+		if (strcmp(name, s->name) != 0)
+			continue;
+		if (value[0] == '\0' || s->harmless[0] == '*' || conf_list_has(s->harmless, value))
+			return true;
+		if (s->refuse)
+			MISTAKE(u, "the parameter %s is not supported%s%s", name,
+				s->harmless[0] ? " but for " : "", s->harmless);
+		else
+			WARN(u,
+				"the parameter %s has no effect: weirpool does not honour this "
+				"value",
+				name);
+		return true;
+	}
+	return false;
+}
+
+/* Parameters whose value means something else with us. */
+static bool put_translated(struct url *u, const char *name, const char *value)
+{
+	if (strcmp(name, "sslrootcert") == 0 && strcmp(value, "system") == 0) {
+		put_pair(u, "server_tls_ca_file", "");
+		if (!u->has_sslmode)
+			put_pair(u, "sslmode", "verify-full");
+		return true;
+	}
+	/* JDBC's, also known to libpq */
+	if (strcmp(name, "ssl") == 0 && strcmp(value, "true") == 0) {
+		put_pair(u, "sslmode", "require");
+		return true;
+	}
+	if (strcmp(name, "load_balance_hosts") == 0 && strcmp(value, "random") == 0) {
+		put_pair(u, name, "round-robin");
+		return true;
+	}
+	if (strcmp(name, "ssl_min_protocol_version") == 0) {
+		bool v13 = strcasecmp(value, "TLSv1.3") == 0,
+		     v12 = strcasecmp(value, "TLSv1.2") == 0;
+		put_pair(u, "server_tls_protocols", v13 ? "tlsv1.3" : v12 ? "secure" : "all");
+		return true;
+	}
+	if (strcmp(name, "fallback_application_name") == 0) {
+		u->fallback_app = value;
+		return true;
+	}
+	return false;
+}
+
+/* The parameters that stand for parts of the URL itself win over them, as in libpq. */
+static bool put_part(struct url *u, const char *name, const char *value)
+{
+	static const char *const names[] = { "user", "password", "dbname", "host", "port" };
+	const char **const parts[] = { &u->user, &u->password, &u->dbname, &u->hosts, &u->ports };
+	for (unsigned i = 0; i < 5; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*parts[i] = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void put_param(struct url *u, const char *name, const char *value)
+{
+	for (unsigned i = 0; i < sizeof(renames) / sizeof(renames[0]); i++)
+		if (strcmp(name, renames[i].libpq) == 0)
+			name = renames[i].ours;
+	u->has_sslmode |= strcmp(name, "sslmode") == 0;
+	u->has_app |= strcmp(name, "application_name") == 0;
+	u->has_balance |= strcmp(name, "load_balance_hosts") == 0;
+	if (put_part(u, name, value) || put_translated(u, name, value) ||
+		put_special(u, name, value))
+		return;
+	if (opt_find(name, OPT_DB)) {
+		put_pair(u, name, value);
+	} else if (opt_find(name, OPT_GLOBAL)) {
+		put_global(u, name, value);
+	} else {
+		const char *near = opt_nearest(name, OPT_DB);
+		if (near == NULL)
+			near = opt_nearest(name, OPT_GLOBAL);
+		MISTAKE(u, "unknown parameter \"%.40s\"%s%s%s", name,
+			near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	}
+}
+
+static void read_params(struct url *u, const char *p)
+{
+	while (*p) {
+		size_t n = strcspn(p, "&"), name_n = strcspn(p, "=&");
+		if (p[name_n] != '=') {
+			MISTAKE(u,
+				"what follows the ? must be name=value pairs with & between them");
+		} else {
+			const char *name = decode(u, p, name_n, "parameter");
+			const char *value = decode(u, p + name_n + 1, n - name_n - 1, "parameter");
+			if (name && value)
+				put_param(u, name, value);
+		}
+		p += n;
+		if (*p == '&')
+			p++;
+	}
+}
+
+/* The parts before the parameters. Returns where these begin, or NULL. */
+static const char *read_parts(struct url *u, const char *p)
+{
+	const char *end = p + strcspn(p, "/?"), *at = NULL;
+	for (const char *q = p; q < end; q++)
+		if (*q == '@') /* the last one: an @ within a password is a common slip */
+			at = q;
+	if (at && read_userinfo(u, p, (size_t)(at - p)) != 0)
+		return NULL;
+	if (read_hosts(u, at ? at + 1 : p, end) != 0)
+		return NULL;
+	if (*end == '/') {
+		p = end + 1;
+		end = p + strcspn(p, "?");
+		if (memchr(p, '/', (size_t)(end - p)) || memchr(p, '@', (size_t)(end - p))) {
+			MISTAKE(u, "the name of the database has a / or @ in it" ESCAPE_HINT);
+			return NULL;
+		}
+		u->dbname = decode(u, p, (size_t)(end - p), "name of the database");
+		if (u->dbname == NULL)
+			return NULL;
+	}
+	return *end == '?' ? end + 1 : end;
+}
+
+/* libpq of Debian looks in the first, PostgreSQL as built by itself in the second. */
+static const char *default_socket_dir(void)
+{
+	struct stat st;
+	return stat("/var/run/postgresql", &st) == 0 && S_ISDIR(st.st_mode) ? "/var/run/postgresql"
+									    : "/tmp";
+}
+
+/* The one database, and who may use it. */
+static void put_items(struct url *u)
+{
+	struct conf *c = u->conf;
+	const char *name = u->dbname[0] ? u->dbname : u->user[0] ? u->user : "*";
+	bool secret = u->user[0] && u->password[0];
+	put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
+	put_pair(u, "port", u->ports[0] ? u->ports : "5432");
+	if (u->user[0])
+		put_pair(u, "user", u->user);
+	if (secret)
+		put_pair(u, "password", u->password);
+	if (strcmp(name, "*") != 0)
+		put_pair(u, "dbname", name);
+	if (!u->has_balance) /* libpq's default: in their order */
+		put_pair(u, "load_balance_hosts", "disable");
+	if (!u->has_app && u->fallback_app)
+		put_pair(u, "application_name", u->fallback_app);
+	put_global_default(u, "auth_type", secret ? "scram-sha-256" : "trust");
+	if (secret) {
+		put_global_default(u, "admin_users", u->user);
+		c->url_user = u->user;
+		c->url_password = u->password;
+	} else {
+		WARN(u, "there is no password: everybody on this machine can use the database "
+			"through weirpool");
+	}
+	const char *pairs = conf_str(c, (char *)buf_data(&u->pairs), buf_len(&u->pairs));
+	conf_item_add(c, CONF_SEC_DATABASES, name, pairs, (struct conf_src){ .file = WHERE });
+}
+
+int conf_url_load(const char *url, struct conf **conf_r, struct conf_msgs *m)
+{
+	unsigned before = m->errors_n;
+	struct url u = { .conf = conf_new(""),
+		.m = m,
+		.user = "",
+		.password = "",
+		.dbname = "",
+		.hosts = "",
+		.ports = "" };
+	const char *p = behind_scheme(url);
+	buf_init(&u.pairs, 4 * URL_MAX_BYTES);
+	if (p == NULL)
+		MISTAKE(&u, "a URL begins with postgres:// or postgresql://");
+	else if (strlen(url) > URL_MAX_BYTES)
+		MISTAKE(&u, "the URL is longer than %d bytes", URL_MAX_BYTES);
+	else
+		p = read_parts(&u, p);
+	if (p && m->errors_n == before) {
+		read_params(&u, p);
+		put_items(&u);
+	}
+	bool ok = m->errors_n == before && !u.pairs.failed && conf_build(u.conf, m) == 0;
+	buf_wipe(&u.pairs);
+	if (!ok)
+		conf_free(&u.conf);
+	else
+		*conf_r = u.conf;
+	return ok ? 0 : -1;
+}
+
+static void put_encoded(struct buf *out, const char *s)
+{
+	for (; *s; s++) {
+		bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+			     (*s >= '0' && *s <= '9');
+		if (plain || strchr("-._~", *s))
+			buf_append(out, s, 1);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)*s);
+	}
+}
+
+void conf_url_paste(const struct conf *conf, bool with_secret, struct buf *out)
+{
+	const struct conf_db *db = &conf->dbs[0];
+	const char *at = conf->global.listen_addr;
+	char host[256] = "";
+	buf_puts(out, "postgres://");
+	if (db->force_user[0]) {
+		put_encoded(out, db->force_user);
+		if (db->password[0])
+			buf_puts(out, ":");
+		if (db->password[0] && with_secret)
+			put_encoded(out, db->password);
+		else if (db->password[0])
+			buf_puts(out, "****");
+		buf_puts(out, "@");
+	}
+	if (!conf_list_next(&at, host, sizeof(host)))
+		put_encoded(out, conf->global.unix_socket_dir);
+	else if (strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+		buf_puts(out, "127.0.0.1");
+	else if (strchr(host, ':'))
+		buf_printf(out, "[%s]", host);
+	else
+		put_encoded(out, host);
+	buf_printf(out, ":%d/", conf->global.listen_port);
+	if (!db->is_auto)
+		put_encoded(out, db->name);
+}
