@@ -1,0 +1,48 @@
+/* tls - contexts made once per set of parameters and shared by every connection with them. Ignorant
+ * of configuration files: takes a struct of parameters. Building: control thread; using: any thread
+ * (reference counted). */
+#ifndef EV_TLS_H
+#define EV_TLS_H
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
+
+struct tls_params {  /* strings may be NULL or ""; meanings as PgBouncer's {client,server}_tls_*
+			options */
+	bool server; /* we accept (client-facing side) */
+	enum tls_verify verify; /* accepting side: CA and FULL both demand a client certificate */
+	/* accepting side: ask for one, but do not demand it (sslmode allow..require with a CA
+	 * file) */
+	bool request_cert;
+	const char *ca_file, *cert_file, *key_file;
+	const char *protocols; /* "secure", "all", "legacy", "tlsv1.2,tlsv1.3", ... */
+	const char *ciphers, *tls13_ciphers, *ecdhcurve, *dheparams;
+	const char *
+		/* "postgresql": required of direct TLS clients, offered on the connecting side;
+		 * NULL none */
+		alpn;
+};
+struct tls_ctx;
+/* Reads the files; *ctx_r holds one reference. Errors name the file and OpenSSL's reason.
+ * Connecting side keeps sessions for resumption. */
+int tls_ctx_new(const struct tls_params *p, struct tls_ctx **ctx_r, struct err *e)
+	__attribute__((warn_unused_result));
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *c);
+void tls_ctx_unref(struct tls_ctx *c); /* NULL allowed */
+
+/* What a finished handshake says. ssl is stream.ssl. */
+const char *tls_version(void *ssl); /* "TLSv1.3" */
+const char *tls_cipher(void *ssl);
+bool tls_alpn_is(void *ssl, const char *proto);
+/* Peer certificate's subject CN (accepting side, verified): length, or 0 when there is none; a CN
+ * with an embedded NUL counts as none. */
+size_t tls_peer_cn(void *ssl, char *out, size_t n);
+bool tls_peer_verified(void *ssl);
+/* RFC 5929 tls-server-end-point data of the server's certificate: ours (accepting) or the peer's
+ * (connecting). Returns its length (<= 64), or 0. */
+size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64]);
+#endif
