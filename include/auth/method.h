@@ -1,0 +1,36 @@
+/* method - the names of authentication methods and the kinds of stored secrets. Pure. Any thread.
+ */
+#ifndef AUTH_METHOD_H
+#define AUTH_METHOD_H
+#include <stdbool.h>
+#include <stddef.h>
+
+/* id, name as auth_type, name in an HBA file ("" = not allowed there) */
+#define AUTH_METHODS(X) \
+	X(ANY, "any", "") \
+	X(TRUST, "trust", "trust") \
+	X(PLAIN, "plain", "password") \
+	X(MD5, "md5", "md5") X(SCRAM, "scram-sha-256", "scram-sha-256") X(CERT, "cert", "cert") \
+		X(HBA, "hba", "") X(PAM, "pam", "pam") X(LDAP, "ldap", "ldap") X(PEER, "", "peer") \
+			X(REJECT, "", "reject")
+enum auth_method {
+#define X(id, type, hba) AUTH_##id,
+	AUTH_METHODS(X)
+#undef X
+		AUTH_METHOD_N
+};
+/* 0, or -1 when the name is none; AUTH_PEER and AUTH_REJECT are not auth_types. */
+int auth_type_parse(const char *name, enum auth_method *m_r) __attribute__((warn_unused_result));
+/* As in the method field of an HBA file; "plain" is taken for "password" too. */
+int auth_hba_method_parse(const char *name, enum auth_method *m_r)
+	__attribute__((warn_unused_result));
+const char *auth_method_name(enum auth_method m); /* never NULL or empty */
+
+enum secret_kind { SECRET_NONE, SECRET_PLAIN, SECRET_MD5, SECRET_SCRAM };
+/* What kind of secret is this text? NULL or empty: SECRET_NONE. */
+enum secret_kind secret_kind_of(const char *secret, size_t n);
+
+/* The nearest of the n words to word (edit distance at most 2, or a third of its length), or NULL.
+ */
+const char *auth_nearest(const char *word, const char *const *words, size_t n);
+#endif

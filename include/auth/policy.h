@@ -1,0 +1,72 @@
+/* policy - "which proof do I ask for?": from the configured method, the HBA rule, the stored secret
+ * and the facts of the connection to one decision. Pure: it reads no file, keeps nothing, and never
+ * says "logged in" for a client that owes a proof. Ignorant of messages. Any thread. */
+#ifndef AUTH_POLICY_H
+#define AUTH_POLICY_H
+#include "auth/hba.h"
+#include "auth/ident.h"
+#include "auth/method.h"
+#include "base/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+enum policy_ask {
+	POLICY_REFUSE,   /* never handed out with return 0: the safe value of a zeroed decision */
+	POLICY_ADMIT,    /* nothing to ask: trust, any, or certificate / peer already matched */
+	POLICY_PASSWORD, /* AuthenticationCleartextPassword; compare by policy_check_password() */
+	POLICY_MD5,      /* AuthenticationMD5Password; compare by md5pw_verify() */
+	POLICY_SCRAM,    /* AuthenticationSASL; scram_server with secret (PLAIN: derive first) */
+	POLICY_PAM,      /* cleartext, then ask the helper */
+	POLICY_LDAP,     /* cleartext, then ask the helper; an empty password is always wrong */
+	POLICY_PEER_NAME /* peer_user is missing: ask the helper for it, then decide again */
+};
+struct policy_facts {
+	enum auth_method auth_type;
+	const struct hba *hba;     /* for AUTH_HBA */
+	const struct ident *ident; /* may be NULL */
+	const char *db, *user;     /* as the client named them */
+	bool is_unix, is_tls, physical_replication;
+	const struct sockaddr *addr;
+	const char *cert_cn; /* CN of the verified client certificate, or NULL */
+	size_t cert_cn_n;    /* its length: a CN with a NUL inside matches nobody */
+	bool cert_verified;  /* a client certificate was given and its chain is good */
+	bool peer_known;     /* unix: SO_PEERCRED was read */
+	unsigned peer_uid;
+	const char *peer_user; /* name of peer_uid, or NULL: not looked up yet; "" : has no name */
+	bool user_known; /* stands in auth_file, or auth_query returned a row for this very user */
+	/* Of this very user; NULL or "": none. Never the secret of auth_user. */
+	const char *secret;
+	size_t secret_n;
+	bool cbind_available; /* we have the data for tls-server-end-point: PLUS can be offered */
+	bool db_forces_user;  /* the database names the server user (auth_type any needs it) */
+	/* What kind most users have (users_common_kind()), so that unknown ones are asked the same.
+	 */
+	enum secret_kind common_kind;
+	const char *pam_service; /* NULL: "weirpool" */
+};
+struct policy_decision {
+	enum policy_ask ask;
+	enum auth_method method;     /* what asked for it, for the log and SHOW */
+	const struct hba_rule *rule; /* or NULL */
+	bool mock; /* run the exchange, then fail: unknown user or a secret that cannot serve */
+	bool offer_plus; /* with SCRAM */
+	enum secret_kind secret_kind;
+	const char *secret; /* borrowed from facts; NULL if mock */
+	size_t secret_n;
+	const char *pam_service; /* with PAM; never NULL then */
+	const char *ldap;        /* with LDAP; NULL: auth_ldap_options */
+	const char *why;         /* mock: the reason, for the log only */
+};
+/* Would the user's secret matter? False for trust-like methods that need none, PAM, LDAP and
+ * refusals: then auth_query need not run for the secret. (trust, cert and peer still need
+ * user_known.) */
+bool policy_needs_user(const struct policy_facts *f);
+/* 0 and a decision, or -1: refuse at once with *e (msg for the client, internal for the log). */
+int policy_decide(const struct policy_facts *f, struct policy_decision *d_r, struct err *e)
+	__attribute__((warn_unused_result));
+/* A password sent in clear against any kind of secret, in constant time. SLOW for SECRET_SCRAM
+ * (PBKDF2). A mock decision is always wrong. 0 and *ok_r, or -1 on internal failure (then *ok_r is
+ * false). */
+int policy_check_password(const struct policy_decision *d, const char *user, const char *pw,
+	size_t pw_n, bool *ok_r, struct err *e) __attribute__((warn_unused_result));
+#endif

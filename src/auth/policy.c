@@ -1,0 +1,319 @@
+/* policy - which proof a client owes. Pure computation on plain facts; one function per method.
+ * Ignorant of messages and of time. Any thread.
+ *
+ * Two rules hold everywhere: a decision other than POLICY_ADMIT admits nobody before its proof was
+ * checked, and an unknown user walks through the same exchange as a known one. */
+#include "auth/policy.h"
+
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "crypto/md5pw.h"
+#include "crypto/scram.h"
+
+#include <string.h>
+
+/* The method in force, and the rule it comes from. False: no rule matches. */
+static bool effective(
+	const struct policy_facts *f, enum auth_method *m_r, const struct hba_rule **rule_r)
+{
+	*rule_r = NULL;
+	*m_r = f->auth_type;
+	if (f->auth_type != AUTH_HBA)
+		return true;
+	struct hba_query q = {
+		.is_unix = f->is_unix,
+		.is_tls = f->is_tls,
+		.physical_replication = f->physical_replication,
+		.db = f->db,
+		.user = f->user,
+		.addr = f->addr,
+	};
+
+	*rule_r = hba_find(f->hba, &q);
+	if (*rule_r)
+		*m_r = (*rule_r)->method;
+	return *rule_r != NULL;
+}
+
+bool policy_needs_user(const struct policy_facts *f)
+{
+	const struct hba_rule *rule;
+	enum auth_method m;
+
+	if (!effective(f, &m, &rule))
+		return false;
+	switch (m) {
+	case AUTH_TRUST:
+	case AUTH_PLAIN:
+	case AUTH_MD5:
+	case AUTH_SCRAM:
+	case AUTH_CERT:
+	case AUTH_PEER: return true;
+	case AUTH_ANY:
+	case AUTH_HBA:
+	case AUTH_PAM:
+	case AUTH_LDAP:
+	case AUTH_REJECT:
+	case AUTH_METHOD_N: return false;
+	}
+	return true;
+}
+
+static int refuse(struct err *e, enum err_code code, const char *msg, const char *why)
+{
+	(void)err_set(e, code, "%s", msg);
+	return err_internal(e, "%s", why);
+}
+
+static int no_rule(const struct policy_facts *f, struct err *e)
+{
+	return err_set(e, ERR_AUTH_DENIED,
+		"no HBA rule allows this connection: database \"%.63s\", user \"%.63s\", %s, %s",
+		f->db, f->user, f->is_unix ? "unix socket" : "TCP", f->is_tls ? "TLS" : "no TLS");
+}
+
+/* May the holder of the verified certificate be this user? */
+static const char *cert_mismatch(const struct policy_facts *f, const struct hba_rule *rule)
+{
+	if (!f->is_tls)
+		return "the connection does not use TLS";
+	if (!f->cert_verified || f->cert_cn == NULL)
+		return "no valid client certificate";
+	if (strlen(f->cert_cn) != f->cert_cn_n)
+		return "the certificate's common name contains a NUL byte";
+	if (!ident_allows(f->ident, rule ? rule->map : NULL, f->cert_cn, f->user))
+		return "the certificate's common name may not log in as this user";
+	return NULL;
+}
+
+static int decide_cert(const struct policy_facts *f, struct policy_decision *d, struct err *e)
+{
+	const char *why = cert_mismatch(f, d->rule);
+
+	if (why == NULL && !f->user_known)
+		why = "unknown user";
+	if (why)
+		return refuse(e, ERR_AUTH_FAILED, "certificate authentication failed", why);
+	d->ask = POLICY_ADMIT;
+	return 0;
+}
+
+static int decide_peer(const struct policy_facts *f, struct policy_decision *d, struct err *e)
+{
+	const char *why = NULL;
+
+	if (!f->is_unix || !f->peer_known) {
+		why = "peer needs a unix socket";
+	} else if (f->peer_user == NULL) {
+		d->ask = POLICY_PEER_NAME;
+		return 0;
+	} else if (!ident_allows(f->ident, d->rule ? d->rule->map : NULL, f->peer_user, f->user)) {
+		why = "the operating system's user may not log in as this user";
+	} else if (!f->user_known) {
+		why = "unknown user";
+	}
+	if (why)
+		return refuse(e, ERR_AUTH_FAILED, "peer authentication failed", why);
+	d->ask = POLICY_ADMIT;
+	return 0;
+}
+
+static int decide_trust(const struct policy_facts *f, struct policy_decision *d, struct err *e)
+{
+	if (!f->user_known)
+		return refuse(
+			e, ERR_AUTH_FAILED, "\"trust\" authentication failed", "unknown user");
+	d->ask = POLICY_ADMIT;
+	return 0;
+}
+
+static int decide_any(const struct policy_facts *f, struct policy_decision *d, struct err *e)
+{
+	if (!f->db_forces_user) {
+		(void)err_set(e, ERR_CONFIG, "auth_type=any needs a database with a forced user");
+		return err_hint(e, "Set user= for the database \"%.63s\".", f->db);
+	}
+	d->ask = POLICY_ADMIT;
+	return 0;
+}
+
+static void use_secret(const struct policy_facts *f, struct policy_decision *d)
+{
+	d->secret = f->secret;
+	d->secret_n = f->secret_n;
+}
+
+/* The exchange runs as for everybody, with nothing that could match. */
+static void use_mock(struct policy_decision *d, const char *why)
+{
+	d->mock = true;
+	d->why = why;
+	d->secret = NULL;
+	d->secret_n = 0;
+}
+
+static bool scram_malformed(const struct policy_facts *f)
+{
+	struct scram_secret s;
+	bool bad = scram_secret_parse(f->secret, f->secret_n, &s, NULL) < 0;
+
+	mem_wipe(&s, sizeof s);
+	return bad;
+}
+
+/* plain, md5, scram-sha-256: a proof against the stored secret. */
+static int decide_secret(const struct policy_facts *f, struct policy_decision *d)
+{
+	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
+	bool usable = f->user_known && kind != SECRET_NONE;
+
+	/* Somebody unknown is asked what most users are asked. */
+	d->secret_kind = usable ? kind : f->common_kind;
+	if (d->method == AUTH_PLAIN)
+		d->ask = POLICY_PASSWORD;
+	else if (d->method == AUTH_SCRAM || d->secret_kind == SECRET_SCRAM)
+		d->ask = POLICY_SCRAM;
+	else
+		d->ask = POLICY_MD5;
+	d->offer_plus = d->ask == POLICY_SCRAM && f->is_tls && f->cbind_available;
+	if (!f->user_known)
+		use_mock(d, "unknown user");
+	else if (!usable)
+		use_mock(d, "the user has no password");
+	else if (d->ask == POLICY_SCRAM && kind == SECRET_MD5)
+		use_mock(d, "scram-sha-256 cannot use the user's md5 secret");
+	else if (kind == SECRET_SCRAM && scram_malformed(f))
+		use_mock(d, "the user's SCRAM secret is malformed");
+	else
+		use_secret(f, d);
+	return 0;
+}
+
+static int check_clientcert(
+	const struct policy_facts *f, const struct hba_rule *rule, struct err *e)
+{
+	const char *why = NULL;
+
+	if (rule == NULL || !rule->clientcert)
+		return 0;
+	if (!f->is_tls || !f->cert_verified)
+		why = "no valid client certificate";
+	else if (rule->clientcert_full)
+		why = cert_mismatch(f, rule);
+	if (why == NULL)
+		return 0;
+	return refuse(e, ERR_AUTH_FAILED, "connection requires a valid client certificate", why);
+}
+
+static int decide(const struct policy_facts *f, struct policy_decision *d, struct err *e)
+{
+	switch (d->method) {
+	case AUTH_ANY: return decide_any(f, d, e);
+	case AUTH_TRUST: return decide_trust(f, d, e);
+	case AUTH_PLAIN:
+	case AUTH_MD5:
+	case AUTH_SCRAM: return decide_secret(f, d);
+	case AUTH_CERT: return decide_cert(f, d, e);
+	case AUTH_PEER: return decide_peer(f, d, e);
+	case AUTH_PAM:
+		d->ask = POLICY_PAM;
+		d->pam_service = d->rule && d->rule->pam_service ? d->rule->pam_service
+				 : f->pam_service                ? f->pam_service
+								 : "weirpool";
+		return 0;
+	case AUTH_LDAP:
+		d->ask = POLICY_LDAP;
+		d->ldap = d->rule ? d->rule->ldap : NULL;
+		return 0;
+	case AUTH_REJECT:
+		return refuse(e, ERR_AUTH_DENIED, "login rejected", "an HBA rule rejects it");
+	case AUTH_HBA:
+	case AUTH_METHOD_N: break;
+	}
+	return refuse(e, ERR_INTERNAL, "login rejected", "no authentication method");
+}
+
+int policy_decide(const struct policy_facts *f, struct policy_decision *d_r, struct err *e)
+{
+	struct policy_decision d = { .ask = POLICY_REFUSE };
+
+	*d_r = d;
+	if (!effective(f, &d.method, &d.rule))
+		return no_rule(f, e);
+	if (*f->user == '\0')
+		return refuse(e, ERR_AUTH_DENIED, "no user name was given", "empty user name");
+	if (check_clientcert(f, d.rule, e) < 0 || decide(f, &d, e) < 0)
+		return -1;
+	*d_r = d;
+	return 0;
+}
+
+/* Hashes first, so that not even the length of the stored password shows in the time. */
+static int same_text(
+	const char *a, size_t a_n, const char *b, size_t b_n, bool *ok_r, struct err *e)
+{
+	uint8_t ha[DIGEST_SHA256_BYTES], hb[DIGEST_SHA256_BYTES];
+
+	if (digest_sha256(a, a_n, ha, e) < 0 || digest_sha256(b, b_n, hb, e) < 0)
+		return -1;
+	*ok_r = mem_equal_ct(ha, hb, sizeof ha);
+	mem_wipe(ha, sizeof ha);
+	mem_wipe(hb, sizeof hb);
+	return 0;
+}
+
+static int check_md5(const struct policy_decision *d, const char *user, const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e)
+{
+	char mine[MD5PW_LEN + 1];
+
+	if (md5pw_secret(pw, pw_n, user, mine, e) < 0)
+		return -1;
+	*ok_r = mem_equal_ct(mine, d->secret, MD5PW_LEN);
+	mem_wipe(mine, sizeof mine);
+	return 0;
+}
+
+static int check_scram(
+	const struct policy_decision *d, const char *pw, size_t pw_n, bool *ok_r, struct err *e)
+{
+	struct scram_secret s;
+	int rc = scram_secret_parse(d->secret, d->secret_n, &s, e);
+
+	if (rc == 0)
+		rc = scram_secret_check(&s, pw, pw_n, ok_r, e);
+	mem_wipe(&s, sizeof s);
+	return rc;
+}
+
+/* As much work as for a real user, so that the time does not tell that there is none. */
+static int check_mock(const struct policy_decision *d, const char *pw, size_t pw_n, struct err *e)
+{
+	static const uint8_t salt[SCRAM_OWN_SALT_BYTES] = { 1 };
+	struct scram_secret s;
+	int rc;
+
+	if (d->secret_kind != SECRET_SCRAM)
+		return 0;
+	rc = scram_secret_from_password(
+		pw, pw_n, salt, sizeof salt, SCRAM_DEFAULT_ITERATIONS, &s, e);
+	mem_wipe(&s, sizeof s);
+	return rc;
+}
+
+int policy_check_password(const struct policy_decision *d, const char *user, const char *pw,
+	size_t pw_n, bool *ok_r, struct err *e)
+{
+	*ok_r = false;
+	if (d->ask != POLICY_PASSWORD || pw_n == 0)
+		return 0;
+	if (d->mock)
+		return check_mock(d, pw, pw_n, e);
+	switch (d->secret_kind) {
+	case SECRET_NONE: return 0;
+	case SECRET_PLAIN: return same_text(d->secret, d->secret_n, pw, pw_n, ok_r, e);
+	case SECRET_MD5: return check_md5(d, user, pw, pw_n, ok_r, e);
+	case SECRET_SCRAM: return check_scram(d, pw, pw_n, ok_r, e);
+	}
+	return 0;
+}
