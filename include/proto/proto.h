@@ -1,0 +1,330 @@
+/* proto - what core/ knows of a wire protocol: bytes in, events out. Implementations do no I/O,
+ * hold no timers, start no threads and never see a pool; they append bytes to the buffers they are
+ * given. One struct proto_ops per protocol.
+ *
+ * Words: `cst` is the protocol's state of a client session, `lst` that of a link (server
+ * connection). Both live inside core's objects, are client_size / link_size bytes, zeroed, and
+ * belong to one thread (that of their env) at a time. `up` is the buffer of bytes to be sent to the
+ * server, `down` that of bytes to be sent to the client: core sends `down`/`up` before it sends the
+ * raw bytes of a later PEV_FORWARD, so order is kept.
+ *
+ * The life of a session:  client_init -> client_step* -> PEV_LOGIN -> (core finds out which proof)
+ * client_auth -> client_step* -> PEV_AUTH_OK -> client_ready() true, or: attach a link, PEV_SYNCED,
+ * client_ready() true -> up()/down() ... -> client_fini. The life of a link:  link_init ->
+ * link_step* -> PEV_AUTH_OK -> { attach -> up/down -> PEV_TX -> link_release -> detach }* ->
+ * link_fini. */
+#ifndef PROTO_PROTO_H
+#define PROTO_PROTO_H
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pev_kind {
+	PEV_MORE,    /* need more bytes: nothing consumed (n = 0) */
+	PEV_DROP,    /* n bytes consumed; what they caused is in up/down */
+	PEV_FORWARD, /* pass these n bytes (all are in the input) on unchanged, after up/down */
+	/* client_step only */
+	PEV_TLS, /* n bytes were a request for TLS: answer with client_tls_answer(), then handshake.
+		    Core refuses the session when bytes follow */
+	PEV_TLS_DIRECT, /* n = 0: the input is a TLS ClientHello */
+	PEV_LOGIN,      /* who, which database: client_login() tells */
+	PEV_PASSWORD, /* text/text_n: a clear-text password, for an outside check; core answers with
+			 client_auth_result() and wipes it */
+	PEV_AUTH_OK,  /* client: proven. link: logged in and ready */
+	PEV_CANCEL,   /* key/key_n: a cancel request; the connection ends after it */
+	/* up only */
+	PEV_REQUEST, /* lst == NULL and the next message needs a link: nothing consumed. flags:
+			routing facts (later) */
+	PEV_CONSOLE, /* console sessions: text/text_n is one SQL text; answer with console_reply()
+			before the next step */
+	PEV_BYE,     /* the client said good-bye */
+	/* down only */
+	PEV_SYNCED, /* the batch put by attach() has been answered, and nothing else is owed */
+	PEV_TX,     /* n bytes consumed (already put in down, if a client is attached): a request is
+		       over. tx, idle */
+	PEV_ASKED,  /* the state query put by link_release() was answered: call link_release() again
+		     */
+	PEV_ROW,    /* a row of link_query(): cells */
+	PEV_QUERY_DONE, /* link_query() is over; e is set if it failed */
+	PEV_LINK_BAD,   /* the link cannot be used any more (e says why; log it), the client has got
+			   its answer and lives on */
+	/* everywhere */
+	PEV_NOTE, /* n bytes consumed; something to log: e.msg (a NOTICE on an idle link and the
+		     like) */
+	PEV_BAD   /* this side broke the protocol, or its login failed: e is set */
+};
+
+enum tx_state { TX_IDLE, TX_OPEN, TX_FAILED };
+
+struct pev {
+	enum pev_kind kind;
+	size_t n;            /* input bytes this event accounts for */
+	enum tx_state tx;    /* PEV_TX */
+	bool idle;           /* PEV_TX: the server owes nothing more */
+	const uint8_t *text; /* PEV_CONSOLE, PEV_PASSWORD, PEV_CANCEL(key), valid until the input
+				buffer changes */
+	size_t text_n;
+	const char *const *cells; /* PEV_ROW: NULL pointers are NULLs; valid until the next call */
+	unsigned n_cells;
+};
+
+/* Why a session keeps its link: names in SHOW CLIENTS. */
+#define PROTO_PINS(X) \
+	X(TEMP, "temp") \
+	X(ADVISORY, "advisory_lock") \
+	X(LISTEN, "listen") \
+	X(HOLD, "with_hold_cursor") X(PREPARE, "sql_prepare") X(LOAD, "load") X(SEED, "setseed") \
+		X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
+			X(REPLICATION, "replication")
+enum proto_pin {
+#define X(id, name) PIN_##id##_BIT,
+	PROTO_PINS(X)
+#undef X
+		PIN_N
+};
+#define PIN(id) (1u << PIN_##id##_BIT)
+const char *proto_pin_name(enum proto_pin p);
+
+enum proto_release {
+	REL_FREE,   /* the session may let go of the link */
+	REL_ASKING, /* a state query is in up: wait for PEV_ASKED (requests of the client may go on
+		       meanwhile) */
+	REL_PINNED  /* keep it: client_pins() tells why */
+};
+
+/* Counted by the protocol, shown by core. Owner: the worker. */
+struct proto_counters {
+	uint64_t queries, client_parses, server_parses, binds, syncs_sent, asks_sent;
+};
+
+/* Per worker: interned variable sets and statements, limits. */
+struct proto_env;
+struct proto_env_opts {
+	uint64_t stmt_bytes;        /* budget for statement texts kept by this worker */
+	uint32_t max_message_bytes; /* 0: protocol's own limit */
+	uint32_t max_inspect_bytes; /* statements above this are not parsed: their effects are asked
+				       for */
+	const char *const *track_extra; /* NULL-terminated parameter names (track_extra_parameters);
+					   may be NULL */
+};
+
+struct proto_login { /* strings belong to cst until client_ready() was true */
+	const char *user, *database,
+		*application_name; /* database: user's name when none was given */
+	bool database_given;
+	enum { REPL_NONE, REPL_PHYSICAL, REPL_LOGICAL } replication;
+	unsigned major, minor;
+};
+
+struct proto_proof { /* what to ask of a client; secrets are only read during client_auth() */
+	enum { PROOF_NONE, PROOF_CLEAR, PROOF_MD5, PROOF_SCRAM } kind;
+	bool clear_outside; /* PROOF_CLEAR: hand the password out as PEV_PASSWORD instead of
+			       comparing */
+	bool doomed; /* the user does not exist or may not in: run the exchange, fail at the end,
+			same bytes and timing as far as can be */
+	const char *secret; /* plain, "md5...", or "SCRAM-SHA-256$..."; PROOF_SCRAM takes a plain
+			       one too (derives, slow). NULL if doomed */
+	uint32_t scram_iterations; /* for deriving from a plain secret */
+	bool offer_plus;           /* TLS: offer SCRAM-SHA-256-PLUS as well */
+	const uint8_t *cbind;      /* tls-server-end-point data of our certificate */
+	size_t cbind_n;
+};
+
+struct proto_creds { /* how to log in to a server; a copy lives in the link during login only, wiped
+			after it */
+	char password[1024]; /* "" = none */
+	bool has_scram_keys;
+	uint8_t client_key[32], server_key[32]; /* SCRAM passthrough */
+};
+
+struct proto_kv {
+	const char *key, *value;
+};
+struct proto_link_login {
+	const char *user, *database;
+	const struct proto_kv *params;   /* ended by a NULL key: sent in the startup packet */
+	const struct proto_creds *creds; /* copied */
+	bool tls_try, tls_require;       /* sslmode; neither: never ask for TLS */
+	bool tls_direct; /* core starts the handshake at once and calls link_tls_done() */
+	uint32_t max_scram_iterations;
+	bool replication_physical, replication_logical;
+	bool channel_binding_require;
+	bool protocol_3_2; /* ask for 3.2 (longer cancel keys); else 3.0, which every server and
+			      proxy takes */
+};
+
+/* A console answer, filled by admin/, rendered by proto/. Everything in it is owned by it (see
+ * proto/rowset.c). */
+enum rowset_type { RS_TEXT, RS_INT4, RS_INT8, RS_NUMERIC, RS_TIMESTAMP, RS_BYTEA };
+struct rowset {
+	unsigned n_cols;
+	char **col_names;
+	enum rowset_type *col_types;
+	size_t n_rows;
+	char ***rows;                 /* rows[i][j], NULL = NULL */
+	char *tag;                    /* "SHOW", "PAUSE", ... */
+	char *notice, *notice_detail; /* or NULL */
+	struct err err;               /* code != NONE: an error instead of all else */
+};
+void rowset_init(struct rowset *r);
+void rowset_fini(struct rowset *r);
+void rowset_col(struct rowset *r, const char *name,
+	enum rowset_type t);         /* dies on out of memory only via err */
+char **rowset_row(struct rowset *r); /* a new row, all NULL; NULL when out of memory (err is set) */
+void rowset_set(
+	struct rowset *r, char **row, unsigned col, const char *v); /* copies; v may be NULL */
+void rowset_setf(struct rowset *r, char **row, unsigned col, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+struct proto_cache; /* of one pool on one worker: welcome parameters by startup parameters */
+
+enum proto_mode {
+	PROTO_SESSION,
+	PROTO_TRANSACTION,
+	PROTO_STATEMENT,
+	PROTO_RAW /* replication: bytes only */
+};
+
+struct proto_client_conf { /* after login is known */
+	enum proto_mode mode;
+	unsigned max_prepared; /* 0: prepared statements are passed through as they are (then named
+				  ones pin) */
+	const struct proto_kv *forced; /* variables the database's configuration sets
+					  (datestyle=...), NULL key ends; may be NULL */
+	const char *options; /* the database's options=, as in a startup packet; may be NULL */
+	/* startup parameters to forget; may be NULL */
+	bool (*ignored)(const void *arg, const char *name);
+	const void *arg;
+	uint32_t max_stmt_bytes; /* of prepared statements' texts; 0: no limit */
+	bool no_simple_query;    /* disable_pqexec */
+	bool no_tracking; /* what cannot be read off a statement is not asked for, but removed */
+	struct proto_counters *counters;
+	const char *login_notice; /* NULL: none */
+};
+
+struct proto_ops {
+	const char *name;
+	uint16_t port;
+	uint16_t client_size, link_size;
+
+	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */
+	void (*env_set)(struct proto_env *v, const struct proto_env_opts *o);
+	void (*env_free)(struct proto_env *v);
+
+	/* ---- a client logs in ---- */
+	void (*client_init)(
+		void *cst, struct proto_env *v, struct buf *down); /* MySQL greets here */
+	void (*client_fini)(void *cst);
+	struct pev (*client_step)(
+		void *cst, const uint8_t *p, size_t n, struct buf *down, struct err *e);
+	void (*client_tls_answer)(void *cst, bool yes, struct buf *down);
+	const struct proto_login *(*client_login)(const void *cst);
+	/* PROOF_NONE makes the next client_step() return PEV_AUTH_OK with n = 0. -1: cannot (e). */
+	int (*client_auth)(
+		void *cst, const struct proto_proof *pr, struct buf *down, struct err *e);
+	void (*client_auth_result)(void *cst, bool ok, struct buf *down); /* after PEV_PASSWORD */
+	/* What the client's proof taught us for logging in to servers (SCRAM keys, or the clear
+	 * password). False: nothing. */
+	bool (*client_creds)(const void *cst, struct proto_creds *c);
+	/* Sets how the session will be served. Called once, after PEV_AUTH_OK, before
+	 * client_ready(). */
+	int (*client_conf)(void *cst, const struct proto_client_conf *c, struct err *e);
+	/* Sends the welcome if what it must say is known: from *cache (what servers of this pool
+	 * said for the same startup parameters), or from lst after PEV_SYNCED (then the cache
+	 * learns it). False: attach a link first. Consumes cst's login data. */
+	bool (*client_ready)(void *cst, void *lst, struct proto_cache **cache, const uint8_t *key,
+		size_t key_n, struct buf *down);
+	/* Its startup parameters that are settings, for a link of its own: at most max of them,
+	 * borrowed from cst; how many. */
+	unsigned (*client_params)(const void *cst, struct proto_kv *out, unsigned max);
+	size_t (*client_key_size)(const void *cst); /* bytes of cancel key to give it: 8, or more
+						       when it can take them (at most 36) */
+	/* What the cache learned from cst when client_ready() was true with a link, for the caches
+	 * of the same pool on other workers. */
+	void (*cache_export)(const void *cst, struct buf *out);
+	void (*cache_import)(
+		struct proto_cache **cache, struct proto_env *v, const uint8_t *p, size_t n);
+	void (*cache_free)(struct proto_cache **cache);
+
+	/* ---- a link logs in ---- */
+	int (*link_init)(void *lst, struct proto_env *v, const struct proto_link_login *l,
+		struct buf *up, struct err *e);
+	void (*link_fini)(void *lst);
+	struct pev (*link_step)(void *lst, const uint8_t *p, size_t n, struct buf *up,
+		struct err *e); /* PEV_TLS: start the handshake */
+	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
+
+	/* ---- running ---- */
+	/* Client -> server. Handles as many messages as it can per call in one event. lst == NULL:
+	 * no link yet (PEV_REQUEST, or answered here). */
+	struct pev (*up)(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
+		struct buf *down, struct err *e);
+	/* Server -> client. cst == NULL: nobody is attached: everything is swallowed, a surprise is
+	 * PEV_BAD. */
+	struct pev (*down)(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
+		struct buf *down, struct err *e);
+	/* Gives lst to cst: puts the batch that makes the server's variables those of the session
+	 * (often nothing). True: something was put. */
+	bool (*attach)(void *cst, void *lst, struct buf *up);
+	enum proto_release (*link_release)(
+		void *cst, void *lst, struct buf *up); /* legal when PEV_TX said idle and TX_IDLE */
+	void (*detach)(void *cst,
+		void *lst); /* at any time; lst keeps what it still owes, to be swallowed */
+	uint32_t (*client_pins)(const void *cst);
+	bool (*client_mid_message)(
+		const void *cst); /* part of a message was forwarded: nothing else may go up now */
+	/* Fails the request that waits for a link: e is its answer; the rest of the request is
+	 * skipped as it arrives. */
+	void (*client_fail_request)(void *cst, const struct err *e, struct buf *down);
+	bool (*client_in_request)(const void *cst, const uint8_t *in,
+		size_t n); /* does it owe us more of a batch, or we it? for draining */
+
+	/* ---- links on their own ---- */
+	bool (*link_owes)(const void *lst); /* replies are outstanding */
+	unsigned (*link_requests)(const void
+			*lst); /* how many are not answered, each as far as its error would reach */
+	/* Part of a message was passed on to the client, or nobody knows: nothing of ours may
+	 * follow. */
+	bool (*link_mid_reply)(const void *lst);
+	enum tx_state (*link_tx)(const void *lst);
+	/* The client is gone in the middle: puts what brings the server to a request boundary
+	 * (CopyFail, Sync). False: cannot, close it. */
+	bool (*link_abort)(void *lst, struct buf *up);
+	/* Puts what makes the link clean for anybody: ROLLBACK when in a transaction, then reset
+	 * (sql, "" = the protocol's best) if dirty or `always`. False: nothing to do, it is clean.
+	 * Else PEV_QUERY_DONE follows. */
+	bool (*link_clean)(void *lst, const char *sql, bool always, struct buf *up);
+	/* An internal query. param NULL: simple protocol. Else extended, $1 = param (auth_query).
+	 * PEV_ROW*, PEV_QUERY_DONE follow. */
+	void (*link_query)(void *lst, const char *sql, const char *param, struct buf *up);
+	size_t (*link_cancel_key)(
+		const void *lst, const uint8_t **key_r); /* what put_cancel() wants; 0: none */
+	void (*put_cancel)(struct buf *up, const uint8_t *key, size_t key_n);
+	void (*put_bye)(struct buf *up);
+	/* A session did what no cleaning undoes (LOAD, setseed()): when that session is gone, close
+	 * the link. */
+	bool (*link_spoiled)(const void *lst);
+	bool (*link_movable)(const void *lst);
+	void (*link_move_out)(void *lst); /* on the old thread: lets go of the env */
+	bool (*link_move_in)(void *lst,
+		struct proto_env *v); /* on the new thread; false: no memory, close the link */
+	unsigned (*n_statements)(const void *cst_or_lst, bool is_link);
+	unsigned (*link_server_pid)(const void *lst);
+	const char *(*client_app_name)(
+		const void *cst); /* current application_name, "" if unknown */
+	const char *(*link_param)(
+		const void *lst, const char *name); /* as last reported, or NULL */
+
+	/* ---- text ---- */
+	void (*put_error)(struct buf *down, const struct err *e, bool fatal);
+	void (*put_notice)(
+		struct buf *down, const char *severity, const char *sqlstate, const char *msg);
+	void (*console_start)(void *cst, const char *version, const uint8_t *key, size_t key_n,
+		struct buf *down); /* instead of client_ready(); up() then gives PEV_CONSOLE */
+	void (*console_reply)(void *cst, const struct rowset *r, struct buf *down);
+};
+extern const struct proto_ops proto_pg;
+#endif

@@ -1,0 +1,645 @@
+/* pg_down - what a server sends: each message must fit the head of the ring of owed replies, which
+ * says whether the client gets it, nobody does, or we read it. Anything else is the end of the
+ * link: nobody may see another's rows. Thread: that of the env. Source: PostgreSQL docs, Message
+ * Flow. */
+#include "pg_run_int.h"
+#include "pg_down_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/pg/error.h"
+#include "wire/pg/session.h"
+
+#define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its ReadyForQuery */
+
+static size_t total_of(const struct pgmsg_head *h)
+{
+	return PGMSG_HEAD_BYTES + (size_t)h->body_n;
+}
+
+static const uint8_t *body_of(const struct dnx *d)
+{
+	return d->f.p + d->f.at + PGMSG_HEAD_BYTES;
+}
+
+static bool is_whole(const struct dnx *d, const struct pgmsg_head *h)
+{
+	return flow_ahead(&d->f) >= total_of(h);
+}
+
+enum dn_next dn_event(struct dnx *d, enum pev_kind kind, size_t n)
+{
+	assert(d->f.at == 0);
+	d->ev = (struct pev){ .kind = kind, .n = n };
+	return DN_EVENT;
+}
+
+enum dn_next dn_bad(struct dnx *d, const char *what, uint8_t type)
+{
+	if (d->f.at > 0)
+		return DN_STOP;
+	err_set(d->e, ERR_SERVER_PROTOCOL, "%s",
+		"the server sent what it was not asked for; its connection is closed");
+	err_internal(d->e, "%s (message type 0x%02x)", what, type);
+	return dn_event(d, PEV_BAD, 0);
+}
+
+/* ---- entries come and go ---- */
+
+/* The Syncs that were kept back behind a COPY go now, or behind the message that the client is in
+ * the middle of. */
+static void send_held(struct dnx *d)
+{
+	if (d->c && pg_client_mid_message(d->c)) {
+		d->l->held_due = true;
+		return;
+	}
+	for (uint32_t i = 0; d->l->n_held > 0; i++) {
+		struct owed *o = owed_at(d->l, i);
+		assert(i < d->l->owed.n);
+		if (!(o->flags & OWED_F_HELD))
+			continue;
+		o->flags &= (uint16_t)~OWED_F_HELD;
+		d->l->n_held--;
+		pgext_put_sync(d->up);
+	}
+}
+
+/* What stood before entry i was what they waited for, if they come next: all that are kept back are
+ * one group. */
+static void held_are_next(struct dnx *d, uint32_t i)
+{
+	while (d->l->n_held > 0 && i < d->l->owed.n && owed_at(d->l, i)->kind == OWED_COPY_END)
+		i++;
+	if (d->l->n_held > 0 && i < d->l->owed.n && (owed_at(d->l, i)->flags & OWED_F_HELD))
+		send_held(d);
+}
+
+/* Answers of our own whose turn it is. */
+void dn_flush_synth(struct dnx *d)
+{
+	struct owed *o;
+	while ((o = owed_head(d->l)) != NULL &&
+		(o->kind == OWED_SYNTH || o->kind == OWED_COPY_END)) {
+		if (o->kind == OWED_SYNTH && d->c) {
+			flow_cut(&d->f);
+			pgmsg_put(d->down, o->synth, NULL, 0);
+			if (o->flags & OWED_F_UNDO)
+				undo_commit(d->c);
+		}
+		owed_pop(d->l);
+	}
+}
+
+static void complete(struct dnx *d)
+{
+	struct owed *o = owed_head(d->l);
+	d->l->no_replay = true;
+	if (o->kind == OWED_PARSE && o->p.ls)
+		o->p.ls->confirmed = true;
+	if ((o->flags & OWED_F_UNDO) && d->c)
+		undo_commit(d->c);
+	owed_pop(d->l);
+	held_are_next(d, 0);
+	dn_flush_synth(d);
+}
+
+/* The server ignores what was sent up to the next Sync. */
+static void forget_dropped(struct dnx *d, struct owed *o)
+{
+	struct pg_link *l = d->l;
+	if (o->flags & OWED_F_FORCED || o->p.ls == NULL)
+		return;
+	if (o->kind == OWED_PARSE && !o->p.ls->confirmed)
+		linkmap_drop(&l->stmts, o->p.ls);
+	else if (o->kind == OWED_CLOSE && o->p.ls->gone)
+		linkmap_restore(&l->stmts, o->p.ls);
+}
+
+/* A Parse of the unnamed statement was not executed: what is there now is not known; unless another
+ * one follows. */
+static void forget_unnamed(struct dnx *d, bool theirs)
+{
+	struct pg_link *l = d->l;
+	struct pg_client *c = d->c;
+	bool follows = false, their_follows = false;
+	for (uint32_t i = 0; i < l->owed.n; i++) {
+		const struct owed *o = owed_at(l, i);
+		if (o->kind != OWED_PARSE || !(o->flags & OWED_F_UNNAMED))
+			continue;
+		follows = true;
+		their_follows = their_follows || o->disp == OWED_FORWARD;
+	}
+	if (!follows)
+		l->has_unnamed = false;
+	if (!theirs || their_follows || c == NULL)
+		return;
+	stmt_unref(&c->env->stmts, c->unnamed);
+	c->unnamed = NULL;
+	c->unnamed_raw = 0;
+}
+
+void dn_drop_to_sync(struct dnx *d)
+{
+	struct pg_link *l = d->l;
+	bool unnamed = false, theirs = false;
+	bool renamed = false; /* then all records are of this batch: see names_in_doubt() */
+	while (l->owed.n > 0 && owed_head(l)->kind != OWED_SYNC) {
+		struct owed *o = owed_head(l);
+		renamed = renamed || (o->flags & OWED_F_UNDO);
+		if (o->kind == OWED_PARSE && (o->flags & OWED_F_UNNAMED)) {
+			unnamed = true;
+			theirs = theirs || o->disp == OWED_FORWARD;
+		}
+		forget_dropped(d, o);
+		owed_pop(l);
+	}
+	if (unnamed)
+		forget_unnamed(d, theirs);
+	if (renamed && d->c)
+		undo_rollback(d->c);
+	if (l->owed.n == 0)
+		l->skipping = true;
+	held_are_next(d, 0);
+}
+
+/* ---- passing ---- */
+
+static bool to_client(const struct dnx *d, const struct owed *o)
+{
+	return d->c && o->disp == OWED_FORWARD;
+}
+
+static enum dn_next give(struct dnx *d, const struct pgmsg_head *h, const struct owed *o)
+{
+	if (to_client(d, o))
+		flow_pass(&d->f, total_of(h));
+	else
+		flow_drop(&d->f, total_of(h));
+	return DN_NEXT;
+}
+
+/* The message ends its entry, perhaps with bytes that are still to come. */
+static enum dn_next give_last(struct dnx *d, const struct pgmsg_head *h, const struct owed *o)
+{
+	give(d, h, o);
+	if (d->l->down_left > 0)
+		d->l->down_end = h->type;
+	else
+		complete(d);
+	return DN_NEXT;
+}
+
+/* ---- COPY ---- */
+
+/* CopyInResponse: Syncs that the client sent before its CopyDone are eaten by the server, and what
+ * is behind them is already there. */
+static enum dn_next copy_in(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
+{
+	struct pg_link *l = d->l;
+	bool extended = o->kind == OWED_EXECUTE, ours = !to_client(d, o), ended = false;
+	o->flags |= OWED_F_COPY;
+	give(d, h, o);
+	uint32_t i = 1;
+	while (i < l->owed.n && !ended) {
+		enum owed_kind k = owed_at(l, i)->kind;
+		if (k != OWED_SYNC && k != OWED_COPY_END)
+			break;
+		ended = k == OWED_COPY_END;
+		if (k == OWED_SYNC) {
+			l->ext_open = extended || l->ext_open;
+			if (d->c)
+				d->c->in_batch = d->c->in_batch || extended;
+		}
+		owed_remove(l, i);
+	}
+	if (ended) { /* CopyDone is on its way; a Sync behind it counts */
+		owed_head(l)->flags &= (uint16_t)~OWED_F_COPY;
+		held_are_next(d, 1);
+		if (owed_find_sync(l) < l->owed.n) {
+			l->ext_open = false;
+			if (d->c)
+				d->c->in_batch = false;
+		}
+		return DN_NEXT;
+	}
+	l->copy_in = true;
+	if (ours) { /* nobody is there to send data */
+		pgmsg_put(d->up, 'f', "canceled", 9);
+		l->copy_in = false;
+		if (extended && owed_find_sync(l) == l->owed.n) {
+			(void)owed_push(l, OWED_SYNC, OWED_SWALLOW);
+			pgext_put_sync(d->up);
+			l->ext_open = false;
+		}
+	}
+	return DN_NEXT;
+}
+
+/* ---- CommandComplete ---- */
+
+/* The named ones: the unnamed statement is not among what is deallocated. */
+static void all_statements_gone(struct dnx *d, struct pg_client *c)
+{
+	linkmap_clear(&d->l->stmts);
+	if (c)
+		stmtmap_clear(c->stmts, &c->env->stmts);
+}
+
+static void all_discarded(struct dnx *d, struct pg_client *c)
+{
+	struct pg_link *l = d->l;
+	all_statements_gone(d, c);
+	varset_assign(&l->env->vars, &l->have, NULL);
+	if (c == NULL)
+		return;
+	varset_assign(&c->env->vars, &c->want, c->start);
+	state_want_changed(c);
+	c->pins = 0;
+	c->pins_kept &= ~PIN(SEQUENCE);
+	c->seq_used = false;
+	if (c->learn)
+		c->learn->names_overflow = false;
+	l->discarded = true;
+}
+
+static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
+{
+	struct pg_client *c = o->disp == OWED_FORWARD ? d->c : NULL;
+	if (tag[0] == 'D') {
+		if (strcmp(tag, "DISCARD ALL") == 0)
+			all_discarded(d, c);
+		else if (strcmp(tag, "DEALLOCATE ALL") == 0)
+			all_statements_gone(d, c);
+		else if (strcmp(tag, "DISCARD SEQUENCES") == 0 && c) {
+			c->pins_kept &= ~PIN(SEQUENCE);
+			c->seq_used = false;
+		}
+	}
+	if (c && c->mode == PROTO_SESSION && c->start &&
+		(strcmp(tag, "RESET") == 0 || strcmp(tag, "DISCARD ALL") == 0))
+		d->l->reask = true;
+}
+
+static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
+{
+	const char *tag;
+	if (h->body_n <= PG_ASYNC_MAX_BYTES) {
+		if (!is_whole(d, h))
+			return DN_STOP;
+		if (!pgsession_read_complete(body_of(d), h->body_n, &tag))
+			return dn_bad(d, "malformed CommandComplete", h->type);
+		if (tag[0] == 'D' || tag[0] == 'R')
+			note_tag(d, tag, o);
+	}
+	o->flags &= (uint16_t) ~(OWED_F_COPY | OWED_F_OUT);
+	if (d->l->copy_in)
+		return dn_bad(d, "CommandComplete while the server copies in", h->type);
+	return o->kind == OWED_EXECUTE ? give_last(d, h, o) : give(d, h, o);
+}
+
+/* ---- rows for us ---- */
+
+static enum dn_next captured_row(struct dnx *d, const struct pgmsg_head *h, const struct owed *o)
+{
+	if (o->synth != PG_CAP_ASK && o->synth != PG_CAP_QUERY)
+		return give(d, h, o);
+	if (h->body_n > PG_ASYNC_MAX_BYTES) {
+		link_capture_failed(d->l, "a row of an internal query is too large");
+		return give(d, h, o);
+	}
+	if (!is_whole(d, h))
+		return DN_STOP;
+	if (o->synth == PG_CAP_ASK) {
+		ask_row(d->c, d->l, body_of(d), h->body_n);
+		return give(d, h, o);
+	}
+	if (d->f.at > 0)
+		return DN_STOP;
+	int n = link_query_row(d->l, body_of(d), h->body_n);
+	if (n < 0)
+		return dn_bad(d, "malformed DataRow", h->type);
+	d->ev = (struct pev){ .kind = PEV_ROW,
+		.n = total_of(h),
+		.cells = (const char *const *)d->l->cells,
+		.n_cells = (unsigned)n };
+	return DN_EVENT;
+}
+
+/* ---- replies, by type ---- */
+
+static bool fits(const struct owed *o, uint8_t type)
+{
+	bool run = o->kind == OWED_QUERY || o->kind == OWED_EXECUTE;
+	bool desc = o->kind == OWED_DESC_PORTAL ||
+		    (o->kind == OWED_DESC_STMT && (o->flags & OWED_F_GOT_T));
+	if (o->flags & (OWED_F_ERROR | OWED_F_FORCED))
+		return false;
+	switch (type) {
+	case '1': return o->kind == OWED_PARSE;
+	case '2': return o->kind == OWED_BIND;
+	case '3': return o->kind == OWED_CLOSE;
+	case 't': return o->kind == OWED_DESC_STMT && !(o->flags & OWED_F_GOT_T);
+	case 'T': return desc || o->kind == OWED_QUERY;
+	case 'n': return desc;
+	case 'D':
+	case 'C':
+	case 'I': return run;
+	case 's': return o->kind == OWED_EXECUTE;
+	case 'G':
+	case 'H': return run && !(o->flags & OWED_F_OUT);
+	case 'd':
+	case 'c': return run && (o->flags & OWED_F_OUT);
+	case 'V': return o->kind == OWED_FUNC && !(o->flags & OWED_F_GOT_T);
+	default: return false;
+	}
+}
+
+static bool is_bodyless(uint8_t type)
+{
+	return type == '1' || type == '2' || type == '3' || type == 'n' || type == 'I' ||
+	       type == 's' || type == 'c';
+}
+
+static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct owed *o = owed_head(d->l);
+	if (o == NULL || !fits(o, h->type) || (is_bodyless(h->type) && h->body_n > 0))
+		return dn_bad(d, o ? "reply does not fit the request" : "reply without a request",
+			h->type);
+	switch (h->type) {
+	case '1':
+	case '2':
+	case '3':
+	case 'n':
+	case 's': return give_last(d, h, o);
+	case 'I': return o->kind == OWED_EXECUTE ? give_last(d, h, o) : give(d, h, o);
+	case 'T': return o->kind == OWED_QUERY ? give(d, h, o) : give_last(d, h, o);
+	case 'C': return command_complete(d, h, o);
+	case 'D': return o->disp == OWED_CAPTURE ? captured_row(d, h, o) : give(d, h, o);
+	case 'G': return copy_in(d, h, o);
+	case 't':
+	case 'V': o->flags |= OWED_F_GOT_T; return give(d, h, o);
+	case 'H': o->flags |= OWED_F_OUT; return give(d, h, o);
+	case 'c': o->flags &= (uint16_t)~OWED_F_OUT; return give(d, h, o);
+	default: /* d */ return give(d, h, o);
+	}
+}
+
+/* ---- messages that may come at any time ---- */
+
+static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
+{
+	const struct owed *o = owed_head(d->l);
+	bool heard = d->c && d->c->ready &&
+		     (o == NULL || o->disp == OWED_FORWARD || h->type == 'A');
+	const char *name, *value;
+	if (h->type == 'S') {
+		struct vartab *t = &d->l->env->vars;
+		if (h->body_n > PG_ASYNC_MAX_BYTES)
+			return dn_bad(d, "ParameterStatus is too large", h->type);
+		if (!is_whole(d, h))
+			return DN_STOP;
+		if (!pgsession_read_param(body_of(d), h->body_n, &name, &value))
+			return dn_bad(d, "malformed ParameterStatus", h->type);
+		if (!varset_put(t, &d->l->reported, name, value) ||
+			(heard && !varset_put(t, &d->c->told, name, value)))
+			d->l->failed = true;
+	}
+	if (h->type == 'N' && d->c == NULL && o == NULL && h->body_n <= PG_ASYNC_MAX_BYTES) {
+		struct pgerror f;
+		if (!is_whole(d, h) || d->f.at > 0)
+			return DN_STOP;
+		pgerror_read(body_of(d), h->body_n, &f);
+		pgerror_to_err(&f, ERR_NONE, d->e);
+		return dn_event(d, PEV_NOTE, total_of(h));
+	}
+	if (heard)
+		flow_pass(&d->f, total_of(h));
+	else
+		flow_drop(&d->f, total_of(h));
+	return DN_NEXT;
+}
+
+/* ---- ErrorResponse ---- */
+
+static bool is_stale_plan(const struct pgerror *f)
+{
+	return f->sqlstate && ((strcmp(f->sqlstate, "0A000") == 0 && f->routine &&
+				       strcmp(f->routine, "RevalidateCachedQuery") == 0) ||
+				      strcmp(f->sqlstate, "26000") == 0);
+}
+
+/* A statement of ours that the server cannot use (any more) is parsed again the next time. */
+static void drop_stale(struct dnx *d, struct owed *o, const struct pgerror *f)
+{
+	if ((o->kind == OWED_BIND || o->kind == OWED_DESC_STMT) && !(o->flags & OWED_F_FORCED) &&
+		o->p.ls && is_stale_plan(f))
+		linkmap_drop(&d->l->stmts, o->p.ls);
+}
+
+/* The error that up_forced() provoked, and none that comes before it. */
+static bool is_forced(const struct pgerror *f)
+{
+	return f->sqlstate &&
+	       (strcmp(f->sqlstate, "42P05") == 0 || strcmp(f->sqlstate, "26000") == 0);
+}
+
+static void error_to(
+	struct dnx *d, const struct pgmsg_head *h, struct owed *o, const struct pgerror *f)
+{
+	struct err got;
+	if (o->disp == OWED_CAPTURE) {
+		pgerror_to_err(f, ERR_INTERNAL, &got);
+		link_capture_error(d->l, &got);
+		flow_drop(&d->f, total_of(h));
+	} else if (d->c == NULL) {
+		flow_drop(&d->f, total_of(h));
+	} else if ((o->flags & OWED_F_FORCED) && is_forced(f)) {
+		flow_drop(&d->f, total_of(h));
+		pgerror_put(d->down, "ERROR", o->p.err);
+	} else {
+		flow_pass(&d->f, total_of(h));
+	}
+	d->l->req_error = d->l->req_error || o->disp != OWED_CAPTURE;
+}
+
+static enum dn_next dn_error(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct owed *o = owed_head(d->l);
+	struct pgerror f = { 0 };
+	bool read = h->body_n <= PG_ASYNC_MAX_BYTES;
+	if (read && !is_whole(d, h))
+		return DN_STOP;
+	if (read)
+		pgerror_read(body_of(d), h->body_n, &f);
+	if (o == NULL || pgerror_is_fatal(&f)) {
+		if (d->f.at > 0)
+			return DN_STOP;
+		pgerror_to_err(&f, ERR_SERVER_LOST, d->e);
+		return dn_event(d, PEV_BAD, 0);
+	}
+	if (o->flags & OWED_F_ERROR)
+		return dn_bad(d, "a second error for one request", h->type);
+	bool simple = o->kind == OWED_QUERY || o->kind == OWED_SYNC || o->kind == OWED_FUNC;
+	if (o->kind == OWED_SYNC && (o->flags & OWED_F_HELD))
+		return dn_bad(d, "error for a Sync that was not sent", h->type);
+	if (dn_heal(d, h, o, &f))
+		return DN_NEXT;
+	drop_stale(d, o, &f);
+	error_to(d, h, o, &f);
+	if (simple) {
+		o->flags |= OWED_F_ERROR;
+		o->flags &= (uint16_t)~OWED_F_OUT;
+		if (o->flags & OWED_F_COPY)
+			d->l->copy_in = false;
+	} else {
+		d->l->copy_in = false;
+		dn_drop_to_sync(d);
+	}
+	return DN_NEXT;
+}
+
+/* ---- ReadyForQuery ---- */
+
+static enum tx_state tx_of(char status)
+{
+	return status == 'I' ? TX_IDLE : status == 'T' ? TX_OPEN : TX_FAILED;
+}
+
+static bool is_idle(const struct dnx *d)
+{
+	const struct pg_link *l = d->l;
+	return l->owed.n == 0 && !l->ext_open && !l->skipping &&
+	       !(d->c && (d->c->in_batch || d->c->up_left > 0));
+}
+
+static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	struct owed *o = owed_head(l);
+	bool pass = to_client(d, o);
+	if (pass && (o->flags & OWED_F_UNDO)) {
+		if (o->flags & OWED_F_ERROR)
+			undo_rollback(d->c);
+		else
+			undo_commit(d->c);
+	}
+	if (!pass)
+		flow_drop(&d->f, total_of(h));
+	else
+		flow_pass(&d->f, total_of(h));
+	owed_pop(l);
+	held_are_next(d, 0);
+	dn_flush_synth(d);
+	if (!pass && d->c)
+		return DN_NEXT;
+	flow_cut(&d->f);
+	if (pass && l->reask && is_idle(d) && l->tx == TX_IDLE && !l->ask_wait) {
+		l->reask = false;
+		ask_put(d->c, l, d->up);
+	}
+	d->ev = (struct pev){ .kind = PEV_TX, .n = d->f.at, .tx = l->tx, .idle = is_idle(d) };
+	return DN_EVENT;
+}
+
+static enum dn_next dn_ready(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	struct owed *o = owed_head(l);
+	char status;
+	if (!is_whole(d, h))
+		return h->body_n == 1 ? DN_STOP : dn_bad(d, "malformed ReadyForQuery", h->type);
+	if (!pgsession_read_ready(body_of(d), h->body_n, &status))
+		return dn_bad(d, "malformed ReadyForQuery", h->type);
+	if (o == NULL || l->copy_in || (o->flags & (OWED_F_HELD | OWED_F_OUT)) ||
+		(o->kind != OWED_QUERY && o->kind != OWED_SYNC && o->kind != OWED_FUNC) ||
+		(o->kind == OWED_FUNC && !(o->flags & (OWED_F_GOT_T | OWED_F_ERROR))) ||
+		((o->flags & OWED_F_FORCED) && !(o->flags & OWED_F_ERROR)))
+		return dn_bad(d, "ReadyForQuery that is not due", h->type);
+	/* Events of captures stand alone; a long reply goes before its ReadyForQuery. */
+	if (d->f.at > 0 && (o->disp == OWED_CAPTURE || d->f.at - d->f.from > TX_COPY_BYTES))
+		return DN_STOP;
+	l->tx = (uint8_t)tx_of(status);
+	if (o->disp != OWED_CAPTURE)
+		return dn_tx(d, h);
+	return dn_captured(d, h, o->synth);
+}
+
+/* ---- all messages ---- */
+
+static enum dn_next dn_message(struct dnx *d)
+{
+	struct pgmsg_head h;
+	if (!pgmsg_head(d->f.p + d->f.at, flow_ahead(&d->f), &h))
+		return DN_STOP;
+	if (h.body_n > PGMSG_MAX_BODY_BYTES)
+		return dn_bad(d, "impossible message length", h.type);
+	switch (h.type) {
+	case 'N':
+	case 'S':
+	case 'A': return dn_async(d, &h);
+	case 'E': return dn_error(d, &h);
+	case 'Z': return dn_ready(d, &h);
+	default: return dn_reply(d, &h);
+	}
+}
+
+/* The rest of a message. When it was the last of its entry, answers of our own may follow at once:
+ * then it is copied. */
+static bool resume(struct dnx *d)
+{
+	struct pg_link *l = d->l;
+	if (!flow_resume(&d->f, &d->ev))
+		return false;
+	if (d->c == NULL && d->ev.kind == PEV_FORWARD)
+		d->ev.kind = PEV_DROP;
+	struct owed *o = owed_head(l);
+	if (l->down_left > 0 ||
+		(l->down_end == 0 && !(o && (o->kind == OWED_SYNTH || o->kind == OWED_COPY_END))))
+		return true;
+	if (d->ev.kind == PEV_FORWARD) {
+		buf_append(d->down, d->f.p, d->ev.n);
+		d->ev.kind = PEV_DROP;
+	}
+	if (l->down_end) {
+		l->down_end = 0;
+		complete(d);
+	} else {
+		dn_flush_synth(d);
+	}
+	return true;
+}
+
+struct pev pg_down(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
+	struct buf *down, struct err *e)
+{
+	struct pg_client *c = cst;
+	struct pg_link *l = lst;
+	if (l->raw)
+		return (struct pev){ .kind = n == 0 ? PEV_MORE
+					     : c    ? PEV_FORWARD
+						    : PEV_DROP,
+			.n = n };
+	struct dnx d = {
+		.f = { .p = p, .n = n, .out = down, .left = &l->down_left, .rest = &l->down_rest },
+		.c = c,
+		.l = l,
+		.up = up,
+		.down = down,
+		.e = e
+	};
+	enum dn_next r = DN_NEXT;
+	bool resumed = resume(&d);
+	while (!resumed && r == DN_NEXT && d.f.at < n && l->down_left == 0)
+		r = dn_message(&d);
+	if (l->failed || up->failed || (down && down->failed)) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return (struct pev){ .kind = PEV_BAD };
+	}
+	if (resumed || r == DN_EVENT)
+		return d.ev;
+	return flow_end(&d.f);
+}

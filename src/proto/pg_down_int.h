@@ -1,0 +1,36 @@
+/* pg_down_int - what pg_down.c shares with the files that finish captured replies. Private to them.
+ * One thread: that of the env. */
+#ifndef PROTO_PG_DOWN_INT_H
+#define PROTO_PG_DOWN_INT_H
+#include "pg_run_int.h"
+#include "wire/pg/error.h"
+
+enum dn_next { DN_NEXT, DN_STOP, DN_EVENT };
+struct dnx {
+	struct flow f;
+	struct pg_client *c; /* NULL: nobody is attached */
+	struct pg_link *l;
+	struct buf *up, *down;
+	struct err *e;
+	struct pev ev;
+};
+enum dn_next dn_event(struct dnx *d, enum pev_kind kind,
+	size_t n); /* asserts that nothing was handled before in this call */
+enum dn_next dn_bad(struct dnx *d, const char *what, uint8_t type);
+void dn_flush_synth(struct dnx *d);
+void dn_drop_to_sync(struct dnx *d);
+
+/* ---- pg_captured.c: internal queries are over, or told something ---- */
+/* The ReadyForQuery of a captured entry; the entry is still the head, d->f.at is 0. */
+enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capture);
+void link_capture_error(struct pg_link *l, const struct err *e); /* the first one counts */
+void link_capture_failed(struct pg_link *l, const char *why);
+int link_query_row(
+	struct pg_link *l, const uint8_t *body, size_t n); /* fills l->cells; cells, or -1 */
+
+/* ---- pg_heal.c ---- */
+/* An error that is no fault of the client: has it put right and sent again, and eats the message.
+ * False: it is the client's. */
+bool dn_heal(
+	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, const struct pgerror *f);
+#endif

@@ -1,0 +1,249 @@
+/* pg_int - what the files of the PostgreSQL protocol share: the state of a session and of a link,
+ * and the functions behind proto_pg. Private to src/proto. The login halves are in pg_login_int.h;
+ * everything else here is the running part. One thread: that of the env. */
+#ifndef PROTO_PG_INT_H
+#define PROTO_PG_INT_H
+#include "proto/proto.h"
+#include "base/hmap.h"
+#include "stmtmap.h"
+#include "vars.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PG_STMT_PREFIX "weirpool_" /* of every name that we give on a server */
+#define PG_ASYNC_MAX_BYTES 65536U  /* E, N, S, A, C above this are passed or swallowed unread */
+#define PG_OWED_MAX_N (1U << 20)   /* replies owed by one link */
+#define PG_REPLAY_MAX_BYTES 2048U  /* of a batch kept for healing */
+
+/* ---- per worker ---- */
+struct proto_env {
+	struct vartab vars;
+	struct stmttab stmts;
+	uint32_t max_message_bytes; /* body; never 0 */
+	uint32_t max_inspect_bytes;
+	uint64_t next_salt;
+	uint64_t next_client_id; /* starts at a base of its own in each env: ids are unique in the
+				    process */
+	struct varset *lex_told; /* for which lex_opts was worked out; a reference */
+	struct pg_lex_opts {
+		bool valid, scs, unsafe_encoding;
+		unsigned server_major;
+	} lex;
+	char **track_extra; /* NULL-terminated copy, or NULL */
+};
+
+/* ---- a client session ---- */
+struct pg_client_login; /* pg_login_int.h */
+struct pg_learn;        /* pg_learn.c: what an unusual request needs */
+
+/* Where the rest of the message goes whose head was handled. */
+enum pg_rest { PG_REST_PASS, PG_REST_DROP };
+
+struct pg_client { /* an idle session of thousands: keep it small */
+	struct proto_env *env;
+	struct pg_client_login *login; /* until client_ready(); freed by the login half */
+	struct proto_counters *counters;
+	struct varset *start; /* startup parameters and forced variables: what RESET returns to */
+	struct varset
+		*want; /* settings of the session that differ from a fresh login of the pool */
+	struct varset *told;   /* ParameterStatus as this client last heard them */
+	struct stmtmap *stmts; /* NULL until the first named Parse */
+	struct stmt *unnamed;
+	struct pg_learn *learn; /* NULL mostly */
+	uint64_t id;            /* never used twice in this env; 0: none yet */
+	uint64_t acc; /* SQL_F_* of all that was sent since the last point at which the state was
+			 known */
+	uint64_t acc_asking; /* those that the state query in flight is about */
+	uint64_t want_hash;  /* of what in want may change what a statement's text means */
+	uint64_t salt; /* settings may have changed since the state was known: keeps what is parsed
+			  now apart. 0: no */
+	uint64_t raw_flags;      /* of statements that pass under their own names */
+	uint32_t pins;           /* PIN() bits the server told of: a later answer replaces them */
+	uint32_t pins_kept;      /* PIN() bits that last until the session ends */
+	uint32_t up_left;        /* bytes of the current message that are still to come */
+	uint32_t max_stmt_bytes; /* of named statements' texts; 0: no limit */
+	uint16_t max_prepared;
+	uint16_t n_requests; /* since the state was known, saturating: is it exactly one? */
+	uint8_t mode;        /* enum proto_mode */
+	uint8_t up_rest;     /* enum pg_rest for up_left */
+	bool console;        /* owned by the login half: up() is the console's */
+	bool in_batch;       /* extended messages since the last Sync */
+	bool skip_to_sync;   /* the request failed here, not on a server: drop until Sync, then
+				ReadyForQuery */
+	bool fail_next;      /* client_fail_request() came before the request's first message was
+				consumed */
+	uint8_t unnamed_raw; /* the unnamed statement was too large to keep, it is on the link only.
+				1: never bound, 2: was */
+	bool seq_used;       /* currval()/lastval() were used by this session */
+	bool ready;          /* the welcome was sent */
+	bool may_reset; /* startup parameters may have been reset: the next request waits for the
+			   answer */
+	bool no_simple; /* disable_pqexec */
+	bool no_asking; /* server_state_tracking = off */
+};
+
+/* ---- replies that a link owes ---- */
+enum owed_kind {
+	OWED_QUERY,       /* T D C I E G H d c ... Z */
+	OWED_PARSE,       /* 1 */
+	OWED_BIND,        /* 2 */
+	OWED_DESC_STMT,   /* t, then T or n */
+	OWED_DESC_PORTAL, /* T or n */
+	OWED_EXECUTE,     /* D*, then C, I or s; or a COPY, then C */
+	OWED_CLOSE,       /* 3 */
+	OWED_SYNC,        /* Z (an E may precede it) */
+	OWED_FUNC,        /* V or E, then Z */
+	OWED_COPY_END,    /* nothing: marks where CopyDone or CopyFail stands among what was sent */
+	OWED_SYNTH        /* nothing: we answer ourselves when its turn comes */
+};
+enum owed_disp {
+	OWED_FORWARD, /* to the client */
+	OWED_SWALLOW, /* ours; an error of it is the client's when flags say so */
+	OWED_CAPTURE  /* ours: synth tells which, enum pg_capture */
+};
+#define OWED_F_UNDO 1U  /* a record waits in the session's undo queue */
+#define OWED_F_GOT_T 2U /* 't' of a Describe was there */
+#define OWED_F_ERROR 4U /* an ErrorResponse came: Z must be next */
+#define OWED_F_HELD 8U  /* Sync not sent yet: behind a COPY FROM STDIN the server would eat it */
+#define OWED_F_COPY 16U /* COPY IN runs in it */
+#define OWED_F_FORCED \
+	32U /* sent to fail: the client gets the err in p.err instead of the server's words */
+#define OWED_F_OUT 64U      /* COPY OUT runs in it */
+#define OWED_F_UNNAMED 128U /* PARSE of the unnamed statement */
+#define OWED_F_CLEARS 256U  /* may drop all prepared statements */
+
+struct owed {
+	uint8_t kind, disp;
+	uint16_t flags;
+	uint8_t synth; /* SYNTH: type of the bodyless message to send. CAPTURE: enum pg_capture */
+	union {
+		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT in transaction mode, or NULL */
+		struct err *err;     /* OWED_F_FORCED; owned */
+	} p;
+};
+struct owed_ring {
+	struct owed *v;
+	uint32_t head, n, size; /* size: 0 or a power of 2 */
+};
+
+enum pg_capture { /* what the entry with OWED_CAPTURE is */
+	PG_CAP_SYNC,
+	PG_CAP_ASK,
+	PG_CAP_QUERY,
+	PG_CAP_CLEAN
+};
+
+/* ---- a link ---- */
+struct pg_link_login; /* pg_login_int.h */
+struct pg_ask;        /* pg_state.c: rows of a state query */
+
+struct pg_link {
+	struct proto_env *env;
+	struct pg_link_login *login; /* until PEV_AUTH_OK; freed by the login half */
+	struct varset *have;         /* what is set on the server beyond a fresh login */
+	struct varset *sync_to;      /* what it will be when the sync in flight succeeds */
+	struct varset *reported;     /* ParameterStatus as the server last said. Filled by the login
+					half as well */
+	struct owed_ring owed;
+	struct linkmap stmts;
+	struct hash128 unnamed; /* key of the server's unnamed statement, if has_unnamed */
+	struct pg_ask *ask;
+	struct varset *fresh;                /* reported right after login */
+	struct buf body;                     /* cells of PEV_ROW */
+	uint8_t replay[PG_REPLAY_MAX_BYTES]; /* the batch as sent, for healing */
+	uint16_t replay_n;
+	char **cells;              /* PEV_ROW */
+	uint64_t last_client_id;   /* whose request ran here last */
+	uint64_t batch_flags;      /* SQL_F_* bound since the last Sync */
+	uint32_t batch_no;         /* Syncs and Queries sent */
+	uint32_t clears_batch;     /* batch_no of the last entry with OWED_F_CLEARS */
+	uint32_t n_clears, n_held; /* entries in the ring with OWED_F_CLEARS, OWED_F_HELD */
+	uint32_t n_ready;          /* entries in the ring that end with ReadyForQuery */
+	uint32_t down_left;        /* bytes of the current message that are still to come */
+	uint8_t down_rest;         /* enum pg_rest */
+	uint8_t down_end; /* type of that message when its last byte completes an entry; else 0 */
+	uint8_t tx;       /* enum tx_state */
+	uint8_t dirty;    /* enum pg_dirty */
+	uint8_t n_cells_max;
+	bool has_unnamed;
+	bool ext_open; /* extended messages were sent since the last Sync */
+	bool held_due; /* entries with OWED_F_HELD are to be sent as soon as the client's message is
+			  complete */
+	bool skipping; /* the server ignores everything until Sync */
+	bool copy_in;  /* the server wants CopyData */
+	bool mid_up;   /* detached in the middle of a message to the server */
+	bool raw;      /* replication: bytes only */
+	bool sync_wait, ask_wait; /* which captures are in the ring */
+	bool same_client;         /* nobody else used it since the attached session did */
+	bool req_error;   /* an ErrorResponse went to the client since the state was known */
+	bool spoiled;     /* a session did what no cleaning undoes */
+	bool discarded;   /* DISCARD ALL completed since the state was known */
+	bool reask;       /* session mode: a RESET may have undone startup parameters */
+	bool failed;      /* out of memory in the middle: cannot go on */
+	bool resetting;   /* the cleaning in flight resets settings, not only ends a transaction */
+	bool no_replay;   /* this batch cannot be sent again: it is too large, not alone, or was
+			     answered in part */
+	uint16_t key_n;   /* of key; 0: none */
+	uint8_t key[260]; /* BackendKeyData: process id and secret. Filled by the login half */
+	struct err *query_err; /* first error of link_query() or of a sync */
+};
+enum pg_dirty { PG_CLEAN, PG_DIRTY_VARS /* RESET ALL does */, PG_DIRTY_ALL /* DISCARD ALL must */ };
+
+/* ---- running half (ops of the same name) ---- */
+struct pev pg_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up, struct buf *down,
+	struct err *e);
+struct pev pg_down(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
+	struct buf *down, struct err *e);
+bool pg_attach(void *cst, void *lst, struct buf *up);
+enum proto_release pg_link_release(void *cst, void *lst, struct buf *up);
+void pg_detach(void *cst, void *lst);
+unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max);
+uint32_t pg_client_pins(const void *cst);
+bool pg_client_mid_message(const void *cst);
+void pg_client_fail_request(void *cst, const struct err *e, struct buf *down);
+bool pg_client_in_request(const void *cst, const uint8_t *in, size_t n);
+bool pg_link_owes(const void *lst);
+unsigned pg_link_requests(const void *lst);
+bool pg_link_mid_reply(const void *lst);
+enum tx_state pg_link_tx(const void *lst);
+bool pg_link_abort(void *lst, struct buf *up);
+bool pg_link_clean(void *lst, const char *sql, bool always, struct buf *up);
+void pg_link_query(void *lst, const char *sql, const char *param, struct buf *up);
+bool pg_link_spoiled(const void *lst);
+bool pg_link_movable(const void *lst);
+void pg_link_move_out(void *lst);
+bool pg_link_move_in(void *lst, struct proto_env *v);
+unsigned pg_n_statements(const void *cst_or_lst, bool is_link);
+const char *pg_client_app_name(const void *cst);
+const char *pg_link_param(const void *lst, const char *name);
+struct proto_env *pg_env_new(const struct proto_env_opts *o);
+void pg_env_set(struct proto_env *v, const struct proto_env_opts *o);
+void pg_env_free(struct proto_env *v);
+/* client_conf(): takes c->mode, max_prepared, counters; puts c->forced over cst->start (forced ones
+ * win). cst->start must hold the startup parameters by then. login_notice is the login half's. */
+int pg_client_conf(void *cst, const struct proto_client_conf *c, struct err *e);
+/* pg_welcome.c. Sends S*, K, Z. AuthenticationOk and NegotiateProtocolVersion were sent by the
+ * login half before PEV_AUTH_OK. When it returns true it has called pg_client_login_free(cst). The
+ * notice of client_conf() is put by pg_client_put_login_notice(). */
+bool pg_client_ready(void *cst, void *lst, struct proto_cache **cache, const uint8_t *key,
+	size_t key_n, struct buf *down);
+void pg_cache_export(const void *cst, struct buf *out);
+void pg_cache_import(struct proto_cache **cache, struct proto_env *v, const uint8_t *p, size_t n);
+void pg_cache_free(struct proto_cache **cache);
+
+/* What client_init()/client_fini() and link_init()/link_fini() of the login half call for the
+ * running half. */
+void pg_client_run_init(struct pg_client *c, struct proto_env *v);
+void pg_client_run_fini(struct pg_client *c);
+void pg_link_run_init(struct pg_link *l, struct proto_env *v);
+void pg_link_run_fini(struct pg_link *l);
+
+/* ---- login half, called from here ---- */
+int pg_client_options(struct pg_client *c, const char *options,
+	struct err *e); /* into cst->start; those of the client win */
+void pg_client_login_free(struct pg_client *c);
+void pg_client_put_login_notice(struct pg_client *c, struct buf *down); /* or nothing */
+struct pev pg_console_up(struct pg_client *c, const uint8_t *p, size_t n, struct buf *down,
+	struct err *e); /* up() of console sessions */
+#endif

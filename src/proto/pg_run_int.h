@@ -1,0 +1,152 @@
+/* pg_run_int - helpers of the running half: the ring of owed replies, the flow of bytes that pass,
+ * what a session learns. Private to the files pg_up*.c, pg_down*.c, pg_owed.c, pg_learn.c,
+ * pg_sync.c, pg_state.c, pg_link_own.c, pg_run.c. One thread: that of the env. */
+#ifndef PROTO_PG_RUN_INT_H
+#define PROTO_PG_RUN_INT_H
+#include "pg_int.h"
+#include "sql/classify.h"
+#include "wire/pg/extended.h"
+#include "wire/pg/msg.h"
+
+/* ---- pg_owed.c: the ring ---- */
+/* Adds an entry at the end. NULL: no memory or too many (l->failed is set). The pointer lives until
+ * the next push or pop. */
+struct owed *owed_push(struct pg_link *l, enum owed_kind kind, enum owed_disp disp);
+static inline struct owed *owed_at(struct pg_link *l, uint32_t i)
+{
+	return &l->owed.v[(l->owed.head + i) & (l->owed.size - 1)];
+}
+static inline struct owed *owed_head(struct pg_link *l)
+{
+	return l->owed.n ? owed_at(l, 0) : NULL;
+}
+static inline struct owed *owed_tail(struct pg_link *l)
+{
+	return l->owed.n ? owed_at(l, l->owed.n - 1) : NULL;
+}
+void owed_pop(struct pg_link *l);                /* lets go of what the entry refers to */
+void owed_remove(struct pg_link *l, uint32_t i); /* from the middle */
+/* The first Sync's index, or n. */
+uint32_t owed_find_sync(struct pg_link *l);
+void owed_fini(struct pg_link *l);
+
+/* ---- pg_owed.c: bytes that pass ---- */
+/* Input is looked at message by message. A run of bytes that pass unchanged stays where it is; as
+ * soon as something else must go out behind it, it is copied to out. */
+struct flow {
+	const uint8_t *p;
+	size_t n, at, from; /* [from, at) is the run; before from: consumed */
+	struct buf *out;
+	uint32_t *left; /* of the peer: bytes of the current message still to come */
+	uint8_t *rest;  /* enum pg_rest for them */
+};
+static inline size_t flow_ahead(const struct flow *f)
+{
+	return f->n - f->at;
+}
+void flow_cut(struct flow *f); /* before putting anything into out */
+void flow_pass(
+	struct flow *f, size_t total); /* the message at at passes; what is not here yet follows */
+void flow_drop(struct flow *f, size_t total);
+struct pev flow_end(struct flow *f);
+/* Bytes of a message that was begun before: handles them, or returns false when there are none. */
+bool flow_resume(struct flow *f, struct pev *ev_r);
+
+/* ---- pg_learn.c ---- */
+struct pg_undo {
+	struct pg_undo *next;
+	struct stmt *old; /* a reference, or NULL */
+	size_t name_n;
+	char name[];
+};
+struct pg_learn {
+	struct pg_undo *undo, **undo_end;
+	uint32_t undo_batch; /* l->batch_no when the first of undo was made */
+	bool set_known;      /* the one request since the state was known was this SET */
+	bool set_default;
+	bool names_overflow;
+	char *set_name, *set_value;
+	char **names; /* settings of two parts that were named in texts */
+	unsigned n_names;
+};
+#define LEARN_NAMES_MAX 64U
+struct pg_learn *learn_of(struct pg_client *c); /* made when needed; NULL: no memory */
+void learn_free(struct pg_client *c);
+void learn_free_if_empty(struct pg_client *c);
+void learn_forget_set(struct pg_client *c);
+/* Looks for names of custom settings in any text: 'a.b' in quotes, or behind SET. */
+void learn_names(struct pg_client *c, const char *text, size_t n);
+void learn_name(struct pg_client *c, const char *name, size_t n);
+/* Renames in the session's map, and remembers how it was until undo_commit() or undo_rollback().
+ * False: no memory. */
+bool learn_rename(
+	struct pg_client *c, struct pg_link *l, const char *name, size_t name_n, struct stmt *s);
+void undo_commit(struct pg_client *c);   /* the oldest record */
+void undo_rollback(struct pg_client *c); /* all of them, newest first */
+/* Requests of an earlier batch may still change what the session's statement names mean. */
+bool names_in_doubt(const struct pg_client *c, const struct pg_link *l);
+
+/* ---- up ---- */
+enum up_next { UP_NEXT, UP_STOP, UP_EVENT };
+struct upx {
+	struct flow f;
+	struct pg_client *c;
+	struct pg_link *l;
+	struct buf *up, *down;
+	struct err *e;
+	struct pev ev;
+};
+enum up_next up_event(struct upx *u, enum pev_kind kind);
+enum up_next up_bad(struct upx *u, enum err_code code, const char *what);
+enum up_next up_hold(struct upx *u);
+/* The message at hand passes and is owed an answer. */
+enum up_next up_pass_owed(
+	struct upx *u, const struct pgmsg_head *h, enum owed_kind kind, unsigned flags);
+enum up_next up_forced(struct upx *u, const struct pgmsg_head *h, const struct err *why,
+	const char *text, size_t text_n);
+bool up_names_ours(const struct sql_stmt_info *info, struct err *why);
+void up_in_batch(struct upx *u);             /* an extended message is about to be sent */
+void up_note(struct upx *u, uint64_t flags); /* a statement with these flags is about to run */
+bool up_seq_refused(struct upx *u, uint64_t flags, struct err *why);
+void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info *info_r);
+const struct pg_lex_opts *pg_lex(struct pg_client *c);
+/* Puts what makes PG_STMT_DEALLOC exist, so that a DEALLOCATE of it succeeds. */
+void up_put_dealloc(struct upx *u);
+void up_synth(struct upx *u, char type, unsigned flags); /* we answer ourselves, in order */
+#define PG_STMT_DEALLOC "weirpool_d"
+#define PG_STMT_FORCED "weirpool_e"
+#define PG_STMT_MISSING "weirpool_m" /* is never made */
+enum up_next up_parse(struct upx *u, const struct pgmsg_head *h);
+enum up_next up_bind(struct upx *u, const struct pgmsg_head *h);
+enum up_next up_target(struct upx *u, const struct pgmsg_head *h); /* Describe, Close */
+const struct stmt *pg_find_stmt(
+	const struct pg_client *c, struct hash128 key); /* whatever its name; borrowed, or NULL */
+/* A name of ours on the server. */
+#define PG_NAME_BYTES 32U
+void pg_stmt_name(char out[PG_NAME_BYTES], uint32_t id);
+bool pg_is_our_name(const char *name, size_t n);
+
+/* ---- pg_sync.c ---- */
+bool sync_put(struct pg_client *c, struct pg_link *l, struct buf *up); /* false: nothing to do */
+void sync_tell(
+	struct pg_client *c, struct pg_link *l, struct buf *down); /* ParameterStatus that differ */
+bool pg_put_literal(
+	struct buf *b, const char *s); /* as an expression of type text, whatever the settings */
+
+/* ---- pg_state.c ---- */
+void ask_put(struct pg_client *c, struct pg_link *l, struct buf *up);
+void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t n);
+void ask_done(struct pg_client *c, struct pg_link *l, bool failed); /* c may be NULL */
+void ask_free(struct pg_link *l);
+void state_want_changed(struct pg_client *c);             /* works want_hash out */
+void state_known(struct pg_client *c, struct pg_link *l); /* nothing is in doubt any more */
+#define STATE_RELEVANT \
+	(SQL_F_SESSION & ~(SQL_F_DISCARD_PLANS | SQL_F_SEQ_READ | SQL_F_SEQ_USE | SQL_F_SET_ROLE | \
+				 SQL_F_LOAD | SQL_F_SEED | SQL_F_OPAQUE))
+#define STATE_SETTINGS \
+	(SQL_F_BAD | SQL_F_SET | SQL_F_SET_LOCAL | SQL_F_SET_CONFIG | SQL_F_SET_ROLE | \
+		SQL_F_DISCARD_ALL)
+
+/* ---- pg_run.c ---- */
+void pg_out_of_memory(struct pg_link *l);
+#endif

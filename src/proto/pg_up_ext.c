@@ -1,0 +1,672 @@
+/* pg_up_ext - messages that name a prepared statement: Parse, Bind, Describe, Close. In transaction
+ * and statement mode a client's name means a statement of its session, and the server knows that
+ * statement, once per link, under a name of ours. Thread: that of the env. */
+#include "pg_run_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define NAMES_MAX_BYTES 8192U /* portal and statement name of a Bind, name of a Parse */
+#define TARGET_MAX_BYTES 8192U
+#define COPY_BIND_BYTES \
+	4096U /* the tail of a Bind up to this is copied, beyond it passes by itself */
+
+void pg_stmt_name(char out[PG_NAME_BYTES], uint32_t id)
+{
+	char digits[10];
+	size_t n = sizeof(PG_STMT_PREFIX) - 1, k = 0;
+	memcpy(out, PG_STMT_PREFIX, n);
+	do {
+		digits[k++] = (char)('0' + id % 10);
+		id /= 10;
+	} while (id);
+	while (k)
+		out[n++] = digits[--k];
+	out[n] = 0;
+}
+
+bool pg_is_our_name(const char *name, size_t n)
+{
+	return n >= sizeof(PG_STMT_PREFIX) - 1 &&
+	       memcmp(name, PG_STMT_PREFIX, sizeof(PG_STMT_PREFIX) - 1) == 0;
+}
+
+static size_t total_of(const struct pgmsg_head *h)
+{
+	return PGMSG_HEAD_BYTES + (size_t)h->body_n;
+}
+
+static const uint8_t *body_of(const struct upx *u)
+{
+	return u->f.p + u->f.at + PGMSG_HEAD_BYTES;
+}
+
+/* How much of the body is here. */
+static size_t body_here(const struct upx *u, const struct pgmsg_head *h)
+{
+	size_t n = flow_ahead(&u->f) - PGMSG_HEAD_BYTES;
+	return n < h->body_n ? n : h->body_n;
+}
+
+static bool passes_names(const struct pg_client *c)
+{
+	return c->mode == PROTO_SESSION;
+}
+
+static enum up_next no_memory(struct upx *u)
+{
+	u->l->failed = true;
+	return UP_STOP;
+}
+
+/* ---- what a link has ---- */
+
+/* Under which key a link knows what this session would parse from that text now: settings that
+ * change the meaning of a text are part of it, and while they are in doubt nobody else finds it. */
+static struct hash128 link_key(const struct pg_client *c, const struct stmt *s, uint64_t salt)
+{
+	struct hash128 k = s->key;
+	k.hi ^= c->want_hash;
+	k.lo ^= salt * UINT64_C(0x9e3779b97f4a7c15);
+	return k;
+}
+
+/* The unnamed statement on the server is this session's own, or of no use to it. */
+static struct hash128 unnamed_key(const struct pg_client *c, const struct stmt *s)
+{
+	struct hash128 k = s->key;
+	k.lo ^= c->id * UINT64_C(0x9e3779b97f4a7c15);
+	return k;
+}
+
+const struct stmt *pg_find_stmt(const struct pg_client *c, struct hash128 key)
+{
+	if (c->stmts == NULL)
+		return NULL;
+	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);)
+		if (hash128_eq(link_key(c, it.value, 0), key) ||
+			(c->salt && hash128_eq(link_key(c, it.value, c->salt), key)))
+			return it.value;
+	return NULL;
+}
+
+static struct linkstmt *find_on_link(struct upx *u, const struct stmt *s)
+{
+	struct linkstmt *ls = NULL;
+	if (u->c->salt)
+		ls = linkmap_get(&u->l->stmts, link_key(u->c, s, u->c->salt));
+	return ls ? ls : linkmap_get(&u->l->stmts, link_key(u->c, s, 0));
+}
+
+static void evict(struct upx *u)
+{
+	unsigned max = u->c->max_prepared;
+	for (struct linkstmt *old; (old = linkmap_oldest(&u->l->stmts, max - 1)) != NULL;) {
+		char name[PG_NAME_BYTES];
+		struct owed *o = owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+		if (o == NULL)
+			return;
+		o->p.ls = old;
+		old->in_flight++;
+		pg_stmt_name(name, old->id);
+		pgext_put_close(u->up, 'S', name);
+		linkmap_drop(&u->l->stmts, old);
+	}
+}
+
+/* Puts a Parse under a new name of ours. NULL: no memory. */
+static struct linkstmt *put_parse(
+	struct upx *u, const struct stmt *s, enum owed_disp disp, unsigned flags)
+{
+	char name[PG_NAME_BYTES];
+	flow_cut(&u->f);
+	evict(u);
+	struct linkstmt *ls = linkmap_add(&u->l->stmts, link_key(u->c, s, u->c->salt));
+	struct owed *o = ls ? owed_push(u->l, OWED_PARSE, disp) : NULL;
+	if (o == NULL) {
+		u->l->failed = true;
+		return NULL;
+	}
+	u->l->no_replay = true;
+	ls->batch_no = u->l->batch_no;
+	ls->in_flight++;
+	o->p.ls = ls;
+	o->flags = (uint16_t)flags;
+	pg_stmt_name(name, ls->id);
+	pgext_put_parse(u->up, name, s->text, s->text_n, stmt_types(s), s->n_types);
+	u->c->counters->server_parses++;
+	return ls;
+}
+
+/* Parsed by an earlier batch whose outcome is not known yet. */
+static bool in_doubt(const struct upx *u, const struct linkstmt *ls)
+{
+	return !ls->confirmed && ls->batch_no != u->l->batch_no;
+}
+
+/* ---- Parse ---- */
+
+static enum up_next forced(struct upx *u, const struct pgmsg_head *h, enum err_code code,
+	const char *name, size_t name_n, const char *what)
+{
+	struct err why;
+	if (name_n == 0)
+		err_set(&why, code, "unnamed prepared statement %s", what);
+	else
+		err_set(&why, code, "prepared statement \"%.*s\" %s",
+			(int)(name_n < 63 ? name_n : 63), name, what);
+	up_in_batch(u);
+	return up_forced(u, h, &why, NULL, 0);
+}
+
+/* Passes under the client's own name: too large to keep, or tracking is off. It pins: what the
+ * server has is found by asking. */
+static enum up_next parse_raw(
+	struct upx *u, const struct pgmsg_head *h, const char *name, size_t name_n, uint64_t flags)
+{
+	struct pg_client *c = u->c;
+	if (pg_is_our_name(name, name_n))
+		return forced(u, h, ERR_UNSUPPORTED, name, name_n,
+			"has a name that is reserved: it starts with " PG_STMT_PREFIX);
+	up_in_batch(u);
+	c->raw_flags |= flags;
+	if (name_n) {
+		c->acc |= SQL_F_PREPARE;
+	} else {
+		stmt_unref(&c->env->stmts, c->unnamed);
+		c->unnamed = NULL;
+		c->unnamed_raw = 1;
+		u->l->has_unnamed = false;
+	}
+	c->counters->server_parses++;
+	return up_pass_owed(u, h, OWED_PARSE, name_n ? 0 : OWED_F_UNNAMED);
+}
+
+static enum up_next parse_unnamed(
+	struct upx *u, const struct pgmsg_head *h, struct stmt *s, bool rewritten)
+{
+	struct pg_client *c = u->c;
+	up_in_batch(u);
+	stmt_unref(&c->env->stmts, c->unnamed);
+	c->unnamed = s;
+	c->unnamed_raw = 0;
+	u->l->unnamed = unnamed_key(c, s);
+	u->l->has_unnamed = true;
+	c->counters->server_parses++;
+	if (!rewritten)
+		return up_pass_owed(u, h, OWED_PARSE, OWED_F_UNNAMED);
+	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
+	if (o)
+		o->flags = OWED_F_UNNAMED | OWED_F_UNDO;
+	flow_drop(&u->f, total_of(h));
+	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
+	return UP_NEXT;
+}
+
+/* Is the transaction aborted, or may it be before the server gets here? Then a Parse must fail. */
+static bool may_be_aborted(const struct upx *u)
+{
+	const struct pg_link *l = u->l;
+	return l->tx == TX_FAILED ||
+	       (l->n_ready > 0 && (l->tx == TX_OPEN || (u->c->acc & (SQL_F_TX_BEGIN | SQL_F_BAD))));
+}
+
+/* The link has the statement, but the server shall say whether it may be parsed now. */
+static void put_trial(struct upx *u, const struct stmt *s)
+{
+	flow_cut(&u->f);
+	(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
+	if (o)
+		o->flags = OWED_F_UNDO;
+	pgext_put_close(u->up, 'S', PG_STMT_FORCED);
+	pgext_put_parse(u->up, PG_STMT_FORCED, s->text, s->text_n, stmt_types(s), s->n_types);
+}
+
+static enum up_next parse_named(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p, struct stmt *s)
+{
+	struct pg_client *c = u->c;
+	struct pg_link *l = u->l;
+	struct linkstmt *ls = linkmap_get(&l->stmts, link_key(c, s, c->salt));
+	if (ls && in_doubt(u, ls)) {
+		stmt_unref(&c->env->stmts, s);
+		return up_hold(u);
+	}
+	up_in_batch(u);
+	bool ok = learn_rename(c, l, p->name, p->name_n, s);
+	if (ok && ls == NULL)
+		ok = put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) != NULL;
+	else if (ok && may_be_aborted(u))
+		put_trial(u, s);
+	else if (ok)
+		up_synth(u, '1', OWED_F_UNDO);
+	stmt_unref(&c->env->stmts, s);
+	if (!ok)
+		return no_memory(u);
+	flow_drop(&u->f, total_of(h));
+	return UP_NEXT;
+}
+
+/* The interned statement, a new reference. NULL: the budget is spent. */
+static struct stmt *intern(struct upx *u, const char *text, size_t text_n, const uint8_t *types,
+	unsigned n_types, struct sql_stmt_info *info)
+{
+	struct proto_env *v = u->c->env;
+	const struct pg_lex_opts *x = pg_lex(u->c);
+	struct hash128 key = stmt_key(text, text_n, types, n_types,
+		(uint8_t)((x->scs ? 1 : 0) | (x->unsafe_encoding ? 2 : 0)));
+	struct stmt *s = stmt_find(&v->stmts, key);
+	if (s) {
+		info->flags = s->flags;
+		return s;
+	}
+	up_classify(u, text, text_n, info);
+	return stmt_new(&v->stmts, key, text, text_n, types, n_types, info->flags);
+}
+
+/* DEALLOCATE of a name made by protocol, sent by protocol: see dealloc_query() in pg_up.c. */
+static enum up_next parse_dealloc(
+	struct upx *u, const struct pgmsg_head *h, const struct sql_stmt_info *info)
+{
+	static const char text[] = "DEALLOCATE " PG_STMT_DEALLOC;
+	struct sql_stmt_info again = { 0 };
+	struct stmt *s = intern(u, text, sizeof(text) - 1, NULL, 0, &again);
+	if (s == NULL || !learn_rename(u->c, u->l, info->name, info->name_n, NULL)) {
+		stmt_unref(&u->c->env->stmts, s);
+		return no_memory(u);
+	}
+	up_in_batch(u);
+	up_put_dealloc(u);
+	return parse_unnamed(u, h, s, true);
+}
+
+/* Cheap, and wrong only in one direction. */
+static bool may_deallocate(const char *text, size_t n)
+{
+	for (size_t i = 0; i + 10 <= n; i++)
+		if ((text[i] | 0x20) == 'd' && strncasecmp(text + i, "deallocate", 10) == 0)
+			return true;
+	return false;
+}
+
+static enum up_next parse_kept(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p)
+{
+	struct pg_client *c = u->c;
+	struct sql_stmt_info info = { 0 };
+	bool dealloc = false;
+	if (p->name_n == 0 && c->stmts && p->text_n < 256 && may_deallocate(p->text, p->text_n)) {
+		up_classify(u, p->text, p->text_n, &info);
+		dealloc = info.verb == SQL_V_DEALLOCATE && info.n_statements == 1 && info.name_n;
+	}
+	if (dealloc && names_in_doubt(c, u->l))
+		return up_hold(u);
+	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n))
+		return parse_dealloc(u, h, &info);
+	struct stmt *s = intern(u, p->text, p->text_n, p->types, p->n_types, &info);
+	struct err why;
+	if (s && (s->flags & (SQL_F_PREPARE | SQL_F_EXECUTE | SQL_F_DEALLOCATE)) &&
+		p->name_n == 0) {
+		up_classify(u, p->text, p->text_n, &info);
+		if (up_names_ours(&info, &why)) {
+			stmt_unref(&c->env->stmts, s);
+			up_in_batch(u);
+			return up_forced(u, h, &why, NULL, 0);
+		}
+	}
+	bool too_much = s && p->name_n && c->stmts && c->max_stmt_bytes &&
+			c->stmts->bytes + s->text_n > c->max_stmt_bytes;
+	if (too_much) {
+		info.flags = s->flags;
+		stmt_unref(&c->env->stmts, s);
+		s = NULL;
+	}
+	if (s == NULL) /* not kept: it lives on this link only, and the session with it */
+		return parse_raw(u, h, p->name, p->name_n, info.flags);
+	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s, false);
+}
+
+/* The name that opens the body, of which only a part may be here. 0: not all of it is here; -1:
+ * none. */
+static int first_name(struct upx *u, const struct pgmsg_head *h, const char **name_r, size_t *n_r)
+{
+	size_t here = body_here(u, h), look = here < NAMES_MAX_BYTES ? here : NAMES_MAX_BYTES;
+	const uint8_t *z = look ? memchr(body_of(u), 0, look) : NULL;
+	if (z == NULL)
+		return here < h->body_n && here < NAMES_MAX_BYTES ? 0 : -1;
+	*name_r = (const char *)body_of(u);
+	*n_r = (size_t)(z - body_of(u));
+	return 1;
+}
+
+/* The name exists. */
+static enum up_next parse_again(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p)
+{
+	struct err why;
+	err_set(&why, ERR_DUP_STATEMENT, "prepared statement \"%.*s\" already exists",
+		(int)(p->name_n < 63 ? p->name_n : 63), p->name);
+	up_in_batch(u);
+	return up_forced(u, h, &why, p->text, p->text_n);
+}
+
+enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
+{
+	struct pg_client *c = u->c;
+	bool big = h->body_n > c->env->max_inspect_bytes;
+	struct pgext_parse p = { 0 };
+	int named = first_name(u, h, &p.name, &p.name_n);
+	if (named < 0)
+		return up_bad(u, ERR_PROTOCOL, "malformed Parse message");
+	if (named == 0 || (!big && body_here(u, h) < h->body_n))
+		return UP_STOP;
+	if (!big && !pgext_read_parse(body_of(u), h->body_n, &p))
+		return up_bad(u, ERR_PROTOCOL, "malformed Parse message");
+	if (u->l == NULL)
+		return up_event(u, PEV_REQUEST);
+	if (p.name_n && names_in_doubt(c, u->l))
+		return up_hold(u);
+	c->counters->client_parses++;
+	if (passes_names(c)) {
+		up_in_batch(u);
+		c->counters->server_parses++;
+		if (!big && p.text_n > 4 && strncasecmp(p.text, "copy", 4) == 0)
+			u->l->batch_flags |= SQL_F_COPY_IN;
+		return up_pass_owed(u, h, OWED_PARSE, 0);
+	}
+	if (p.name_n && stmtmap_get(c->stmts, p.name, p.name_n))
+		return parse_again(u, h, &p);
+	if (big)
+		return parse_raw(u, h, p.name, p.name_n, SQL_F_BAD);
+	if (p.name_n && c->max_prepared == 0) {
+		struct sql_stmt_info info;
+		up_classify(u, p.text, p.text_n, &info);
+		return parse_raw(u, h, p.name, p.name_n, info.flags);
+	}
+	return parse_kept(u, h, &p);
+}
+
+/* ---- what Bind and Describe refer to ---- */
+
+enum ref_kind {
+	REF_PASS, /* goes up as it is: the unnamed one, or a name that only the server may know */
+	REF_RENAMED, /* has a name of ours: ls */
+	REF_HOLD,
+	REF_MISSING, /* does not exist, and must not be looked for on the server */
+	REF_FAILED
+};
+
+/* Makes the unnamed statement on the server this session's. */
+static enum ref_kind ref_unnamed(struct upx *u)
+{
+	struct pg_client *c = u->c;
+	struct pg_link *l = u->l;
+	if (c->unnamed_raw)
+		return REF_PASS;
+	if (c->unnamed == NULL)
+		return REF_MISSING;
+	struct hash128 key = unnamed_key(c, c->unnamed);
+	if (l->has_unnamed && hash128_eq(l->unnamed, key))
+		return REF_PASS;
+	flow_cut(&u->f);
+	struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
+	if (o == NULL)
+		return REF_FAILED;
+	o->flags = OWED_F_UNNAMED;
+	l->no_replay = true;
+	pgext_put_parse(u->up, "", c->unnamed->text, c->unnamed->text_n, stmt_types(c->unnamed),
+		c->unnamed->n_types);
+	l->unnamed = key;
+	l->has_unnamed = true;
+	c->counters->server_parses++;
+	return REF_PASS;
+}
+
+/* Nothing is put and nothing changes when the answer is HOLD or MISSING. */
+static enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, const struct stmt *s,
+	struct linkstmt **ls_r)
+{
+	if (name_n == 0)
+		return ref_unnamed(u);
+	if (names_in_doubt(u->c, u->l))
+		return REF_HOLD;
+	if (s == NULL)
+		return pg_is_our_name(name, name_n) ? REF_MISSING : REF_PASS;
+	struct linkstmt *ls = find_on_link(u, s);
+	if (ls && in_doubt(u, ls))
+		return REF_HOLD;
+	if (ls == NULL && (ls = put_parse(u, s, OWED_SWALLOW, 0)) == NULL)
+		return REF_FAILED;
+	*ls_r = ls;
+	return REF_RENAMED;
+}
+
+static enum up_next missing(
+	struct upx *u, const struct pgmsg_head *h, const char *name, size_t name_n)
+{
+	return forced(u, h, ERR_NO_STATEMENT, name, name_n, "does not exist");
+}
+
+static void push_ref(struct upx *u, enum owed_kind kind, struct linkstmt *ls)
+{
+	struct owed *o = owed_push(u->l, kind, OWED_FORWARD);
+	if (o == NULL)
+		return;
+	o->p.ls = ls;
+	if (ls)
+		ls->in_flight++;
+}
+
+/* ---- Bind ---- */
+
+static void learn_params(struct upx *u, const uint8_t *tail, size_t n)
+{
+	struct pgext_bind_tail t;
+	const uint8_t *p;
+	size_t k;
+	if (!pgext_read_bind_tail(tail, n, &t))
+		return;
+	for (unsigned i = 0; i < t.n_params && pgext_next_param(&t.params, &p, &k); i++)
+		if (p)
+			learn_name(u->c, (const char *)p, k);
+}
+
+static enum up_next put_bind(struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b,
+	const struct linkstmt *ls)
+{
+	char name[PG_NAME_BYTES];
+	size_t tail_n = h->body_n - b->tail_off, here = body_here(u, h) - b->tail_off;
+	pg_stmt_name(name, ls->id);
+	flow_cut(&u->f);
+	pgext_put_bind_head(u->up, b->portal, name, tail_n);
+	if (here == tail_n && tail_n <= COPY_BIND_BYTES) {
+		buf_append(u->up, body_of(u) + b->tail_off, tail_n);
+		flow_drop(&u->f, total_of(h));
+		return UP_NEXT;
+	}
+	flow_drop(&u->f, PGMSG_HEAD_BYTES + b->tail_off);
+	flow_pass(&u->f, tail_n);
+	return UP_NEXT;
+}
+
+static uint64_t bind_flags(
+	const struct pg_client *c, const struct pgext_bind *b, const struct stmt *s)
+{
+	if (c->mode == PROTO_SESSION)
+		return 0;
+	if (s)
+		return s->flags;
+	if (c->raw_flags)
+		return c->raw_flags;
+	return b->stmt_n ? SQL_F_EXECUTE : 0; /* made by PREPARE: its text's flags were noted there,
+						 what it calls was not */
+}
+
+/* s: what the session means by the name; NULL: nothing. */
+static enum up_next bind_served(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b, const struct stmt *s)
+{
+	struct pg_client *c = u->c;
+	uint64_t flags = bind_flags(c, b, s);
+	struct linkstmt *ls = NULL;
+	struct err why;
+	if (u->l->sync_wait && ((flags & (SQL_F_TX_END | SQL_F_BAD)) || s == NULL) &&
+		!passes_names(c))
+		return up_hold(u);
+	if (up_seq_refused(u, flags, &why)) {
+		up_in_batch(u);
+		return up_forced(u, h, &why, NULL, 0);
+	}
+	enum ref_kind ref = passes_names(c) ? REF_PASS : ref_stmt(u, b->stmt, b->stmt_n, s, &ls);
+	if (ref == REF_HOLD)
+		return up_hold(u);
+	if (ref == REF_MISSING)
+		return missing(u, h, b->stmt, b->stmt_n);
+	up_in_batch(u);
+	if (ref == REF_FAILED)
+		return no_memory(u);
+	if (flags & SQL_F_SET_CONFIG)
+		learn_params(u, body_of(u) + b->tail_off, body_here(u, h) - b->tail_off);
+	if ((flags & (SQL_F_SET | SQL_F_SET_CONFIG | SQL_F_UNKNOWN | SQL_F_BAD)) && s)
+		learn_names(c, s->text, s->text_n);
+	if (!passes_names(c))
+		up_note(u, flags);
+	if (b->stmt_n == 0 && c->unnamed_raw)
+		c->unnamed_raw = 2;
+	u->l->batch_flags |= flags;
+	c->counters->binds++;
+	push_ref(u, OWED_BIND, ls);
+	if (ref == REF_RENAMED)
+		return put_bind(u, h, b, ls);
+	flow_pass(&u->f, total_of(h));
+	return UP_NEXT;
+}
+
+enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
+{
+	struct pgext_bind b;
+	size_t here = body_here(u, h), look = here < NAMES_MAX_BYTES ? here : NAMES_MAX_BYTES;
+	if (!pgext_read_bind(body_of(u), look, &b)) {
+		if (here < h->body_n && here < NAMES_MAX_BYTES)
+			return UP_STOP;
+		return up_bad(u, ERR_PROTOCOL, "malformed Bind message");
+	}
+	if (u->l == NULL)
+		return up_event(u, PEV_REQUEST);
+	/* Names of settings may stand in the parameters: these are wanted whole. */
+	const struct stmt *s = b.stmt_n ? stmtmap_get(u->c->stmts, b.stmt, b.stmt_n)
+					: u->c->unnamed;
+	if (s && (s->flags & SQL_F_SET_CONFIG) && here < h->body_n &&
+		h->body_n <= u->c->env->max_inspect_bytes)
+		return UP_STOP;
+	return bind_served(u, h, &b, s);
+}
+
+/* ---- Describe, Close ---- */
+
+static enum up_next describe_stmt(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
+{
+	struct linkstmt *ls = NULL;
+	const struct stmt *s = t->name_n ? stmtmap_get(u->c->stmts, t->name, t->name_n)
+					 : u->c->unnamed;
+	enum ref_kind ref = passes_names(u->c) ? REF_PASS : ref_stmt(u, t->name, t->name_n, s, &ls);
+	if (ref == REF_HOLD)
+		return up_hold(u);
+	if (ref == REF_MISSING)
+		return missing(u, h, t->name, t->name_n);
+	up_in_batch(u);
+	if (ref == REF_FAILED)
+		return no_memory(u);
+	push_ref(u, OWED_DESC_STMT, ls);
+	if (ref == REF_PASS) {
+		flow_pass(&u->f, total_of(h));
+		return UP_NEXT;
+	}
+	char name[PG_NAME_BYTES];
+	pg_stmt_name(name, ls->id);
+	flow_drop(&u->f, total_of(h));
+	pgext_put_describe(u->up, 'S', name);
+	return UP_NEXT;
+}
+
+/* Without a link: the session's own map is all there is to change. */
+static enum up_next close_alone(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
+{
+	struct pg_client *c = u->c;
+	struct stmt *old = NULL;
+	if (t->kind == 'S' && t->name_n == 0) {
+		old = c->unnamed;
+		c->unnamed = NULL;
+		c->unnamed_raw = 0;
+	} else if (t->kind == 'S' && c->stmts) {
+		(void)stmtmap_put(c->stmts, t->name, t->name_n, NULL, &old);
+	}
+	stmt_unref(&c->env->stmts, old);
+	c->in_batch = true;
+	flow_drop(&u->f, total_of(h));
+	up_synth(u, '3', 0);
+	return UP_NEXT;
+}
+
+static enum up_next close_named(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
+{
+	struct pg_client *c = u->c;
+	if (names_in_doubt(c, u->l))
+		return up_hold(u);
+	bool known = stmtmap_get(c->stmts, t->name, t->name_n) != NULL;
+	up_in_batch(u);
+	if (!known && !pg_is_our_name(t->name, t->name_n)) { /* made by PREPARE, or nothing */
+		c->acc |= SQL_F_DEALLOCATE;
+		return up_pass_owed(u, h, OWED_CLOSE, 0);
+	}
+	if (known && !learn_rename(c, u->l, t->name, t->name_n, NULL))
+		return no_memory(u);
+	flow_drop(&u->f, total_of(h));
+	up_synth(u, '3', known ? OWED_F_UNDO : 0);
+	return UP_NEXT;
+}
+
+static enum up_next close_served(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
+{
+	struct pg_client *c = u->c;
+	if (u->l == NULL)
+		return close_alone(u, h, t);
+	if (t->kind == 'S' && t->name_n && !passes_names(c))
+		return close_named(u, h, t);
+	up_in_batch(u);
+	if (t->kind == 'S' && !passes_names(c)) {
+		stmt_unref(&c->env->stmts, c->unnamed);
+		c->unnamed = NULL;
+		c->unnamed_raw = 0;
+		u->l->has_unnamed = false;
+	} else if (t->kind == 'P' && t->name_n && (c->pins & PIN(HOLD))) {
+		c->acc |= SQL_F_CLOSE;
+	}
+	return up_pass_owed(u, h, OWED_CLOSE, 0);
+}
+
+enum up_next up_target(struct upx *u, const struct pgmsg_head *h)
+{
+	struct pgext_target t;
+	if (h->body_n > TARGET_MAX_BYTES)
+		return up_bad(u, ERR_PROTOCOL,
+			h->type == 'D' ? "malformed Describe message" : "malformed Close message");
+	if (body_here(u, h) < h->body_n)
+		return UP_STOP;
+	if (!pgext_read_target(body_of(u), h->body_n, &t))
+		return up_bad(u, ERR_PROTOCOL,
+			h->type == 'D' ? "malformed Describe message" : "malformed Close message");
+	if (h->type == 'C')
+		return close_served(u, h, &t);
+	if (u->l == NULL)
+		return up_event(u, PEV_REQUEST);
+	if (t.kind == 'S')
+		return describe_stmt(u, h, &t);
+	up_in_batch(u);
+	return up_pass_owed(u, h, OWED_DESC_PORTAL, 0);
+}

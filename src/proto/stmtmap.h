@@ -1,0 +1,96 @@
+/* stmtmap - prepared statements: interned texts (per worker), what a session calls them (name ->
+ * statement), and which ones a link has (128-bit key -> number of its name there, least recently
+ * used one goes first). Ignorant of messages. One thread at a time; a link's map holds no pointer
+ * to anything shared, so that it can change thread with the link. */
+#ifndef PROTO_STMTMAP_H
+#define PROTO_STMTMAP_H
+#include "base/hmap.h"
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- interned statements ---- */
+struct stmttab {
+	struct hmap all; /* key -> struct stmt */
+	uint64_t bytes, max_bytes;
+};
+struct stmt {
+	uint32_t refs;
+	uint32_t text_n;
+	uint32_t n_types;
+	struct hash128 key; /* of text and types */
+	uint64_t flags;     /* SQL_F_* */
+	char text[];        /* NUL-terminated; then n_types * 4 bytes, as they came */
+};
+void stmttab_init(struct stmttab *t, uint64_t max_bytes);
+void stmttab_fini(struct stmttab *t); /* asserts that none is left */
+/* lex: how the text is to be read (standard_conforming_strings and the like): the flags depend on
+ * it. */
+struct hash128 stmt_key(
+	const char *text, size_t text_n, const uint8_t *types, unsigned n_types, uint8_t lex);
+/* The statement with that key if it is known (a new reference), else NULL. */
+struct stmt *stmt_find(struct stmttab *t, struct hash128 key);
+/* A new one (its key must not be known). NULL: no memory, or the budget is spent. */
+struct stmt *stmt_new(struct stmttab *t, struct hash128 key, const char *text, size_t text_n,
+	const uint8_t *types, unsigned n_types, uint64_t flags);
+static inline struct stmt *stmt_ref(struct stmt *s)
+{
+	if (s)
+		s->refs++;
+	return s;
+}
+void stmt_unref(struct stmttab *t, struct stmt *s); /* s may be NULL */
+static inline const uint8_t *stmt_types(const struct stmt *s)
+{
+	return (const uint8_t *)s->text + s->text_n + 1;
+}
+
+/* ---- of a session: what it calls them ---- */
+struct stmtmap {
+	struct hmap names; /* name -> struct stmt, one reference each */
+	size_t bytes;      /* of their texts */
+};
+struct stmtmap *stmtmap_new(void); /* NULL: no memory */
+void stmtmap_free(struct stmtmap **m, struct stmttab *t);
+void stmtmap_clear(struct stmtmap *m, struct stmttab *t);
+struct stmt *stmtmap_get(
+	const struct stmtmap *m, const char *name, size_t name_n); /* borrowed; m may be NULL */
+/* Names s (NULL: takes the name away). The caller's reference is not consumed. The former
+ * statement, with its reference, goes to *old_r. False: no memory. */
+bool stmtmap_put(
+	struct stmtmap *m, const char *name, size_t name_n, struct stmt *s, struct stmt **old_r);
+unsigned stmtmap_n(const struct stmtmap *m);
+
+/* ---- of a link: which ones it has ---- */
+struct linkstmt {
+	struct hash128 key;
+	uint32_t id;        /* its name on the server is PREFIX<id> */
+	uint32_t batch_no;  /* of the Parse, while not confirmed */
+	uint32_t in_flight; /* entries in the ring that refer to it: not evicted meanwhile */
+	bool confirmed;     /* the server answered the Parse */
+	bool gone;          /* dropped from the map while in flight */
+	struct list lru;
+};
+struct linkmap {
+	struct hmap by_key;
+	struct list lru; /* most recently used first */
+	uint32_t next_id;
+};
+void linkmap_init(struct linkmap *m);
+void linkmap_fini(struct linkmap *m);
+struct linkstmt *linkmap_get(struct linkmap *m, struct hash128 key); /* touches it; or NULL */
+struct linkstmt *linkmap_add(
+	struct linkmap *m, struct hash128 key); /* not yet there; NULL: no memory */
+void linkmap_drop(
+	struct linkmap *m, struct linkstmt *s); /* freed when nothing in flight refers to it */
+void linkmap_release(struct linkmap *m, struct linkstmt *s); /* in_flight-- */
+/* Takes one back that was dropped while in flight, as the least recently used, unless its key is
+ * there again. */
+void linkmap_restore(struct linkmap *m, struct linkstmt *s);
+/* The one to evict when there are more than max: oldest with nothing in flight, or NULL. */
+struct linkstmt *linkmap_oldest(struct linkmap *m, unsigned max);
+void linkmap_clear(struct linkmap *m);
+unsigned linkmap_n(const struct linkmap *m);
+#endif
