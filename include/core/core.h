@@ -1,0 +1,373 @@
+/* core - sessions, links, pools and the workers that run them: decides who gets which server
+ * connection, and when. Ignorant of message formats (proto/), of sockets' details (ev/) and of what
+ * a console command looks like (admin/).
+ *
+ * Threads: one control thread (start, reload, shutdown, console) and N workers. What threads share
+ * stands in doc/internals/threads.md: struct pool, struct dbase and struct account (atomics),
+ * struct core (atomics and one mutex for creating those), and generations of configuration
+ * (immutable, counted). */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+#include "auth/helper.h"
+#include "auth/hba.h"
+#include "auth/ident.h"
+#include "auth/policy.h"
+#include "auth/secrets.h"
+#include "auth/users.h"
+#include "base/hmap.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "ev/addr.h"
+#include "ev/listen.h"
+#include "ev/loop.h"
+#include "ev/resolver.h"
+#include "ev/stream.h"
+#include "ev/tls.h"
+#include "proto/proto.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define CORE_WORKERS_MAX 64
+#define CORE_RBUF_BYTES (128u << 10)
+#define CORE_HIGH_WATER_BYTES (256u << 10) /* queued to one side: stop reading the other */
+#define CORE_INSPECT_BYTES (4u << 20) /* longer statements are not read, but passed on */
+
+struct core;
+struct worker;
+struct session;
+struct link;
+struct pool_shard;
+struct authq;
+struct cancel;
+struct core_console;
+struct helper_proc;
+struct link_login;
+struct session_login;
+
+/* ---- shared by all threads ---- */
+
+/* A generation of configuration. Built by control, counted; never modified. */
+struct core_gen {
+	_Atomic unsigned refs;
+	unsigned serial;
+	struct conf *conf;
+	struct users *users;        /* may be NULL */
+	struct hba *hba;            /* may be NULL */
+	struct ident *ident;        /* may be NULL */
+	struct tls_ctx *client_tls; /* NULL: off */
+};
+struct core_gen *gen_ref(struct core_gen *g);
+void gen_unref(struct core_gen *g); /* the last one frees */
+
+/* A database as clients name it. Lives as long as the process. */
+struct dbase {
+	char *name;
+	_Atomic unsigned clients, links;
+	_Atomic bool paused, disabled, killed; /* killed: no new clients until RESUME */
+	_Atomic unsigned epoch; /* RECONNECT counts it up: older links close when released */
+	_Atomic int64_t paused_at_us;
+};
+/* A user as clients name it, for caps and SHOW USERS. */
+struct account {
+	char *name;
+	_Atomic unsigned clients, links;
+};
+/* Links of one (database, server user). Invariant: links in all shards and mailboxes == open <=
+ * limit + reserve, except after the limit was lowered (then open only falls). */
+struct pool {
+	struct dbase *db;
+	struct account *account; /* of the client's user; with a forced user: of that one */
+	char *user;              /* at the server */
+	_Atomic unsigned open, limit, reserve;
+	_Atomic unsigned db_cap, user_cap; /* 0 = none */
+	_Atomic int64_t retry_at_us;       /* nobody connects before */
+	_Atomic unsigned failures;         /* connects or logins failed in a row */
+	_Atomic unsigned next_host;
+	_Atomic uint64_t wanted;   /* bit w: worker w has waiters and published oldest[w] */
+	_Atomic uint64_t has_idle; /* bit w: worker w has idle links */
+	_Atomic int64_t oldest[CORE_WORKERS_MAX]; /* since when its first waiter waits; 0 = nobody,
+						     or claimed by a donor */
+	struct pool_shard *shard[CORE_WORKERS_MAX]; /* [w] is touched by worker w only */
+	pthread_mutex_t err_lock;
+	struct err last_err; /* why the last connect failed; under err_lock */
+};
+
+enum core_state {
+	CORE_RUNNING,
+	CORE_SUSPENDED,
+	CORE_WAIT_CLIENTS,
+	CORE_WAIT_SERVERS,
+	CORE_DRAIN,
+	CORE_STOP
+};
+
+struct core {
+	const struct proto_ops *ops;
+	struct loop *loop; /* control's */
+	unsigned n_workers;
+	struct worker *worker[CORE_WORKERS_MAX];
+	_Atomic unsigned clients; /* counted against max_client_conn */
+	_Atomic unsigned session_ids, link_ids;
+	_Atomic int state;    /* enum core_state */
+	_Atomic bool paused;  /* PAUSE without a database */
+	struct core_gen *gen; /* control's reference to the newest */
+	pthread_mutex_t
+		lock; /* guards the three maps: taken at login and by control, never per query */
+	struct hmap dbases, accounts, pools;
+	int listen_fd[64];
+	unsigned n_listen;
+	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
+	const char *version;
+	/* The console: admin/ sets it. Called on the control thread; r is answered with
+	 * core_console_done(). */
+	void (*console)(struct core *c, struct core_console *r);
+};
+
+/* ---- a worker ---- */
+
+enum session_state {
+	SESSION_LOGIN,
+	SESSION_IDLE,
+	SESSION_WAITING,
+	SESSION_ACTIVE,
+	SESSION_CLOSING,
+	SESSION_N
+};
+enum link_state {
+	LINK_CONNECTING,
+	LINK_LOGIN,
+	LINK_IDLE,
+	LINK_ACTIVE,
+	LINK_CLEANING,
+	LINK_CANCELED,
+	LINK_MOVING,
+	LINK_CLOSING,
+	LINK_N
+};
+const char *session_state_name(enum session_state s);
+const char *link_state_name(enum link_state s);
+
+/* Per database on one worker: written by the worker, read on its thread (scatter). Times in
+ * microseconds. */
+#define CORE_STATS(X) \
+	X(assignments) \
+	X(xacts) \
+	X(queries) \
+	X(rx_bytes) \
+	X(tx_bytes) X(xact_us) X(query_us) X(wait_us) X(client_parses) X(server_parses) X(binds) \
+		X(logins)
+struct dbstats {
+	struct dbase *db;
+	struct proto_counters proto;
+#define X(f) uint64_t f;
+	CORE_STATS(X)
+#undef X
+};
+
+struct waiter { /* somebody who waits for a link */
+	struct list node;
+	int64_t since_us;        /* loop clock */
+	struct session *session; /* or */
+	struct authq *authq;
+};
+
+struct pool_shard {
+	struct pool *pool;
+	struct worker *w;
+	struct list node;          /* in worker.shards */
+	struct list touched;       /* in worker.touched while something changed this turn */
+	struct settings set;       /* effective for (database, user) */
+	const struct conf_db *cdb; /* of worker.gen; NULL: gone after a reload */
+	struct tls_ctx *tls;       /* towards the servers; NULL: never */
+	struct list links[LINK_N];
+	unsigned n_links[LINK_N];
+	struct list waiting; /* struct waiter, first come first */
+	unsigned n_waiting;
+	struct proto_creds *creds; /* how to log in; NULL: unknown yet */
+	struct proto_cache *cache;
+	bool welcomed; /* the cache has learned a welcome: logins that wait may be over */
+	struct dbstats *stats;
+	struct timer timer; /* retry, reserve, caps */
+	int64_t last_used_us;
+	unsigned n_sessions;
+};
+
+struct worker {
+	unsigned id;
+	struct core *core;
+	struct loop *loop;
+	pthread_t thread;
+	struct core_gen *gen;
+	const struct proto_ops *ops;
+	struct proto_env *env;
+	struct resolver *resolver;
+	struct secrets *secrets; /* answers of auth_query */
+	uint8_t *rbuf;           /* CORE_RBUF_BYTES */
+	struct buf up, down;     /* scratch of the event being handled; empty between events */
+	struct list sessions[SESSION_N];
+	unsigned n_sessions[SESSION_N];
+	struct list shards, touched;
+	struct hmap shard_by_name;         /* "db\0user" -> shard */
+	struct hmap stats_by_db;           /* name -> struct dbstats */
+	struct list cancels, cancels_done; /* running cancel requests; ended in this turn */
+	struct listener *listener[64];
+	struct slot {
+		uint64_t key;            /* first 8 bytes of the cancel key */
+		struct session *session; /* NULL: free */
+	} * slots;
+	unsigned n_slots, free_slot; /* free_slot: hint */
+	struct timer janitor;
+	struct helper_proc *helper; /* PAM and LDAP; NULL until needed */
+	unsigned n_cancels;
+	unsigned forced_serial;   /* generation whose forced users were begun */
+	bool running, closed;     /* closed: links may be in LINK_CLOSING */
+	bool suspended;           /* SUSPEND: nothing is read from clients */
+	char extra_names[16][64]; /* track_extra_parameters */
+	const char *extra[16];
+};
+
+struct session {
+	struct stream st;
+	struct worker *w;
+	struct list node;
+	enum session_state state;
+	const char *close_why;
+	struct pool_shard *shard; /* NULL before login, and for the console */
+	struct link *link;
+	struct waiter wait;
+	struct timer timer;
+	struct session_login *login; /* heap, until logged in */
+	struct dbase *db;
+	struct account *account;
+	struct core_console *console; /* a command is running */
+	uint64_t key;
+	uint32_t id, slot;
+	int64_t connected_us, request_us, tx_us, state_us; /* loop clock; 0 = not now */
+	int64_t pinned_us; /* since when it keeps its link between transactions; 0 = it does not */
+	struct addr addr;
+	uint8_t privilege; /* console: enum console_privilege */
+	bool logical;      /* raw: logical replication */
+	bool is_console, paused, counted, want_close, in_tx, cut, raw, long_key, notified, unread;
+	_Alignas(8) uint8_t cst[];
+};
+
+struct link {
+	struct stream st;
+	struct worker *w;
+	struct pool_shard *shard; /* NULL while moving */
+	struct pool *pool;
+	struct list node;
+	enum link_state state;
+	struct session *session;  /* whom it serves */
+	struct authq *authq;      /* or this */
+	struct timer timer;       /* of the state: connect, login, clean, check, ask */
+	struct link_login *login; /* heap, until logged in */
+	struct cancel *cancel;    /* a cancel request for it is on its way */
+	const char *close_why;
+	uint32_t id;
+	uint32_t last_session; /* id of the session that used it last */
+	unsigned epoch, gen_serial;
+	int64_t born_us, state_us, checked_us;
+	struct addr addr;
+	char host[64];
+	unsigned port;
+	struct mail mail; /* while moving */
+	bool paused, asking, checking, release_when_clean, used, ephemeral;
+	_Alignas(8) uint8_t lst[];
+};
+
+/* ---- what server/ and admin/ call (control thread unless said otherwise) ---- */
+
+/* loop: control's. Listening fds are the caller's to open. NULL with e set. */
+struct core *core_new(
+	struct loop *loop, struct core_gen *gen, const int *fds, unsigned n_fds, struct err *e);
+int core_start(struct core *c, struct err *e); /* starts the workers */
+/* New configuration: takes a reference of gen; workers switch one by one; the old one is freed when
+ * all have. */
+void core_reload(struct core *c, struct core_gen *gen);
+/* CORE_DRAIN: sessions end at a transaction boundary with 57P01; WAIT_CLIENTS: no new clients, wait
+ * for the others; WAIT_SERVERS: links are closed when released; STOP: everything closes now. */
+void core_set_state(struct core *c, enum core_state s);
+unsigned core_n_sessions(struct core *c);                      /* clients, console included */
+unsigned core_n_links(struct core *c, const struct dbase *db); /* NULL: all */
+void core_free(struct core *c); /* after CORE_STOP and all is closed: joins the workers */
+
+/* Runs each(w, part) on every worker's thread and then done() on control's. part is a zeroed area
+ * of part_size bytes per worker; parts stay valid until done returns. */
+struct scatter {
+	void (*each)(struct worker *w, void *part, void *arg);
+	void (*done)(struct scatter *s);
+	void *arg;
+	unsigned n;
+	_Atomic unsigned left;
+	size_t part_size;
+	uint8_t *parts;
+	struct core *core;
+};
+int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *, void *, void *),
+	void (*done)(struct scatter *), void *arg); /* -1: no memory */
+static inline void *scatter_part(struct scatter *s, unsigned i)
+{
+	return s->parts + i * s->part_size;
+}
+
+/* A query of ours on a pooled link of worker 0, for its first row. Allocate with MEM_MSG, fill db,
+ * user, sql, done and arg, and hand it over: done() runs on control's thread, and the query is
+ * freed after it. Waits as long as it takes to get a link. */
+#define CORE_QUERY_CELLS 8
+struct core_query {
+	struct mail mail;
+	struct core *core;
+	const char *db, *user, *sql; /* must outlive the query */
+	void (*done)(struct core_query *q);
+	void *arg;
+	char *cells[CORE_QUERY_CELLS];
+	unsigned n_cells;
+	const char *tls; /* version of the link's TLS, or NULL */
+	char where[80];  /* host:port */
+	struct err err;
+};
+void core_query(struct core *c, struct core_query *q);
+
+enum console_privilege { CONSOLE_NONE, CONSOLE_STATS, CONSOLE_ADMIN };
+/* One console command on its way: from a worker to control and back. */
+struct core_console {
+	struct mail mail;
+	struct core *core;
+	unsigned worker;
+	uint32_t session_id; /* the session may be gone when the answer comes */
+	unsigned slot;
+	enum console_privilege privilege;
+	char *sql;     /* NUL-terminated copy */
+	char who[128]; /* user@addr:port for the audit log */
+	struct rowset result;
+	struct list node; /* admin's */
+	void *admin;      /* admin's */
+};
+/* The answer is in r->result: sends it to the worker, which frees r. */
+void core_console_done(struct core_console *r);
+
+/* Objects by name. Any thread. Never NULL unless out of memory. */
+struct dbase *core_dbase(struct core *c, const char *name);
+struct dbase *core_dbase_find(struct core *c, const char *name); /* NULL if never used */
+struct account *core_account(struct core *c, const char *name);
+struct pool *core_pool(
+	struct core *c, struct dbase *db, struct account *a, const char *server_user);
+
+/* On a worker's thread. */
+void session_kill(struct session *s, enum err_code code,
+	const char *why); /* FATAL to the client, then close */
+void worker_kill_db(struct worker *w, const struct dbase *db,
+	enum err_code code); /* its clients and links, NULL: all */
+void worker_sweep(
+	struct worker *w); /* closes idle links that must not stay; wakes waiters after RESUME */
+struct session *worker_session(struct worker *w, unsigned slot, uint32_t id);
+/* Cancel requests on their way to another weirpool, and how many of them have no connection yet. */
+unsigned worker_peer_cancels(const struct worker *w, int peer_id, unsigned *connecting_r);
+static inline unsigned session_wait_us(const struct session *s, int64_t now)
+{
+	return s->wait.since_us ? (unsigned)(now - s->wait.since_us) : 0;
+}
+#endif

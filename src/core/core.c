@@ -1,0 +1,296 @@
+/* core - the control thread's hold on the workers: start, new configuration, states of shutdown,
+ * scatter and gather. Ignorant of files, signals and commands. */
+#include "core_int.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* ---- generations of configuration ---- */
+
+struct core_gen *gen_ref(struct core_gen *g)
+{
+	atomic_fetch_add(&g->refs, 1);
+	return g;
+}
+
+void gen_unref(struct core_gen *g)
+{
+	if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
+		return;
+	tls_ctx_unref(g->client_tls);
+	users_free(&g->users);
+	hba_free(&g->hba);
+	ident_free(&g->ident);
+	conf_free(&g->conf);
+	mem_free(MEM_CONF, g);
+}
+
+struct gen_mail {
+	struct mail mail;
+	struct core_gen *gen;
+};
+
+static void on_gen(struct mail *m, void *owner)
+{
+	struct gen_mail *gm = list_entry(m, struct gen_mail, mail);
+	struct worker *w = owner;
+	struct core_gen *old = w->gen;
+	const struct conf_global *g = &gm->gen->conf->global;
+	struct proto_env_opts eo;
+	w->gen = gm->gen;
+	mem_free(MEM_MSG, gm);
+	struct resolver_opts ro = { .max_ttl_us = g->dns_max_ttl_us,
+		.negative_ttl_us = g->dns_nxdomain_ttl_us };
+	resolver_set_opts(w->resolver, &ro);
+	worker_env_opts(w, &eo);
+	w->ops->env_set(w->env, &eo);
+	secrets_clear(w->secrets);
+	/* the way from (database, client user) to a shard may lead elsewhere now: forced users
+	 * change */
+	hmap_fini(&w->shard_by_name, NULL);
+	hmap_init(&w->shard_by_name);
+	list_for(n, &w->shards)
+		shard_refresh(list_entry(n, struct pool_shard, node));
+	for (int st = SESSION_LOGIN; st < SESSION_CLOSING; st++)
+		list_for_safe(n, &w->sessions[st]) {
+			struct session *s = list_entry(n, struct session, node);
+			if (s->login)
+				session_login_reloaded(s);
+			else if (s->shard && !s->shard->cdb)
+				session_kill(
+					s, ERR_KILLED, "database removed from the configuration");
+		}
+	worker_sweep(w);
+	gen_unref(old);
+}
+
+void core_reload(struct core *c, struct core_gen *gen)
+{
+	struct core_gen *old = c->gen;
+	gen->serial = old->serial + 1;
+	c->gen = gen_ref(gen);
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		struct gen_mail *m = mem_xalloc(MEM_MSG, sizeof *m);
+		m->mail.fn = on_gen;
+		m->gen = gen_ref(gen);
+		loop_post(c->worker[i]->loop, &m->mail);
+	}
+	gen_unref(old);
+}
+
+/* ---- start and stop ---- */
+
+static int client_fd_end(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (int)(r.rlim_cur - r.rlim_cur / 8);
+}
+
+struct core *core_new(
+	struct loop *loop, struct core_gen *gen, const int *fds, unsigned n_fds, struct err *e)
+{
+	struct core *c = mem_xalloc(MEM_MISC, sizeof *c);
+	c->ops = &proto_pg;
+	c->loop = loop;
+	c->gen = gen_ref(gen);
+	c->n_listen = n_fds < 64 ? n_fds : 64;
+	memcpy(c->listen_fd, fds, c->n_listen * sizeof *fds);
+	c->client_fd_end = client_fd_end();
+	gen->serial = gen->serial ? gen->serial : 1;
+	pthread_mutex_init(&c->lock, NULL);
+	hmap_init(&c->dbases);
+	hmap_init(&c->accounts);
+	hmap_init(&c->pools);
+	atomic_store(&c->state, CORE_RUNNING);
+	unsigned n = conf_workers(gen->conf);
+	for (unsigned i = 0; i < n; i++) {
+		c->worker[i] = worker_new(c, i, e);
+		if (!c->worker[i]) {
+			core_free(c);
+			return NULL;
+		}
+		c->n_workers = i + 1;
+	}
+	return c;
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+	loop_run(w->loop);
+	buf_thread_fini();
+	return NULL;
+}
+
+int core_start(struct core *c, struct err *e)
+{
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		int r = pthread_create(&c->worker[i]->thread, NULL, run, c->worker[i]);
+		if (r != 0)
+			return err_set(e, ERR_INTERNAL, "cannot start a thread: %s", strerror(r));
+		c->worker[i]->running = true;
+	}
+	return 0;
+}
+
+static void each_check(struct worker *w, void *part, void *arg)
+{
+	(void)part;
+	(void)arg;
+	worker_check_drain(w);
+	worker_sweep(w);
+}
+
+static void done_nothing(struct scatter *s)
+{
+	(void)s;
+}
+
+void core_set_state(struct core *c, enum core_state st)
+{
+	atomic_store(&c->state, (int)st);
+	(void)!core_scatter(c, 1, each_check, done_nothing,
+		NULL); /* without memory the janitor does it within a second */
+}
+
+unsigned core_n_sessions(struct core *c)
+{
+	return atomic_load(&c->clients);
+}
+
+unsigned core_n_links(struct core *c, const struct dbase *db)
+{
+	unsigned n = 0;
+	if (db)
+		return atomic_load(&db->links);
+	pthread_mutex_lock(&c->lock);
+	for (struct hmap_it it = hmap_begin(&c->dbases); hmap_next(&it);)
+		n += atomic_load(&((struct dbase *)it.value)->links);
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+static void on_stop(struct mail *m, void *owner)
+{
+	struct worker *w = owner;
+	mem_free(MEM_MSG, m);
+	loop_stop(w->loop);
+}
+
+static void free_named(void *v)
+{
+	struct dbase *d = v; /* dbase and account both begin with their name */
+	mem_free(MEM_POOL, d->name);
+	mem_free(MEM_POOL, d);
+}
+
+static void free_pool(void *v)
+{
+	struct pool *o = v;
+	pthread_mutex_destroy(&o->err_lock);
+	mem_free(MEM_POOL, o->user);
+	mem_free(MEM_POOL, o);
+}
+
+void core_free(struct core *c)
+{
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		struct worker *w = c->worker[i];
+		if (!w->running)
+			continue;
+		struct mail *m = mem_xalloc(MEM_MSG, sizeof *m);
+		m->fn = on_stop;
+		loop_post(w->loop, m);
+		pthread_join(w->thread, NULL);
+	}
+	for (unsigned i = 0; i < c->n_workers; i++)
+		worker_free(c->worker[i]);
+	hmap_fini(&c->pools, free_pool);
+	hmap_fini(&c->dbases, free_named);
+	hmap_fini(&c->accounts, free_named);
+	pthread_mutex_destroy(&c->lock);
+	gen_unref(c->gen);
+	mem_free(MEM_MISC, c);
+}
+
+/* ---- scatter and gather ---- */
+
+struct scatter_mail {
+	struct mail mail;
+	struct scatter *s;
+	unsigned i;
+};
+
+static void on_gathered(struct mail *m, void *owner)
+{
+	struct scatter_mail *sm = list_entry(m, struct scatter_mail, mail);
+	struct scatter *s = sm->s;
+	(void)owner;
+	mem_free(MEM_MSG, sm);
+	if (atomic_fetch_sub(&s->left, 1) != 1)
+		return;
+	s->done(s);
+	mem_free(MEM_MSG, s->parts);
+	mem_free(MEM_MSG, s);
+}
+
+static void on_scattered(struct mail *m, void *owner)
+{
+	struct scatter_mail *sm = list_entry(m, struct scatter_mail, mail);
+	struct worker *w = owner;
+	sm->s->each(w, scatter_part(sm->s, sm->i), sm->s->arg);
+	sm->mail.fn = on_gathered;
+	loop_post(w->core->loop, &sm->mail);
+}
+
+int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *, void *, void *),
+	void (*done)(struct scatter *), void *arg)
+{
+	struct scatter *s = mem_alloc(MEM_MSG, sizeof *s);
+	if (s)
+		s->parts = mem_alloc(MEM_MSG, part_size * c->n_workers);
+	if (!s || !s->parts) {
+		mem_free(MEM_MSG, s);
+		return -1;
+	}
+	s->each = each;
+	s->done = done;
+	s->arg = arg;
+	s->n = c->n_workers;
+	s->part_size = part_size;
+	s->core = c;
+	atomic_store(&s->left, s->n);
+	for (unsigned i = 0; i < s->n; i++) {
+		struct scatter_mail *sm = mem_xalloc(MEM_MSG, sizeof *sm);
+		sm->mail.fn = on_scattered;
+		sm->s = s;
+		sm->i = i;
+		loop_post(c->worker[i]->loop, &sm->mail);
+	}
+	return 0;
+}
+
+/* ---- the console's way to control ---- */
+
+static void on_console(struct mail *m, void *owner)
+{
+	struct core_console *r = list_entry(m, struct core_console, mail);
+	(void)owner;
+	if (r->core->console) {
+		r->core->console(r->core, r);
+		return;
+	}
+	err_set(&r->result.err, ERR_UNSUPPORTED, "this weirpool has no console");
+	core_console_done(r);
+}
+
+void core_console_start(struct core_console *r)
+{
+	r->mail.fn = on_console;
+	loop_post(r->core->loop, &r->mail);
+}

@@ -1,0 +1,152 @@
+/* core_int - what the files of core/ tell each other. Everything here runs on the worker that owns
+ * the object. */
+#ifndef CORE_INT_H
+#define CORE_INT_H
+#include "auth/authq.h"
+#include "base/log.h"
+#include "core/core.h"
+
+/* pool.c */
+/* A link for wt's owner, or NULL: wt waits, first come first served, and
+ * session_granted()/authq_granted() follows. */
+struct link *pool_acquire(struct pool_shard *p, struct waiter *wt);
+void pool_wait_cancel(struct pool_shard *p, struct waiter *wt); /* harmless when not waiting */
+/* l is clean: p owns it. Nobody is served from inside: pool_serve() at the end of the event does
+ * that. */
+void pool_release(struct link *l);
+void pool_forget(struct pool *pool,
+	struct worker *w); /* a link is gone: gives its slot back, wakes who may connect now */
+void pool_touch(struct pool_shard *p); /* look at it at the turn's end */
+void pool_turn_end(struct pool_shard *p);
+/* A connect or login failed: back off; refused logins are told to those who wait. */
+void pool_failed(struct pool_shard *p, const struct err *e, bool refused);
+void pool_succeeded(struct pool_shard *p);
+bool pool_may_grant(const struct pool_shard *p);
+bool pool_must_close(const struct link *l);     /* instead of going idle */
+void pool_apply_settings(struct pool_shard *p); /* limits from p->set to the shared pool */
+void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
+
+/* pool_table.c */
+struct pool_shard *shard_get(
+	struct worker *w, const char *db, const char *client_user, struct err *e);
+void shard_refresh(struct pool_shard *p); /* settings of the worker's generation */
+struct dbstats *stats_get(struct worker *w, const char *db);
+/* What a server told a client of this pool on its arrival is told to the other workers: theirs need
+ * no link to hear it. */
+void shard_share_welcome(struct pool_shard *p, const void *cst);
+void shard_forget(struct pool_shard *p); /* empty and unused: frees it */
+void shards_free(struct worker *w);
+
+/* link.c */
+void link_set_state(struct link *l, enum link_state st);
+void link_close(struct link *l,
+	const char *why); /* counts it out of the pool; memory goes at the turn's end */
+void link_free(struct link *l);
+void link_move(struct link *l,
+	unsigned
+		to); /* l is idle, in no list; false promise never: it arrives or is closed there */
+bool link_movable(const struct link *l);
+/* The session is gone: brings l back to a clean state off anybody's path, then releases it. */
+void link_recycle(struct link *l, bool broken);
+void session_retry_logins(struct pool_shard *p); /* session_admit.c: after p->welcomed */
+void link_cancel_last(struct link *l); /* the session is gone, a request was answered: the next? */
+void link_check(struct link *l);
+void link_put(
+	struct link *l, struct buf *up); /* sends up; a broken socket shows at the next read */
+void link_settle(
+	struct link *l); /* at an idle boundary, without a session: clean it or let it go */
+void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+extern const struct stream_cb link_stream_cb;
+
+/* link_login.c */
+void link_connect(struct pool_shard *p); /* the budget has been taken */
+void link_login_readable(struct link *l);
+void link_login_fini(struct link *l);
+void link_login_connected(struct stream *st, void *owner, int err);
+void link_login_handshaken(struct stream *st, void *owner, const struct err *e);
+/* A replication connection: s's own link, never shared. -1: no room or no way. */
+int link_connect_own(struct session *s, struct err *e);
+
+/* session.c */
+struct session *session_new(struct worker *w, int fd, const struct sockaddr *sa, socklen_t n);
+void session_set_state(struct session *s, enum session_state st);
+/* Ends the session: with an error for the client (NULL: none). Memory goes at the turn's end. */
+void session_close(struct session *s, const struct err *e, const char *why);
+void session_free(struct session *s);
+void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void session_arm(struct session *s); /* its one timer, from its state */
+void session_send(struct session *s, struct buf *down);
+extern const struct stream_cb session_stream_cb;
+
+/* session_login.c */
+void session_login_readable(struct session *s);
+void session_login_handshaken(struct stream *st, void *owner, const struct err *e);
+bool session_login_begin(struct session *s); /* false: no memory */
+void session_login_fini(struct session *s);
+void session_login_reloaded(
+	struct session *s); /* the generation that its decisions point into has changed */
+void session_login_input(struct session *s);
+void session_authq_done(
+	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e);
+struct authq **session_authq(struct session *s); /* where its running auth_query stands */
+const struct conf_db *session_login_db(const struct session *s);
+const char *session_login_user(const struct session *s);
+const char *session_auth_user(const struct session *s);  /* auth_user of its database, or NULL */
+const char *session_auth_scope(const struct session *s); /* the database where auth_query runs */
+void session_helper_done(struct session *s, bool ok, const char *text);
+void session_finish_login(struct session *s); /* welcome, or waits for a link first */
+
+/* session_run.c */
+void session_run_readable(struct session *s);
+void session_run_input(struct session *s); /* handles what stands in st.in */
+void session_welcomed(struct session *s);
+void session_granted(struct session *s, struct link *l);
+void session_link_readable(struct link *l); /* bytes from the server, with or without a session */
+void session_wait_failed(struct session *s, const struct err *e);
+void session_detach(struct session *s);
+
+/* cancel.c */
+void cancel_request(struct worker *w, int fd, const uint8_t *key, size_t n); /* takes fd */
+void cancel_link(struct link *l,
+	int client_fd); /* cancels what l runs; holds l meanwhile. client_fd -1: for ourselves */
+void cancel_link_gone(struct link *l); /* l is being closed: its cancel request forgets it */
+void cancels_sweep(struct worker *w);
+void cancels_free(struct worker *w);
+void key_make(struct session *s); /* slot and key */
+void key_free(struct session *s);
+size_t key_bytes(const struct session *s, uint8_t out[36], size_t want);
+
+/* authq.c */
+int authq_start(struct session *s, struct err *e); /* session_authq_done() follows */
+void authq_stop(struct session *s);
+void authq_granted(struct authq *q, struct link *l);
+void authq_wait_failed(struct authq *q, const struct err *e);
+bool authq_event(
+	struct link *l, const struct pev *ev, const struct err *e); /* true: the query is over */
+void authq_link_lost(struct authq *q, const struct err *e);
+
+/* helper_proc.c */
+int helper_ask_pam(struct session *s, const char *service, const char *pw, size_t n, struct err *e);
+int helper_ask_ldap(struct session *s, const char *opts, const char *pw, size_t n, struct err *e);
+int helper_ask_uid(struct session *s, unsigned uid, struct err *e);
+void helper_free(struct worker *w);
+
+/* core.c */
+void core_console_start(struct core_console *r);
+
+/* worker.c */
+struct worker *worker_new(struct core *c, unsigned id, struct err *e);
+void worker_free(struct worker *w);
+void worker_drain_session(struct session *s); /* ends it with 57P01 if it is between requests */
+void worker_env_opts(struct worker *w, struct proto_env_opts *o);
+void worker_check_drain(struct worker *w);
+static inline int64_t worker_now(const struct worker *w)
+{
+	return loop_now_us(w->loop);
+}
+
+/* janitor.c */
+void janitor_start(struct worker *w);
+#endif

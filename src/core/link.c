@@ -1,0 +1,307 @@
+/* link - a server connection: its states, its end, cleaning it after a session, moving it to
+ * another worker. Ignorant of messages (proto/ops writes and reads them) and of who may have it
+ * (pool.c). Runs on the link's worker. */
+#include "core_int.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PIPELINE_TIMEOUT_US 1000000 /* what a client left behind may take, up to its last request */
+#define CLEAN_TIMEOUT_US 10000000 /* a link that is not clean by then is closed */
+
+static const char *const state_names[LINK_N] = {
+	[LINK_CONNECTING] = "new",
+	[LINK_LOGIN] = "login",
+	[LINK_IDLE] = "idle",
+	[LINK_ACTIVE] = "active",
+	[LINK_CLEANING] = "tested",
+	[LINK_CANCELED] = "being_canceled",
+	[LINK_MOVING] = "moving",
+	[LINK_CLOSING] = "closing",
+};
+
+const char *link_state_name(enum link_state s)
+{
+	return state_names[s];
+}
+
+void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
+{
+	char who[24], ctx[256], msg[512];
+	va_list ap;
+	if (!log_on(lv))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	snprintf(who, sizeof who, "S-0x5%08x", l->id); /* the ptr of SHOW SERVERS */
+	snprintf(
+		ctx, sizeof ctx, "%s/%s@%s:%u", l->pool->db->name, l->pool->user, l->host, l->port);
+	log_line(lv, who, ctx, "%s", msg);
+}
+
+/* Which state may follow which. */
+static bool may_follow(enum link_state a, enum link_state b)
+{
+	static const unsigned next[LINK_N] = {
+		[LINK_CONNECTING] = 1u << LINK_LOGIN | 1u << LINK_CLOSING,
+		[LINK_LOGIN] = 1u << LINK_IDLE | 1u << LINK_ACTIVE | 1u << LINK_CLEANING |
+			       1u << LINK_CLOSING,
+		[LINK_IDLE] = 1u << LINK_ACTIVE | 1u << LINK_CLEANING | 1u << LINK_MOVING |
+			      1u << LINK_CLOSING,
+		[LINK_ACTIVE] = 1u << LINK_IDLE | 1u << LINK_CLEANING | 1u << LINK_CANCELED |
+				1u << LINK_CLOSING,
+		[LINK_CLEANING] = 1u << LINK_IDLE | 1u << LINK_CANCELED | 1u << LINK_CLOSING,
+		[LINK_CANCELED] = 1u << LINK_IDLE | 1u << LINK_CLEANING | 1u << LINK_CLOSING,
+		[LINK_MOVING] = 1u << LINK_IDLE | 1u << LINK_CLOSING,
+		[LINK_CLOSING] = 0,
+	};
+	return next[a] & 1u << b;
+}
+
+void link_set_state(struct link *l, enum link_state st)
+{
+	struct pool_shard *p = l->shard;
+	if (l->state == st)
+		return;
+	assert(may_follow(l->state, st));
+	if (l->node.next != &l->node) {
+		list_del(&l->node);
+		p->n_links[l->state]--;
+	}
+	l->state = st;
+	l->state_us = worker_now(l->w);
+	list_push(&p->links[st], &l->node); /* newest first */
+	p->n_links[st]++;
+}
+
+void link_put(struct link *l, struct buf *up)
+{
+	if (buf_len(up) && !l->st.closed)
+		(void)stream_flush_buf(
+			&l->st, up); /* a failure shows as st.error at the next read */
+}
+
+void link_close(struct link *l, const char *why)
+{
+	struct worker *w = l->w;
+	if (l->state == LINK_CLOSING)
+		return;
+	assert(!l->session);
+	l->close_why = why;
+	if (l->gen_serial && w->gen->conf->global.log_disconnections)
+		link_log(LOG_LV_INFO, l, "closing because: %s (age=%llds)", why,
+			(long long)((worker_now(w) - l->born_us) / 1000000));
+	if (l->login)
+		link_login_fini(l);
+	else if (!l->st.closed && !l->st.eof && !l->st.error && !w->ops->link_owes(l->lst)) {
+		w->ops->put_bye(&w->up);
+		link_put(l, &w->up);
+		buf_consume(&w->up, buf_len(&w->up));
+	}
+	timer_clear(w->loop, &l->timer);
+	stream_close(&l->st);
+	if (l->cancel)
+		cancel_link_gone(l);
+	link_set_state(l, LINK_CLOSING);
+	w->closed = true;
+	pool_forget(l->pool, w);
+}
+
+void link_free(struct link *l)
+{
+	list_del(&l->node);
+	l->shard->n_links[LINK_CLOSING]--;
+	l->w->ops->link_fini(l->lst);
+	mem_free(MEM_LINK, l);
+}
+
+/* ---- cleaning ---- */
+
+/* Only the last request may be canceled: were it a BEGIN with more behind it, these would run, and
+ * commit, on their own. */
+void link_cancel_last(struct link *l)
+{
+	if (l->w->ops->link_requests(l->lst) == 1)
+		cancel_link(l, -1);
+}
+
+static void clean_timeout(struct timer *t, void *arg)
+{
+	struct link *l = arg;
+	(void)t;
+	link_cancel_last(l);
+	link_close(l, "cleaning took too long");
+}
+
+void link_settle(struct link *l)
+{
+	struct worker *w = l->w;
+	const struct settings *set = &l->shard->set;
+	bool session_mode = set->pool_mode == CONF_POOL_SESSION;
+	assert(!l->session && !l->authq);
+	if (l->cancel) {
+		link_set_state(l, LINK_CANCELED);
+		return;
+	}
+	if (pool_must_close(l) || w->ops->link_spoiled(l->lst)) {
+		link_close(l, "not to be kept");
+		return;
+	}
+	const char *sql = session_mode || set->server_reset_query_always ? set->server_reset_query
+									 : "";
+	bool always = l->used && (set->server_reset_query_always && *sql);
+	if (!l->checking && w->ops->link_clean(l->lst, sql, always, &w->up)) {
+		l->used = false;
+		link_set_state(l, LINK_CLEANING);
+		l->timer.fn = clean_timeout;
+		timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+		link_put(l, &w->up);
+		return;
+	}
+	l->checking = false;
+	timer_clear(w->loop, &l->timer);
+	pool_release(l);
+}
+
+void link_recycle(struct link *l, bool broken)
+{
+	struct worker *w = l->w;
+	assert(!l->session);
+	timer_clear(w->loop, &l->timer);
+	if (broken || l->st.eof || l->st.error) {
+		link_close(l, broken ? "the client left in the middle of a message"
+				     : "the server closed the connection");
+		return;
+	}
+	if (!w->ops->link_owes(l->lst)) {
+		link_settle(l);
+		return;
+	}
+	link_set_state(l, LINK_CLEANING);
+	l->timer.fn = clean_timeout;
+	timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+	bool asked = l->asking; /* a query of ours, soon answered */
+	l->asking = false;
+	bool ok = w->ops->link_abort(l->lst, &w->up);
+	link_put(l, &w->up);
+	if (!ok) {
+		link_close(l, "the client left and its request cannot be ended");
+		return;
+	}
+	if (!w->ops->link_owes(l->lst))
+		link_settle(l);
+	else if (w->ops->link_requests(l->lst) > 1)
+		timer_set(w->loop, &l->timer, worker_now(w) + PIPELINE_TIMEOUT_US);
+	else if (!asked)
+		link_cancel_last(l);
+	if (l->paused &&
+		l->state != LINK_CLOSING) { /* it had to wait for the client that is gone */
+		l->paused = false;
+		stream_resume(&l->st);
+	}
+}
+
+void link_check(struct link *l)
+{
+	struct worker *w = l->w;
+	const char *sql = l->shard->set.server_check_query;
+	if (!*sql)
+		return;
+	l->checked_us = worker_now(w);
+	l->checking = true;
+	link_set_state(l, LINK_CLEANING);
+	l->timer.fn = clean_timeout;
+	timer_set(w->loop, &l->timer, worker_now(w) + l->shard->set.server_connect_timeout_us);
+	w->ops->link_query(l->lst, strcmp(sql, "<empty>") == 0 ? ";" : sql, NULL, &w->up);
+	link_put(l, &w->up);
+}
+
+/* ---- moving ---- */
+
+bool link_movable(const struct link *l)
+{
+	return !l->ephemeral && !l->cancel && !l->paused && buf_len(&l->st.in) == 0 &&
+	       buf_len(&l->st.out) == 0 && l->w->ops->link_movable(l->lst);
+}
+
+static void lost(struct link *l, struct worker *w)
+{
+	struct pool *pool = l->pool;
+	stream_close(&l->st);
+	l->w->ops->link_fini(l->lst);
+	mem_free(MEM_LINK, l);
+	pool_forget(pool, w);
+}
+
+static void on_arrival(struct mail *m, void *owner)
+{
+	struct link *l = list_entry(m, struct link, mail);
+	struct worker *w = owner;
+	struct pool_shard *p = l->pool->shard[w->id];
+	assert(l->state == LINK_MOVING);
+	l->w = w;
+	if (!p || stream_attach(&l->st, w->loop, &link_stream_cb, l) != 0) {
+		lost(l, w);
+		return;
+	}
+	if (!w->ops->link_move_in(l->lst, w->env)) {
+		lost(l, w);
+		return;
+	}
+	l->shard = p;
+	timer_init(&l->timer, clean_timeout, l);
+	link_set_state(
+		l, LINK_IDLE); /* a promise: the turn's end gives it to the first who waits */
+	pool_touch(p);
+}
+
+void link_move(struct link *l, unsigned to)
+{
+	struct worker *w = l->w;
+	timer_clear(w->loop, &l->timer);
+	if (stream_detach(&l->st) != 0) { /* bytes came meanwhile: it stays */
+		l->state = LINK_CLOSING;
+		lost(l, w);
+		return;
+	}
+	w->ops->link_move_out(l->lst);
+	l->shard = NULL;
+	l->mail.fn = on_arrival;
+	loop_post(w->core->worker[to]->loop, &l->mail);
+}
+
+/* ---- events of the socket ---- */
+
+static void on_readable(struct stream *st, void *owner)
+{
+	struct link *l = owner;
+	(void)st;
+	if (l->state == LINK_CLOSING)
+		return;
+	if (l->login)
+		link_login_readable(l);
+	else
+		session_link_readable(l);
+}
+
+static void on_drained(struct stream *st, void *owner)
+{
+	struct link *l = owner;
+	struct session *s = l->session;
+	if (s && s->paused && stream_queued(st) < CORE_HIGH_WATER_BYTES / 4) {
+		s->paused = false;
+		stream_resume(&s->st);
+	}
+}
+
+const struct stream_cb link_stream_cb = {
+	.readable = on_readable,
+	.drained = on_drained,
+	.connected = link_login_connected,
+	.handshaken = link_login_handshaken,
+};

@@ -1,0 +1,408 @@
+/* link_login - from a budgeted wish to a server connection that is logged in: resolve, connect,
+ * TLS, login, connect_query. Ignorant of messages. Runs on the link's worker. */
+#include "core_int.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OWN_PARAMS_MAX 32
+
+struct link_login {
+	struct resolver_req *req;
+	struct proto_link_login ll;
+	struct session *own;                        /* replication: for whom */
+	struct proto_kv params[OWN_PARAMS_MAX + 1]; /* its startup parameters, in own's strings */
+	struct core_gen *gen; /* keeps what ll points to while the connection is being made */
+	enum conf_tls_mode tls;
+	bool tls_direct;
+	char sni[256];
+};
+
+static int64_t now_us(const struct link *l)
+{
+	return worker_now(l->w);
+}
+
+/* The attempt is over. refused: the server said no to this login; else it could not be reached. */
+static void failed(struct link *l, const struct err *e, bool refused)
+{
+	struct pool_shard *p = l->shard;
+	struct session *own = l->login ? l->login->own : NULL;
+	link_log(LOG_LV_WARN, l, "%s%s%s", e->msg, *e->internal ? ": " : "", e->internal);
+	struct err copy = *e;
+	link_close(l, "login failed");
+	if (own) {
+		own->link = NULL;
+		session_wait_failed(own, &copy);
+		return;
+	}
+	pool_failed(p, &copy, refused);
+}
+
+static void on_timeout(struct timer *t, void *arg)
+{
+	struct link *l = arg;
+	struct err e = { 0 };
+	(void)t;
+	err_set(&e, ERR_SERVER_CONNECT,
+		"cannot connect to server %s:%u: no login within server_connect_timeout (%g s)",
+		l->host, l->port, (double)l->shard->set.server_connect_timeout_us / 1e6);
+	failed(l, &e, false);
+}
+
+void link_login_fini(struct link *l)
+{
+	struct link_login *g = l->login;
+	if (g->req)
+		resolver_cancel(g->req);
+	gen_unref(g->gen);
+	mem_free(MEM_LINK, g);
+	l->login = NULL;
+}
+
+/* Like PostgreSQL's "could not connect", but with what was tried. */
+static void connect_failed(struct link *l, const char *why)
+{
+	struct err e = { 0 };
+	err_set(&e, ERR_SERVER_CONNECT, "cannot connect to server %s:%u: %s", l->host, l->port,
+		why);
+	failed(l, &e, false);
+}
+
+static void start_login(struct link *l)
+{
+	struct link_login *g = l->login;
+	struct worker *w = l->w;
+	struct err e = { 0 };
+	struct sock_opts so = {
+		.keepalive = w->gen->conf->global.tcp_keepalive,
+		.keepidle_s = w->gen->conf->global.tcp_keepidle,
+		.keepintvl_s = w->gen->conf->global.tcp_keepintvl,
+		.keepcnt = w->gen->conf->global.tcp_keepcnt,
+		.user_timeout_ms = (int)(w->gen->conf->global.tcp_user_timeout_us / 1000),
+		.buffer_bytes = (int)w->gen->conf->global.tcp_socket_buffer_bytes,
+	};
+	sock_apply(l->st.fd, &so);
+	link_set_state(l, LINK_LOGIN);
+	if (w->ops->link_init(l->lst, w->env, &g->ll, &w->up, &e) != 0) {
+		buf_consume(&w->up, buf_len(&w->up));
+		failed(l, &e, false);
+		return;
+	}
+	if (g->tls_direct) {
+		buf_consume(&w->up, buf_len(&w->up));
+		if (stream_tls_connect(&l->st, l->shard->tls, g->sni, &e) != 0)
+			failed(l, &e, false);
+		return;
+	}
+	link_put(l, &w->up);
+}
+
+void link_login_connected(struct stream *st, void *owner, int err)
+{
+	struct link *l = owner;
+	(void)st;
+	if (l->state == LINK_CLOSING)
+		return;
+	if (err)
+		connect_failed(l, strerror(err));
+	else
+		start_login(l);
+}
+
+void link_login_handshaken(struct stream *st, void *owner, const struct err *e)
+{
+	struct link *l = owner;
+	uint8_t cbind[64];
+	if (l->state == LINK_CLOSING)
+		return;
+	if (e && err_is(e)) {
+		struct err copy = *e;
+		if (copy.code == ERR_NONE)
+			copy.code = ERR_SERVER_CONNECT;
+		failed(l, &copy, false);
+		return;
+	}
+	size_t n = tls_server_end_point(st->ssl, false, cbind);
+	l->w->ops->link_tls_done(l->lst, n ? cbind : NULL, n, &l->w->up);
+	link_put(l, &l->w->up);
+}
+
+static void resolved(void *arg, const struct resolver_addr *a, unsigned n, const struct err *e)
+{
+	struct link *l = arg;
+	struct link_login *g = l->login;
+	struct err ce = { 0 };
+	g->req = NULL;
+	if (n == 0) {
+		connect_failed(l, e && *e->msg ? e->msg : "the name has no address");
+		return;
+	}
+	unsigned i = n > 1 ? atomic_fetch_add(&l->pool->next_host, 1) % n : 0;
+	addr_from_sockaddr(&l->addr, (const struct sockaddr *)&a[i].sa, a[i].n);
+	if (stream_connect(&l->st, l->w->loop, (const struct sockaddr *)&a[i].sa, a[i].n,
+		    &link_stream_cb, l, &ce) == 0)
+		return;
+	if (ce.code == ERR_NO_FDS)
+		failed(l, &ce, true); /* those who wait hold what is missing */
+	else
+		connect_failed(l, ce.msg);
+}
+
+/* Which of the database's hosts. */
+static const struct conf_host *choose_host(struct pool_shard *p)
+{
+	const struct conf_db *d = p->cdb;
+	unsigned n = d->hosts_n;
+	if (n == 1)
+		return &d->hosts[0];
+	if (p->set.load_balance_hosts == CONF_BALANCE_DISABLE) /* stay until it fails */
+		return &d->hosts[atomic_load(&p->pool->failures) % n];
+	return &d->hosts[atomic_fetch_add(&p->pool->next_host, 1) % n];
+}
+
+static struct link *link_new(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	struct link *l = mem_alloc(MEM_LINK, sizeof *l + w->ops->link_size);
+	struct link_login *g = l ? mem_alloc(MEM_LINK, sizeof *g) : NULL;
+	if (!g) {
+		mem_free(MEM_LINK, l);
+		return NULL;
+	}
+	l->w = w;
+	l->shard = p;
+	l->pool = p->pool;
+	l->login = g;
+	g->gen = gen_ref(w->gen);
+	l->st.fd = -1;
+	l->st.closed = true;
+	list_init(&l->node);
+	l->id = atomic_fetch_add(&w->core->link_ids, 1) + 1;
+	l->epoch = atomic_load(&p->pool->db->epoch);
+	l->gen_serial = w->gen->serial;
+	l->born_us = l->state_us = worker_now(w);
+	l->state = LINK_CONNECTING;
+	list_push(&p->links[LINK_CONNECTING], &l->node);
+	p->n_links[LINK_CONNECTING]++;
+	timer_init(&l->timer, on_timeout, l);
+	return l;
+}
+
+static void begin(struct link *l)
+{
+	struct pool_shard *p = l->shard;
+	struct link_login *g = l->login;
+	const struct conf_host *h = choose_host(p);
+	char path[128];
+	l->port = h->port;
+	snprintf(l->host, sizeof l->host, "%s", h->host);
+	snprintf(g->sni, sizeof g->sni, "%s", h->host);
+	bool is_unix = h->kind != CONF_HOST_TCP;
+	if (p->tls && !is_unix) {
+		const struct conf_tls *t = &p->set.server_tls;
+		g->ll.tls_try = true;
+		g->ll.tls_require = t->mode >= CONF_TLS_REQUIRE;
+		g->tls_direct = g->ll.tls_direct = t->start == CONF_TLS_START_DIRECT;
+	}
+	timer_set(l->w->loop, &l->timer,
+		now_us(l) + (p->set.server_connect_timeout_us ? p->set.server_connect_timeout_us
+							      : INT64_C(3600000000)));
+	snprintf(path, sizeof path, "%s%s", h->kind == CONF_HOST_ABSTRACT ? "@" : "", h->host);
+	struct resolver_req *q = resolver_lookup(l->w->resolver, path, h->port, resolved, l);
+	if (q) /* else resolved() has run, and l may be closing */
+		g->req = q;
+}
+
+void link_connect(struct pool_shard *p)
+{
+	struct link *l = link_new(p);
+	if (!l) {
+		log_error(
+			"out of memory for a server connection to database %s", p->pool->db->name);
+		pool_forget(p->pool, p->w);
+		return;
+	}
+	struct link_login *g = l->login;
+	g->ll.user = p->pool->user;
+	g->ll.database = *p->cdb->dbname ? p->cdb->dbname : p->pool->db->name;
+	g->ll.creds = p->creds;
+	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
+	begin(l);
+}
+
+int link_connect_own(struct session *s, struct err *e)
+{
+	struct pool_shard *p = s->shard;
+	unsigned open = atomic_load(&p->pool->open), limit = atomic_load(&p->pool->limit);
+	if (!p->cdb || !p->creds)
+		return err_set(e, ERR_NO_DATABASE, "database \"%s\" is not configured any more",
+			s->db->name);
+	do {
+		if (open >= limit)
+			return err_set(e, ERR_TOO_MANY,
+				"no room for replication: %u of pool_size %u are open", open,
+				limit);
+	} while (!atomic_compare_exchange_weak(&p->pool->open, &open, open + 1));
+	atomic_fetch_add(&p->pool->db->links, 1);
+	atomic_fetch_add(&p->pool->account->links, 1);
+	struct link *l = link_new(p);
+	if (!l) {
+		pool_forget(p->pool, p->w);
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	const struct proto_login *pl = s->w->ops->client_login(s->cst);
+	struct link_login *g = l->login;
+	g->own = s;
+	g->ll.user = p->pool->user;
+	g->ll.database = *p->cdb->dbname ? p->cdb->dbname : p->pool->db->name;
+	g->ll.creds = p->creds;
+	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
+	g->ll.replication_physical = pl->replication == REPL_PHYSICAL;
+	g->ll.replication_logical = pl->replication == REPL_LOGICAL;
+	s->w->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
+	g->ll.params = g->params;
+	l->ephemeral = true;
+	s->link =
+		l; /* so that a closing session finds it; l->session is set when it is logged in */
+	begin(l);
+	return 0;
+}
+
+static void ready(struct link *l)
+{
+	struct worker *w = l->w;
+	struct pool_shard *p = l->shard;
+	struct session *own = l->login->own;
+	timer_clear(w->loop, &l->timer);
+	l->born_us = worker_now(w);
+	if (w->gen->conf->global.log_connections)
+		link_log(LOG_LV_INFO, l, "new connection to server%s%s", l->st.ssl ? ", " : "",
+			l->st.ssl ? tls_version(l->st.ssl) : "");
+	bool query = *p->set.connect_query && !own;
+	link_login_fini(l);
+	pool_succeeded(p);
+	if (own) {
+		link_set_state(l, LINK_ACTIVE);
+		own->link = NULL;
+		session_granted(own, l);
+	} else if (query) {
+		link_set_state(l, LINK_CLEANING);
+		l->checking = true; /* its end is the end of a query of ours; errors are ignored, as
+				       in PgBouncer */
+		w->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
+		link_put(l, &w->up);
+		timer_set(w->loop, &l->timer, worker_now(w) + p->set.server_connect_timeout_us);
+	} else {
+		pool_release(l);
+	}
+}
+
+/* The handshake may only begin on a connection without bytes from before it (CVE-2021-23222 and its
+ * kin). */
+static bool start_tls(struct link *l, size_t behind)
+{
+	struct err e = { 0 };
+	if (behind || buf_len(&l->st.in)) {
+		err_set(&e, ERR_SERVER_PROTOCOL,
+			"server %s:%u sent bytes in clear before the TLS handshake", l->host,
+			l->port);
+	} else if (stream_tls_connect(&l->st, l->shard->tls, l->login->sni, &e) == 0) {
+		return true;
+	}
+	failed(l, &e, false);
+	return false;
+}
+
+/* Handles the input; returns the bytes consumed, or SIZE_MAX when l is gone or ready. */
+static size_t steps(struct link *l, const uint8_t *p, size_t n)
+{
+	struct worker *w = l->w;
+	size_t done = 0;
+	for (;;) {
+		struct err e = { 0 };
+		struct pev ev = w->ops->link_step(l->lst, p + done, n - done, &w->up, &e);
+		done += ev.n;
+		switch (ev.kind) {
+		case PEV_MORE: link_put(l, &w->up); return done;
+		case PEV_TLS: link_put(l, &w->up); return start_tls(l, n - done) ? done : SIZE_MAX;
+		case PEV_AUTH_OK:
+			link_put(l, &w->up);
+			if (done < n) {
+				err_set(&e, ERR_SERVER_PROTOCOL,
+					"server %s:%u sent bytes behind the end of the login",
+					l->host, l->port);
+				failed(l, &e, false);
+			} else {
+				ready(l);
+			}
+			return SIZE_MAX;
+		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
+		case PEV_BAD:
+			link_put(l, &w->up);
+			failed(l, &e,
+				e.code == ERR_SERVER_REFUSED &&
+					(!strncmp(err_sqlstate(&e), "28", 2) ||
+						!strncmp(err_sqlstate(&e), "3D", 2)));
+			return SIZE_MAX;
+		case PEV_DROP:
+		case PEV_FORWARD:
+		case PEV_TLS_DIRECT:
+		case PEV_LOGIN:
+		case PEV_PASSWORD:
+		case PEV_CANCEL:
+		case PEV_REQUEST:
+		case PEV_CONSOLE:
+		case PEV_BYE:
+		case PEV_SYNCED:
+		case PEV_TX:
+		case PEV_ASKED:
+		case PEV_ROW:
+		case PEV_QUERY_DONE:
+		case PEV_LINK_BAD: break;
+		}
+	}
+}
+
+void link_login_readable(struct link *l)
+{
+	struct worker *w = l->w;
+	if (l->st.tls == STREAM_HANDSHAKE)
+		return;
+	for (;;) {
+		size_t have = buf_len(&l->st.in);
+		size_t got = stream_read(&l->st, w->rbuf, CORE_RBUF_BYTES);
+		if (got == 0) {
+			if (l->st.eof || l->st.error)
+				connect_failed(l, l->st.error
+							  ? strerror(l->st.error)
+							  : "the server hung up during the login");
+			return;
+		}
+		const uint8_t *p = w->rbuf;
+		size_t n = got;
+		if (have) {
+			if (!buf_append(&l->st.in, w->rbuf, got)) {
+				connect_failed(l, "out of memory");
+				return;
+			}
+			p = buf_data(&l->st.in);
+			n = buf_len(&l->st.in);
+		}
+		size_t used = steps(l, p, n);
+		if (used == SIZE_MAX)
+			return;
+		if (have)
+			buf_consume(&l->st.in, used);
+		else if (used < n && !buf_append(&l->st.in, p + used, n - used)) {
+			connect_failed(l, "out of memory");
+			return;
+		}
+		if (got < CORE_RBUF_BYTES)
+			return;
+	}
+}

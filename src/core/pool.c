@@ -1,0 +1,519 @@
+/* pool - who gets which link: private lists per worker, one atomic budget per pool, hand-over by
+ * message. Ignorant of protocols and of what a session does with its link. Runs on the worker that
+ * owns the shard; what it shares with the others is struct pool's atomics. The argument why no
+ * wake-up is lost stands in doc/internals/pool.md. */
+#include "core_int.h"
+
+#include <assert.h>
+#include <limits.h>
+
+#define CONNECTING_MAX \
+	16 /* per shard at a time: a login storm of ours must not hit the server all at once */
+#define FAIR_SLACK_US 1000 /* first come, first served between workers: to a millisecond */
+#define OWN_LOOK_MAX 64
+#define CAP_RETRY_US 20000 /* a cap shared with other pools was met: look again */
+
+static uint64_t bit(const struct worker *w)
+{
+	return UINT64_C(1) << w->id;
+}
+
+void pool_touch(struct pool_shard *p)
+{
+	if (list_empty(&p->touched))
+		list_append(&p->w->touched, &p->touched);
+}
+
+static bool is_paused(const struct pool_shard *p)
+{
+	return atomic_load_explicit(&p->pool->db->paused, memory_order_relaxed) ||
+	       atomic_load_explicit(&p->w->core->paused, memory_order_relaxed);
+}
+
+bool pool_may_grant(const struct pool_shard *p)
+{
+	int state = atomic_load_explicit(&p->w->core->state, memory_order_relaxed);
+	return !is_paused(p) && state != CORE_SUSPENDED && state != CORE_WAIT_SERVERS;
+}
+
+static struct waiter *first_waiter(const struct pool_shard *p)
+{
+	struct list *n = list_first(&p->waiting);
+	return n ? list_entry(n, struct waiter, node) : NULL;
+}
+
+/* ---- budget ---- */
+
+static bool take_below(_Atomic unsigned *n, unsigned limit)
+{
+	unsigned v = atomic_load(n);
+	while (v < limit)
+		if (atomic_compare_exchange_weak(n, &v, v + 1))
+			return true;
+	return false;
+}
+
+/* Closes the idle link of another pool on this worker that has been idle longest, to make room
+ * under a shared cap. */
+static void evict_idle(struct pool_shard *p, bool by_user)
+{
+	struct link *victim = NULL;
+	list_for(n, &p->w->shards) {
+		struct pool_shard *o = list_entry(n, struct pool_shard, node);
+		bool same = by_user ? o->pool->account == p->pool->account
+				    : o->pool->db == p->pool->db;
+		if (o == p || !same || o->n_waiting)
+			continue;
+		struct list *last = list_last(&o->links[LINK_IDLE]);
+		if (!last)
+			continue;
+		struct link *l = list_entry(last, struct link, node);
+		if (!victim || l->state_us < victim->state_us)
+			victim = l;
+	}
+	if (victim)
+		link_close(victim, by_user ? "max_user_connections: room for another pool"
+					   : "max_db_connections: room for another pool");
+}
+
+/* One more link may be opened: true, and it is counted. *capped_r: another pool holds what is
+ * missing. */
+static bool budget_take(struct pool_shard *p, bool reserve, bool *capped_r)
+{
+	struct pool *o = p->pool;
+	unsigned limit = atomic_load(&o->limit) + (reserve ? atomic_load(&o->reserve) : 0);
+	*capped_r = false;
+	if (!take_below(&o->open, limit))
+		return false;
+	unsigned db_cap = atomic_load(&o->db_cap), user_cap = atomic_load(&o->user_cap);
+	if (!take_below(&o->db->links, db_cap ? db_cap : UINT_MAX)) {
+		atomic_fetch_sub(&o->open, 1);
+		*capped_r = true;
+		evict_idle(p, false);
+		return false;
+	}
+	if (!take_below(&o->account->links, user_cap ? user_cap : UINT_MAX)) {
+		atomic_fetch_sub(&o->db->links, 1);
+		atomic_fetch_sub(&o->open, 1);
+		*capped_r = true;
+		evict_idle(p, true);
+		return false;
+	}
+	return true;
+}
+
+/* ---- wishes and gifts between workers ---- */
+
+struct pool_mail {
+	struct mail mail;
+	struct pool *pool;
+	unsigned from;
+};
+
+static void pool_send(
+	struct pool *pool, struct worker *w, unsigned to, void (*fn)(struct mail *, void *))
+{
+	struct pool_mail *m = mem_alloc(MEM_MSG, sizeof *m);
+	if (!m)
+		return; /* the receiver's own timers find out later */
+	m->mail.fn = fn;
+	m->pool = pool;
+	m->from = w->id;
+	loop_post(w->core->worker[to]->loop, &m->mail);
+}
+
+/* Takes the wish of worker r: one donor per wish. */
+static bool claim(struct pool *pool, unsigned r)
+{
+	int64_t since = atomic_load(&pool->oldest[r]);
+	return since != 0 && atomic_compare_exchange_strong(&pool->oldest[r], &since, 0);
+}
+
+/* The other worker whose first waiter waits longest; -1 if none waits. */
+static int neediest(const struct pool *pool, const struct worker *w, int64_t *since_r)
+{
+	uint64_t wanted = atomic_load(&pool->wanted) & ~bit(w);
+	int best = -1;
+	while (wanted) {
+		int i = __builtin_ctzll(wanted);
+		wanted &= wanted - 1;
+		int64_t since = atomic_load(&pool->oldest[i]);
+		if (since && (best < 0 || since < *since_r)) {
+			best = i;
+			*since_r = since;
+		}
+	}
+	return best;
+}
+
+static struct link *idle_movable(struct pool_shard *p)
+{
+	list_for(n, &p->links[LINK_IDLE]) {
+		struct link *l = list_entry(n, struct link, node);
+		if (link_movable(l))
+			return l;
+	}
+	return NULL;
+}
+
+static void give(struct link *l, unsigned to)
+{
+	list_del(&l->node);
+	l->shard->n_links[l->state]--;
+	l->state = LINK_MOVING;
+	link_move(l, to);
+}
+
+/* An idle link here, nobody waiting here, somebody waiting elsewhere: hand it over. */
+static void donate(struct pool_shard *p)
+{
+	while (!p->n_waiting) {
+		int64_t since = 0;
+		int r = neediest(p->pool, p->w, &since);
+		struct link *l = r >= 0 ? idle_movable(p) : NULL;
+		if (!l || !claim(p->pool, (unsigned)r))
+			return;
+		give(l, (unsigned)r);
+	}
+}
+
+static void on_ask(struct mail *mail, void *owner)
+{
+	struct pool_mail *m = (struct pool_mail *)(void *)mail;
+	struct worker *w = owner;
+	struct pool_shard *p = m->pool->shard[w->id];
+	mem_free(MEM_MSG, m);
+	if (p)
+		donate(p);
+}
+
+static void on_kick(struct mail *mail, void *owner)
+{
+	struct pool_mail *m = (struct pool_mail *)(void *)mail;
+	struct worker *w = owner;
+	struct pool_shard *p = m->pool->shard[w->id];
+	mem_free(MEM_MSG, m);
+	if (p)
+		pool_touch(p);
+}
+
+/* Tells the others since when our first waiter waits. Store first, then look at has_idle: its
+ * partner is publish_idle(). */
+static void publish_wish(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	struct pool *pool = p->pool;
+	if (w->core->n_workers == 1)
+		return;
+	struct waiter *f = pool_may_grant(p) ? first_waiter(p) : NULL;
+	if (!f) {
+		if (atomic_load_explicit(&pool->wanted, memory_order_relaxed) & bit(w)) {
+			atomic_store(&pool->oldest[w->id], 0);
+			atomic_fetch_and(&pool->wanted, ~bit(w));
+		}
+		return;
+	}
+	atomic_store(&pool->oldest[w->id], f->since_us);
+	atomic_fetch_or(&pool->wanted, bit(w));
+	uint64_t idle = atomic_load(&pool->has_idle) & ~bit(w);
+	while (idle) {
+		unsigned i = (unsigned)__builtin_ctzll(idle);
+		idle &= idle - 1;
+		pool_send(pool, w, i, on_ask);
+	}
+}
+
+/* Tells the others that links are idle here. Store first, then look at wanted: its partner is
+ * publish_wish(). */
+static void publish_idle(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	if (w->core->n_workers == 1)
+		return;
+	bool is = !list_empty(&p->links[LINK_IDLE]);
+	bool said = atomic_load_explicit(&p->pool->has_idle, memory_order_relaxed) & bit(w);
+	if (is && !said) {
+		atomic_fetch_or(&p->pool->has_idle, bit(w));
+		if (atomic_load(&p->pool->wanted) & ~bit(w))
+			donate(p);
+	} else if (!is && said) {
+		atomic_fetch_and(&p->pool->has_idle, ~bit(w));
+	}
+}
+
+/* ---- acquire, release ---- */
+
+static struct link *idle_pop(struct pool_shard *p)
+{
+	struct list *n = list_first(&p->links[LINK_IDLE]);
+	if (!n)
+		return NULL;
+	struct link *l = list_entry(n, struct link, node);
+	link_set_state(l, LINK_ACTIVE);
+	l->used = true;
+	p->stats->assignments++;
+	return l;
+}
+
+/* The link that this session used last, if nobody has used it since: its settings and statements
+ * are still there, so nothing has to be sent before the request. */
+static void prefer_own(struct pool_shard *p, const struct session *s)
+{
+	int left = OWN_LOOK_MAX;
+	list_for(n, &p->links[LINK_IDLE]) {
+		struct link *l = list_entry(n, struct link, node);
+		if (l->last_session == s->id) {
+			list_del(&l->node);
+			list_push(&p->links[LINK_IDLE], &l->node);
+			return;
+		}
+		if (--left == 0)
+			return;
+	}
+}
+
+struct link *pool_acquire(struct pool_shard *p, struct waiter *wt)
+{
+	assert(wt->since_us == 0);
+	p->last_used_us = worker_now(p->w);
+	if (!p->n_waiting && pool_may_grant(p)) {
+		if (wt->session && !p->set.server_round_robin)
+			prefer_own(p, wt->session);
+		struct link *l = idle_pop(p);
+		if (l) {
+			if (list_empty(&p->links[LINK_IDLE]))
+				pool_touch(p);
+			return l;
+		}
+	}
+	wt->since_us = worker_now(p->w);
+	list_append(&p->waiting, &wt->node);
+	p->n_waiting++;
+	pool_touch(p);
+	return NULL;
+}
+
+void pool_wait_cancel(struct pool_shard *p, struct waiter *wt)
+{
+	if (!wt->since_us)
+		return;
+	list_del(&wt->node);
+	wt->since_us = 0;
+	p->n_waiting--;
+	pool_touch(p);
+}
+
+bool pool_must_close(const struct link *l)
+{
+	const struct pool_shard *p = l->shard;
+	const struct pool *o = p->pool;
+	int64_t age = worker_now(p->w) - l->born_us;
+	int64_t life = p->set.server_lifetime_us;
+	if (l->st.eof || l->st.error || l->ephemeral)
+		return true;
+	if (l->epoch != atomic_load_explicit(&o->db->epoch, memory_order_relaxed))
+		return true;
+	if (life == 0 || age > life)
+		return true;
+	if (atomic_load_explicit(&o->open, memory_order_relaxed) >
+		atomic_load_explicit(&o->limit, memory_order_relaxed) +
+			(p->n_waiting ? atomic_load_explicit(&o->reserve, memory_order_relaxed)
+				      : 0))
+		return true;
+	if (is_paused(p) || atomic_load_explicit(&o->db->killed, memory_order_relaxed))
+		return true;
+	return atomic_load_explicit(&p->w->core->state, memory_order_relaxed) >= CORE_WAIT_SERVERS;
+}
+
+void pool_release(struct link *l)
+{
+	struct pool_shard *p = l->shard;
+	assert(!l->session && !l->authq && !l->cancel);
+	if (pool_must_close(l)) {
+		link_close(l, "not to be kept");
+		return;
+	}
+	link_set_state(l, LINK_IDLE);
+	if (p->set.server_round_robin && list_first(&p->links[LINK_IDLE]) != &l->node) {
+		list_del(&l->node);
+		list_append(&p->links[LINK_IDLE], &l->node);
+	}
+	p->last_used_us = l->state_us;
+	pool_touch(p); /* served at the turn's end: the caller may still be reading l */
+}
+
+/* Hands an idle link to the worker whose first waiter came a millisecond or more before ours, or if
+ * nobody waits here. */
+static bool serve_others(struct pool_shard *p)
+{
+	struct pool *pool = p->pool;
+	if (p->w->core->n_workers == 1 ||
+		!(atomic_load_explicit(&pool->wanted, memory_order_relaxed) & ~bit(p->w)))
+		return false;
+	int64_t since = 0;
+	int r = neediest(pool, p->w, &since);
+	struct waiter *f = first_waiter(p);
+	if (r < 0 || (f && f->since_us - since <= FAIR_SLACK_US))
+		return false;
+	struct link *l = idle_movable(p);
+	if (!l || !claim(pool, (unsigned)r))
+		return false;
+	give(l, (unsigned)r);
+	return true;
+}
+
+/* Serves waiters with idle links, first come first served. */
+static void serve(struct pool_shard *p)
+{
+	while (p->n_waiting && pool_may_grant(p)) {
+		if (serve_others(p))
+			continue;
+		struct link *l = idle_pop(p);
+		if (!l)
+			return;
+		struct waiter *wt = first_waiter(p);
+		p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
+		list_del(&wt->node);
+		p->n_waiting--;
+		wt->since_us = 0;
+		if (wt->session)
+			session_granted(wt->session, l);
+		else
+			authq_granted(wt->authq, l);
+	}
+}
+
+static void timer_at(struct pool_shard *p, int64_t at)
+{
+	if (!p->timer.at_us || at < p->timer.at_us)
+		timer_set(p->w->loop, &p->timer, at);
+}
+
+/* Opens links for those who wait and have none on its way. */
+static void open_more(struct pool_shard *p)
+{
+	int64_t now = worker_now(p->w);
+	while (p->cdb && pool_may_grant(p)) {
+		unsigned coming = p->n_links[LINK_CONNECTING] + p->n_links[LINK_LOGIN];
+		if (p->n_waiting <= coming || coming >= CONNECTING_MAX || !p->creds)
+			return;
+		int64_t retry = atomic_load(&p->pool->retry_at_us);
+		if (now < retry) {
+			timer_at(p, retry);
+			return;
+		}
+		if (atomic_load_explicit(&p->pool->failures, memory_order_relaxed) && coming)
+			return; /* the host is in doubt: one try at a time */
+		struct waiter *f = first_waiter(p);
+		int64_t reserve_at = f->since_us + p->set.reserve_pool_timeout_us;
+		bool reserve = p->set.reserve_pool_size && now >= reserve_at, capped;
+		if (!budget_take(p, reserve, &capped)) {
+			if (capped)
+				timer_at(p, now + CAP_RETRY_US);
+			else if (p->set.reserve_pool_size && !reserve)
+				timer_at(p, reserve_at);
+			return;
+		}
+		link_connect(p);
+	}
+}
+
+void pool_fill_min(struct pool_shard *p)
+{
+	unsigned want = (unsigned)p->set.min_pool_size;
+	bool capped;
+	if (!want || !p->cdb || !p->creds || !pool_may_grant(p) ||
+		(!p->n_sessions && !*p->cdb->force_user))
+		return;
+	if (atomic_load(&p->w->core->state) != CORE_RUNNING ||
+		worker_now(p->w) < atomic_load(&p->pool->retry_at_us))
+		return;
+	while (atomic_load(&p->pool->open) < want &&
+		p->n_links[LINK_CONNECTING] + p->n_links[LINK_LOGIN] < 2) {
+		if (!budget_take(p, false, &capped))
+			return;
+		link_connect(p);
+	}
+}
+
+void pool_turn_end(struct pool_shard *p)
+{
+	if (p->welcomed)
+		session_retry_logins(p);
+	serve(p);
+	donate(p);
+	publish_wish(p);
+	if (p->n_waiting)
+		open_more(
+			p); /* after publishing: who gives a slot back from now on sees the wish */
+	publish_idle(p);
+}
+
+void pool_forget(struct pool *pool, struct worker *w)
+{
+	unsigned was = atomic_fetch_sub(&pool->open, 1);
+	atomic_fetch_sub(&pool->db->links, 1);
+	atomic_fetch_sub(&pool->account->links, 1);
+	assert(was > 0);
+	(void)was;
+	struct pool_shard *p = pool->shard[w->id];
+	if (p)
+		pool_touch(p);
+	/* every worker with a wish, not only the neediest: by the time it looks, its client may be
+	 * gone */
+	uint64_t wanted = w->core->n_workers > 1 ? atomic_load(&pool->wanted) & ~bit(w) : 0;
+	for (; wanted; wanted &= wanted - 1)
+		pool_send(pool, w, (unsigned)__builtin_ctzll(wanted), on_kick);
+}
+
+/* ---- failures ---- */
+
+static void fail_waiters(struct pool_shard *p, const struct err *e)
+{
+	struct list *n;
+	while ((n = list_first(&p->waiting))) {
+		struct waiter *wt = list_entry(n, struct waiter, node);
+		pool_wait_cancel(p, wt);
+		if (wt->session)
+			session_wait_failed(wt->session, e);
+		else
+			authq_wait_failed(wt->authq, e);
+	}
+}
+
+void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
+{
+	struct pool *pool = p->pool;
+	unsigned n = atomic_fetch_add(&pool->failures, 1);
+	int64_t wait = p->set.server_retry_min_us, max = p->set.server_retry_max_us;
+	for (unsigned i = 0; i < n && wait < max; i++)
+		wait *= 2;
+	if (wait > max)
+		wait = max;
+	uint64_t r = (uint64_t)worker_now(p->w) * UINT64_C(0x9e3779b97f4a7c15); /* jitter only */
+	wait = wait - wait / 4 + (int64_t)(r >> 33) % (wait / 2 + 1);
+	atomic_store(&pool->retry_at_us, worker_now(p->w) + wait);
+	pthread_mutex_lock(&pool->err_lock);
+	pool->last_err = *e;
+	pthread_mutex_unlock(&pool->err_lock);
+	pool_touch(p);
+	if (refused && p->n_links[LINK_IDLE] + p->n_links[LINK_ACTIVE] == 0)
+		fail_waiters(p, e);
+}
+
+void pool_succeeded(struct pool_shard *p)
+{
+	if (atomic_load_explicit(&p->pool->failures, memory_order_relaxed)) {
+		atomic_store(&p->pool->failures, 0);
+		atomic_store(&p->pool->retry_at_us, 0);
+	}
+}
+
+void pool_apply_settings(struct pool_shard *p)
+{
+	struct pool *o = p->pool;
+	atomic_store(&o->limit, (unsigned)p->set.pool_size);
+	atomic_store(&o->reserve, (unsigned)p->set.reserve_pool_size);
+	atomic_store(&o->db_cap, (unsigned)p->set.max_db_connections);
+	atomic_store(&o->user_cap, (unsigned)p->set.max_user_connections);
+}

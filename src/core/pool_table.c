@@ -1,0 +1,315 @@
+/* pool_table - finds or makes what the name of a database and a user stand for: struct dbase,
+ * account, pool (shared, under core.lock, at login only) and the worker's shard of a pool. Ignorant
+ * of links' states. */
+#include "core_int.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *find_or_add(struct core *c, struct hmap *m, const char *key, size_t n, void *fresh)
+{
+	void *have = hmap_get(m, key, n);
+	if (have || !fresh)
+		return have;
+	(void)c;
+	return hmap_put(m, key, n, fresh, NULL) ? fresh : NULL;
+}
+
+struct dbase *core_dbase(struct core *c, const char *name)
+{
+	pthread_mutex_lock(&c->lock);
+	struct dbase *d = find_or_add(c, &c->dbases, name, strlen(name), NULL);
+	if (!d) {
+		struct dbase *fresh = mem_alloc(MEM_POOL, sizeof *fresh);
+		if (fresh)
+			fresh->name = mem_strdup(MEM_POOL, name);
+		if (fresh && fresh->name)
+			d = find_or_add(c, &c->dbases, name, strlen(name), fresh);
+		if (!d && fresh) {
+			mem_free(MEM_POOL, fresh->name);
+			mem_free(MEM_POOL, fresh);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return d;
+}
+
+struct dbase *core_dbase_find(struct core *c, const char *name)
+{
+	pthread_mutex_lock(&c->lock);
+	struct dbase *d = hmap_get(&c->dbases, name, strlen(name));
+	pthread_mutex_unlock(&c->lock);
+	return d;
+}
+
+struct account *core_account(struct core *c, const char *name)
+{
+	pthread_mutex_lock(&c->lock);
+	struct account *a = find_or_add(c, &c->accounts, name, strlen(name), NULL);
+	if (!a) {
+		struct account *fresh = mem_alloc(MEM_POOL, sizeof *fresh);
+		if (fresh)
+			fresh->name = mem_strdup(MEM_POOL, name);
+		if (fresh && fresh->name)
+			a = find_or_add(c, &c->accounts, name, strlen(name), fresh);
+		if (!a && fresh) {
+			mem_free(MEM_POOL, fresh->name);
+			mem_free(MEM_POOL, fresh);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return a;
+}
+
+static struct pool *pool_new(struct dbase *db, struct account *a, const char *user)
+{
+	struct pool *o = mem_alloc(MEM_POOL, sizeof *o);
+	if (!o)
+		return NULL;
+	o->db = db;
+	o->account = a;
+	o->user = mem_strdup(MEM_POOL, user);
+	if (!o->user || pthread_mutex_init(&o->err_lock, NULL) != 0) {
+		mem_free(MEM_POOL, o->user);
+		mem_free(MEM_POOL, o);
+		return NULL;
+	}
+	return o;
+}
+
+/* "db\0user" without the last NUL; 0 if it does not fit. */
+static size_t pair_key(char *out, size_t n, const char *db, const char *user)
+{
+	size_t a = strlen(db), b = strlen(user);
+	if (a + 1 + b > n)
+		return 0;
+	memcpy(out, db, a + 1);
+	memcpy(out + a + 1, user, b);
+	return a + 1 + b;
+}
+
+struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, const char *server_user)
+{
+	char key[256];
+	size_t n = pair_key(key, sizeof key, db->name, server_user);
+	if (!n)
+		return NULL;
+	pthread_mutex_lock(&c->lock);
+	struct pool *o = hmap_get(&c->pools, key, n);
+	if (!o) {
+		o = pool_new(db, a, server_user);
+		if (o && !hmap_put(&c->pools, key, n, o, NULL)) {
+			mem_free(MEM_POOL, o->user);
+			mem_free(MEM_POOL, o);
+			o = NULL;
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return o;
+}
+
+struct dbstats *stats_get(struct worker *w, const char *db)
+{
+	struct dbstats *st = hmap_get(&w->stats_by_db, db, strlen(db));
+	if (st)
+		return st;
+	st = mem_alloc(MEM_POOL, sizeof *st);
+	if (st && (!(st->db = core_dbase(w->core, db)) ||
+			  !hmap_put(&w->stats_by_db, db, strlen(db), st, NULL))) {
+		mem_free(MEM_POOL, st);
+		st = NULL;
+	}
+	return st;
+}
+
+static void on_shard_timer(struct timer *t, void *arg)
+{
+	(void)t;
+	pool_touch(arg);
+}
+
+static struct tls_ctx *server_tls(const struct settings *set, struct err *e)
+{
+	const struct conf_tls *t = &set->server_tls;
+	struct tls_ctx *ctx = NULL;
+	struct tls_params p = {
+		.verify = t->mode == CONF_TLS_VERIFY_FULL ? TLS_VERIFY_FULL
+			  : t->mode == CONF_TLS_VERIFY_CA ? TLS_VERIFY_CA
+							  : TLS_VERIFY_NONE,
+		.ca_file = t->ca_file,
+		.cert_file = t->cert_file,
+		.key_file = t->key_file,
+		.protocols = t->protocols,
+		.ciphers = t->ciphers,
+		.tls13_ciphers = t->tls13_ciphers,
+		.alpn = "postgresql",
+	};
+	if (t->mode == CONF_TLS_DISABLE)
+		return NULL;
+	return tls_ctx_new(&p, &ctx, e) == 0 ? ctx : NULL;
+}
+
+static bool same_target(const struct conf_db *a, const struct conf_db *b)
+{
+	return a && b && !strcmp(a->host_text, b->host_text) &&
+	       !strcmp(a->port_text, b->port_text) && !strcmp(a->dbname, b->dbname) &&
+	       !strcmp(a->force_user, b->force_user);
+}
+
+/* The database lies elsewhere now: the links that it has are not given to anybody any more. */
+static void outdate_links(struct pool_shard *p)
+{
+	for (int st = LINK_CONNECTING; st < LINK_CLOSING; st++)
+		list_for(n, &p->links[st])
+			list_entry(n, struct link, node)->ephemeral = true;
+}
+
+/* Settings of the worker's generation; a context for TLS that cannot be built keeps the old one. */
+void shard_refresh(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	struct err e = { 0 };
+	const struct conf *conf = w->gen->conf;
+	const struct conf_db *was = p->cdb; /* the old generation is still there */
+	p->cdb = conf_db_find(conf, p->pool->db->name);
+	if (was && !same_target(was, p->cdb))
+		outdate_links(p);
+	conf_effective(conf, p->cdb, conf_user_find(conf, p->pool->account->name), &p->set);
+	struct tls_ctx *tls = server_tls(&p->set, &e);
+	if (tls || !err_is(&e)) {
+		tls_ctx_unref(p->tls);
+		p->tls = tls;
+	} else {
+		log_error("database %s: server_tls: %s", p->pool->db->name, e.msg);
+	}
+	pool_apply_settings(p);
+	pool_touch(p);
+}
+
+static struct pool_shard *shard_new(struct worker *w, struct pool *o)
+{
+	struct pool_shard *p = mem_alloc(MEM_POOL, sizeof *p);
+	if (!p)
+		return NULL;
+	p->pool = o;
+	p->w = w;
+	p->stats = stats_get(w, o->db->name);
+	if (!p->stats) {
+		mem_free(MEM_POOL, p);
+		return NULL;
+	}
+	list_init(&p->node);
+	list_init(&p->touched);
+	list_init(&p->waiting);
+	for (int i = 0; i < LINK_N; i++)
+		list_init(&p->links[i]);
+	timer_init(&p->timer, on_shard_timer, p);
+	p->last_used_us = worker_now(w);
+	list_append(&w->shards, &p->node);
+	o->shard[w->id] = p;
+	shard_refresh(p);
+	return p;
+}
+
+struct pool_shard *shard_get(
+	struct worker *w, const char *db, const char *client_user, struct err *e)
+{
+	char key[256];
+	size_t n = pair_key(key, sizeof key, db, client_user);
+	const struct conf_db *cdb = conf_db_find(w->gen->conf, db);
+	if (!n || !cdb) {
+		err_set(e, ERR_NO_DATABASE, "no such database: %.100s", db);
+		return NULL;
+	}
+	struct pool_shard *p = hmap_get(&w->shard_by_name, key, n);
+	if (p)
+		return p;
+	const char *user = *cdb->force_user ? cdb->force_user : client_user;
+	struct dbase *d = core_dbase(w->core, db);
+	struct account *a = core_account(w->core, user);
+	struct pool *o = d && a ? core_pool(w->core, d, a, user) : NULL;
+	p = o ? o->shard[w->id] ? o->shard[w->id] : shard_new(w, o) : NULL;
+	if (!p || !hmap_put(&w->shard_by_name, key, n, p, NULL)) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	return p;
+}
+
+struct welcome_mail {
+	struct mail mail;
+	struct pool *pool;
+	size_t n;
+	uint8_t bytes[];
+};
+
+static void on_welcome(struct mail *mail, void *owner)
+{
+	struct welcome_mail *m = list_entry(mail, struct welcome_mail, mail);
+	struct worker *w = owner;
+	struct pool_shard *p = m->pool->shard[w->id];
+	if (!p)
+		p = shard_new(w, m->pool);
+	if (p) {
+		w->ops->cache_import(&p->cache, w->env, m->bytes, m->n);
+		p->welcomed = true;
+		pool_touch(p);
+	}
+	mem_free(MEM_MSG, m);
+}
+
+void shard_share_welcome(struct pool_shard *p, const void *cst)
+{
+	struct worker *w = p->w;
+	struct buf b;
+	if (w->core->n_workers == 1)
+		return;
+	buf_init(&b, 64u << 10);
+	w->ops->cache_export(cst, &b);
+	for (unsigned i = 0; i < w->core->n_workers && !b.failed; i++) {
+		struct welcome_mail *m = i == w->id ? NULL
+						    : mem_alloc(MEM_MSG, sizeof *m + buf_len(&b));
+		if (!m)
+			continue;
+		m->mail.fn = on_welcome;
+		m->pool = p->pool;
+		m->n = buf_len(&b);
+		memcpy(m->bytes, buf_data(&b), m->n);
+		loop_post(w->core->worker[i]->loop, &m->mail);
+	}
+	buf_fini(&b);
+}
+
+static void shard_free(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	timer_clear(w->loop, &p->timer);
+	list_del(&p->touched);
+	if (p->creds) {
+		mem_wipe(p->creds, sizeof *p->creds);
+		mem_free(MEM_AUTH, p->creds);
+	}
+	if (p->cache)
+		w->ops->cache_free(&p->cache);
+	tls_ctx_unref(p->tls);
+	p->pool->shard[w->id] = NULL;
+	mem_free(MEM_POOL, p);
+}
+
+void shard_forget(struct pool_shard *p)
+{
+	struct worker *w = p->w;
+	for (struct hmap_it it = hmap_begin(&w->shard_by_name); hmap_next(&it);)
+		if (it.value == p)
+			hmap_del(&w->shard_by_name, it.key, it.key_n);
+	list_del(&p->node);
+	shard_free(p);
+}
+
+void shards_free(struct worker *w)
+{
+	struct list *n;
+	while ((n = list_pop(&w->shards)))
+		shard_free(list_entry(n, struct pool_shard, node));
+}

@@ -1,0 +1,266 @@
+/* session_admit - after the proof: limits, the pool, how its links log in, the welcome; or the
+ * console. Runs on the session's worker. */
+#include "session_login_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How links of this pool log in: the database's own password, what auth_file has in clear, or what
+ * the client's proof taught us. */
+static int learn_creds(struct session *s, struct pool_shard *p, struct err *e)
+{
+	struct session_login *g = s->login;
+	const struct conf_db *d = g->cdb;
+	bool forced = *d->force_user;
+	const struct user_entry *ue = users_get(s->w->gen->users, p->pool->user);
+	struct proto_creds *c = p->creds ? p->creds : mem_alloc(MEM_AUTH, sizeof *c);
+	if (!c)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	struct proto_creds fresh = { 0 };
+	const char *pw = NULL;
+	if (*d->password)
+		pw = d->password;
+	else if (ue && (ue->kind == SECRET_PLAIN))
+		pw = ue->secret;
+	if (pw)
+		snprintf(fresh.password, sizeof fresh.password, "%s", pw);
+	else if (forced || !s->w->ops->client_creds(s->cst, &fresh)) {
+		if (ue && ue->kind == SECRET_MD5)
+			snprintf(fresh.password, sizeof fresh.password, "%s", ue->secret);
+		else if (g->secret && secret_kind_of(g->secret, g->secret_n) != SECRET_SCRAM &&
+			 !forced)
+			snprintf(fresh.password, sizeof fresh.password, "%s", g->secret);
+	}
+	*c = fresh;
+	mem_wipe(&fresh, sizeof fresh);
+	p->creds = c;
+	return 0;
+}
+
+bool login_count_below(_Atomic unsigned *n, int limit)
+{
+	unsigned v = atomic_fetch_add(n, 1);
+	if (limit > 0 && v >= (unsigned)limit) {
+		atomic_fetch_sub(n, 1);
+		return false;
+	}
+	return true;
+}
+
+/* Caps on clients of one database and one user. On success both are counted. */
+static int count_client(struct session *s, const struct settings *set, struct err *e)
+{
+	if (!login_count_below(&s->db->clients, set->max_db_client_connections))
+		return err_set(e, ERR_TOO_MANY,
+			"max_db_client_connections: database \"%s\" has %d clients already",
+			s->db->name, set->max_db_client_connections);
+	if (!login_count_below(&s->account->clients, set->max_user_client_connections)) {
+		atomic_fetch_sub(&s->db->clients, 1);
+		return err_set(e, ERR_TOO_MANY,
+			"max_user_client_connections: user \"%s\" has %d clients already",
+			s->account->name, set->max_user_client_connections);
+	}
+	s->counted = true;
+	return 0;
+}
+
+static enum proto_mode mode_of(const struct session *s, const struct settings *set)
+{
+	if (login_of(s)->replication != REPL_NONE)
+		return PROTO_RAW;
+	switch (set->pool_mode) {
+	case CONF_POOL_SESSION: return PROTO_SESSION;
+	case CONF_POOL_TRANSACTION: return PROTO_TRANSACTION;
+	case CONF_POOL_STATEMENT: return PROTO_STATEMENT;
+	}
+	return PROTO_SESSION;
+}
+
+static bool is_ignored(const void *list, const char *name)
+{
+	return conf_list_has(list, name);
+}
+
+static int configure(struct session *s, struct err *e)
+{
+	const struct conf_db *d = s->login->cdb;
+	const struct settings *set = &s->shard->set;
+	struct proto_kv forced[6];
+	unsigned n = 0;
+	if (*d->client_encoding)
+		forced[n++] = (struct proto_kv){ "client_encoding", d->client_encoding };
+	if (*d->datestyle)
+		forced[n++] = (struct proto_kv){ "datestyle", d->datestyle };
+	if (*d->timezone)
+		forced[n++] = (struct proto_kv){ "timezone", d->timezone };
+	char app[160], host[64];
+	const char *name = *d->application_name ? d->application_name
+						: login_of(s)->application_name;
+	if (set->application_name_add_host) {
+		snprintf(app, sizeof app, "%.64s - %s:%u", name && *name ? name : "app",
+			addr_host(&s->addr, host, sizeof host), addr_port(&s->addr));
+		forced[n++] = (struct proto_kv){ "application_name", app };
+	} else if (*d->application_name) {
+		forced[n++] = (struct proto_kv){ "application_name", d->application_name };
+	}
+	forced[n] = (struct proto_kv){ NULL, NULL };
+	struct proto_client_conf c = {
+		.mode = mode_of(s, set),
+		.max_prepared = (unsigned)set->max_prepared_statements,
+		.forced = n ? forced : NULL,
+		.options = *d->options ? d->options : NULL,
+		.ignored = *set->ignore_startup_parameters ? is_ignored : NULL,
+		.arg = set->ignore_startup_parameters,
+		.max_stmt_bytes = set->prepared_statement_bytes > UINT32_MAX
+					  ? UINT32_MAX
+					  : (uint32_t)set->prepared_statement_bytes,
+		.no_simple_query = set->disable_pqexec,
+		.no_tracking = set->server_state_tracking == CONF_TRACKING_OFF,
+		.counters = &s->shard->stats->proto,
+		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,
+	};
+	s->raw = c.mode == PROTO_RAW;
+	s->logical = login_of(s)->replication == REPL_LOGICAL;
+	return s->w->ops->client_conf(s->cst, &c, e);
+}
+
+static void welcome_done(struct session *s)
+{
+	struct worker *w = s->w;
+	session_send(s, &w->down);
+	if (w->gen->conf->global.log_connections)
+		session_log(LOG_LV_INFO, s, "login attempt: db=%s user=%s tls=%s replication=%s",
+			s->db->name, s->account->name, s->st.ssl ? tls_version(s->st.ssl) : "no",
+			s->raw ? "yes" : "no");
+	s->shard->stats->logins++;
+	session_login_fini(s);
+}
+
+static bool put_welcome(struct session *s)
+{
+	struct worker *w = s->w;
+	uint8_t key[36];
+	size_t n = key_bytes(s, key, w->ops->client_key_size(s->cst));
+	s->long_key = n == sizeof key;
+	return w->ops->client_ready(s->cst, s->link ? s->link->lst : NULL, &s->shard->cache, key, n,
+		&w->down);
+}
+
+void session_retry_logins(struct pool_shard *p)
+{
+	p->welcomed = false;
+	list_for_safe(n, &p->waiting) {
+		struct waiter *wt = list_entry(n, struct waiter, node);
+		struct session *s = wt->session;
+		if (!s || !s->login || s->raw || !put_welcome(s))
+			continue;
+		pool_wait_cancel(p, wt);
+		welcome_done(s);
+		session_welcomed(s);
+	}
+}
+
+void session_finish_login(struct session *s)
+{
+	struct worker *w = s->w;
+	struct pool_shard *p = s->shard;
+	struct err e = { 0 };
+	struct link *l = s->link;
+	if (put_welcome(s)) {
+		if (l && !s->raw) {
+			shard_share_welcome(p, s->cst);
+			p->welcomed = true;
+			pool_touch(p);
+		}
+		welcome_done(s);
+		session_welcomed(s);
+		return;
+	}
+	session_send(s, &w->down);
+	if (l) { /* it has a link and still is not ready: the batch of attach() is under way */
+		return;
+	}
+	s->login->waits = true;
+	if (s->raw) {
+		session_set_state(s, SESSION_ACTIVE);
+		if (link_connect_own(s, &e) != 0)
+			login_refuse(s, &e);
+		return;
+	}
+	l = pool_acquire(p, &s->wait);
+	if (l) {
+		session_granted(s, l);
+		return;
+	}
+	session_set_state(s, SESSION_WAITING);
+	session_arm(s);
+}
+
+static void console_login(struct session *s)
+{
+	struct worker *w = s->w;
+	const struct conf_global *g = &w->gen->conf->global;
+	const char *user = login_of(s)->user;
+	uint8_t key[36];
+	bool own_uid = s->login->peer_known && s->login->peer_uid == getuid() &&
+		       (!strcmp(user, "pgbouncer") || !strcmp(user, "weirpool"));
+	if (own_uid || g->auth_type == CONF_AUTH_ANY || conf_list_has(g->admin_users, user))
+		s->privilege = CONSOLE_ADMIN;
+	else if (conf_list_has(g->stats_users, user))
+		s->privilege = CONSOLE_STATS;
+	if (s->privilege == CONSOLE_NONE) {
+		login_refuse_with(s, ERR_AUTH_DENIED,
+			"not allowed: the console is for admin_users and stats_users");
+		return;
+	}
+	s->account = core_account(w->core, user);
+	key_make(s);
+	size_t n = key_bytes(s, key, w->ops->client_key_size(s->cst));
+	w->ops->console_start(s->cst, w->core->version, key, n, &w->down);
+	session_send(s, &w->down);
+	session_log(LOG_LV_INFO, s, "console login: user=%s privilege=%s", user,
+		s->privilege == CONSOLE_ADMIN ? "admin" : "stats");
+	session_login_fini(s);
+	session_set_state(s, SESSION_IDLE);
+	timer_clear(w->loop, &s->timer);
+	session_run_input(s);
+}
+
+/* The client has proved what it had to prove. */
+void login_admitted(struct session *s)
+{
+	struct worker *w = s->w;
+	struct err e = { 0 };
+	if (s->is_console) {
+		console_login(s);
+		return;
+	}
+	const struct proto_login *pl = login_of(s);
+	s->db = core_dbase(w->core, pl->database);
+	s->account = core_account(w->core, pl->user);
+	struct pool_shard *p = s->db && s->account ? shard_get(w, pl->database, pl->user, &e)
+						   : NULL;
+	if (!p) {
+		if (!err_is(&e))
+			err_set(&e, ERR_NO_MEMORY, "out of memory");
+		login_refuse(s, &e);
+		return;
+	}
+	if (count_client(s, &p->set, &e) != 0) {
+		atomic_fetch_sub(&w->core->clients, 1);
+		s->counted = false;
+		s->db = NULL;
+		login_refuse(s, &e);
+		return;
+	}
+	s->shard = p;
+	p->n_sessions++;
+	p->last_used_us = worker_now(w);
+	if (learn_creds(s, p, &e) != 0 || configure(s, &e) != 0) {
+		login_refuse(s, &e);
+		return;
+	}
+	key_make(s);
+	session_finish_login(s);
+}

@@ -1,0 +1,296 @@
+/* session_login - from an accepted connection to a client that says who it is: TLS, the startup
+ * packet, which database, and the bytes of the exchange that follows. Runs on the session's worker.
+ */
+#include "session_login_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INPUT_CAP (128u << 10) /* unread input of somebody who has proved nothing */
+
+void login_refuse(struct session *s, const struct err *e)
+{
+	session_close(s, e, *e->internal ? e->internal : e->msg);
+}
+
+void login_refuse_with(struct session *s, enum err_code code, const char *msg)
+{
+	struct err e = { 0 };
+	err_set(&e, code, "%s", msg);
+	login_refuse(s, &e);
+}
+
+bool session_login_begin(struct session *s)
+{
+	s->login = mem_alloc(MEM_SESSION, sizeof *s->login);
+	return s->login != NULL;
+}
+
+void session_login_fini(struct session *s)
+{
+	struct session_login *g = s->login;
+	authq_stop(s);
+	if (g->secret) {
+		mem_wipe(g->secret, g->secret_n);
+		mem_free(MEM_AUTH, g->secret);
+	}
+	mem_free(MEM_SESSION, g);
+	s->login = NULL;
+}
+
+void session_login_reloaded(struct session *s)
+{
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	const struct proto_login *pl = login_of(s);
+	if (!pl || !pl->database || s->is_console)
+		return;
+	g->cdb = conf_db_find(s->w->gen->conf, pl->database);
+	g->d.rule = NULL;
+	g->d.secret = NULL; /* proto/ has what it needs */
+	g->d.pam_service = g->d.ldap = NULL;
+	g->reloaded = true;
+	if (!g->cdb) {
+		err_set(&e, ERR_NO_DATABASE, "no such database: %s", pl->database);
+		login_refuse(s, &e);
+	}
+}
+
+struct authq **session_authq(struct session *s)
+{
+	return &s->login->authq;
+}
+
+const struct conf_db *session_login_db(const struct session *s)
+{
+	return s->login->cdb;
+}
+
+const char *session_login_user(const struct session *s)
+{
+	return login_of(s)->user;
+}
+
+/* ---- the startup packet ---- */
+
+static int check_database(struct session *s, struct err *e)
+{
+	struct worker *w = s->w;
+	struct session_login *g = s->login;
+	const struct proto_login *pl = login_of(s);
+	if (conf_is_console(pl->database)) {
+		s->is_console = true;
+		if (pl->replication != REPL_NONE)
+			return err_set(e, ERR_UNSUPPORTED, "the console does not replicate");
+		return 0;
+	}
+	g->cdb = conf_db_find(w->gen->conf, pl->database);
+	if (!g->cdb)
+		return err_set(e, ERR_NO_DATABASE, "no such database: %s", pl->database);
+	struct dbase *db = core_dbase_find(w->core, pl->database);
+	if (db && atomic_load(&db->disabled))
+		return err_set(e, ERR_DB_DISABLED, "database \"%s\" is disabled", pl->database);
+	if (db && atomic_load(&db->killed))
+		return err_set(e, ERR_DB_DISABLED,
+			"database \"%s\" is killed: RESUME lets clients in again", pl->database);
+	return 0;
+}
+
+static int check_limits(struct session *s, struct err *e)
+{
+	struct worker *w = s->w;
+	const struct conf_global *g = &w->gen->conf->global;
+	int state = atomic_load(&w->core->state);
+	if (s->is_console)
+		return 0;
+	if (state >= CORE_WAIT_CLIENTS)
+		return err_set(e, ERR_SHUTDOWN, "the pooler is shutting down");
+	if (!login_count_below(&w->core->clients, g->max_client_conn))
+		return err_set(e, ERR_TOO_MANY,
+			"no more connections allowed (max_client_conn): %d are connected",
+			g->max_client_conn);
+	s->counted = true; /* in core only, until count_client() */
+	return 0;
+}
+
+/* True: go on with the input. */
+static bool on_login(struct session *s)
+{
+	struct worker *w = s->w;
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	const struct conf_tls *t = &w->gen->conf->global.client_tls;
+	bool is_unix = addr_is_unix(&s->addr);
+	if (t->mode >= CONF_TLS_REQUIRE && !s->st.ssl && !is_unix) {
+		login_refuse_with(s, ERR_AUTH_DENIED, "SSL required");
+		return false;
+	}
+	if (is_unix)
+		g->peer_known = sock_peer_uid(s->st.fd, &g->peer_uid) == 0;
+	if (s->st.ssl)
+		g->cn_n = tls_peer_cn(s->st.ssl, g->cn, sizeof g->cn);
+	if (check_database(s, &e) != 0 || check_limits(s, &e) != 0) {
+		login_refuse(s, &e);
+		return false;
+	}
+	if (login_decide(s)) /* asked elsewhere; s may even be beyond its login by now */
+		return false;
+	login_ask_proof(s);
+	return s->state != SESSION_CLOSING;
+}
+
+/* ---- TLS ---- */
+
+static void start_tls(struct session *s)
+{
+	struct err e = { 0 };
+	if (stream_tls_accept(&s->st, s->w->gen->client_tls, &e) != 0)
+		session_close(s, NULL, e.msg);
+}
+
+void session_login_handshaken(struct stream *st, void *owner, const struct err *e)
+{
+	struct session *s = owner;
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (e && err_is(e))
+		session_close(s, NULL, e->msg);
+	else if (s->login->direct_tls && !tls_alpn_is(st->ssl, "postgresql"))
+		login_refuse_with(
+			s, ERR_PROTOCOL, "direct TLS needs the ALPN extension with \"postgresql\"");
+}
+
+static void on_tls_request(struct session *s, size_t behind)
+{
+	struct worker *w = s->w;
+	struct err e = { 0 };
+	bool yes = w->gen->client_tls &&
+		   w->gen->conf->global.client_tls.start != CONF_TLS_START_DIRECT &&
+		   !addr_is_unix(&s->addr);
+	if (s->st.ssl) {
+		login_refuse_with(s, ERR_PROTOCOL, "SSL request on a connection that has TLS");
+		return;
+	}
+	if (behind) { /* CVE-2021-3935: they would be taken for the client's after the handshake */
+		err_set(&e, ERR_PROTOCOL, "received unencrypted data after SSL request");
+		login_refuse(s, &e);
+		return;
+	}
+	w->ops->client_tls_answer(s->cst, yes, &w->down);
+	session_send(s, &w->down);
+	if (yes)
+		start_tls(s);
+}
+
+/* ---- input ---- */
+
+/* One step over st.in, which it consumes itself: what follows from a step may run the next ones
+ * before it returns. True: go on. */
+static bool one_step(struct session *s)
+{
+	struct worker *w = s->w;
+	struct err e = { 0 };
+	struct pev ev = w->ops->client_step(
+		s->cst, buf_data(&s->st.in), buf_len(&s->st.in), &w->down, &e);
+	if (ev.kind != PEV_AUTH_OK) /* that it is let in goes out with the welcome */
+		session_send(s, &w->down);
+	switch (ev.kind) {
+	case PEV_MORE: buf_consume(&s->st.in, ev.n); return false;
+	case PEV_TLS:
+		buf_consume(&s->st.in, ev.n);
+		on_tls_request(s, buf_len(&s->st.in));
+		return s->state != SESSION_CLOSING && s->st.tls != STREAM_HANDSHAKE;
+	case PEV_TLS_DIRECT:
+		session_close(s, NULL, "direct TLS is not enabled (client_tls_sslnegotiation)");
+		return false;
+	case PEV_LOGIN: buf_consume(&s->st.in, ev.n); return on_login(s);
+	case PEV_PASSWORD:
+		login_password(s, &ev);
+		if (s->state != SESSION_CLOSING)
+			buf_consume(&s->st.in, ev.n);
+		return false;
+	case PEV_AUTH_OK:
+		buf_consume(&s->st.in, ev.n);
+		login_admitted(s);
+		return false;
+	case PEV_CANCEL:
+		/* the client waits for its close: cancel_request() decides when */
+		cancel_request(w, dup(s->st.fd), ev.text, ev.text_n);
+		session_close(s, NULL, "cancel request");
+		return false;
+	case PEV_BYE: session_close(s, NULL, "client left before its login"); return false;
+	case PEV_BAD:
+		if (e.code == ERR_AUTH_FAILED)
+			login_failed(s, &e);
+		else
+			login_refuse(s, &e);
+		return false;
+	case PEV_DROP:
+	case PEV_FORWARD:
+	case PEV_REQUEST:
+	case PEV_CONSOLE:
+	case PEV_SYNCED:
+	case PEV_TX:
+	case PEV_ASKED:
+	case PEV_ROW:
+	case PEV_QUERY_DONE:
+	case PEV_LINK_BAD:
+	case PEV_NOTE: break;
+	}
+	buf_consume(&s->st.in, ev.n);
+	return true;
+}
+
+/* Handles what stands in st.in. */
+void session_login_input(struct session *s)
+{
+	while (s->state != SESSION_CLOSING && s->login && !s->login->waits && one_step(s))
+		;
+}
+
+static bool is_direct_tls(struct session *s)
+{
+	uint8_t first;
+	if (s->st.ssl || s->st.rx_bytes || !s->w->gen->client_tls || addr_is_unix(&s->addr))
+		return false;
+	return stream_peek(&s->st, &first, 1) == 1 && first == 0x16 &&
+	       s->w->gen->conf->global.client_tls.start != CONF_TLS_START_POSTGRES;
+}
+
+void session_login_readable(struct session *s)
+{
+	struct worker *w = s->w;
+	if (s->st.tls == STREAM_HANDSHAKE)
+		return;
+	if (is_direct_tls(s)) {
+		s->login->direct_tls = true;
+		start_tls(s);
+		return;
+	}
+	for (;;) {
+		size_t room = INPUT_CAP - buf_len(&s->st.in);
+		if (room == 0) {
+			login_refuse_with(
+				s, ERR_TOO_BIG, "too many bytes before the end of the login");
+			return;
+		}
+		size_t want = room < CORE_RBUF_BYTES ? room : CORE_RBUF_BYTES;
+		size_t got = stream_read(&s->st, w->rbuf, want);
+		if (got == 0) {
+			if (s->st.eof || s->st.error)
+				session_close(s, NULL,
+					s->st.rx_bytes ? "client unexpected eof during login"
+						       : "client left without a word");
+			return;
+		}
+		if (!buf_append(&s->st.in, w->rbuf, got)) {
+			session_close(s, NULL, "out of memory");
+			return;
+		}
+		session_login_input(s);
+		if (s->state == SESSION_CLOSING || !s->login || got < want ||
+			s->st.tls == STREAM_HANDSHAKE)
+			return;
+	}
+}

@@ -1,0 +1,41 @@
+/* session_login_int - what the files of a login share: session_login.c (bytes, TLS, startup
+ * packet), session_proof.c (which proof) and session_admit.c (what follows it). The session's
+ * worker. */
+#ifndef CORE_SESSION_LOGIN_INT_H
+#define CORE_SESSION_LOGIN_INT_H
+#include "core_int.h"
+
+struct session_login {
+	const struct conf_db *cdb;
+	struct policy_decision d;
+	struct authq *authq;
+	char *secret; /* from auth_query; wiped */
+	size_t secret_n;
+	bool authq_done, user_known, waits;
+	bool direct_tls; /* the ClientHello came first: ALPN must say what is spoken */
+	bool peer_known;
+	unsigned peer_uid;
+	char peer_user[64];
+	bool peer_asked, reloaded;
+	char cn[256];
+	size_t cn_n;
+};
+
+static inline const struct proto_login *login_of(const struct session *s)
+{
+	return s->w->ops->client_login(s->cst);
+}
+
+void login_refuse(struct session *s, const struct err *e);
+void login_refuse_with(struct session *s, enum err_code code, const char *msg);
+/* session_proof.c. True: an answer from elsewhere is awaited, or the session is gone. */
+bool login_decide(struct session *s);
+void login_ask_proof(struct session *s);
+void login_password(
+	struct session *s, const struct pev *ev); /* a clear-text password for the helper */
+void login_failed(struct session *s, const struct err *e); /* the proof was wrong */
+/* One more below limit (0: none)? Then it is counted. */
+bool login_count_below(_Atomic unsigned *n, int limit);
+/* session_admit.c. The client has proved what it had to prove. */
+void login_admitted(struct session *s);
+#endif

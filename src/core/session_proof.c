@@ -1,0 +1,212 @@
+/* session_proof - which proof a client owes, and what becomes of it: auth/policy decides,
+ * auth_query and the helper process are asked when it needs to know more. Runs on the session's
+ * worker. */
+#include "session_login_int.h"
+
+#include "auth/verifier.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert((int)CONF_AUTH_LDAP == (int)AUTH_LDAP && (int)CONF_AUTH_HBA == (int)AUTH_HBA &&
+		       (int)CONF_AUTH_ANY == (int)AUTH_ANY,
+	"conf and auth number the methods alike");
+
+static struct policy_facts facts_of(struct session *s)
+{
+	struct worker *w = s->w;
+	struct session_login *g = s->login;
+	const struct proto_login *pl = login_of(s);
+	const struct user_entry *ue = users_get(w->gen->users, pl->user);
+	struct policy_facts f = {
+		.auth_type = (enum auth_method)w->gen->conf->global.auth_type,
+		.hba = w->gen->hba,
+		.ident = w->gen->ident,
+		.db = pl->database,
+		.user = pl->user,
+		.is_unix = addr_is_unix(&s->addr),
+		.is_tls = s->st.ssl != NULL,
+		.physical_replication = pl->replication == REPL_PHYSICAL,
+		.addr = &s->addr.u.sa,
+		.cert_cn = g->cn_n ? g->cn : NULL,
+		.cert_cn_n = g->cn_n,
+		.cert_verified = s->st.ssl && tls_peer_verified(s->st.ssl),
+		.peer_known = g->peer_known,
+		.peer_uid = g->peer_uid,
+		.peer_user = g->peer_asked ? g->peer_user : NULL,
+		.user_known = ue != NULL || g->user_known,
+		.secret = ue ? ue->secret : g->secret,
+		.secret_n = ue ? ue->secret_n : g->secret_n,
+		.cbind_available = s->st.ssl != NULL,
+		.common_kind = users_common_kind(w->gen->users),
+		.pam_service = w->gen->conf->is_pgbouncer ? "pgbouncer" : NULL,
+		.db_forces_user = g->cdb && *g->cdb->force_user,
+	};
+	return f;
+}
+
+void login_ask_proof(struct session *s)
+{
+	struct worker *w = s->w;
+	const struct policy_decision *d = &s->login->d;
+	char text[VERIFIER_TEXT_MAX] = "";
+	uint8_t cbind[64];
+	struct err e = { 0 };
+	struct proto_proof pr = {
+		.doomed = d->mock,
+		.secret = d->mock ? NULL : d->secret,
+		.offer_plus = d->offer_plus,
+		.scram_iterations = (uint32_t)w->gen->conf->global.scram_iterations,
+	};
+	switch (d->ask) {
+	case POLICY_ADMIT: pr.kind = PROOF_NONE; break;
+	case POLICY_PASSWORD: pr.kind = PROOF_CLEAR; break;
+	case POLICY_MD5: pr.kind = PROOF_MD5; break;
+	case POLICY_SCRAM:
+		pr.kind = PROOF_SCRAM;
+		if (!d->mock && d->secret_kind == SECRET_PLAIN)
+			pr.secret = verifier_of_plain(w->secrets, login_of(s)->user, d->secret,
+				d->secret_n, pr.scram_iterations, worker_now(w), text, sizeof text);
+		break;
+	case POLICY_PAM:
+	case POLICY_LDAP:
+		pr.kind = PROOF_CLEAR;
+		pr.clear_outside = true;
+		break;
+	case POLICY_REFUSE:
+	case POLICY_PEER_NAME: login_refuse_with(s, ERR_AUTH_DENIED, "access denied"); return;
+	}
+	if (d->offer_plus && s->st.ssl) {
+		pr.cbind_n = tls_server_end_point(s->st.ssl, true, cbind);
+		pr.cbind = cbind;
+		pr.offer_plus = pr.cbind_n > 0;
+	}
+	int r = w->ops->client_auth(s->cst, &pr, &w->down, &e);
+	mem_wipe(text, sizeof text);
+	session_send(s, &w->down);
+	if (r != 0)
+		login_refuse(s, &e);
+}
+
+/* True: an answer from elsewhere is awaited, or the session is gone. */
+bool login_decide(struct session *s)
+{
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	struct policy_facts f = facts_of(s);
+	bool has_authq = g->cdb && !s->is_console && session_auth_user(s);
+	if (!f.user_known && has_authq && !g->authq_done && policy_needs_user(&f)) {
+		if (authq_start(s, &e) != 0)
+			login_refuse(s, &e);
+		return true;
+	}
+	/* the console's own account on our own socket needs no password, as in PgBouncer */
+	const char *user = login_of(s)->user;
+	if (s->is_console && g->peer_known && g->peer_uid == getuid() &&
+		(!strcmp(user, "pgbouncer") || !strcmp(user, "weirpool"))) {
+		g->d = (struct policy_decision){ .ask = POLICY_ADMIT };
+		return false;
+	}
+	if (policy_decide(&f, &g->d, &e) != 0) {
+		login_refuse(s, &e);
+		return true;
+	}
+	if (g->d.ask == POLICY_PEER_NAME) {
+		if (g->peer_asked || helper_ask_uid(s, g->peer_uid, &e) != 0)
+			login_refuse_with(s, ERR_AUTH_DENIED,
+				"peer authentication failed: the user's name is not known");
+		return true;
+	}
+	return false;
+}
+
+static void decide_and_ask(struct session *s)
+{
+	if (login_decide(s))
+		return;
+	login_ask_proof(s);
+	if (s->state != SESSION_CLOSING)
+		session_login_input(s);
+}
+
+void session_authq_done(
+	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e)
+{
+	struct session_login *g = s->login;
+	if (e) {
+		login_refuse(s, e);
+		return;
+	}
+	g->authq_done = true;
+	g->user_known = r != AUTHQ_NO_USER;
+	if (r == AUTHQ_FOUND) {
+		g->secret = mem_strndup(MEM_AUTH, secret, n);
+		g->secret_n = g->secret ? n : 0;
+	}
+	decide_and_ask(s);
+}
+
+void session_helper_done(struct session *s, bool ok, const char *text)
+{
+	struct session_login *g = s->login;
+	if (g->d.ask == POLICY_PEER_NAME) {
+		g->peer_asked = true;
+		snprintf(g->peer_user, sizeof g->peer_user, "%s", ok ? text : "");
+		decide_and_ask(s);
+		return;
+	}
+	if (!ok)
+		session_log(LOG_LV_WARN, s, "authentication failed: %s", text);
+	s->w->ops->client_auth_result(s->cst, ok, &s->w->down);
+	session_send(s, &s->w->down);
+	session_login_input(s);
+}
+
+void login_password(struct session *s, const struct pev *ev)
+{
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	int r;
+	if (g->reloaded) /* the rule that asked for it may be gone, or name another directory */
+		r = err_set(&e, ERR_AUTH_DENIED,
+			"the configuration changed during the login: try again");
+	else if (g->d.ask == POLICY_PAM)
+		r = helper_ask_pam(s, g->d.pam_service, (const char *)ev->text, ev->text_n, &e);
+	else
+		r = helper_ask_ldap(s,
+			g->d.ldap ? g->d.ldap : s->w->gen->conf->global.auth_ldap_options,
+			(const char *)ev->text, ev->text_n, &e);
+	if (r != 0)
+		login_refuse(s, &e);
+}
+
+void login_failed(struct session *s, const struct err *e)
+{
+	struct session_login *g = s->login;
+	struct err copy = *e;
+	const struct proto_login *pl = login_of(s);
+	if (pl && g->cdb && g->authq_done)
+		secrets_forget(s->w->secrets, session_auth_scope(s),
+			pl->user); /* the password may have changed: the next login asks */
+	if (g->d.why && !*copy.internal)
+		err_internal(&copy, "%s", g->d.why);
+	login_refuse(s, &copy);
+}
+
+/* One pass over the input; returns the bytes used, SIZE_MAX when the session left this state. */
+
+const char *session_auth_user(const struct session *s)
+{
+	struct settings set;
+	conf_effective(s->w->gen->conf, s->login->cdb, NULL, &set);
+	return *set.auth_user ? set.auth_user : NULL;
+}
+
+const char *session_auth_scope(const struct session *s)
+{
+	struct settings set;
+	conf_effective(s->w->gen->conf, s->login->cdb, NULL, &set);
+	return *set.auth_dbname ? set.auth_dbname : login_of(s)->database;
+}
