@@ -1,0 +1,22 @@
+/* admin - the console: commands, their privileges, rows. Ignorant of how text reaches it and of how
+ * rows are sent. Control thread. */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+#include "core/core.h"
+
+/* What only server/ can do. All on the control thread. */
+struct admin_hooks {
+	void *arg;
+	/* Reads the files again; all or nothing. 0, and *report_r says in lines what changes now,
+	 * with new connections, or after a restart (malloc'ed by mem_xstrdup(MEM_ADMIN); may be
+	 * NULL); -1 and e. */
+	int (*reload)(void *arg, char **report_r, struct err *e);
+	int (*set)(void *arg, const char *key, const char *value, struct err *e);
+	/* CORE_DRAIN, CORE_WAIT_CLIENTS, CORE_WAIT_SERVERS or CORE_STOP. */
+	void (*shutdown)(void *arg, enum core_state how);
+};
+struct admin;
+/* Sets core->console. The hooks are copied. */
+struct admin *admin_new(struct core *c, const struct admin_hooks *h);
+void admin_free(struct admin *a); /* answers what is pending with an error; before core_free() */
+#endif

@@ -1,0 +1,146 @@
+/* cmd_table - every command of the console in one table: verb, what it takes, who may, what runs
+ * it, how SHOW HELP lists it. Control thread. */
+#include "admin_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define SHOW(object, needs, fn) \
+	{ \
+		"show", object, CMD_NO_ARG, CONSOLE_##needs, fn, NULL \
+	}
+#define LINE(text) "\t" text "\n"
+
+/* The help of SHOW stands with its first row of a group, in PgBouncer's order. */
+const struct cmd cmd_table[] = {
+	{ "show", "help", CMD_NO_ARG, CONSOLE_STATS, show_help,
+		LINE("SHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION") },
+	SHOW("config", STATS, show_config),
+	SHOW("databases", STATS, show_databases),
+	SHOW("pools", STATS, show_pools),
+	SHOW("clients", STATS, show_clients),
+	SHOW("servers", STATS, show_servers),
+	SHOW("users", STATS, show_users),
+	SHOW("version", STATS, show_version),
+	{ "show", "peers", CMD_NO_ARG, CONSOLE_STATS, show_peers, LINE("SHOW PEERS|PEER_POOLS") },
+	SHOW("peer_pools", STATS, show_peer_pools),
+	{ "show", "fds", CMD_NO_ARG, CONSOLE_ADMIN, show_fds,
+		LINE("SHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE") },
+	SHOW("sockets", STATS, show_sockets),
+	SHOW("active_sockets", STATS, show_active_sockets),
+	SHOW("lists", STATS, show_lists),
+	SHOW("mem", STATS, show_mem),
+	SHOW("state", STATS, show_state),
+	{ "show", "dns_hosts", CMD_NO_ARG, CONSOLE_STATS, show_dns_hosts,
+		LINE("SHOW DNS_HOSTS|DNS_ZONES") },
+	SHOW("dns_zones", STATS, show_dns_zones),
+	{ "show", "stats", CMD_NO_ARG, CONSOLE_STATS, show_stats,
+		LINE("SHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS") },
+	SHOW("stats_totals", STATS, show_stats_totals),
+	SHOW("stats_averages", STATS, show_stats_averages),
+	SHOW("totals", STATS, show_totals),
+	{ "show", "workers", CMD_NO_ARG, CONSOLE_STATS, show_workers,
+		LINE("SHOW WORKERS|PINS|WAITS") },
+	SHOW("pins", STATS, show_pins),
+	SHOW("waits", STATS, show_waits),
+	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
+	{ "reload", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_reload, LINE("RELOAD") },
+	{ "pause", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_pause, LINE("PAUSE [<db>]") },
+	{ "resume", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_resume, LINE("RESUME [<db>]") },
+	{ "disable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_disable, LINE("DISABLE <db>") },
+	{ "enable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_enable, LINE("ENABLE <db>") },
+	{ "reconnect", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_reconnect, LINE("RECONNECT [<db>]") },
+	{ "kill", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_kill, LINE("KILL [<db>]") },
+	{ "kill_client", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_kill_client,
+		LINE("KILL_CLIENT <client_id>") },
+	{ "suspend", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_suspend, LINE("SUSPEND") },
+	{ "shutdown", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_shutdown,
+		LINE("SHUTDOWN") LINE("SHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS") },
+	{ "wait_close", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_wait_close,
+		LINE("WAIT_CLOSE [<db>]") },
+};
+const unsigned cmd_table_n = sizeof cmd_table / sizeof *cmd_table;
+
+static bool is_show(const char *verb)
+{
+	return !strcasecmp(verb, "show") || !strcasecmp(verb, "select");
+}
+
+/* The verb or object most like word, or NULL when none is near. */
+static const char *nearest(const char *word, bool among_objects)
+{
+	const char *best = NULL;
+	size_t least = strlen(word) / 3 + 2;
+	for (unsigned i = 0; i < cmd_table_n; i++) {
+		const char *name = among_objects ? cmd_table[i].object : cmd_table[i].verb;
+		size_t d = name ? opt_distance(word, name) : SIZE_MAX;
+		if (d < least) {
+			least = d;
+			best = name;
+		}
+	}
+	return best;
+}
+
+static void upper(const char *s, char *out, size_t n)
+{
+	size_t i = 0;
+	for (; s[i] && i + 1 < n; i++)
+		out[i] = (char)(s[i] >= 'a' && s[i] <= 'z' ? s[i] - 'a' + 'A' : s[i]);
+	out[i] = '\0';
+}
+
+static void suggest(const struct cmd_line *l, struct err *e)
+{
+	bool show = is_show(l->verb);
+	char name[40];
+	if (show && l->args_n != 1)
+		return;
+	const char *best = nearest(show ? l->arg[0].text : l->verb, show);
+	if (!best)
+		return;
+	upper(best, name, sizeof name);
+	err_hint(e, "Did you mean %s%s?", show ? "SHOW " : "", name);
+}
+
+static int check_args(const struct cmd *c, const struct cmd_line *l, const char *sql, struct err *e)
+{
+	unsigned most = c->object || c->args != CMD_NO_ARG ? 1 : 0;
+	if (l->args_n > most) {
+		cmd_invalid(sql, e);
+		return err_hint(e, "Usage: %.*s", (int)strcspn(c->help ? c->help + 1 : "", "\n"),
+			c->help ? c->help + 1 : "");
+	}
+	if (c->args == CMD_DB && l->args_n == 0)
+		return err_set(e, ERR_SYNTAX, "a database is required");
+	return 0;
+}
+
+const struct cmd *cmd_find(
+	const struct cmd_line *l, const char *sql, enum console_privilege have, struct err *e)
+{
+	const struct cmd *found = NULL;
+	bool show = is_show(l->verb);
+	for (unsigned i = 0; i < cmd_table_n && !found; i++) {
+		const struct cmd *c = &cmd_table[i];
+		if (l->is_set)
+			found = !strcmp(c->verb, "set") ? c : NULL;
+		else if (c->object)
+			found = show && l->args_n == 1 && !strcasecmp(l->arg[0].text, c->object)
+					? c
+					: NULL;
+		else
+			found = !strcasecmp(l->verb, c->verb) ? c : NULL;
+	}
+	if (!found || (!l->is_set && !strcmp(found->verb, "set"))) {
+		cmd_invalid(sql, e);
+		suggest(l, e);
+		return NULL;
+	}
+	if (have < found->needs) {
+		err_set(e, ERR_NOT_ALLOWED, "admin access needed");
+		return NULL;
+	}
+	return check_args(found, l, sql, e) == 0 ? found : NULL;
+}

@@ -1,0 +1,154 @@
+/* console - takes the commands that clients send to the console, finds them in the table, and runs
+ * them. Ignorant of what each command does (cmd_*.c) and of messages. Control thread. */
+#include "admin_int.h"
+
+#include "base/log.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static struct admin *the_admin; /* core's callback has no argument of ours */
+
+void admin_done(struct core_console *r, const char *tag)
+{
+	r->result.tag = mem_strdup(MEM_ADMIN, tag);
+	if (!r->result.tag)
+		err_set(&r->result.err, ERR_NO_MEMORY, "out of memory");
+	core_console_done(r);
+}
+
+void admin_refuse(struct core_console *r)
+{
+	log_line(LOG_LV_ERROR, NULL, r->who, "%s", r->result.err.msg);
+	core_console_done(r);
+}
+
+void admin_fail(struct core_console *r, enum err_code code, const char *fmt, ...)
+{
+	char text[sizeof r->result.err.msg];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_set(&r->result.err, code, "%s", text);
+	admin_refuse(r);
+}
+
+const struct conf *admin_conf(const struct core_console *r)
+{
+	return r->core->gen->conf;
+}
+
+void admin_cols(struct rowset *rs, const char *types, const char *names)
+{
+	char name[64];
+	for (; *types; types++) {
+		size_t n = strcspn(names, " ");
+		snprintf(name, sizeof name, "%.*s", (int)n, names);
+		names += n + (names[n] == ' ');
+		rowset_col(rs, name,
+			*types == 'i'   ? RS_INT4
+			: *types == 'q' ? RS_INT8
+			: *types == 'N' ? RS_NUMERIC
+			: *types == 'T' ? RS_TIMESTAMP
+			: *types == 'b' ? RS_BYTEA
+					: RS_TEXT);
+	}
+}
+
+void admin_ask(struct core_console *r, const struct admin_ask *q, size_t part_size,
+	void (*each)(struct worker *, void *, void *), void (*done)(struct scatter *))
+{
+	struct admin_ask *ask = mem_alloc(MEM_ADMIN, sizeof *ask);
+	if (ask) {
+		*ask = *q;
+		ask->r = r;
+	}
+	if (!ask || core_scatter(r->core, part_size, each, done, ask) != 0) {
+		mem_free(MEM_ADMIN, ask);
+		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+	}
+}
+
+void admin_ask_free(struct scatter *s)
+{
+	mem_free(MEM_ADMIN, s->arg);
+	s->arg = NULL;
+}
+
+static void audit(const struct core_console *r, const struct cmd *c, const struct cmd_line *l)
+{
+	const char *arg = l->is_set ? l->key : l->args_n ? l->arg[0].text : NULL;
+	char verb[32];
+	size_t i = 0;
+	for (; c->verb[i] && i + 1 < sizeof verb; i++)
+		verb[i] = (char)toupper((unsigned char)c->verb[i]);
+	verb[i] = '\0';
+	if (arg)
+		log_line(LOG_LV_INFO, NULL, r->who, "%s '%s' command issued", verb, arg);
+	else
+		log_line(LOG_LV_INFO, NULL, r->who, "%s command issued", verb);
+}
+
+static void run(struct core_console *r)
+{
+	struct cmd_line l;
+	struct err *e = &r->result.err;
+	if (r->privilege < CONSOLE_STATS) {
+		err_set(e, ERR_NOT_ALLOWED, "admin access needed");
+		admin_refuse(r);
+		return;
+	}
+	if (cmd_parse(r->sql, &l, e) != 0) {
+		admin_refuse(r);
+		return;
+	}
+	if (l.is_set && fake_is(l.key)) {
+		r->result.notice = mem_strdup(MEM_ADMIN, "SET ignored");
+		admin_done(r, "SET");
+		return;
+	}
+	if (!l.is_set && fake_show(r, &l))
+		return;
+	const struct cmd *c = cmd_find(&l, r->sql, r->privilege, e);
+	if (!c) {
+		admin_refuse(r);
+		return;
+	}
+	if (!c->object)
+		audit(r, c, &l);
+	c->fn(r, &l);
+}
+
+static void on_console(struct core *c, struct core_console *r)
+{
+	(void)c;
+	r->admin = the_admin;
+	run(r);
+}
+
+struct admin *admin_new(struct core *c, const struct admin_hooks *h)
+{
+	struct admin *a = mem_xalloc(MEM_ADMIN, sizeof *a);
+	a->core = c;
+	a->hooks = *h;
+	list_init(&a->pending);
+	timer_init(&a->poll, ctl_poll, a);
+	a->stats = stats_new(a);
+	the_admin = a;
+	c->console = on_console;
+	return a;
+}
+
+void admin_free(struct admin *a)
+{
+	a->core->console = NULL;
+	the_admin = NULL;
+	timer_clear(a->core->loop, &a->poll);
+	ctl_give_up(a);
+	stats_free(&a->stats);
+	mem_free(MEM_ADMIN, a);
+}
