@@ -1,0 +1,107 @@
+/* daemon - what a process does to become a service: detach, pid file, another user, descriptors.
+ * Start-up only. */
+#include "server_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int pid_fd = -1;
+
+int daemon_detach(struct err *e)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_set(e, ERR_INTERNAL, "cannot fork: %s", strerror(errno));
+	if (pid > 0)
+		_exit(0);
+	if (setsid() < 0)
+		return err_set(e, ERR_INTERNAL, "setsid: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return err_set(e, ERR_INTERNAL, "cannot fork: %s", strerror(errno));
+	if (pid > 0)
+		_exit(0);
+	int fd = open("/dev/null", O_RDWR);
+	if (fd >= 0) {
+		dup2(fd, 0);
+		dup2(fd, 1);
+		dup2(fd, 2);
+		if (fd > 2)
+			close(fd);
+	}
+	return 0;
+}
+
+int daemon_pidfile(const char *path, struct err *e)
+{
+	char text[32];
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_set(e, ERR_CONFIG, "pidfile %s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		close(fd);
+		return err_set(
+			e, ERR_CONFIG, "pidfile %s: another weirpool is running with it", path);
+	}
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)n) != n) {
+		err_set(e, ERR_CONFIG, "pidfile %s: %s", path, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	pid_fd = fd; /* stays open: the lock says that we live */
+	return 0;
+}
+
+void daemon_pidfile_remove(const char *path)
+{
+	if (pid_fd < 0)
+		return;
+	unlink(path);
+	close(pid_fd);
+	pid_fd = -1;
+}
+
+int daemon_drop(const char *user, struct err *e)
+{
+	struct passwd *pw = getpwnam(user);
+	if (!pw)
+		return err_set(e, ERR_CONFIG, "user %s: no such user", user);
+	if (pw->pw_uid == getuid() && getuid() == geteuid())
+		return 0;
+	if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
+		return err_set(e, ERR_CONFIG, "cannot become user %s: %s", user, strerror(errno));
+	if (setuid(0) == 0)
+		return err_set(e, ERR_INTERNAL, "root was not given up");
+	return 0;
+}
+
+void daemon_give(const char *user, const char *dir, unsigned port)
+{
+	char path[128];
+	struct passwd *pw = getpwnam(user);
+	snprintf(path, sizeof path, "%s/.s.PGSQL.%u", dir, port);
+	if (pw && getuid() == 0 && chown(path, pw->pw_uid, (gid_t)-1) != 0)
+		log_warn("cannot give %s to user %s: %s", path, user, strerror(errno));
+}
+
+int daemon_raise_fds(unsigned want)
+{
+	struct rlimit rl;
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+		return -1;
+	if (rl.rlim_cur < want && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &rl);
+		(void)getrlimit(RLIMIT_NOFILE, &rl);
+	}
+	return rl.rlim_cur > 1000000000 ? 1000000000 : (int)rl.rlim_cur;
+}

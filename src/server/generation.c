@@ -1,0 +1,119 @@
+/* generation - from a configuration to what the workers use: auth files read, TLS contexts made.
+ * All or nothing. */
+#include "server_int.h"
+
+#include <string.h>
+
+static void add_problems(struct conf_msgs *m, struct problems *p)
+{
+	/* lines are "file:line: text" already */
+	char line[1024];
+	const char *at = problems_text(p);
+	while (*at) {
+		size_t n = strcspn(at, "\n"), k = n < sizeof line - 1 ? n : sizeof line - 1;
+		memcpy(line, at, k);
+		line[k] = 0;
+		char *warning = strstr(line, ": warning: ");
+		if (warning) /* the level says so */
+			memmove(warning + 2, warning + 11, strlen(warning + 11) + 1);
+		conf_msgs_add(m, warning ? CONF_WARNING : CONF_ERROR, NULL, 0, "%s", line);
+		at += n + (at[n] == '\n');
+	}
+}
+
+static void load_users(struct core_gen *g, struct conf_msgs *m)
+{
+	const struct conf *c = g->conf;
+	struct err e = { 0 };
+	if (*c->global.auth_file && users_load(c->global.auth_file, &g->users, &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s", e.msg);
+	if (!*c->url_user || !*c->url_password)
+		return;
+	if (!g->users)
+		g->users = users_new();
+	if (users_add(g->users, c->url_user, strlen(c->url_user), c->url_password,
+		    strlen(c->url_password), &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s", e.msg);
+}
+
+static void load_hba(struct core_gen *g, struct conf_msgs *m)
+{
+	const struct conf_global *c = &g->conf->global;
+	struct problems p;
+	problems_init(&p);
+	if (c->auth_type == CONF_AUTH_HBA || *c->auth_hba_file)
+		(void)!hba_load(c->auth_hba_file, &g->hba, &p);
+	if (*c->auth_ident_file)
+		(void)!ident_load(c->auth_ident_file, &g->ident, &p);
+	add_problems(m, &p);
+	problems_fini(&p);
+}
+
+static void make_tls(struct core_gen *g, struct conf_msgs *m)
+{
+	const struct conf_tls *t = &g->conf->global.client_tls;
+	struct err e = { 0 };
+	struct tls_params p = {
+		.server = true,
+		.verify = t->mode == CONF_TLS_VERIFY_FULL ? TLS_VERIFY_FULL
+			  : t->mode == CONF_TLS_VERIFY_CA ? TLS_VERIFY_CA
+							  : TLS_VERIFY_NONE,
+		.request_cert = *t->ca_file != 0,
+		.ca_file = t->ca_file,
+		.cert_file = t->cert_file,
+		.key_file = t->key_file,
+		.protocols = t->protocols,
+		.ciphers = t->ciphers,
+		.tls13_ciphers = t->tls13_ciphers,
+		.ecdhcurve = t->ecdhcurve,
+		.dheparams = t->dheparams,
+		.alpn = "postgresql",
+	};
+	if (t->mode != CONF_TLS_DISABLE && tls_ctx_new(&p, &g->client_tls, &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, NULL, 0, "client_tls: %s", e.msg);
+}
+
+/* Towards servers the workers make their own contexts: here only to see that they can. */
+static void check_server_tls(const struct conf *c, struct conf_msgs *m)
+{
+	for (unsigned i = 0; i < c->dbs_n; i++) {
+		struct settings s;
+		struct tls_ctx *ctx = NULL;
+		struct err e = { 0 };
+		conf_effective(c, &c->dbs[i], NULL, &s);
+		if (s.server_tls.mode == CONF_TLS_DISABLE)
+			continue;
+		struct tls_params p = {
+			.verify = s.server_tls.mode >= CONF_TLS_VERIFY_CA ? TLS_VERIFY_CA
+									  : TLS_VERIFY_NONE,
+			.ca_file = s.server_tls.ca_file,
+			.cert_file = s.server_tls.cert_file,
+			.key_file = s.server_tls.key_file,
+			.protocols = s.server_tls.protocols,
+			.ciphers = s.server_tls.ciphers,
+			.tls13_ciphers = s.server_tls.tls13_ciphers,
+		};
+		if (tls_ctx_new(&p, &ctx, &e) != 0) {
+			conf_msgs_add(m, CONF_ERROR, c->dbs[i].src.file, c->dbs[i].src.line,
+				"server_tls of database %s: %s", c->dbs[i].name, e.msg);
+			return;
+		}
+		tls_ctx_unref(ctx);
+	}
+}
+
+struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
+{
+	struct core_gen *g = mem_xalloc(MEM_CONF, sizeof *g);
+	unsigned before = m->errors_n;
+	atomic_store(&g->refs, 1);
+	g->conf = conf;
+	load_users(g, m);
+	load_hba(g, m);
+	make_tls(g, m);
+	check_server_tls(conf, m);
+	if (m->errors_n == before)
+		return g;
+	gen_unref(g);
+	return NULL;
+}

@@ -1,0 +1,376 @@
+/* run - the control thread: opens the listeners, starts the workers, and then waits for signals,
+ * commands and the end. */
+#include "server_int.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_US 50000 /* while shutting down: is everybody gone? */
+#define STOP_GRACE_US 1000000
+
+struct server {
+	struct loop *loop;
+	struct core *core;
+	struct core_gen *gen;
+	struct admin *admin;
+	const struct server_args *args;
+	struct event *sig[8];
+	struct timer poll, stats;
+	enum core_state ending; /* CORE_RUNNING: not */
+	int64_t end_at_us;
+	int fds[64];
+	unsigned n_fds;
+	int exit_code;
+};
+
+/* ---- configuration ---- */
+
+static void log_msgs(const struct conf_msgs *m)
+{
+	char line[1200];
+	for (unsigned i = 0; i < m->n; i++) {
+		conf_msg_format(&m->list[i], line, sizeof line);
+		log_line(m->list[i].level == CONF_ERROR ? LOG_LV_ERROR : LOG_LV_WARN, NULL, NULL,
+			"%s", line);
+	}
+}
+
+static int open_log(const struct conf *c, const struct server_args *a)
+{
+	const struct conf_global *g = &c->global;
+	int verbose = a->verbose > g->verbose ? a->verbose : g->verbose;
+	struct log_opts o = {
+		.file = g->logfile,
+		.syslog_ident = g->syslog ? g->syslog_ident : NULL,
+		.syslog_facility = g->syslog_facility,
+		.format = g->log_format == CONF_LOG_JSON     ? LOG_FMT_JSON
+			  : g->log_format == CONF_LOG_LOGFMT ? LOG_FMT_LOGFMT
+							     : LOG_FMT_PLAIN,
+		.level = verbose > 0 ? LOG_LV_DEBUG : LOG_LV_INFO,
+		.quiet = a->quiet || a->daemonize,
+	};
+	return log_open(&o);
+}
+
+static void use(struct server *s, struct core_gen *gen)
+{
+	core_reload(s->core, gen);
+	gen_unref(s->gen);
+	s->gen = gen;
+}
+
+static char *describe(const struct conf *was, const struct conf *is)
+{
+	struct conf_changes ch;
+	struct buf b;
+	buf_init(&b, 1u << 20);
+	conf_diff(was, is, &ch);
+	for (unsigned i = 0; i < ch.n; i++)
+		buf_printf(&b, "%s: %s -> %s (%s)\n", ch.list[i].key,
+			ch.list[i].was ? ch.list[i].was : "(none)",
+			ch.list[i].is ? ch.list[i].is : "(none)", opt_apply_name(ch.list[i].apply));
+	conf_changes_fini(&ch);
+	char *text = buf_len(&b) ? mem_xstrndup(MEM_ADMIN, (const char *)buf_data(&b), buf_len(&b))
+				 : NULL;
+	buf_fini(&b);
+	return text;
+}
+
+static int reload(void *arg, char **report_r, struct err *e)
+{
+	struct server *s = arg;
+	struct conf_msgs m = { 0 };
+	struct conf *conf = NULL;
+	struct core_gen *gen = NULL;
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+	if (conf_reload(s->gen->conf, &conf, &m) == 0)
+		gen = generation_build(conf, &m);
+	log_msgs(&m);
+	conf_msgs_fini(&m);
+	notify_send("READY=1");
+	if (!gen)
+		return err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
+	char *text = describe(s->gen->conf, gen->conf);
+	if (open_log(gen->conf, s->args) != 0)
+		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
+			strerror(errno));
+	use(s, gen);
+	log_info("configuration reloaded%s", text ? "" : ": nothing changed");
+	for (char *line = text, *end; line && *line; line = end) {
+		end = line + strcspn(line, "\n");
+		log_info("reload: %.*s", (int)(end - line), line);
+		end += *end == '\n';
+	}
+	if (report_r)
+		*report_r = text;
+	else
+		mem_free(MEM_ADMIN, text);
+	return 0;
+}
+
+static int set(void *arg, const char *key, const char *value, struct err *e)
+{
+	struct server *s = arg;
+	struct conf *conf = NULL;
+	struct conf_msgs m = { 0 };
+	if (conf_set(s->gen->conf, key, value, &conf, e) != 0)
+		return -1;
+	struct core_gen *gen = generation_build(conf, &m);
+	log_msgs(&m);
+	if (!gen && m.n)
+		err_set(e, ERR_CONFIG, "%s", m.list[0].text);
+	conf_msgs_fini(&m);
+	if (!gen)
+		return -1;
+	if (open_log(gen->conf, s->args) != 0)
+		log_error("cannot open the log file: %s", strerror(errno));
+	use(s, gen);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static void shutdown_to(void *arg, enum core_state how)
+{
+	struct server *s = arg;
+	if (how <= s->ending && s->ending != CORE_RUNNING)
+		return;
+	if (s->ending == CORE_RUNNING)
+		notify_send("STOPPING=1");
+	s->ending = how;
+	int64_t limit = s->gen->conf->global.shutdown_timeout_us;
+	s->end_at_us = how == CORE_STOP             ? loop_now_us(s->loop) + STOP_GRACE_US
+		       : how == CORE_DRAIN && limit ? loop_now_us(s->loop) + limit
+						    : 0;
+	core_set_state(s->core, how);
+	timer_set(s->loop, &s->poll, loop_now_us(s->loop) + POLL_US);
+}
+
+static void on_poll(struct timer *t, void *arg)
+{
+	struct server *s = arg;
+	unsigned clients = core_n_sessions(s->core), links = core_n_links(s->core, NULL);
+	bool done = s->ending == CORE_WAIT_SERVERS ? links == 0
+		    : s->ending == CORE_STOP       ? clients + links == 0
+						   : clients == 0;
+	if (!done && s->end_at_us && loop_now_us(s->loop) >= s->end_at_us) {
+		if (s->ending == CORE_STOP) {
+			done = true;
+		} else {
+			log_warn("shutdown_timeout: %u clients are still busy, closing them",
+				clients);
+			shutdown_to(s, CORE_STOP);
+		}
+	}
+	if (done)
+		loop_stop(s->loop);
+	else
+		timer_set(s->loop, t, loop_now_us(s->loop) + POLL_US);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct server *s = arg;
+	struct err e = { 0 };
+	(void)what;
+	switch (sig) {
+	case SIGHUP:
+		log_info("got SIGHUP, re-reading config");
+		if (reload(s, NULL, &e) != 0)
+			log_error("%s", e.msg);
+		break;
+	case SIGTERM:
+		log_info("got SIGTERM, %s",
+			s->ending == CORE_RUNNING
+				? "draining: clients end at a transaction boundary"
+				: "fast exit");
+		shutdown_to(s, s->ending == CORE_RUNNING ? CORE_DRAIN : CORE_STOP);
+		break;
+	case SIGINT:
+		log_info("got SIGINT, %s",
+			s->ending == CORE_RUNNING
+				? "shutting down once the server connections are released"
+				: "fast exit");
+		shutdown_to(s, s->ending == CORE_RUNNING && !*s->gen->conf->url_user
+				       ? CORE_WAIT_SERVERS
+				       : CORE_STOP);
+		break;
+	case SIGQUIT:
+		log_info("got SIGQUIT, fast exit");
+		shutdown_to(s, CORE_STOP);
+		break;
+	case SIGUSR1:
+		log_info("got SIGUSR1, pausing all activity");
+		atomic_store(&s->core->paused, true);
+		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
+		break;
+	case SIGUSR2:
+		log_info("got SIGUSR2, continuing from PAUSE");
+		atomic_store(&s->core->paused, false);
+		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
+		break;
+	default: break;
+	}
+}
+
+static const int signals[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+/* Until the handlers stand they wait; workers are started with them blocked, so that control gets
+ * them. */
+static void hold_signals(int how)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static int catch_signals(struct server *s)
+{
+	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) {
+		s->sig[i] = evsignal_new(loop_base(s->loop), signals[i], on_signal, s);
+		if (!s->sig[i] || event_add(s->sig[i], NULL) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- listening ---- */
+
+static int listen_here(struct server *s, struct err *e)
+{
+	const struct conf_global *g = &s->gen->conf->global;
+	struct listen_opts o = {
+		.backlog = g->listen_backlog,
+		.reuseport = g->so_reuseport,
+		.unix_group = g->unix_socket_group,
+		.unix_mode = g->unix_socket_mode,
+	};
+	char item[256];
+	const char *at = g->listen_addr;
+	int n = listen_inherited(s->fds, 64);
+	if (n > 0) {
+		s->n_fds = (unsigned)n;
+		log_info("listening on %d sockets given by systemd", n);
+		return 0;
+	}
+	while (conf_list_next(&at, item, sizeof item)) {
+		n = listen_tcp(
+			item, (unsigned)g->listen_port, &o, s->fds + s->n_fds, 60 - s->n_fds, e);
+		if (n < 0)
+			return -1;
+		s->n_fds += (unsigned)n;
+		if (g->tcp_defer_accept)
+			for (unsigned i = s->n_fds - (unsigned)n; i < s->n_fds; i++)
+				(void)setsockopt(s->fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					&(int){ 45 }, sizeof(int));
+		log_info("listening on %s:%d", item, g->listen_port);
+	}
+	if (*g->unix_socket_dir) {
+		if (listen_unix(g->unix_socket_dir, (unsigned)g->listen_port, &o, s->fds + s->n_fds,
+			    e) != 0)
+			return -1;
+		s->n_fds++;
+		log_info("listening on unix:%s/.s.PGSQL.%d", g->unix_socket_dir, g->listen_port);
+	}
+	if (s->n_fds == 0)
+		return err_set(e, ERR_CONFIG,
+			"nowhere to listen: listen_addr and unix_socket_dir are both empty");
+	return 0;
+}
+
+static void close_listeners(struct server *s)
+{
+	const struct conf_global *g = &s->gen->conf->global;
+	for (unsigned i = 0; i < s->n_fds; i++)
+		close(s->fds[i]);
+	if (*g->unix_socket_dir && s->n_fds)
+		listen_unlink_unix(g->unix_socket_dir, (unsigned)g->listen_port);
+}
+
+/* ---- all of it ---- */
+
+static int prepare(struct server *s, struct err *e)
+{
+	const struct conf_global *g = &s->gen->conf->global;
+	const char *user = s->args->user ? s->args->user : g->user;
+	struct loop_opts lo = { .owner = s };
+	int fds = daemon_raise_fds((unsigned)g->max_client_conn * 2 + 1024);
+	if (fds >= 0 && fds < g->max_client_conn + 100)
+		log_warn("max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
+			g->max_client_conn, fds);
+	if (listen_here(s, e) != 0)
+		return -1;
+	if (*user && *g->unix_socket_dir && *g->unix_socket_dir != '@')
+		daemon_give(user, g->unix_socket_dir, (unsigned)g->listen_port);
+	if (*user && daemon_drop(user, e) != 0)
+		return -1;
+	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
+		return -1;
+	s->loop = loop_new(&lo);
+	if (!s->loop || catch_signals(s) != 0)
+		return err_set(e, ERR_INTERNAL, "no event loop");
+	s->core = core_new(s->loop, s->gen, s->fds, s->n_fds, e);
+	if (!s->core)
+		return -1;
+	s->core->version = PACKAGE_VERSION;
+	struct admin_hooks h = { .arg = s, .reload = reload, .set = set, .shutdown = shutdown_to };
+	s->admin = admin_new(s->core, &h);
+	timer_init(&s->poll, on_poll, s);
+	int r = core_start(s->core, e);
+	hold_signals(SIG_UNBLOCK);
+	return r;
+}
+
+int server_run(struct core_gen *gen, const struct server_args *a)
+{
+	struct server s = { .gen = gen, .args = a, .ending = CORE_RUNNING };
+	struct err e = { 0 };
+	signal(SIGPIPE, SIG_IGN);
+	hold_signals(SIG_BLOCK);
+	if (open_log(gen->conf, a) != 0) {
+		fprintf(stderr, "weirpool: cannot open the log file %s: %s\n",
+			gen->conf->global.logfile, strerror(errno));
+		return 1;
+	}
+	if ((a->daemonize && daemon_detach(&e) != 0) || prepare(&s, &e) != 0) {
+		log_fatal("%s", e.msg);
+		s.exit_code = 1;
+	} else {
+		log_info("weirpool %s, process up: %u workers, libevent %s (%s)", PACKAGE_VERSION,
+			s.core->n_workers, event_get_version(),
+			event_base_get_method(loop_base(s.loop)));
+		notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);
+		if (*gen->conf->url_user || gen->conf->path[0] == 0)
+			probe_say(s.core, gen);
+		loop_run(s.loop);
+		log_info("shutdown complete");
+	}
+	if (s.admin)
+		admin_free(s.admin);
+	if (s.core)
+		core_free(s.core);
+	for (unsigned i = 0; i < sizeof s.sig / sizeof *s.sig; i++)
+		if (s.sig[i])
+			event_free(s.sig[i]);
+	if (s.loop)
+		loop_free(s.loop);
+	close_listeners(&s);
+	if (*s.gen->conf->global.pidfile)
+		daemon_pidfile_remove(s.gen->conf->global.pidfile);
+	gen_unref(s.gen);
+	log_close();
+	return s.exit_code;
+}

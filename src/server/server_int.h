@@ -1,0 +1,38 @@
+/* server_int - what the files of server/ tell each other. Everything runs on the control thread. */
+#ifndef SERVER_INT_H
+#define SERVER_INT_H
+#include "admin/admin.h"
+#include "base/log.h"
+#include "core/core.h"
+
+struct server_args {
+	const char *target; /* file or URL */
+	const char *user;   /* -u */
+	bool test, daemonize, quiet, dump, is_url;
+	int verbose;
+};
+
+/* generation.c: everything that a configuration leads to: its files, read; its TLS, made. NULL:
+ * every mistake is in m. Takes conf. */
+struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m);
+
+/* daemon.c */
+int daemon_detach(struct err *e); /* -d: returns in the child */
+int daemon_pidfile(
+	const char *path, struct err *e); /* writes and locks; refuses when another lives */
+void daemon_pidfile_remove(const char *path);
+int daemon_drop(const char *user, struct err *e); /* setuid and its groups */
+/* The unix socket belongs to whom we become, who can then remove it. */
+void daemon_give(const char *user, const char *dir, unsigned port);
+int daemon_raise_fds(
+	unsigned want); /* soft limit of descriptors up to the hard one; what it is now */
+
+/* notify.c: systemd's protocol; harmless without NOTIFY_SOCKET. */
+void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* run.c */
+int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
+
+/* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
+void probe_say(struct core *c, struct core_gen *gen);
+#endif
