@@ -1,0 +1,503 @@
+/* policy: who is asked what. The table of method x secret x known is complete, because each past
+ * CVE in this place was a combination that nobody had looked at. */
+#include "auth/policy.h"
+#include "base/mem.h"
+#include "crypto/md5pw.h"
+#include "crypto/scram.h"
+
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define MD5_ALICE "md530e62b90a6e91ca67a3f6f7cd0f0f6a4" /* some md5 secret */
+
+static void assert_all_back(void)
+{
+	cr_assert_eq(mem_live(MEM_AUTH), 0);
+	cr_assert_eq(mem_live(MEM_BUF), 0);
+}
+TestSuite(policy, .fini = assert_all_back);
+
+/* A valid SCRAM secret of "pw". */
+static const char *scram_text(void)
+{
+	static char text[SCRAM_SECRET_TEXT_MAX];
+	static const uint8_t salt[16] = "saltsaltsaltsal";
+	struct scram_secret s;
+	struct err e = { 0 };
+
+	cr_assert_eq(scram_secret_from_password("pw", 2, salt, sizeof salt, 10, &s, &e), 0);
+	cr_assert_eq(scram_secret_format(&s, text, sizeof text), 0);
+	return text;
+}
+
+static const char *text_of(enum secret_kind k)
+{
+	switch (k) {
+	case SECRET_NONE: return NULL;
+	case SECRET_PLAIN: return "pw";
+	case SECRET_MD5: return MD5_ALICE;
+	case SECRET_SCRAM: return scram_text();
+	}
+	return NULL;
+}
+
+static struct policy_facts facts(enum auth_method m, enum secret_kind k, bool known)
+{
+	struct policy_facts f = { .auth_type = m, .db = "d", .user = "alice", .user_known = known };
+
+	f.secret = text_of(k);
+	f.secret_n = f.secret ? strlen(f.secret) : 0;
+	return f;
+}
+
+Test(policy, every_method_with_every_secret)
+{
+	static const struct {
+		enum auth_method m;
+		enum secret_kind k;
+		enum policy_ask ask;
+		bool mock;
+	} t[] = {
+		{ AUTH_PLAIN, SECRET_NONE, POLICY_PASSWORD, true },
+		{ AUTH_PLAIN, SECRET_PLAIN, POLICY_PASSWORD, false },
+		{ AUTH_PLAIN, SECRET_MD5, POLICY_PASSWORD, false },
+		{ AUTH_PLAIN, SECRET_SCRAM, POLICY_PASSWORD, false },
+		{ AUTH_MD5, SECRET_NONE, POLICY_MD5, true },
+		{ AUTH_MD5, SECRET_PLAIN, POLICY_MD5, false },
+		{ AUTH_MD5, SECRET_MD5, POLICY_MD5, false },
+		{ AUTH_MD5, SECRET_SCRAM, POLICY_SCRAM, false }, /* PgBouncer's upgrade */
+		{ AUTH_SCRAM, SECRET_NONE, POLICY_SCRAM, true },
+		{ AUTH_SCRAM, SECRET_PLAIN, POLICY_SCRAM, false },
+		{ AUTH_SCRAM, SECRET_MD5, POLICY_SCRAM,
+			true }, /* cannot succeed, must not show it */
+		{ AUTH_SCRAM, SECRET_SCRAM, POLICY_SCRAM, false },
+	};
+
+	for (size_t i = 0; i < N(t); i++) {
+		struct policy_facts f = facts(t[i].m, t[i].k, true);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		cr_assert_eq(policy_decide(&f, &d, &e), 0, "row %zu: %s", i, e.msg);
+		cr_assert_eq(d.ask, t[i].ask, "row %zu", i);
+		cr_assert_eq(d.mock, t[i].mock, "row %zu", i);
+		if (d.mock) {
+			cr_assert_null(d.secret, "row %zu", i);
+			cr_assert_not_null(d.why);
+		} else {
+			cr_assert_eq(d.secret, f.secret);
+			cr_assert_eq(d.secret_kind, t[i].k);
+		}
+	}
+}
+
+/* CVE-2015-6817: whatever secret is around (auth_user's, say), an unknown user never gets in with
+ * it. */
+Test(policy, unknown_user_is_never_admitted)
+{
+	for (int m = 0; m < AUTH_METHOD_N; m++) {
+		for (int k = SECRET_NONE; k <= SECRET_SCRAM; k++) {
+			struct policy_facts f = facts(
+				(enum auth_method)m, (enum secret_kind)k, false);
+			struct policy_decision d;
+			struct err e = { 0 };
+			bool ok = true;
+
+			f.is_tls = f.cert_verified = true;
+			f.cert_cn = "alice";
+			f.cert_cn_n = 5;
+			int rc = policy_decide(&f, &d, &e);
+
+			if (rc < 0) {
+				cr_assert(err_is(&e));
+				cr_assert_eq(d.ask, POLICY_REFUSE);
+				continue;
+			}
+			cr_assert_neq(
+				d.ask, POLICY_ADMIT, "%s", auth_method_name((enum auth_method)m));
+			if (d.ask == POLICY_PAM || d.ask == POLICY_LDAP)
+				continue; /* the directory knows */
+			cr_assert(d.mock, "%s", auth_method_name((enum auth_method)m));
+			cr_assert_null(d.secret);
+			cr_assert_eq(policy_check_password(&d, "alice", "pw", 2, &ok, &e), 0);
+			cr_assert(!ok);
+		}
+	}
+}
+
+/* An unknown user sees what most others see. */
+Test(policy, unknown_user_is_asked_as_the_others)
+{
+	static const struct {
+		enum auth_method m;
+		enum secret_kind common;
+		enum policy_ask ask;
+	} t[] = {
+		{ AUTH_MD5, SECRET_NONE, POLICY_MD5 },
+		{ AUTH_MD5, SECRET_PLAIN, POLICY_MD5 },
+		{ AUTH_MD5, SECRET_MD5, POLICY_MD5 },
+		{ AUTH_MD5, SECRET_SCRAM, POLICY_SCRAM },
+		{ AUTH_SCRAM, SECRET_MD5, POLICY_SCRAM },
+		{ AUTH_PLAIN, SECRET_SCRAM, POLICY_PASSWORD },
+	};
+
+	for (size_t i = 0; i < N(t); i++) {
+		struct policy_facts f = facts(t[i].m, SECRET_NONE, false);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		f.common_kind = t[i].common;
+		cr_assert_eq(policy_decide(&f, &d, &e), 0);
+		cr_assert_eq(d.ask, t[i].ask, "row %zu", i);
+		cr_assert(d.mock);
+	}
+}
+
+/* CVE-2025-46801: only these may be admitted without a proof, and only on these facts. */
+Test(policy, nobody_is_admitted_without_proof)
+{
+	for (int m = 0; m < AUTH_METHOD_N; m++) {
+		for (int k = SECRET_NONE; k <= SECRET_SCRAM; k++) {
+			struct policy_facts f = facts(
+				(enum auth_method)m, (enum secret_kind)k, true);
+			struct policy_decision d;
+			struct err e = { 0 };
+
+			if (policy_decide(&f, &d, &e) == 0)
+				cr_assert_eq(d.ask == POLICY_ADMIT, m == AUTH_TRUST, "%s",
+					auth_method_name((enum auth_method)m));
+		}
+	}
+}
+
+Test(policy, any_needs_a_forced_user)
+{
+	struct policy_facts f = facts(AUTH_ANY, SECRET_NONE, false);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert_eq(e.code, ERR_CONFIG);
+	f.db_forces_user = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_ADMIT);
+}
+
+Test(policy, malformed_scram_secret_is_a_mock)
+{
+	struct policy_facts f = facts(AUTH_MD5, SECRET_NONE, true);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	f.secret = "SCRAM-SHA-256$garbage";
+	f.secret_n = strlen(f.secret);
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_SCRAM);
+	cr_assert(d.mock);
+}
+
+Test(policy, empty_secret_and_empty_user)
+{
+	struct policy_facts f = facts(AUTH_PLAIN, SECRET_NONE, true);
+	struct policy_decision d;
+	struct err e = { 0 };
+	bool ok;
+
+	f.secret = "";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(d.mock);
+	cr_assert_eq(policy_check_password(&d, "alice", "", 0, &ok, &e), 0);
+	cr_assert(!ok);
+	for (int m = 0; m < AUTH_METHOD_N; m++) {
+		f = facts((enum auth_method)m, SECRET_PLAIN, true);
+		f.user = "";
+		f.db_forces_user = true;
+		cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	}
+}
+
+Test(policy, channel_binding)
+{
+	struct policy_facts f = facts(AUTH_SCRAM, SECRET_SCRAM, true);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(!d.offer_plus);
+	f.cbind_available = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(!d.offer_plus, "not without TLS");
+	f.is_tls = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(d.offer_plus);
+	f.user_known = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(d.offer_plus && d.mock, "the unknown see the same offer");
+	f = facts(AUTH_MD5, SECRET_PLAIN, true);
+	f.is_tls = f.cbind_available = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert(!d.offer_plus);
+}
+
+Test(policy, certificates)
+{
+	struct policy_facts good = facts(AUTH_CERT, SECRET_NONE, true), f;
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	good.is_tls = good.cert_verified = true;
+	good.cert_cn = "alice";
+	good.cert_cn_n = 5;
+	cr_assert_eq(policy_decide(&good, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_ADMIT);
+	f = good, f.is_tls = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.cert_verified = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.cert_cn = NULL, f.cert_cn_n = 0;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.cert_cn = "alice\0.evil.example", f.cert_cn_n = 19;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1, "a CN with a NUL");
+	f = good, f.cert_cn = "alic", f.cert_cn_n = 4;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.cert_cn = "", f.cert_cn_n = 0;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.user_known = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert_eq(e.code, ERR_AUTH_FAILED);
+	cr_assert_str_eq(e.msg, "certificate authentication failed");
+}
+
+/* ---- with an HBA file ---- */
+
+static struct hba *hba(const char *text)
+{
+	struct problems p;
+	struct hba *h = NULL;
+
+	problems_init(&p);
+	cr_assert_eq(hba_parse("hba", text, strlen(text), &h, &p), 0, "%s", problems_text(&p));
+	problems_fini(&p);
+	return h;
+}
+
+static struct ident *ident(const char *text)
+{
+	struct problems p;
+	struct ident *i = NULL;
+
+	problems_init(&p);
+	cr_assert_eq(ident_parse("ident", text, strlen(text), &i, &p), 0, "%s", problems_text(&p));
+	problems_fini(&p);
+	return i;
+}
+
+Test(policy, hba_without_file_or_match_refuses)
+{
+	struct policy_facts f = facts(AUTH_HBA, SECRET_PLAIN, true);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert_eq(e.code, ERR_AUTH_DENIED);
+	struct hba *h = hba("local other all trust\n");
+
+	f.hba = h;
+	f.is_unix = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert(strstr(e.msg, "\"d\"") && strstr(e.msg, "\"alice\""), "%s", e.msg);
+	cr_assert(!policy_needs_user(&f));
+	hba_free(&h);
+}
+
+Test(policy, hba_methods)
+{
+	static const struct {
+		const char *method;
+		enum policy_ask ask; /* REFUSE: -1 */
+	} t[] = { { "trust", POLICY_ADMIT }, { "reject", POLICY_REFUSE }, { "md5", POLICY_MD5 },
+		{ "scram-sha-256", POLICY_SCRAM }, { "password", POLICY_PASSWORD },
+		{ "pam", POLICY_PAM }, { "ldap", POLICY_LDAP }, { "peer", POLICY_PEER_NAME } };
+
+	for (size_t i = 0; i < N(t); i++) {
+		char line[100];
+		struct policy_facts f = facts(AUTH_HBA, SECRET_PLAIN, true);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		(void)snprintf(line, sizeof line, "local all all %s", t[i].method);
+		struct hba *h = hba(line);
+
+		f.hba = h;
+		f.is_unix = f.peer_known = true;
+		int rc = policy_decide(&f, &d, &e);
+
+		cr_assert_eq(rc, t[i].ask == POLICY_REFUSE ? -1 : 0, "%s: %s", line, e.msg);
+		cr_assert_eq(d.ask, t[i].ask, "%s", line);
+		if (rc == 0)
+			cr_assert_eq(d.rule->line, 1);
+		hba_free(&h);
+	}
+}
+
+Test(policy, peer)
+{
+	struct hba *h = hba("local mapped all peer map=m\nlocal all all peer\n");
+	struct ident *i = ident("m root alice\nm ops all\n");
+	struct policy_facts good = facts(AUTH_HBA, SECRET_NONE, true), f;
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	good.hba = h;
+	good.ident = i;
+	good.is_unix = good.peer_known = true;
+	good.peer_user = "alice";
+	cr_assert_eq(policy_decide(&good, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_ADMIT);
+	f = good, f.peer_user = "bob";
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert_eq(e.code, ERR_AUTH_FAILED);
+	f = good, f.peer_user = "";
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.peer_known = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.user_known = false;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	f = good, f.db = "mapped", f.peer_user = "root";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	f = good, f.db = "mapped", f.peer_user = "alice";
+	cr_assert_eq(policy_decide(&f, &d, &e), -1, "the map replaces equality");
+	f = good, f.db = "mapped", f.peer_user = "ops", f.user = "zoe";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	f.ident = NULL;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1, "a map that was not loaded allows nobody");
+	hba_free(&h);
+	ident_free(&i);
+}
+
+Test(policy, clientcert_comes_on_top)
+{
+	struct hba *h = hba("hostssl full all all md5 clientcert=verify-full\n"
+			    "hostssl all all all md5 clientcert=verify-ca\n");
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct policy_facts f = facts(AUTH_HBA, SECRET_PLAIN, true);
+	struct policy_decision d;
+	struct err e = { 0 };
+	const void *sa = &sin;
+
+	f.hba = h;
+	f.is_tls = true;
+	f.addr = sa;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1, "no certificate");
+	f.cert_verified = true;
+	f.cert_cn = "other";
+	f.cert_cn_n = 5;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_MD5, "the certificate does not replace the password");
+	f.db = "full";
+	cr_assert_eq(policy_decide(&f, &d, &e), -1, "wrong name");
+	f.cert_cn = "alice";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_MD5);
+	hba_free(&h);
+}
+
+Test(policy, pam_and_ldap_details)
+{
+	struct hba *h = hba("local a all pam pamservice=db\nlocal b all pam\n"
+			    "local c all ldap ldapserver=x ldapprefix=p\nlocal all all ldap\n");
+	struct policy_facts f = facts(AUTH_HBA, SECRET_NONE, false);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	f.hba = h;
+	f.is_unix = true;
+	f.db = "a";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_str_eq(d.pam_service, "db");
+	f.db = "b";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_str_eq(d.pam_service, "weirpool");
+	f.pam_service = "pgbouncer";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_str_eq(d.pam_service, "pgbouncer");
+	f.db = "c";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_not_null(d.ldap);
+	f.db = "d";
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_null(d.ldap);
+	cr_assert(!policy_needs_user(&f));
+	f.auth_type = AUTH_MD5;
+	cr_assert(policy_needs_user(&f));
+	hba_free(&h);
+}
+
+/* ---- passwords in clear ---- */
+
+static bool check(enum secret_kind k, const char *secret, const char *pw)
+{
+	struct policy_decision d = { .ask = POLICY_PASSWORD, .secret_kind = k, .secret = secret };
+	struct err e = { 0 };
+	bool ok = true;
+
+	d.secret_n = strlen(secret);
+	cr_assert_eq(policy_check_password(&d, "admin", pw, strlen(pw), &ok, &e), 0, "%s", e.msg);
+	return ok;
+}
+
+Test(policy, clear_passwords)
+{
+	static const char md5[] = "md545f2603610af569b6155c45067268c6b"; /* admin, 1234 */
+
+	cr_assert(check(SECRET_PLAIN, "pw", "pw"));
+	cr_assert(!check(SECRET_PLAIN, "pw", "p"));
+	cr_assert(!check(SECRET_PLAIN, "pw", "pwx"));
+	cr_assert(!check(SECRET_PLAIN, "pw", ""));
+	cr_assert(check(SECRET_MD5, md5, "1234"));
+	cr_assert(!check(SECRET_MD5, md5, "12345"));
+	cr_assert(!check(SECRET_MD5, md5, md5), "the hash is not the password");
+	cr_assert(check(SECRET_SCRAM, scram_text(), "pw"));
+	cr_assert(!check(SECRET_SCRAM, scram_text(), "px"));
+	cr_assert(!check(SECRET_SCRAM, scram_text(), scram_text()));
+}
+
+/* Used with a decision of another kind, it says no. */
+Test(policy, check_password_is_for_password_decisions)
+{
+	struct policy_decision d = {
+		.ask = POLICY_MD5, .secret_kind = SECRET_PLAIN, .secret = "pw", .secret_n = 2
+	};
+	struct err e = { 0 };
+	bool ok = true;
+
+	cr_assert_eq(policy_check_password(&d, "u", "pw", 2, &ok, &e), 0);
+	cr_assert(!ok);
+	d = (struct policy_decision){ 0 };
+	ok = true;
+	cr_assert_eq(policy_check_password(&d, "u", "pw", 2, &ok, &e), 0);
+	cr_assert(!ok);
+}
+
+/* ---- names of methods ---- */
+
+Test(policy, method_names)
+{
+	enum auth_method m;
+
+	cr_assert_eq(auth_type_parse("md5", &m), 0);
+	cr_assert_eq(m, AUTH_MD5);
+	cr_assert_eq(auth_type_parse("hba", &m), 0);
+	cr_assert_eq(auth_type_parse("plain", &m), 0);
+	cr_assert_eq(auth_type_parse("peer", &m), -1);
+	cr_assert_eq(auth_type_parse("reject", &m), -1);
+	cr_assert_eq(auth_type_parse("password", &m), -1);
+	cr_assert_eq(auth_type_parse("", &m), -1);
+	cr_assert_eq(auth_hba_method_parse("any", &m), -1);
+	cr_assert_eq(auth_hba_method_parse("", &m), -1);
+	for (int i = 0; i < AUTH_METHOD_N; i++)
+		cr_assert_neq(*auth_method_name((enum auth_method)i), '\0');
+}
