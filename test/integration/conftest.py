@@ -1,0 +1,119 @@
+"""Fixtures: servers live for the whole run of one pytest process, weirpools for one test."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from servers import SID, Certs, PgServer, give_to_test_user, remove_tree  # noqa: E402
+from weir import Weirpool, install_binary  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'slow: only with ./check --slow')
+    config.addinivalue_line('markers', 'both_workers: run with one worker and with two')
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get('WEIRPOOL_SLOW') != '1':
+        for item in [i for i in items if i.get_closest_marker('slow')]:
+            items.remove(item)
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker('both_workers') and 'workers' in metafunc.fixturenames:
+        metafunc.parametrize('workers', [1, 2], indirect=True, ids=['1worker', '2workers'])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failing test shows the end of the logs of its weirpools."""
+    report = (yield).get_result()
+    if report.failed:
+        for w in getattr(item, 'weirpools', []):
+            report.sections.append(('log of weirpool ' + str(w.dir), w.log()[-6000:]))
+
+
+@pytest.fixture(scope='session')
+def base():
+    d = tempfile.mkdtemp(prefix='weirpool-test.')
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    yield d
+    if os.environ.get('WEIRPOOL_KEEP') != '1':
+        remove_tree(d)
+
+
+@pytest.fixture(scope='session')
+def certs(base):
+    return Certs(os.path.join(base, 'certs'))
+
+
+@pytest.fixture(scope='session')
+def binary(base):
+    return install_binary(base)
+
+
+def new_server(base, certs, version, tag):
+    d = tempfile.mkdtemp(prefix='%s-%d-' % (tag, version), dir=base)
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    return PgServer(d, version, certs=certs).create()
+
+
+def server_fixture(version, scope, tag):
+    @pytest.fixture(scope=scope)
+    def server(base, certs):
+        if version == 18 and not (SID / '.complete').exists():
+            pytest.fail('no PostgreSQL 18: run test/integration/install-servers')
+        s = new_server(base, certs, version, tag)
+        yield s
+        s.sigcont()
+        s.stop('immediate')
+    return server
+
+
+pg15 = server_fixture(15, 'session', 'pg')
+pg18 = server_fixture(18, 'session', 'pg')
+# a server of the module's own, to be killed and stopped
+victim = server_fixture(15, 'module', 'victim')
+
+
+@pytest.fixture(params=[15, 18], ids=['pg15', 'pg18'])
+def anypg(request):
+    return request.getfixturevalue('pg%d' % request.param)
+
+
+@pytest.fixture
+def workers(request):
+    return getattr(request, 'param', int(os.environ.get('WEIRPOOL_TEST_WORKERS', '1')))
+
+
+@pytest.fixture
+def weirpool(request, base, binary, workers):
+    """weirpool(server, **options) starts one; all end, cleanly, with the test."""
+    started = request.node.weirpools = []
+
+    def start(server=None, **kw):
+        kw.setdefault('workers', workers)
+        w = Weirpool.__new__(Weirpool)
+        started.append(w)
+        w.proc = None
+        w.__init__(base, binary, server, **kw)
+        return w
+    yield start
+    failures = []
+    for w in started:
+        try:
+            w.stop()
+        except AssertionError as e:
+            failures.append(str(e))
+    if not failures:
+        for w in started:
+            if os.environ.get('WEIRPOOL_KEEP') != '1' and hasattr(w, 'dir'):
+                shutil.rmtree(w.dir, ignore_errors=True)
+    assert not failures, '\n'.join(failures)

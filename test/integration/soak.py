@@ -1,0 +1,709 @@
+"""A soak with a ledger: many clients work in transaction mode while a nemesis kills whatever it can reach. At the end nothing
+may be lost, done twice, crossed between clients or left hanging.
+
+Every statement carries a nonce, and the client checks that exactly its nonces come back, in order. Every client has settings
+of its own and compares them with what it set last. Writes are booked as committed, failed or unknown: the table must hold all
+of the committed, none of the failed and any unknown one at most once. An error that no client asked for (a cancel of another's
+query, a prepared statement that is missing) is wrong as well.
+
+Alone:  python3 test/integration/soak.py      SOAK_SECONDS=60 SOAK_SEED=n SOAK_WORKERS=2 SOAK_CLIENTS=24 WEIRPOOL_BIN=...
+The test suite runs a short one: test_soak_ledger.py."""
+import os
+import pathlib
+import random
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import psycopg  # noqa: E402
+import rawpg  # noqa: E402
+from rawpg import batch, bind, describe, execute, flush, msg, parse, query, sync  # noqa: E402
+from servers import Certs, PgServer, eventually, free_port, give_to_test_user, remove_tree  # noqa: E402
+from weir import Weirpool, install_binary  # noqa: E402
+
+ZONES = ['UTC', 'Asia/Tokyo', 'America/New_York', 'Europe/Berlin', 'Australia/Sydney']
+PATHS = ['public', 'a, public', 'b, public', 'a, b, public']
+# what the end of a connection may look like; anything else is an accusation
+LOST = ('57P01', '57P02', '57P03', '08000', '08003', '08006', '08001', '08004', '53300', '57P05')
+PATIENCE = 40.0     # s; above query_wait_timeout
+GARBLED = ('synchron', 'unexpected response', 'contents do not agree', 'insufficient data', 'extraneous data', 'invalid length',
+           'unrecognized', 'unexpected field', 'could not interpret')
+
+
+class Proxy:
+    """A TCP relay to the server that the nemesis can cut and freeze."""
+
+    def __init__(self, port):
+        self.target = port
+        self.port = free_port()
+        self.pairs = []
+        self.frozen = threading.Event()
+        self.sock = socket.socket()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind(('127.0.0.1', self.port))
+        self.sock.listen(64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            try:
+                s = socket.create_connection(('127.0.0.1', self.target))
+            except OSError:
+                c.close()
+                continue
+            for x in (c, s):
+                x.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.pairs.append((c, s))
+            threading.Thread(target=self.pump, args=(c, s), daemon=True).start()
+            threading.Thread(target=self.pump, args=(s, c), daemon=True).start()
+
+    def pump(self, a, b):
+        try:
+            while True:
+                d = a.recv(65536)
+                while self.frozen.is_set():
+                    time.sleep(0.01)
+                if not d:
+                    break
+                b.sendall(d)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self, reset):
+        pairs, self.pairs = self.pairs, []
+        for c, s in pairs:
+            for x in (c, s):
+                try:
+                    if reset:
+                        x.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                    x.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def close(self):
+        self.sock.close()
+        self.cut(True)
+
+
+class Ledger:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.committed, self.failed, self.unknown = set(), set(), set()
+        self.wrong = []
+        self.statements = self.connects = 0
+
+    def book(self, where, nonce):
+        with self.lock:
+            where.add(nonce)
+
+    def accuse(self, who, what):
+        with self.lock:
+            self.wrong.append('client %d: %s' % (who, what))
+
+
+class Gone(Exception):
+    """The connection has ended in a way that may be."""
+
+
+class Client(threading.Thread):
+    """What both kinds of clients have in common: nonces, settings as they should be, the choice of what to do next.
+
+    settings: as the session has them; initial: as a new connection has them."""
+
+    def __init__(self, wp, number, ledger, seed, stop):
+        super().__init__(daemon=True)
+        self.wp, self.number, self.ledger, self.stop = wp, number, ledger, stop
+        self.rnd = random.Random(seed * 1000 + number)
+        self.conn = None
+        self.n = 0
+        self.initial = {'application_name': 'soak-%d' % number, 'TimeZone': ZONES[number % len(ZONES)],
+                        'search_path': PATHS[number % len(PATHS)], 'app.tenant': 't%d' % number}
+        self.settings = {}
+
+    def nonce(self):
+        self.n += 1
+        self.ledger.statements += 1
+        return 'c%d-%d-%08x' % (self.number, self.n, self.rnd.getrandbits(32))
+
+    def wrong(self, what):
+        self.ledger.accuse(self.number, what)
+
+    def startup_options(self):
+        return "-c app.tenant=%s -c search_path=%s" % (self.initial['app.tenant'], self.initial['search_path'].replace(' ', ''))
+
+    def new_value(self, name):
+        return {'application_name': 'soak-%d-%d' % (self.number, self.n), 'TimeZone': self.rnd.choice(ZONES),
+                'search_path': self.rnd.choice(PATHS), 'app.tenant': 't%d.%d' % (self.number, self.n)}[name]
+
+    def run(self):
+        while time.monotonic() < self.stop:
+            try:
+                if self.conn is None:
+                    self.connect()
+                    self.ledger.connects += 1
+                    self.settings = dict(self.initial)
+                self.rnd.choice(self.actions())()
+            except Gone:
+                self.drop()
+                time.sleep(self.rnd.random() * 0.05)
+            except Exception as e:
+                self.wrong('%s: %s' % (type(e).__name__, e))
+                self.drop()
+        self.drop()
+
+    def check_settings(self, got):
+        same = {k: v.replace(' ', '') if k == 'search_path' else v for k, v in got.items()}
+        want = {k: v.replace(' ', '') if k == 'search_path' else v for k, v in self.settings.items()}
+        if same != want:
+            self.wrong('settings are %r, should be %r' % (got, self.settings))
+
+    def booked_apart(self, nonce, outcome):
+        self.ledger.book({'committed': self.ledger.committed, 'failed': self.ledger.failed,
+                          'unknown': self.ledger.unknown}[outcome], nonce)
+
+
+class RawClient(Client):
+    """A raw socket: simple and extended protocol, pipelines, halves of messages."""
+
+    def connect(self):
+        try:
+            self.conn = self.wp.raw(params={'application_name': self.initial['application_name'],
+                                            'TimeZone': self.initial['TimeZone'], 'options': self.startup_options()})
+        except rawpg.PgError as e:
+            if e.sqlstate in LOST:
+                raise Gone from e
+            raise
+        except (rawpg.Closed, OSError) as e:
+            self.lost(e)
+        self.conn.sock.settimeout(PATIENCE)
+        self.prepared = set()
+
+    def lost(self, e):
+        if isinstance(e, TimeoutError):
+            self.wrong('no answer within %g s' % PATIENCE)
+        raise Gone from e
+
+    def drop(self):
+        if self.conn:
+            self.rnd.choice([self.conn.bye, self.conn.shut, self.conn.reset])()
+        self.conn = None
+
+    def actions(self):
+        return [self.read, self.read_extended, self.read_prepared, self.pipeline, self.pipeline, self.insert, self.transfer,
+                self.transfer, self.rolled_back, self.change, self.change_in_tx, self.verify, self.verify, self.half,
+                self.vanish, self.unsynced, self.cancel, self.big_row]
+
+    def ask(self, data, n=1, may_fail=()):
+        """The replies of n requests. An error must have a reason."""
+        try:
+            out = self.conn.send(data).until_ready(n)
+        except rawpg.Closed as e:
+            for m in e.messages:
+                if m.type == 'E' and m.fields.get('C') not in LOST and m.fields.get('C') not in may_fail:
+                    self.wrong('last words %r' % m.fields)
+            raise Gone from e
+        except OSError as e:
+            self.lost(e)
+        for m in out:
+            if m.type == 'E' and m.fields.get('C') not in may_fail:
+                self.wrong('error %s' % m)
+        return out
+
+    def one(self, out, nonce):
+        got = rawpg.rows(out)
+        if got != [(nonce,)]:
+            self.wrong('asked %s, got %r' % (nonce, got[:3]))
+
+    def read(self):
+        n = self.nonce()
+        self.one(self.ask(query("select '%s'" % n)), n)
+
+    def read_extended(self):
+        n = self.nonce()
+        self.one(self.ask(batch('select $1::text', [n]) + sync()), n)
+
+    def read_prepared(self):
+        k = self.rnd.randrange(12)
+        n = self.nonce()
+        self.one(self.ask(self.prepare(k) + bind('', 'p%d' % k, [n]) + execute() + sync()), n + '/%d' % k)
+
+    def prepare(self, k):
+        if k in self.prepared:
+            return b''
+        self.prepared.add(k)
+        return parse('p%d' % k, "select $1::text || '/%d'" % k)
+
+    def pipeline(self):
+        """Many requests of all kinds before the first answer is read."""
+        want, data, syncs = [], b'', 0
+        for _ in range(self.rnd.randrange(2, 25)):
+            n = self.nonce()
+            how = self.rnd.randrange(4)
+            if how == 0:
+                data += batch('select $1::text', [n]) + sync()
+            elif how == 1:
+                k = self.rnd.randrange(12)
+                data += self.prepare(k) + bind('', 'p%d' % k, [n]) + describe('P') + execute() + sync()
+                n += '/%d' % k
+            elif how == 2:
+                data += query("select '%s'" % n)
+            else:
+                data += batch('select $1::text', [n]) + parse('', 'select nonsense from') + batch('select 1') + sync()
+            want.append(n)
+            syncs += 1
+        out = self.ask(data, syncs, may_fail=('42601', '42703'))
+        got = [r[0] for r in rawpg.rows(out)]
+        if got != want:
+            self.wrong('pipeline: asked %r, got %r' % (want, got))
+
+    def big_row(self):
+        n = self.nonce()
+        size = self.rnd.choice([1000, 70000, 400000])
+        out = self.ask(query("select '%s' || repeat('x', %d)" % (n, size)))
+        if rawpg.rows(out) != [(n + 'x' * size,)]:
+            self.wrong('a row of %d bytes with %s came back as %r' % (size, n, [r[0][:40] for r in rawpg.rows(out)]))
+
+    def write(self, nonce, data):
+        """A request that commits nonce, or does not."""
+        outcome = 'unknown'
+        try:
+            out = self.ask(data)
+            tags = [m.tag for m in out if m.type == 'C']
+            outcome = 'committed' if tags[-1:] in (['COMMIT'], ['INSERT 0 1']) and not rawpg.errors(out) else 'failed'
+        finally:
+            self.booked_apart(nonce, outcome)
+
+    def insert(self):
+        n = self.nonce()
+        sql = "insert into public.ledger values ('%s', %d)" % (n, self.number)
+        self.write(n, query(sql) if self.rnd.random() < 0.5 else batch(sql) + sync())
+
+    def transfer(self):
+        n = self.nonce()
+        a, b = sorted(self.rnd.sample(range(50), 2))
+        amount = self.rnd.randrange(1, 100)
+        try:
+            for sql in ('begin', 'update public.account set balance = balance - %d where id = %d' % (amount, a),
+                        'update public.account set balance = balance + %d where id = %d' % (amount, b),
+                        "insert into public.ledger values ('%s', %d)" % (n, self.number)):
+                self.ask(query(sql))
+            if self.rnd.random() < 0.3:
+                self.verify()
+        except Gone:
+            self.booked_apart(n, 'failed')      # COMMIT was never sent
+            raise
+        self.write(n, query('commit'))
+
+    def rolled_back(self):
+        n = self.nonce()
+        self.booked_apart(n, 'failed')
+        self.ask(query('begin; insert into public.ledger values (\'%s\', %d)' % (n, self.number)))
+        if self.rnd.random() < 0.5:
+            self.ask(query("set local timezone = 'Asia/Kolkata'; select set_config('app.tenant', 'nobody', true)"))
+        self.ask(query('rollback'))
+
+    def change(self):
+        k = self.rnd.choice(list(self.settings))
+        v = self.new_value(k)
+        how = self.rnd.randrange(3)
+        if how == 0 and k != 'search_path':
+            self.ask(query("set %s = '%s'" % (k, v)))
+        elif how == 1:
+            self.ask(batch("select set_config($1, $2, false)", [k, v]) + sync())
+        elif self.rnd.random() < 0.2:
+            self.ask(query('reset %s' % k))
+            v = self.initial[k]
+        else:
+            self.ask(query("select set_config('%s', '%s', false)" % (k, v)))
+        self.settings[k] = v
+
+    def change_in_tx(self):
+        k = self.rnd.choice(list(self.settings))
+        v = self.new_value(k)
+        keep = self.rnd.random() < 0.5
+        self.ask(query('begin'))
+        self.ask(query("select set_config('%s', '%s', false)" % (k, v)))
+        self.ask(query('commit' if keep else 'rollback'))
+        if keep:
+            self.settings[k] = v
+
+    def verify(self):
+        names = list(self.settings)
+        n = self.nonce()
+        cols = ', '.join("current_setting('%s')" % k for k in names)
+        out = self.ask(query("select '%s', %s" % (n, cols)) if self.rnd.random() < 0.5 else
+                       batch("select $1::text, %s" % cols, [n]) + sync())
+        got = rawpg.rows(out)
+        if len(got) != 1 or got[0][0] != n:
+            self.wrong('asked %s, got %r' % (n, got[:3]))
+        else:
+            self.check_settings(dict(zip(names, got[0][1:])))
+
+    def half(self):
+        """Leaves in the middle of a message: it must never run."""
+        if self.rnd.random() < 0.7:
+            return
+        n = self.nonce()
+        self.booked_apart(n, 'failed')
+        sql = "insert into public.ledger values ('%s', %d)" % (n, self.number)
+        if self.rnd.random() < 0.3:
+            sql += ' -- ' + 'x' * 400000        # too large to be looked at: it is passed on in pieces
+        data = query(sql) if self.rnd.random() < 0.5 else batch(sql) + sync()
+        keep = self.rnd.randrange(1, len(data) - 5)
+        try:
+            if self.rnd.random() < 0.5:
+                self.ask(query('begin'))
+            self.conn.send(data[:keep])
+        except OSError as e:
+            raise Gone from e
+        time.sleep(self.rnd.random() * 0.01)
+        raise Gone
+
+    def vanish(self):
+        """Leaves while the answer is on its way."""
+        if self.rnd.random() < 0.7:
+            return
+        n = self.nonce()
+        commits = self.rnd.random() < 0.5
+        self.booked_apart(n, 'unknown' if commits else 'failed')
+        sql = "insert into public.ledger values ('%s', %d)" % (n, self.number)
+        sql = sql if commits else 'begin; %s; select pg_sleep(0.05)' % sql
+        try:
+            self.conn.send(query(sql) if commits or self.rnd.random() < 0.5 else
+                           query('begin') + batch(sql.split(';')[1]) + sync() + query("select repeat('x', 500000)"))
+        except OSError:
+            pass
+        time.sleep(self.rnd.random() * 0.01)
+        raise Gone
+
+    def unsynced(self):
+        """Leaves before the Sync: a server that loses its client does not commit."""
+        if self.rnd.random() < 0.7:
+            return
+        n = self.nonce()
+        self.booked_apart(n, 'failed')
+        data = batch("insert into public.ledger values ('%s', %d)" % (n, self.number)) + flush()
+        try:
+            self.conn.send(data)
+            if self.rnd.random() < 0.7:
+                self.conn.recv_until('CE')
+        except (rawpg.Closed, OSError) as e:
+            self.lost(e)
+        raise Gone
+
+    def cancel(self):
+        if self.rnd.random() < 0.5:
+            return
+        n = self.nonce()
+        try:
+            self.conn.send(query("select '%s', pg_sleep(%.3f)" % (n, self.rnd.random() * 0.03)))
+            time.sleep(self.rnd.random() * 0.02)
+            self.conn.cancel()
+        except OSError as e:
+            self.lost(e)
+        out = self.ask(b'', may_fail=('57014',))
+        if not rawpg.errors(out) and [r[0] for r in rawpg.rows(out)] != [n]:
+            self.wrong('canceled %s, got %r' % (n, rawpg.rows(out)))
+
+
+class DriverClient(Client):
+    """psycopg 3: prepares by itself, pipelines, server-side cursors, COPY."""
+
+    def connect(self):
+        try:
+            self.conn = self.wp.connect(application_name=self.initial['application_name'], options=self.startup_options() +
+                                        ' -c timezone=' + self.initial['TimeZone'], connect_timeout=20)
+            self.conn.prepare_threshold = self.rnd.choice([0, 2, 5])
+        except psycopg.OperationalError as e:
+            self.ended(e)
+
+    def drop(self):
+        if self.conn:
+            self.conn.close()
+        self.conn = None
+
+    def ended(self, e):
+        """Raises Gone if this may be how a connection ends."""
+        text = str(e).lower()
+        if any(g in text for g in GARBLED) or (e.sqlstate and e.sqlstate not in LOST):
+            self.wrong('%s %s: %s' % (type(e).__name__, e.sqlstate, e))
+        raise Gone from e
+
+    def guarded(self, fn):
+        def call():
+            try:
+                fn()
+            except psycopg.Error as e:
+                self.ended(e)
+        return call
+
+    def actions(self):
+        return [self.guarded(f) for f in (self.read, self.read, self.piped, self.transaction, self.transaction, self.insert,
+                                          self.cursor, self.copy, self.change, self.verify, self.verify)]
+
+    def read(self):
+        n = self.nonce()
+        k = self.rnd.randrange(8)
+        row = self.conn.execute('select %%s::text, %d' % k, [n]).fetchone()
+        if row != (n, k):
+            self.wrong('asked %s, got %r' % ((n, k), row))
+
+    def piped(self):
+        asked = []
+        with self.conn.pipeline():
+            for _ in range(self.rnd.randrange(2, 20)):
+                n = self.nonce()
+                asked.append((n, self.conn.execute('select %s::text', [n])))
+            for n, cur in asked:
+                row = cur.fetchone()
+                if row != (n,):
+                    self.wrong('pipeline: asked %s, got %r' % (n, row))
+
+    def settle(self, nonce, sent, e):
+        """An exception with a write under way."""
+        self.booked_apart(nonce, 'unknown' if sent else 'failed')
+        raise e
+
+    def insert(self):
+        n = self.nonce()
+        try:
+            self.conn.execute('insert into public.ledger values (%s, %s)', [n, self.number])
+        except psycopg.Error as e:
+            self.settle(n, True, e)
+        self.booked_apart(n, 'committed')
+
+    def transaction(self):
+        n = self.nonce()
+        sent = False
+        keep = self.rnd.random() < 0.7
+        try:
+            self.conn.execute('begin')
+            self.conn.execute('insert into public.ledger values (%s, %s)', [n, self.number])
+            row = self.conn.execute('select nonce from public.ledger where nonce = %s', [n]).fetchone()
+            if row != (n,):
+                self.wrong('wrote %s, read %r in the same transaction' % (n, row))
+            if self.rnd.random() < 0.5:
+                self.verify()
+            sent = keep
+            self.conn.execute('commit' if keep else 'rollback')
+        except psycopg.Error as e:
+            self.settle(n, sent, e)
+        self.booked_apart(n, 'committed' if keep else 'failed')
+
+    def cursor(self):
+        n = self.nonce()
+        with self.conn.transaction(), self.conn.cursor('cur') as cur:
+            cur.itersize = 7
+            cur.execute("select %s || '/' || g from generate_series(1, 20) g", [n])
+            got = [r[0] for r in cur]
+        if got != ['%s/%d' % (n, i) for i in range(1, 21)]:
+            self.wrong('cursor: asked %s, got %r' % (n, got[:3]))
+
+    def copy(self):
+        ns = [self.nonce() for _ in range(5)]
+        try:
+            with self.conn.cursor() as cur, cur.copy('copy public.ledger from stdin') as c:
+                for n in ns:
+                    c.write_row((n, self.number))
+        except psycopg.Error as e:
+            for n in ns:
+                self.ledger.book(self.ledger.unknown, n)
+            raise e
+        for n in ns:
+            self.booked_apart(n, 'committed')
+
+    def change(self):
+        k = self.rnd.choice(list(self.settings))
+        v = self.new_value(k)
+        self.conn.execute('select set_config(%s, %s, false)', [k, v])
+        self.settings[k] = v
+
+    def verify(self):
+        n = self.nonce()
+        if self.rnd.random() < 0.3:
+            k = self.rnd.choice(list(self.settings))
+            got = dict(self.settings)
+            got[k] = self.conn.execute('show ' + k).fetchone()[0]
+        else:
+            row = self.conn.execute('select %s::text, ' + ', '.join("current_setting('%s')" % k for k in self.settings),
+                                    [n]).fetchone()
+            if row[0] != n:
+                self.wrong('asked %s, got %r' % (n, row))
+            got = dict(zip(self.settings, row[1:]))
+        self.check_settings(got)
+
+
+class Nemesis:
+    """Does harm until the time is over."""
+
+    def __init__(self, wp, server, proxy, seed):
+        self.wp, self.server, self.proxy = wp, server, proxy
+        self.rnd = random.Random(seed)
+        self.done = {}
+
+    def run(self, stop):
+        harm = {self.kill_backends: 12, self.cut_network: 3, self.kill_server: 1, self.restart_server: 1, self.freeze: 2,
+                self.reload: 3, self.hang_up: 3, self.reconnect: 2, self.pause: 2, self.stray_cancels: 4, self.strangers: 3}
+        while time.monotonic() < stop and self.wp.alive():
+            time.sleep(0.05 + self.rnd.random() * 0.4)
+            what = self.rnd.choices(list(harm), weights=list(harm.values()))[0]
+            self.done[what.__name__] = self.done.get(what.__name__, 0) + 1
+            what()
+
+    def kill_backends(self):
+        self.server.query("select pg_terminate_backend(pid) from (select pid from pg_stat_activity where usename = 'app'"
+                          ' order by random() limit 2) x')
+
+    def cut_network(self):
+        self.proxy.cut(self.rnd.random() < 0.5)
+
+    def kill_server(self):
+        self.server.kill9()
+        time.sleep(self.rnd.random() * 0.3)
+        self.server.start()
+
+    def restart_server(self):
+        self.server.restart('fast')
+
+    def freeze(self):
+        self.proxy.frozen.set()
+        time.sleep(self.rnd.random() * 0.5)
+        self.proxy.frozen.clear()
+
+    def reload(self):
+        self.wp.reload(default_pool_size=self.rnd.randrange(3, 6))
+
+    def hang_up(self):
+        self.wp.kill(signal.SIGHUP)
+
+    def reconnect(self):
+        self.wp.admin('RECONNECT')
+
+    def pause(self):
+        self.wp.kill(signal.SIGUSR1)
+        time.sleep(self.rnd.random() * 0.5)
+        self.wp.kill(signal.SIGUSR2)
+
+    def stray_cancels(self):
+        """With keys that were never given out, or to nobody."""
+        for _ in range(20):
+            with self.wp.bare(timeout=3) as c:
+                c.send(rawpg.cancel_request(self.rnd.getrandbits(31), self.rnd.randbytes(4)))
+
+    def strangers(self):
+        for _ in range(5):
+            with self.wp.bare(timeout=3) as c:
+                c.send(self.rnd.choice([self.rnd.randbytes(40), msg('Q', b'select 1\0'), rawpg.startup({'user': 'app'})[:9]]))
+
+
+def check_table(server, ledger):
+    there = [r[0] for r in server.query('select nonce from ledger', dbname='app')]
+    total = server.query('select sum(balance) from account', dbname='app')[0][0]
+    found = set(there)
+    bad = list(ledger.wrong)
+    for what, which in (('lost though committed', ledger.committed - found), ('there though failed', ledger.failed & found),
+                        ('there but never booked', found - ledger.committed - ledger.failed - ledger.unknown),
+                        ('written twice', {n for n in found if there.count(n) > 1} if len(there) > len(found) else set())):
+        bad += ['%s: %s' % (what, n) for n in sorted(which)]
+    if total:
+        bad.append('the accounts sum up to %d' % total)
+    return bad
+
+
+def links_at_rest(server):
+    """All links idle, none in a transaction."""
+    return server.query("select count(*) from pg_stat_activity where usename = 'app' and state <> 'idle'")[0][0] == 0
+
+
+def soak(wp, server, proxy, seconds, seed, n_clients):
+    """Runs it all; returns the complaints (empty: good) and a line that tells what was done."""
+    ledger = Ledger()
+    stop = time.monotonic() + seconds
+    clients = [(DriverClient if i % 3 == 2 else RawClient)(wp, i, ledger, seed, stop) for i in range(n_clients)]
+    nemesis = Nemesis(wp, server, proxy, seed)
+    for c in clients:
+        c.start()
+    bad = []
+    try:
+        nemesis.run(stop - min(3, seconds / 4))
+    except (OSError, rawpg.Closed, rawpg.PgError) as e:     # of weirpool: the server's would be psycopg's
+        bad.append('the nemesis was refused: %r' % e)
+    for c in clients:
+        c.join(PATIENCE + 20)
+    bad += ['client %d hangs' % c.number for c in clients if c.is_alive()]
+    if not wp.alive():
+        bad.append('weirpool has died: %s' % wp.log()[-300:])
+    try:
+        eventually(lambda: links_at_rest(server), 15, 0.2)
+    except AssertionError as e:
+        bad.append('links are still busy: %s %r' % (e, server.query(
+            "select pid, state, query from pg_stat_activity where usename = 'app' and state <> 'idle'")))
+    bad += check_table(server, ledger)
+    if len(ledger.committed) < seconds * 3:
+        bad.append('only %d writes in %g s: too few to prove anything' % (len(ledger.committed), seconds))
+    return bad, '%d statements, %d connections, %d committed, %d failed, %d unknown; %r' % (
+        ledger.statements, ledger.connects, len(ledger.committed), len(ledger.failed), len(ledger.unknown), nemesis.done)
+
+
+OPTIONS = dict(default_pool_size=5, max_prepared_statements=6, query_wait_timeout=30, max_client_conn=200, server_lifetime=3,
+               server_connect_timeout=2, max_db_connections=6, server_login_retry=1, log_connections=0, log_disconnections=0)
+
+
+def prepare(server):
+    with server.connect('app') as c:
+        c.execute('create table ledger (nonce text, client int); create table account (id int primary key, balance int);'
+                  'insert into account select g, 0 from generate_series(0, 49) g; grant all on ledger, account to app;'
+                  'create schema a; create schema b; grant usage on schema a, b to app')
+
+
+def main():
+    seconds = float(os.environ.get('SOAK_SECONDS', '60'))
+    seed = int(os.environ.get('SOAK_SEED', random.randrange(1 << 30)))
+    print('SOAK_SECONDS=%g SOAK_SEED=%d' % (seconds, seed), flush=True)
+    base = tempfile.mkdtemp(prefix='weirpool-soak.')
+    os.chmod(base, 0o755)
+    give_to_test_user(base)
+    server = PgServer(base, 15, 'soak', Certs(os.path.join(base, 'certs')), extra_conf='restart_after_crash = on\n').create()
+    prepare(server)
+    proxy = Proxy(server.port)
+    wp = Weirpool(base, install_binary(base), server, workers=int(os.environ.get('SOAK_WORKERS', '2')),
+                  databases={'app': dict(host='127.0.0.1', port=proxy.port, dbname='app')}, **OPTIONS)
+    bad, done = [], ''
+    try:
+        bad, done = soak(wp, server, proxy, seconds, seed, int(os.environ.get('SOAK_CLIENTS', '24')))
+        wp.stop(signal.SIGTERM)
+    except AssertionError as e:
+        bad.append(str(e))
+    finally:
+        if wp.alive():
+            wp.kill(signal.SIGKILL)
+        server.stop('immediate')
+        proxy.close()
+    print(done)
+    for b in bad[:40]:
+        print('WRONG ' + b[:600])
+    print('%d complaints' % len(bad))
+    if not bad:
+        remove_tree(base)
+    else:
+        print('logs are in ' + base)
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,333 @@
+"""README.md and doc/*.md do what they say: every block of commands in them is run against a real server.
+
+The info string of a block says how (scripts/check-docs insists on test=NAME):
+    sh test=NAME            run by bash -e; must succeed. `fails` behind it: must fail. `daemon`: left running until NAME ends
+    ini|text test=NAME file=PATH    the block is the content of that file
+    text test=NAME output   what the block before it printed; a line `...` stands for any lines, ... inside a line for anything
+Blocks of one page with the same NAME are one story: they run in order, in one directory, against one server.
+
+In the pages db.example.com is the database server (port 5432, role app, password secret, database app), weirpool listens on
+port 6432, and its files are in /etc/weirpool. Here these become a server of the tests, a free port and a temporary directory."""
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from servers import as_test_user, eventually, free_port, give_to_test_user
+from weir import SANITIZER, SRC, find_binary
+
+SLOW = {'build'}                  # stories for ./check --slow
+FENCE = re.compile(r'^```(.*)$')
+
+
+class Block:
+    def __init__(self, page, line, info):
+        words = info.split()
+        self.page, self.line, self.kind = page, line, words[0] if words else ''
+        self.flags = {w.partition('=')[0]: w.partition('=')[2] for w in words[1:]}
+        self.text = ''
+
+    @property
+    def where(self):
+        return '%s:%d' % (self.page.relative_to(SRC), self.line)
+
+
+def blocks_of(page):
+    block = None
+    for n, line in enumerate(page.read_text().split('\n'), 1):
+        m = FENCE.match(line)
+        if m and block is None:
+            block = Block(page, n, m.group(1))
+        elif m:
+            yield block
+            block = None
+        elif block is not None:
+            block.text += line + '\n'
+
+
+def stories():
+    found = {}
+    for page in [SRC / 'README.md', *sorted((SRC / 'doc').rglob('*.md'))]:
+        for b in blocks_of(page):
+            if 'test' in b.flags:
+                found.setdefault((page.stem, b.flags['test']), []).append(b)
+    return found
+
+
+STORIES = stories()
+
+
+class Stage:
+    """Where a story is played."""
+
+    def __init__(self, directory, server, certs, port):
+        self.dir = pathlib.Path(directory)
+        self.port = port
+        self.log = self.dir / 'log'
+        self.daemons = []
+        self.places = [('@db.example.com', '@127.0.0.1:%d' % server.port),
+                       ('host=db.example.com port=5432', 'host=127.0.0.1 port=%d' % server.port),
+                       ('host=db.example.com', 'host=127.0.0.1 port=%d' % server.port),
+                       ('db.example.com', '127.0.0.1'),
+                       ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
+                       ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port))]
+        for name in ('ca.crt', 'server.crt', 'server.key', 'app.crt', 'app.key'):
+            self.put(name, pathlib.Path(certs.path(name)).read_text(), 0o600)
+        bindir = self.dir / 'bin'
+        bindir.mkdir()
+        build = pathlib.Path(find_binary())
+        for prog in (build, build.parent / 'weirpool-auth-helper'):
+            if prog.exists():
+                shutil.copy(prog, bindir / prog.name)
+                os.chmod(bindir / prog.name, 0o755)
+        give_to_test_user(bindir)
+        self.env = dict(os.environ, PATH='%s:/usr/bin:/bin' % bindir, HOME=str(self.dir), LC_ALL='C.UTF-8',
+                        PGCONNECT_TIMEOUT='10', PGSSLMODE='prefer', PGPASSWORD='secret', ASAN_OPTIONS='exitcode=99',
+                        WEIRPOOL_AUTH_HELPER=str(bindir / 'weirpool-auth-helper'))
+        self.env.pop('NOTIFY_SOCKET', None)
+
+    def here(self, text):
+        for was, becomes in self.places:
+            text = text.replace(was, becomes)
+        return text
+
+    def back(self, text):
+        return text.replace(str(self.port), '6432').replace(str(self.dir), '/etc/weirpool')
+
+    def put(self, name, text, mode=0o644):
+        p = self.dir / name
+        p.write_text(text)
+        os.chmod(p, mode)
+        give_to_test_user(p)
+
+    def run(self, block):
+        script = self.here(block.text)
+        command = as_test_user(['bash', '-euc', script])
+        if 'daemon' in block.flags:
+            with open(self.log, 'ab') as log:
+                p = subprocess.Popen(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                     start_new_session=True)
+            self.daemons.append(p)
+            self.wait_listening(p)
+            return self.log.read_text(errors='replace')
+        r = subprocess.run(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=120)
+        out = self.back(r.stdout)
+        assert ('fails' in block.flags) == (r.returncode != 0), '%s: exit code %d\n%s\n%s' % (
+            block.where, r.returncode, out, self.logged())
+        return out
+
+    def wait_listening(self, p):
+        def listening():
+            """weirpool listens"""
+            assert p.poll() is None, 'it ended with %d:\n%s' % (p.returncode, self.logged())
+            with socket.socket() as s:
+                return s.connect_ex(('127.0.0.1', self.port)) == 0
+        eventually(listening, 20)
+        time.sleep(0.2)
+
+    def logged(self):
+        return self.log.read_text(errors='replace')[-4000:] if self.log.exists() else ''
+
+    def end(self):
+        codes = []
+        for p in self.daemons:
+            if p.poll() is None:
+                os.killpg(p.pid, signal.SIGQUIT)
+            try:
+                codes.append(p.wait(20))
+            except subprocess.TimeoutExpired:
+                os.killpg(p.pid, signal.SIGKILL)
+                codes.append('killed')
+        assert not SANITIZER.search(self.logged()), self.logged()
+        assert all(c in (0, -signal.SIGQUIT) for c in codes), 'ended with %s:\n%s' % (codes, self.logged())
+
+
+def matches(expected, real):
+    lines = [ln.rstrip() for ln in expected.strip('\n').split('\n')]
+    parts = [r'(?:.*\n)*?' if ln == '...' else '.*'.join(re.escape(x) for x in ln.split('...')) + ' *\n' for ln in lines]
+    return re.search('^' + ''.join(parts), '\n'.join(x.rstrip() for x in real.split('\n')) + '\n', re.M)
+
+
+def with_port(text):
+    """6432 is the default, so pages need not say it; here it is another one."""
+    if re.search('^listen_port', text, re.M):
+        return text
+    return re.sub(r'^(\[(weirpool|pgbouncer)\]\n)', r'\1listen_port = 6432\n', text, flags=re.M)
+
+
+def play(blocks, stage):
+    out, last = '', None
+    for b in blocks:
+        if 'file' in b.flags:
+            path = pathlib.Path(stage.here(b.flags['file']))
+            assert path.is_absolute() and stage.dir in path.parents, b.where
+            stage.put(str(path.relative_to(stage.dir)), stage.here(with_port(b.text)), 0o600)
+        elif 'output' in b.flags:
+            if last is not None and 'daemon' in last.flags:  # it may take a moment to say it
+                with contextlib.suppress(AssertionError):
+                    eventually(lambda: matches(b.text, stage.back(stage.logged())), 10)
+                out = stage.logged()
+            assert matches(b.text, stage.back(out)), '%s: expected\n%s\nbut it was\n%s' % (b.where, b.text, stage.back(out))
+        else:
+            assert b.kind == 'sh', '%s: what is %s?' % (b.where, b.kind)
+            out = stage.run(b)
+            last = b
+
+
+@contextlib.contextmanager
+def port_6432():
+    with open('/tmp/weirpool-test-docs.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield 6432
+
+
+@contextlib.contextmanager
+def port_of(blocks):
+    """A free port; started from a URL weirpool listens on 6432 and nowhere else, so such stories take turns."""
+    if not any('daemon' in b.flags and 'postgres://' in b.text for b in blocks):
+        yield free_port()
+        return
+    with port_6432() as port:
+        yield port
+
+
+@pytest.fixture(scope='module')
+def documented(victim):
+    """The server that the pages speak of."""
+    victim.query("alter role app password 'secret'")
+    victim.query("create role dba superuser login password 'secret'")
+    with victim.connect('app') as c:
+        c.execute("create table public.account (id serial primary key, name text)")
+        c.execute("insert into public.account (name) values ('first')")
+        c.execute('alter table public.account owner to app')
+    return victim
+
+
+def run_demo(blocks, base):
+    """./demo is for people and ends with Ctrl-C; --once is the same, and ends by itself."""
+    assert [b.text.split('#')[0].strip() for b in blocks] == ['./demo']
+    with port_6432():
+        r = subprocess.run([str(SRC / 'demo'), '--once'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=400, env=dict(os.environ, WEIRPOOL_BIN=find_binary()))
+    assert r.returncode == 0, r.stdout[-5000:]
+    for want in ('SHOW POOLS', 'tps', 'postgres://', 'everything is removed'):
+        assert want in r.stdout, r.stdout[-5000:]
+
+
+def run_check(blocks, base):
+    """./check runs this very test: here only that it understands what the page says."""
+    for b in blocks:
+        for line in b.text.strip().split('\n'):
+            words = line.split('#')[0].split()
+            assert words[0] == './check', b.where
+            r = subprocess.run([str(SRC / 'check'), '--help'], stdout=subprocess.PIPE, text=True, timeout=60)
+            assert r.returncode == 0 and all(w in r.stdout for w in words[:2]), b.where
+
+
+def run_build(blocks, base):
+    tree = pathlib.Path(base) / 'tree'
+    files = subprocess.run(['git', 'ls-files', '-z'], cwd=SRC, stdout=subprocess.PIPE, check=True).stdout.split(b'\0')
+    for f in filter(None, files):
+        to = tree / os.fsdecode(f)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(SRC / os.fsdecode(f), to)
+    root = tree / 'root'
+    script = ''.join(b.text for b in blocks).replace('sudo make install', 'make DESTDIR=%s install' % root)
+    r = subprocess.run(['bash', '-euc', script], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    assert r.returncode == 0, r.stdout[-5000:]
+    for f in ('bin/weirpool', 'libexec/weirpool-auth-helper', 'share/man/man1/weirpool.1', 'share/man/man5/weirpool.ini.5',
+              'lib/systemd/system/weirpool.service', 'lib/sysusers.d/weirpool.conf'):
+        assert (root / 'usr/local' / f).exists(), f
+
+
+SPECIAL = {'demo': run_demo, 'check': run_check, 'build': run_build}
+PARAMS = [pytest.param(key, id='-'.join(key), marks=[pytest.mark.slow] if key[1] in SLOW else [])
+          for key in STORIES]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('key', PARAMS)
+def test_story(key, base, documented, certs, tmp_path_factory):
+    blocks = STORIES[key]
+    if key[1] in SPECIAL:
+        SPECIAL[key[1]](blocks, base)
+        return
+    directory = pathlib.Path(base) / ('doc-%s-%s' % key)
+    directory.mkdir(mode=0o755)
+    give_to_test_user(directory)
+    with port_of(blocks) as port:
+        stage = Stage(directory, documented, certs, port)
+        try:
+            play(blocks, stage)
+        finally:
+            stage.end()
+
+
+def test_pages_have_stories():
+    """README and each page that shows commands are among them: a parser that finds nothing would pass everything."""
+    pages = {page for page, _ in STORIES}
+    assert {'README', 'quickstart', 'pooling', 'from-pgbouncer', 'authentication', 'tls', 'console', 'operations'} <= pages
+
+
+def test_console_page_is_complete(weirpool, pg15):
+    """doc/console.md names each command of SHOW HELP, and no SHOW that does not exist."""
+    w = weirpool(pg15)
+    page = (SRC / 'doc/console.md').read_text()
+    notices = []
+    with w.console() as c:
+        c.add_notice_handler(lambda d: notices.append((d.message_primary or '') + '\n' + (d.message_detail or '')))
+        c.execute('SHOW HELP')
+    text = '\n'.join(notices)
+    usage = [ln.strip() for ln in text.split('\n') if re.match(r'\s+[A-Z]', ln)]
+    assert len(usage) > 15, text
+    for line in usage:
+        words = line.split()
+        names = ['SHOW ' + x for x in words[1].split('|')] if words[0] == 'SHOW' else [words[0]]
+        for name in names:
+            assert re.search(r'\b%s\b' % name, page), '%s is not in doc/console.md' % name
+    for name in sorted(set(re.findall(r'\bSHOW ([A-Z_]+)\b', page)) - {'HELP'}):
+        w.admin('SHOW ' + name)
+
+
+def matrix():
+    """Rows of the table in doc/authentication.md: (client's proof, stored secret, kind of server, yes or no)."""
+    out = []
+    for line in (SRC / 'doc/authentication.md').read_text().split('\n'):
+        cells = [c.strip() for c in line.strip('|').split('|')]
+        if len(cells) == 5 and cells[2].split(',')[0] in ('yes', 'no'):
+            out += [(cells[0], cells[1], kind, cells[i].startswith('yes'))
+                    for i, kind in ((2, 'SCRAM'), (3, 'MD5'), (4, 'clear text'))]
+    return out
+
+
+@pytest.mark.parametrize('proof,stored,kind,works', matrix())
+def test_authentication_matrix(weirpool, pg15, proof, stored, kind, works):
+    user = {'SCRAM': 'app', 'MD5': 'appmd5', 'clear text': 'appplain'}[kind]
+    secret = {'plain password': 'app', 'any, or none': pg15.query("select rolpassword from pg_authid where rolname = 'app'")[0][0],
+              'MD5 secret': 'md5' + hashlib.md5(('app' + user).encode()).hexdigest()}.get(stored)
+    if secret is None:
+        assert stored.startswith('SCRAM secret'), stored
+        secret = pg15.query("select rolpassword from pg_authid where rolname = 'app'")[0][0]
+    auth = {'SCRAM': 'scram-sha-256', 'MD5': 'md5', 'clear text, PAM, LDAP': 'plain', 'certificate, peer, trust': 'trust'}[proof]
+    w = weirpool(pg15, auth_type=auth, userlist={user: secret}, query_wait_timeout='0.5')
+    if works:
+        with w.connect(user, password='app') as c:
+            assert c.execute('select current_user').fetchone()[0] == user
+    else:
+        with pytest.raises(psycopg.OperationalError, match='cannot log in to the server'):
+            w.connect(user, password='app')
+
+
+def test_matrix_is_found():
+    assert len(matrix()) == 21
