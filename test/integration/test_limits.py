@@ -327,7 +327,7 @@ def test_limit_of_one_pool_does_not_stop_another(weirpool, pg15):
     t = time.monotonic()
     for _ in range(20):
         assert wp.usable(dbname='app2')
-    assert time.monotonic() - t < 3
+    assert time.monotonic() - t < 9
     a.simple('commit')
     b.until_ready()
 
@@ -371,7 +371,7 @@ def test_timeouts_of_clients(weirpool, pg15, option, provoke, sqlstate):
         if rawpg.errors(out):
             fields = rawpg.errors(out)[0]
             break
-    assert 0.8 < time.monotonic() - t < 6
+    assert 0.8 < time.monotonic() - t < 15
     assert fields and option in str(fields) and fields['C'] == sqlstate, fields
     assert wp.usable()
     eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(20)%'") == 0, 8)
@@ -385,7 +385,7 @@ def test_client_login_timeout(weirpool, pg15):
     t = time.monotonic()
     for c in (silent, half, mute):
         c.expect_closed(10)
-    assert time.monotonic() - t < 6
+    assert time.monotonic() - t < 10
     assert wp.usable()
 
 
