@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from mysql_servers import KINDS, MyServer  # noqa: E402
 from servers import SID, Certs, PgServer, give_to_test_user, remove_tree  # noqa: E402
 from weir import Weirpool, install_binary  # noqa: E402
 
@@ -86,6 +87,41 @@ victim = server_fixture(15, 'module', 'victim')
 @pytest.fixture(params=[15, 18], ids=['pg15', 'pg18'])
 def anypg(request):
     return request.getfixturevalue('pg%d' % request.param)
+
+
+def my_server_fixture(kind, scope, tag):
+    @pytest.fixture(scope=scope)
+    def server(base, certs):
+        d = tempfile.mkdtemp(prefix='%s-' % tag, dir=base)
+        os.chmod(d, 0o755)
+        give_to_test_user(d)
+        s = MyServer(d, kind, certs=certs).create()
+        yield s
+        s.kill9()
+    return server
+
+
+mysql97 = my_server_fixture('mysql97', 'session', 'mysql97')
+maria1011 = my_server_fixture('maria1011', 'session', 'maria1011')
+maria118 = my_server_fixture('maria118', 'session', 'maria118')
+# servers of the module's own, to be killed and stopped
+mysql_victim = my_server_fixture('mysql97', 'module', 'myvictim')
+maria_victim = my_server_fixture('maria1011', 'module', 'mavictim')
+
+
+@pytest.fixture(params=list(KINDS))
+def anymy(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=['mysql_victim', 'maria_victim'])
+def any_victim(request):
+    """A MySQL or MariaDB server of the module's own; alive at the start of each test."""
+    s = request.getfixturevalue(request.param)
+    s.sigcont()
+    if not s.alive():
+        s.start()
+    return s
 
 
 @pytest.fixture
