@@ -43,6 +43,13 @@ bool buf_putz(struct buf *b, const char *s);             /* with the NUL */
 bool buf_put_u8(struct buf *b, uint8_t v);
 bool buf_put_u16be(struct buf *b, uint16_t v);
 bool buf_put_u32be(struct buf *b, uint32_t v);
+bool buf_put_u16le(struct buf *b, uint16_t v);
+bool buf_put_u24le(struct buf *b, uint32_t v); /* the low three bytes */
+bool buf_put_u32le(struct buf *b, uint32_t v);
+bool buf_put_u64le(struct buf *b, uint64_t v);
+/* MySQL docs: Protocol::LengthEncodedInteger, in its shortest form; and that before n bytes. */
+bool buf_put_lenenc(struct buf *b, uint64_t v);
+bool buf_put_lenstr(struct buf *b, const void *p, size_t n);
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Overwrites 4 bytes at offset at (counted from buf_data()): message lengths known only later.
  * Does nothing once failed, as the place may not exist. */

@@ -44,7 +44,7 @@ enum err_code {
 #define X(id, st, no, mst, fatal, text) ERR_##id,
 	ERR_CODES(X)
 #undef X
-	ERR_N
+		ERR_N
 };
 struct err_info {
 	const char *name, *sqlstate;
@@ -56,17 +56,19 @@ struct err_info {
 const struct err_info *err_info(enum err_code c);
 
 struct err {
-	enum err_code code; /* ERR_NONE: nothing happened */
-	char sqlstate[6];   /* "" = the table's; else what a server said */
-	char msg[256];      /* for the client: what, where, which option */
-	char detail[256];   /* may be "" */
-	char hint[160];     /* may be "" */
-	char internal[200]; /* for the log only; may be "" */
+	enum err_code code;   /* ERR_NONE: nothing happened */
+	char sqlstate[6];     /* "" = the table's; else what a server said */
+	unsigned mysql_errno; /* 0 = the table's; else what a server said */
+	char msg[256];        /* for the client: what, where, which option */
+	char detail[256];     /* may be "" */
+	char hint[160];       /* may be "" */
+	char internal[200];   /* for the log only; may be "" */
 };
 /* What `= { 0 }` says, without writing 900 bytes: for paths that run per request. */
 static inline void err_clear(struct err *e)
 {
 	e->code = ERR_NONE;
+	e->mysql_errno = 0;
 	e->sqlstate[0] = e->msg[0] = e->detail[0] = e->hint[0] = e->internal[0] = '\0';
 }
 /* Sets code and msg (printf) and clears the rest; returns -1, so that `return err_set(...)` reads

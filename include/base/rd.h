@@ -53,6 +53,50 @@ static inline uint32_t rd_u32be(struct rd *r)
 	const uint8_t *p = rd_bytes(r, 4);
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
+static inline uint16_t rd_u16le(struct rd *r)
+{
+	const uint8_t *p = rd_bytes(r, 2);
+	if (p == NULL)
+		return 0;
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t rd_u24le(struct rd *r)
+{
+	const uint8_t *p = rd_bytes(r, 3);
+	return p ? p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 : 0;
+}
+static inline uint32_t rd_u32le(struct rd *r)
+{
+	const uint8_t *p = rd_bytes(r, 4);
+	return p ? p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24 : 0;
+}
+static inline uint64_t rd_u64le(struct rd *r)
+{
+	uint64_t low = rd_u32le(r);
+	return low | (uint64_t)rd_u32le(r) << 32;
+}
+/* MySQL docs, Integer Types: Protocol::LengthEncodedInteger. The first bytes 0xfb (NULL in a row)
+ * and 0xff (never a number) make r bad. */
+static inline uint64_t rd_lenenc(struct rd *r)
+{
+	uint8_t first = rd_u8(r);
+	switch (first) {
+	case 0xfc: return rd_u16le(r);
+	case 0xfd: return rd_u24le(r);
+	case 0xfe: return rd_u64le(r);
+	case 0xfb:
+	case 0xff: r->bad = true; return 0;
+	default: return first;
+	}
+}
+/* Protocol::LengthEncodedString: the bytes behind a lenenc length, or NULL and *n_r 0. */
+static inline const uint8_t *rd_lenstr(struct rd *r, size_t *n_r)
+{
+	uint64_t n = rd_lenenc(r);
+	const uint8_t *p = n <= SIZE_MAX ? rd_bytes(r, (size_t)n) : NULL;
+	*n_r = p ? (size_t)n : 0;
+	return p;
+}
 /* A NUL-terminated string inside the slice; NULL and bad if there is no NUL. len_r may be NULL. */
 static inline const char *rd_cstr(struct rd *r, size_t *len_r)
 {

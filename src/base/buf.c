@@ -237,6 +237,51 @@ bool buf_put_u32be(struct buf *b, uint32_t v)
 	return buf_append(b, x, sizeof(x));
 }
 
+/* The low n bytes of v, least significant first. */
+static bool put_le(struct buf *b, uint64_t v, size_t n)
+{
+	uint8_t x[8];
+	for (size_t i = 0; i < n; i++)
+		x[i] = (uint8_t)(v >> 8 * i);
+	return buf_append(b, x, n);
+}
+
+bool buf_put_u16le(struct buf *b, uint16_t v)
+{
+	return put_le(b, v, 2);
+}
+
+bool buf_put_u24le(struct buf *b, uint32_t v)
+{
+	return put_le(b, v, 3);
+}
+
+bool buf_put_u32le(struct buf *b, uint32_t v)
+{
+	return put_le(b, v, 4);
+}
+
+bool buf_put_u64le(struct buf *b, uint64_t v)
+{
+	return put_le(b, v, 8);
+}
+
+bool buf_put_lenenc(struct buf *b, uint64_t v)
+{
+	if (v < 0xfb)
+		return buf_put_u8(b, (uint8_t)v);
+	if (v <= 0xffff)
+		return buf_put_u8(b, 0xfc) && put_le(b, v, 2);
+	if (v <= 0xffffff)
+		return buf_put_u8(b, 0xfd) && put_le(b, v, 3);
+	return buf_put_u8(b, 0xfe) && put_le(b, v, 8);
+}
+
+bool buf_put_lenstr(struct buf *b, const void *p, size_t n)
+{
+	return buf_put_lenenc(b, n) && buf_append(b, p, n);
+}
+
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
 	char small[256];
