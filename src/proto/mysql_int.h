@@ -8,6 +8,7 @@
 #define PROTO_MYSQL_INT_H
 #include "proto/proto.h"
 #include "base/hmap.h"
+#include "flow.h"
 #include "stmtmap.h"
 #include "vars.h"
 
@@ -38,9 +39,6 @@ struct proto_env {
 struct my_client_login; /* mysql_login_int.h */
 struct my_stmts;        /* mysql_stmt.c: its prepared statements */
 
-/* Where the rest of a frame goes whose head was handled. */
-enum my_rest { MY_REST_PASS, MY_REST_DROP };
-
 struct my_client { /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct my_client_login *login; /* until client_ready(), and again during COM_CHANGE_USER;
@@ -61,7 +59,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint16_t collation;      /* id, of the login packet. Login half */
 	uint16_t status;         /* SERVER_STATUS_* as it was last told */
 	uint8_t mode;            /* enum proto_mode */
-	uint8_t up_rest;         /* enum my_rest for up_left */
+	uint8_t up_rest;         /* enum flow_rest for up_left */
 	uint8_t up_seq;          /* sequence id of its next frame, when up_more */
 	uint8_t seq;             /* of the next packet to it. Login half until client_ready() */
 	bool up_more;            /* the next frame continues the packet */
@@ -154,7 +152,7 @@ struct my_link {
 	uint32_t down_left;   /* bytes of the current frame that are still to come */
 	uint32_t prep_params; /* of the PREPARE being answered */
 	uint16_t status;      /* SERVER_STATUS_* as last said. Login half first */
-	uint8_t down_rest;    /* enum my_rest */
+	uint8_t down_rest;    /* enum flow_rest */
 	uint8_t down_seq;     /* sequence id of its next packet, while a reply is under way */
 	uint8_t tx;           /* enum tx_state */
 	uint8_t dirty;        /* enum my_dirty */

@@ -92,7 +92,7 @@ static void refuse_requests(struct dnx *d, const struct err *e)
 	c->skip_to_sync = open;
 	c->in_batch = open;
 	if (c->up_left > 0)
-		c->up_rest = PG_REST_DROP;
+		c->up_rest = FLOW_DROP;
 	state_known(c, l);
 }
 

@@ -5,6 +5,7 @@
 #define PROTO_PG_INT_H
 #include "proto/proto.h"
 #include "base/hmap.h"
+#include "flow.h"
 #include "stmtmap.h"
 #include "vars.h"
 
@@ -37,9 +38,6 @@ struct proto_env {
 struct pg_client_login; /* pg_login_int.h */
 struct pg_learn;        /* pg_learn.c: what an unusual request needs */
 
-/* Where the rest of the message goes whose head was handled. */
-enum pg_rest { PG_REST_PASS, PG_REST_DROP };
-
 struct pg_client { /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct pg_client_login *login; /* until client_ready(); freed by the login half */
@@ -66,7 +64,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	uint16_t max_prepared;
 	uint16_t n_requests; /* since the state was known, saturating: is it exactly one? */
 	uint8_t mode;        /* enum proto_mode */
-	uint8_t up_rest;     /* enum pg_rest for up_left */
+	uint8_t up_rest;     /* enum flow_rest for up_left */
 	bool console;        /* owned by the login half: up() is the console's */
 	bool in_batch;       /* extended messages since the last Sync */
 	bool skip_to_sync;   /* the request failed here, not on a server: drop until Sync, then
@@ -161,7 +159,7 @@ struct pg_link {
 	uint32_t n_clears, n_held; /* entries in the ring with OWED_F_CLEARS, OWED_F_HELD */
 	uint32_t n_ready;          /* entries in the ring that end with ReadyForQuery */
 	uint32_t down_left;        /* bytes of the current message that are still to come */
-	uint8_t down_rest;         /* enum pg_rest */
+	uint8_t down_rest;         /* enum flow_rest */
 	uint8_t down_end; /* type of that message when its last byte completes an entry; else 0 */
 	uint8_t tx;       /* enum tx_state */
 	uint8_t dirty;    /* enum pg_dirty */

@@ -22,7 +22,7 @@ unsigned pg_link_requests(const void *lst)
 bool pg_link_mid_reply(const void *lst)
 {
 	const struct pg_link *l = lst;
-	return l->raw || (l->down_left > 0 && l->down_rest == PG_REST_PASS);
+	return l->raw || (l->down_left > 0 && l->down_rest == FLOW_PASS);
 }
 
 enum tx_state pg_link_tx(const void *lst)
@@ -36,7 +36,7 @@ void pg_detach(void *cst, void *lst)
 {
 	struct pg_client *c = cst;
 	struct pg_link *l = lst;
-	l->mid_up = c->up_left > 0 && c->up_rest == PG_REST_PASS;
+	l->mid_up = c->up_left > 0 && c->up_rest == FLOW_PASS;
 	if ((c->acc & (STATE_RELEVANT | SQL_F_DDL)) || c->pins || c->pins_kept || l->ask_wait)
 		l->dirty = PG_DIRTY_ALL;
 	if (c->pins_kept & (PIN(LOAD) | PIN(SEED)))
@@ -45,7 +45,7 @@ void pg_detach(void *cst, void *lst)
 		l->dirty = l->dirty < PG_DIRTY_VARS ? PG_DIRTY_VARS : l->dirty;
 	undo_rollback(c);
 	c->unnamed_raw = 0;
-	l->down_rest = PG_REST_DROP;
+	l->down_rest = FLOW_DROP;
 }
 
 /* ---- to a request boundary ---- */

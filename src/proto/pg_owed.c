@@ -1,15 +1,11 @@
-/* pg_owed - the ring of replies that a link owes, and the flow of bytes that pass unchanged.
- * Ignorant of who may send what. Thread: that of the env. */
+/* pg_owed - the ring of replies that a link owes. Ignorant of who may send what. Thread: that of the env. */
 #include "pg_run_int.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "base/mem.h"
 
 #define OWED_MIN_N 16U
-#define FLOW_COPY_BYTES \
-	4096U /* a run up to this is copied behind what was put, to go out with it */
 
 static bool grow(struct pg_link *l)
 {
@@ -97,66 +93,4 @@ void owed_fini(struct pg_link *l)
 		owed_pop(l);
 	mem_free(MEM_PROTO, l->owed.v);
 	l->owed = (struct owed_ring){ 0 };
-}
-
-/* ---- flow ---- */
-
-void flow_cut(struct flow *f)
-{
-	if (f->at > f->from)
-		buf_append(f->out, f->p + f->from, f->at - f->from);
-	f->from = f->at;
-}
-
-static size_t take(struct flow *f, size_t total, enum pg_rest rest)
-{
-	size_t k = flow_ahead(f) < total ? flow_ahead(f) : total;
-	if (k < total) {
-		*f->left = (uint32_t)(total - k);
-		*f->rest = (uint8_t)rest;
-	}
-	return k;
-}
-
-void flow_pass(struct flow *f, size_t total)
-{
-	f->at += take(f, total, PG_REST_PASS);
-}
-
-void flow_drop(struct flow *f, size_t total)
-{
-	flow_cut(f);
-	f->at += take(f, total, PG_REST_DROP);
-	f->from = f->at;
-}
-
-struct pev flow_end(struct flow *f)
-{
-	if (f->at == 0)
-		return (struct pev){ .kind = PEV_MORE };
-	if (f->from == 0)
-		return (struct pev){ .kind = PEV_FORWARD, .n = f->at };
-	size_t run = f->at - f->from;
-	if (run <= FLOW_COPY_BYTES) {
-		flow_cut(f);
-		return (struct pev){ .kind = PEV_DROP, .n = f->at };
-	}
-	/* It was handled, but passes with the next call. */
-	assert(*f->left == 0 || *f->rest == PG_REST_PASS);
-	*f->left += (uint32_t)run;
-	*f->rest = PG_REST_PASS;
-	return (struct pev){ .kind = PEV_DROP, .n = f->from };
-}
-
-bool flow_resume(struct flow *f, struct pev *ev_r)
-{
-	if (*f->left == 0)
-		return false;
-	size_t k = f->n < *f->left ? f->n : *f->left;
-	*f->left -= (uint32_t)k;
-	*ev_r = (struct pev){ .kind = k == 0                     ? PEV_MORE
-				      : *f->rest == PG_REST_PASS ? PEV_FORWARD
-								 : PEV_DROP,
-		.n = k };
-	return true;
 }

@@ -140,7 +140,7 @@ uint32_t pg_client_pins(const void *cst)
 bool pg_client_mid_message(const void *cst)
 {
 	const struct pg_client *c = cst;
-	return c->up_left > 0 && c->up_rest == PG_REST_PASS;
+	return c->up_left > 0 && c->up_rest == FLOW_PASS;
 }
 
 bool pg_client_in_request(const void *cst, const uint8_t *in, size_t n)

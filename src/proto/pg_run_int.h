@@ -1,8 +1,9 @@
-/* pg_run_int - helpers of the running half: the ring of owed replies, the flow of bytes that pass,
+/* pg_run_int - helpers of the running half: the ring of owed replies,
  * what a session learns. Private to the files pg_up*.c, pg_down*.c, pg_owed.c, pg_learn.c,
  * pg_sync.c, pg_state.c, pg_link_own.c, pg_run.c. One thread: that of the env. */
 #ifndef PROTO_PG_RUN_INT_H
 #define PROTO_PG_RUN_INT_H
+#include "flow.h"
 #include "pg_int.h"
 #include "sql/classify.h"
 #include "wire/pg/extended.h"
@@ -29,28 +30,6 @@ void owed_remove(struct pg_link *l, uint32_t i); /* from the middle */
 /* The first Sync's index, or n. */
 uint32_t owed_find_sync(struct pg_link *l);
 void owed_fini(struct pg_link *l);
-
-/* ---- pg_owed.c: bytes that pass ---- */
-/* Input is looked at message by message. A run of bytes that pass unchanged stays where it is; as
- * soon as something else must go out behind it, it is copied to out. */
-struct flow {
-	const uint8_t *p;
-	size_t n, at, from; /* [from, at) is the run; before from: consumed */
-	struct buf *out;
-	uint32_t *left; /* of the peer: bytes of the current message still to come */
-	uint8_t *rest;  /* enum pg_rest for them */
-};
-static inline size_t flow_ahead(const struct flow *f)
-{
-	return f->n - f->at;
-}
-void flow_cut(struct flow *f); /* before putting anything into out */
-void flow_pass(
-	struct flow *f, size_t total); /* the message at at passes; what is not here yet follows */
-void flow_drop(struct flow *f, size_t total);
-struct pev flow_end(struct flow *f);
-/* Bytes of a message that was begun before: handles them, or returns false when there are none. */
-bool flow_resume(struct flow *f, struct pev *ev_r);
 
 /* ---- pg_learn.c ---- */
 struct pg_undo {
