@@ -6,12 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DIGEST_SHA1_BYTES 20
 #define DIGEST_SHA256_BYTES 32
+#define DIGEST_SHA512_BYTES 64
 #define DIGEST_MD5_BYTES 16
 
 int digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256_BYTES], struct err *e)
 	__attribute__((warn_unused_result));
-/* MD5 of a followed by b (b may be NULL with b_n 0). */
+/* The next ones hash a followed by b (b may be NULL with b_n 0). */
+int digest_sha1(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA1_BYTES], struct err *e) __attribute__((warn_unused_result));
+int digest_sha256_of(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA256_BYTES], struct err *e) __attribute__((warn_unused_result));
+int digest_sha512(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA512_BYTES], struct err *e) __attribute__((warn_unused_result));
 int digest_md5(const void *a, size_t a_n, const void *b, size_t b_n, uint8_t out[DIGEST_MD5_BYTES],
 	struct err *e) __attribute__((warn_unused_result));
 int digest_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,

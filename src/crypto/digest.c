@@ -17,17 +17,41 @@ int digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256_BYTES], str
 	return 0;
 }
 
-int digest_md5(const void *a, size_t a_n, const void *b, size_t b_n, uint8_t out[DIGEST_MD5_BYTES],
-	struct err *e)
+static int hash(const EVP_MD *md, const char *name, const void *a, size_t a_n, const void *b,
+	size_t b_n, uint8_t *out, struct err *e)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	int ok = c != NULL && EVP_DigestInit_ex(c, EVP_md5(), NULL) == 1 &&
+	int ok = c != NULL && EVP_DigestInit_ex(c, md, NULL) == 1 &&
 		 (a_n == 0 || EVP_DigestUpdate(c, a, a_n) == 1) &&
 		 (b_n == 0 || EVP_DigestUpdate(c, b, b_n) == 1) &&
 		 EVP_DigestFinal_ex(c, out, NULL) == 1;
 
 	EVP_MD_CTX_free(c); /* wipes its state */
-	return ok ? 0 : refused(e, "MD5 (FIPS mode?)");
+	return ok ? 0 : refused(e, name);
+}
+
+int digest_md5(const void *a, size_t a_n, const void *b, size_t b_n, uint8_t out[DIGEST_MD5_BYTES],
+	struct err *e)
+{
+	return hash(EVP_md5(), "MD5 (FIPS mode?)", a, a_n, b, b_n, out, e);
+}
+
+int digest_sha1(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA1_BYTES], struct err *e)
+{
+	return hash(EVP_sha1(), "SHA-1 (FIPS mode?)", a, a_n, b, b_n, out, e);
+}
+
+int digest_sha256_of(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA256_BYTES], struct err *e)
+{
+	return hash(EVP_sha256(), "SHA-256", a, a_n, b, b_n, out, e);
+}
+
+int digest_sha512(const void *a, size_t a_n, const void *b, size_t b_n,
+	uint8_t out[DIGEST_SHA512_BYTES], struct err *e)
+{
+	return hash(EVP_sha512(), "SHA-512", a, a_n, b, b_n, out, e);
 }
 
 int digest_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,
