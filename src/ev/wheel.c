@@ -59,8 +59,8 @@ void timer_set(struct loop *l, struct timer *t, int64_t at_us)
 		if (now > l->wheel_tick)
 			l->wheel_tick = l->wheel_floor = now;
 	}
-	/* Never at or before the floor: a slot of a higher level that is sent down by the same advance
-	 * would call it a second time. */
+	/* Never at or before the floor: a slot of a higher level that is sent down by the same
+	 * advance would call it a second time. */
 	int64_t first_us = l->wheel_floor * WHEEL_TICK_US + 1;
 	t->at_us = at_us > first_us ? at_us : first_us;
 	wheel_place(l, t, l->wheel_floor);
