@@ -10,7 +10,7 @@
 
 struct myerror {
 	uint16_t number;
-	char sqlstate[6]; /* "HY000" when not sent: before the login has begun */
+	char sqlstate[6]; /* "HY000" when not sent, as before a greeting, or not one */
 	struct mystr msg;
 };
 const char *myerror_read(const uint8_t *p, size_t n, struct myerror *e_r)
