@@ -7,10 +7,8 @@
  * Both peers are hostile: messages above SCRAM_MSG_MAX are refused, so are unknown mandatory
  * extensions, control characters in a nonce, and iteration counts beyond a limit.
  *
- * SASLprep (RFC 4013): ASCII passwords need none and pass unchanged. For others PostgreSQL
- * normalizes (NFKC) and falls back to the raw bytes if that fails; here the raw bytes are used
- * always. A password that NFKC would change (rare: compatibility characters, decomposed accents,
- * no-break spaces) does not match a verifier built by PostgreSQL. */
+ * SASLprep (RFC 4013) as PostgreSQL does it: ASCII passwords pass unchanged, others are normalized
+ * (NFKC), and if that fails (not UTF-8, prohibited characters) the raw bytes are used. */
 #ifndef CRYPTO_SCRAM_H
 #define CRYPTO_SCRAM_H
 #include "base/buf.h"

@@ -102,13 +102,17 @@ int scram_keys_from_password(const char *pw, size_t pw_n, const uint8_t *salt, s
 	uint32_t iterations, struct scram_keys *k_r, struct err *e)
 {
 	uint8_t salted[SCRAM_KEY_BYTES];
+	char prepared[SCRAM_PASSWORD_MAX];
+	size_t prepared_n = scram_prepare(pw, pw_n, prepared);
 	int rc;
 
 	assert(salt_n > 0 && salt_n <= SCRAM_SALT_MAX);
 	k_r->iterations = iterations;
 	k_r->salt_n = (uint32_t)salt_n;
 	memcpy(k_r->salt, salt, salt_n);
-	rc = digest_pbkdf2_sha256(pw, pw_n, salt, salt_n, iterations, salted, e);
+	rc = digest_pbkdf2_sha256(prepared_n ? prepared : pw, prepared_n ? prepared_n : pw_n, salt,
+		salt_n, iterations, salted, e);
+	mem_wipe(prepared, prepared_n);
 	if (rc == 0)
 		rc = digest_hmac_sha256(
 			salted, sizeof salted, "Client Key", 10, k_r->client_key, e);

@@ -115,6 +115,49 @@ Test(scram_secret, plain_password_against_a_secret)
 
 /* What an unknown user is shown must not differ from one login to the next, nor look like a shared
  * salt. */
+/* Examples of RFC 4013, section 3, and what PostgreSQL falls back to. */
+Test(scram_secret, passwords_are_prepared)
+{
+	static const struct {
+		const char *pw, *same_as;
+		bool same;
+	} t[] = {
+		{ "I\xc2\xadX", "IX", true },      /* a soft hyphen is mapped to nothing */
+		{ "user", "USER", false },         /* case is kept */
+		{ "\xc2\xaa", "a", true },         /* NFKC */
+		{ "\xe2\x85\xa8", "IX", true },    /* NFKC */
+		{ "a\xc2\xa0z", "a z", true },     /* a no-break space */
+		{ "e\xcc\x81", "\xc3\xa9", true }, /* composed */
+		{ "\xd8\xa7"
+		  "1",
+			"1", false },      /* bidirectional: prohibited, so raw */
+		{ "\xc2\xad", "", false }, /* nothing would be left: raw */
+		{ "\xff\xfe"
+		  "abc",
+			"abc", false }, /* not UTF-8: raw */
+		{ "a\x07"
+		  "b",
+			"ab", false }, /* ASCII is left alone */
+		{ "\xcd\xb8"
+		  "a",
+			"a", false }, /* unassigned: raw */
+	};
+	static const uint8_t salt[16] = { 1, 2, 3 };
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct scram_keys a, b;
+		struct err e = { 0 };
+		cr_assert_eq(scram_keys_from_password(
+				     t[i].pw, strlen(t[i].pw), salt, sizeof salt, 1, &a, &e),
+			0);
+		cr_assert_eq(scram_keys_from_password(t[i].same_as, strlen(t[i].same_as), salt,
+				     sizeof salt, 1, &b, &e),
+			0);
+		cr_assert_eq(memcmp(a.client_key, b.client_key, sizeof a.client_key) == 0,
+			t[i].same, "%zu", i);
+	}
+}
+
 Test(scram_secret, mock_is_stable_and_personal)
 {
 	static const uint8_t p1[32] = { 1 }, p2[32] = { 2 };
