@@ -124,18 +124,25 @@ static void forget_unnamed(struct dnx *d, bool theirs)
 {
 	struct pg_link *l = d->l;
 	struct pg_client *c = d->c;
-	bool follows = false, their_follows = false;
+	bool follows = false;
+	const struct owed *next = NULL; /* of theirs */
 	for (uint32_t i = 0; i < l->owed.n; i++) {
 		const struct owed *o = owed_at(l, i);
 		if (o->kind != OWED_PARSE || !(o->flags & OWED_F_UNNAMED))
 			continue;
 		follows = true;
-		their_follows = their_follows || o->disp == OWED_FORWARD;
+		if (next == NULL && o->disp == OWED_FORWARD)
+			next = o;
 	}
 	if (!follows)
 		l->has_unnamed = false;
-	if (!theirs || their_follows || c == NULL)
+	if (!theirs || c == NULL)
 		return;
+	if (next) {
+		if (next->flags & OWED_F_UNDO)
+			undo_forget_unnamed(c);
+		return;
+	}
 	stmt_unref(&c->env->stmts, c->unnamed);
 	c->unnamed = NULL;
 	c->unnamed_raw = 0;
@@ -144,22 +151,26 @@ static void forget_unnamed(struct dnx *d, bool theirs)
 void dn_drop_to_sync(struct dnx *d)
 {
 	struct pg_link *l = d->l;
-	bool unnamed = false, theirs = false;
+	struct owed *head = owed_head(l);
+	bool unnamed = false;
+	/* The one that fails has dropped it; those behind were not executed. */
+	bool theirs = head && head->kind == OWED_PARSE && (head->flags & OWED_F_UNNAMED) &&
+		      head->disp == OWED_FORWARD;
 	bool renamed = false; /* then all records are of this batch: see names_in_doubt() */
 	while (l->owed.n > 0 && owed_head(l)->kind != OWED_SYNC) {
 		struct owed *o = owed_head(l);
 		renamed = renamed || (o->flags & OWED_F_UNDO);
 		if (o->kind == OWED_PARSE && (o->flags & OWED_F_UNNAMED)) {
 			unnamed = true;
-			theirs = theirs || o->disp == OWED_FORWARD;
+			theirs = theirs || (o->disp == OWED_FORWARD && !(o->flags & OWED_F_UNDO));
 		}
 		forget_dropped(d, o);
 		owed_pop(l);
 	}
-	if (unnamed)
-		forget_unnamed(d, theirs);
 	if (renamed && d->c)
 		undo_rollback(d->c);
+	if (unnamed)
+		forget_unnamed(d, theirs);
 	if (l->owed.n == 0)
 		l->skipping = true;
 	held_are_next(d, 0);

@@ -205,16 +205,30 @@ void learn_names(struct pg_client *c, const char *text, size_t n)
 
 /* ---- undo ---- */
 
+/* The caller's reference to s is not consumed; what was there goes to *old_r, with its own. */
+static bool put_name(
+	struct pg_client *c, const char *name, size_t name_n, struct stmt *s, struct stmt **old_r)
+{
+	if (name_n == 0) {
+		*old_r = c->unnamed;
+		c->unnamed = stmt_ref(s);
+		return true;
+	}
+	if (c->stmts == NULL && (c->stmts = stmtmap_new()) == NULL)
+		return false;
+	return stmtmap_put(c->stmts, name, name_n, s, old_r);
+}
+
 bool learn_rename(
 	struct pg_client *c, struct pg_link *l, const char *name, size_t name_n, struct stmt *s)
 {
 	struct pg_learn *k = learn_of(c);
-	if (k == NULL || (c->stmts == NULL && (c->stmts = stmtmap_new()) == NULL))
+	if (k == NULL)
 		return false;
 	struct pg_undo *x = mem_alloc(MEM_PROTO, sizeof(*x) + name_n + 1);
 	if (x == NULL)
 		return false;
-	if (!stmtmap_put(c->stmts, name, name_n, s, &x->old)) {
+	if (!put_name(c, name, name_n, s, &x->old)) {
 		mem_free(MEM_PROTO, x);
 		return false;
 	}
@@ -223,6 +237,7 @@ bool learn_rename(
 	if (k->undo == NULL)
 		k->undo_batch = l->batch_no;
 	assert(k->undo_batch == l->batch_no);
+	k->undo_unnamed = k->undo_unnamed || name_n == 0;
 	*k->undo_end = x;
 	k->undo_end = &x->next;
 	return true;
@@ -232,8 +247,10 @@ static struct pg_undo *pop(struct pg_learn *k)
 {
 	struct pg_undo *x = k->undo;
 	k->undo = x->next;
-	if (k->undo == NULL)
+	if (k->undo == NULL) {
 		k->undo_end = &k->undo;
+		k->undo_unnamed = false;
+	}
 	return x;
 }
 
@@ -259,12 +276,23 @@ void undo_rollback(struct pg_client *c)
 		newest = x->next;
 		/* Without memory the name is lost: the client hears that the statement does not
 		 * exist. */
-		if (!stmtmap_put(c->stmts, x->name, x->name_n, x->old, &now))
-			(void)stmtmap_put(c->stmts, x->name, x->name_n, NULL, &now);
+		if (!put_name(c, x->name, x->name_n, x->old, &now))
+			(void)put_name(c, x->name, x->name_n, NULL, &now);
 		stmt_unref(&c->env->stmts, now);
 		stmt_unref(&c->env->stmts, x->old);
 		mem_free(MEM_PROTO, x);
 	}
+}
+
+void undo_forget_unnamed(struct pg_client *c)
+{
+	struct pg_undo *x = c->learn ? c->learn->undo : NULL;
+	while (x && x->name_n > 0)
+		x = x->next;
+	if (x == NULL)
+		return;
+	stmt_unref(&c->env->stmts, x->old);
+	x->old = NULL;
 }
 
 bool names_in_doubt(const struct pg_client *c, const struct pg_link *l)
@@ -272,4 +300,9 @@ bool names_in_doubt(const struct pg_client *c, const struct pg_link *l)
 	if (l->n_clears > 0 && l->clears_batch != l->batch_no)
 		return true;
 	return c->learn && c->learn->undo && c->learn->undo_batch != l->batch_no;
+}
+
+bool unnamed_in_doubt(const struct pg_client *c, const struct pg_link *l)
+{
+	return c->learn && c->learn->undo_unnamed && c->learn->undo_batch != l->batch_no;
 }

@@ -41,6 +41,7 @@ struct pg_undo {
 struct pg_learn {
 	struct pg_undo *undo, **undo_end;
 	uint32_t undo_batch; /* l->batch_no when the first of undo was made */
+	bool undo_unnamed;   /* the unnamed statement is among them */
 	bool set_known;      /* the one request since the state was known was this SET */
 	bool set_default;
 	bool names_overflow;
@@ -56,14 +57,16 @@ void learn_forget_set(struct pg_client *c);
 /* Looks for names of custom settings in any text: 'a.b' in quotes, or behind SET. */
 void learn_names(struct pg_client *c, const char *text, size_t n);
 void learn_name(struct pg_client *c, const char *name, size_t n);
-/* Renames in the session's map, and remembers how it was until undo_commit() or undo_rollback().
- * False: no memory. */
+/* Renames in the session's map, and remembers how it was until undo_commit() or undo_rollback(). An
+ * empty name is the unnamed statement's. False: no memory. */
 bool learn_rename(
 	struct pg_client *c, struct pg_link *l, const char *name, size_t name_n, struct stmt *s);
-void undo_commit(struct pg_client *c);   /* the oldest record */
-void undo_rollback(struct pg_client *c); /* all of them, newest first */
+void undo_commit(struct pg_client *c);         /* the oldest record */
+void undo_rollback(struct pg_client *c);       /* all of them, newest first */
+void undo_forget_unnamed(struct pg_client *c); /* no rollback brings the former one back */
 /* Requests of an earlier batch may still change what the session's statement names mean. */
 bool names_in_doubt(const struct pg_client *c, const struct pg_link *l);
+bool unnamed_in_doubt(const struct pg_client *c, const struct pg_link *l); /* the same for that */
 
 /* ---- up ---- */
 enum up_next { UP_NEXT, UP_STOP, UP_EVENT };

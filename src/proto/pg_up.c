@@ -529,6 +529,8 @@ static bool must_wait(struct upx *u, uint8_t type)
 	static const char others[] = "QPBDCEF"; /* COPY data passes, Sync queues up */
 	if (u->l && u->l->ask_wait && u->c->may_reset && strchr(others, type))
 		return true;
+	if (u->l && unnamed_in_doubt(u->c, u->l) && strchr(others, type))
+		return true;
 	return u->l && u->l->n_held > 0 && strchr(others, type) && !release_held(u);
 }
 

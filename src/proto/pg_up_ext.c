@@ -182,25 +182,35 @@ static enum up_next parse_raw(
 	return up_pass_owed(u, h, OWED_PARSE, name_n ? 0 : OWED_F_UNNAMED);
 }
 
-static enum up_next parse_unnamed(
-	struct upx *u, const struct pgmsg_head *h, struct stmt *s, bool rewritten)
+/* What the session calls its unnamed statement from now on (NULL: none); consumes the reference.
+ * Behind other messages of a batch it may never be executed: then the former one stays, and
+ * *flags_r gets OWED_F_UNDO. False: no memory. */
+static bool set_unnamed(struct upx *u, struct stmt *s, unsigned *flags_r)
 {
 	struct pg_client *c = u->c;
-	up_in_batch(u);
+	c->unnamed_raw = 0;
+	if (u->l->ext_open) {
+		bool ok = learn_rename(c, u->l, "", 0, s);
+		stmt_unref(&c->env->stmts, s);
+		*flags_r |= OWED_F_UNDO;
+		return ok;
+	}
 	stmt_unref(&c->env->stmts, c->unnamed);
 	c->unnamed = s;
-	c->unnamed_raw = 0;
+	return true;
+}
+
+static enum up_next parse_unnamed(struct upx *u, const struct pgmsg_head *h, struct stmt *s)
+{
+	struct pg_client *c = u->c;
+	unsigned flags = OWED_F_UNNAMED;
 	u->l->unnamed = unnamed_key(c, s);
 	u->l->has_unnamed = true;
+	if (!set_unnamed(u, s, &flags))
+		return no_memory(u);
+	up_in_batch(u);
 	c->counters->server_parses++;
-	if (!rewritten)
-		return up_pass_owed(u, h, OWED_PARSE, OWED_F_UNNAMED);
-	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
-	if (o)
-		o->flags = OWED_F_UNNAMED | OWED_F_UNDO;
-	flow_drop(&u->f, total_of(h));
-	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
-	return UP_NEXT;
+	return up_pass_owed(u, h, OWED_PARSE, flags);
 }
 
 /* Is the transaction aborted, or may it be before the server gets here? Then a Parse must fail. */
@@ -278,7 +288,18 @@ static enum up_next parse_dealloc(
 	}
 	up_in_batch(u);
 	up_put_dealloc(u);
-	return parse_unnamed(u, h, s, true);
+	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
+	if (o)
+		o->flags = OWED_F_UNNAMED | OWED_F_UNDO;
+	stmt_unref(&u->c->env->stmts, u->c->unnamed);
+	u->c->unnamed = s;
+	u->c->unnamed_raw = 0;
+	u->l->unnamed = unnamed_key(u->c, s);
+	u->l->has_unnamed = true;
+	u->c->counters->server_parses++;
+	flow_drop(&u->f, total_of(h));
+	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
+	return UP_NEXT;
 }
 
 /* Cheap, and wrong only in one direction. */
@@ -324,7 +345,7 @@ static enum up_next parse_kept(
 	}
 	if (s == NULL) /* not kept: it lives on this link only, and the session with it */
 		return parse_raw(u, h, p->name, p->name_n, info.flags);
-	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s, false);
+	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s);
 }
 
 /* The name that opens the body, of which only a part may be here. 0: not all of it is here; -1:
@@ -365,7 +386,7 @@ enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
 		return up_bad(u, ERR_PROTOCOL, "malformed Parse message");
 	if (u->l == NULL)
 		return up_event(u, PEV_REQUEST);
-	if (p.name_n && names_in_doubt(c, u->l))
+	if ((p.name_n || u->l->ext_open) && names_in_doubt(c, u->l))
 		return up_hold(u);
 	c->counters->client_parses++;
 	if (passes_names(c)) {
@@ -638,16 +659,18 @@ static enum up_next close_served(
 		return close_alone(u, h, t);
 	if (t->kind == 'S' && t->name_n && !passes_names(c))
 		return close_named(u, h, t);
-	up_in_batch(u);
+	unsigned flags = 0;
+	if (t->kind == 'S' && u->l->ext_open && names_in_doubt(c, u->l))
+		return up_hold(u);
 	if (t->kind == 'S' && !passes_names(c)) {
-		stmt_unref(&c->env->stmts, c->unnamed);
-		c->unnamed = NULL;
-		c->unnamed_raw = 0;
+		if (!set_unnamed(u, NULL, &flags))
+			return no_memory(u);
 		u->l->has_unnamed = false;
 	} else if (t->kind == 'P' && t->name_n && (c->pins & PIN(HOLD))) {
 		c->acc |= SQL_F_CLOSE;
 	}
-	return up_pass_owed(u, h, OWED_CLOSE, 0);
+	up_in_batch(u);
+	return up_pass_owed(u, h, OWED_CLOSE, flags);
 }
 
 enum up_next up_target(struct upx *u, const struct pgmsg_head *h)
