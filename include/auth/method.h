@@ -10,8 +10,9 @@
 	X(ANY, "any", "") \
 	X(TRUST, "trust", "trust") \
 	X(PLAIN, "plain", "password") \
-	X(MD5, "md5", "md5") X(SCRAM, "scram-sha-256", "scram-sha-256") X(CERT, "cert", "cert") \
-		X(HBA, "hba", "") X(PAM, "pam", "pam") X(LDAP, "ldap", "ldap") X(PEER, "", "peer") \
+	X(MD5, "md5", "md5") \
+	X(SCRAM, "scram-sha-256", "scram-sha-256") X(CERT, "cert", "cert") X(HBA, "hba", "") \
+		X(PAM, "pam", "pam") X(LDAP, "ldap", "ldap") X(PEER, "", "peer") \
 			X(REJECT, "", "reject")
 enum auth_method {
 #define X(id, type, hba) AUTH_##id,
@@ -26,9 +27,24 @@ int auth_hba_method_parse(const char *name, enum auth_method *m_r)
 	__attribute__((warn_unused_result));
 const char *auth_method_name(enum auth_method m); /* never NULL or empty */
 
-enum secret_kind { SECRET_NONE, SECRET_PLAIN, SECRET_MD5, SECRET_SCRAM };
+enum secret_kind {
+	SECRET_NONE,
+	SECRET_PLAIN,
+	SECRET_MD5,          /* PostgreSQL: "md5" and 32 digits */
+	SECRET_SCRAM,        /* PostgreSQL: "SCRAM-SHA-256$..." */
+	SECRET_MYSQL_NATIVE, /* MySQL: "*" and 40 digits */
+	SECRET_MYSQL_SHA2,   /* MySQL: "$A$005$..." of caching_sha2_password */
+	SECRET_KIND_N
+};
 /* What kind of secret is this text? NULL or empty: SECRET_NONE. */
 enum secret_kind secret_kind_of(const char *secret, size_t n);
+/* Can a server be logged in to with the text itself? (Others check proofs only.) */
+static inline bool secret_logs_in(enum secret_kind k)
+{
+	return k == SECRET_PLAIN || k == SECRET_MD5;
+}
+/* "md5", for logs. */
+const char *secret_kind_name(enum secret_kind k);
 
 /* The nearest of the n words to word (edit distance at most 2, or a third of its length), or NULL.
  */

@@ -11,14 +11,17 @@
 #include <stddef.h>
 
 enum policy_ask {
-	POLICY_REFUSE,   /* never handed out with return 0: the safe value of a zeroed decision */
-	POLICY_ADMIT,    /* nothing to ask: trust, any, or certificate / peer already matched */
-	POLICY_PASSWORD, /* AuthenticationCleartextPassword; compare by policy_check_password() */
-	POLICY_MD5,      /* AuthenticationMD5Password; compare by md5pw_verify() */
-	POLICY_SCRAM,    /* AuthenticationSASL; scram_server with secret (PLAIN: derive first) */
-	POLICY_PAM,      /* cleartext, then ask the helper */
-	POLICY_LDAP,     /* cleartext, then ask the helper; an empty password is always wrong */
-	POLICY_PEER_NAME /* peer_user is missing: ask the helper for it, then decide again */
+	POLICY_REFUSE,    /* never handed out with return 0: the safe value of a zeroed decision */
+	POLICY_ADMIT,     /* nothing to ask: trust, any, or certificate / peer already matched */
+	POLICY_PASSWORD,  /* AuthenticationCleartextPassword; compare by policy_check_password() */
+	POLICY_MD5,       /* AuthenticationMD5Password; compare by md5pw_verify() */
+	POLICY_SCRAM,     /* AuthenticationSASL; scram_server with secret (PLAIN: derive first) */
+	POLICY_MYSQL_ANY, /* MySQL: the secret is plain, the plugin is the client's choice */
+	POLICY_MYSQL_NATIVE, /* MySQL: mysql_native_password */
+	POLICY_MYSQL_SHA2,   /* MySQL: caching_sha2_password */
+	POLICY_PAM,          /* cleartext, then ask the helper */
+	POLICY_LDAP,         /* cleartext, then ask the helper; an empty password is always wrong */
+	POLICY_PEER_NAME     /* peer_user is missing: ask the helper for it, then decide again */
 };
 struct policy_facts {
 	enum auth_method auth_type;
@@ -26,6 +29,9 @@ struct policy_facts {
 	const struct ident *ident; /* may be NULL */
 	const char *db, *user;     /* as the client named them */
 	bool is_unix, is_tls, physical_replication;
+	/* The client speaks MySQL: plain, md5 and (never by mysql_native_password) scram-sha-256
+	 * mean a password, proved by the plugin that the stored secret allows. */
+	bool mysql;
 	const struct sockaddr *addr;
 	const char *cert_cn; /* CN of the verified client certificate, or NULL */
 	size_t cert_cn_n;    /* its length: a CN with a NUL inside matches nobody */
@@ -55,7 +61,7 @@ struct policy_decision {
 	size_t secret_n;
 	const char *pam_service; /* with PAM; never NULL then */
 	const char *ldap;        /* with LDAP; NULL: auth_ldap_options */
-	const char *why;         /* mock: the reason, for the log only */
+	char why[96];            /* mock: the reason, for the log only; else "" */
 };
 /* Would the user's secret matter? False for trust-like methods that need none, PAM, LDAP and
  * refusals: then auth_query need not run for the secret. (trust, cert and peer still need

@@ -45,4 +45,6 @@ bool tls_peer_verified(void *ssl);
 /* RFC 5929 tls-server-end-point data of the server's certificate: ours (accepting) or the peer's
  * (connecting). Returns its length (<= 64), or 0. */
 size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64]);
+/* SHA-256 of our own certificate (accepting side). False: there is none. */
+bool tls_own_cert_sha256(void *ssl, uint8_t out[32]);
 #endif

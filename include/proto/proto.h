@@ -76,9 +76,9 @@ struct pev {
 	X(TEMP, "temp") \
 	X(ADVISORY, "advisory_lock") \
 	X(LISTEN, "listen") \
-	X(HOLD, "with_hold_cursor") X(PREPARE, "sql_prepare") X(LOAD, "load") X(SEED, "setseed") \
-		X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
-			X(REPLICATION, "replication")
+	X(HOLD, "with_hold_cursor") \
+	X(PREPARE, "sql_prepare") X(LOAD, "load") X(SEED, "setseed") X(SEQUENCE, "sequence") \
+		X(SETTING, "setting") X(UNKNOWN, "unknown") X(REPLICATION, "replication")
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)
@@ -120,17 +120,32 @@ struct proto_login { /* strings belong to cst until client_ready() was true */
 };
 
 struct proto_proof { /* what to ask of a client; secrets are only read during client_auth() */
-	enum { PROOF_NONE, PROOF_CLEAR, PROOF_MD5, PROOF_SCRAM } kind;
+	enum {
+		PROOF_NONE,
+		PROOF_CLEAR,
+		PROOF_MD5,
+		PROOF_SCRAM,
+		PROOF_MYSQL_ANY,    /* secret is plain: the plugin that the client prefers */
+		PROOF_MYSQL_NATIVE, /* mysql_native_password; secret plain or "*HEX" */
+		PROOF_MYSQL_SHA2    /* caching_sha2_password; secret plain or "$A$005$..." */
+	} kind;
 	bool clear_outside; /* PROOF_CLEAR: hand the password out as PEV_PASSWORD instead of
 			       comparing */
 	bool doomed; /* the user does not exist or may not in: run the exchange, fail at the end,
 			same bytes and timing as far as can be */
-	const char *secret; /* plain, "md5...", or "SCRAM-SHA-256$..."; PROOF_SCRAM takes a plain
-			       one too (derives, slow). NULL if doomed */
+	/* Plain, "md5...", "SCRAM-SHA-256$...", "*HEX", or "$A$..."; PROOF_SCRAM takes a plain one
+	 * too (derives, slow). NULL if doomed */
+	const char *secret;
 	uint32_t scram_iterations; /* for deriving from a plain secret */
 	bool offer_plus;           /* TLS: offer SCRAM-SHA-256-PLUS as well */
 	const uint8_t *cbind;      /* tls-server-end-point data of our certificate */
 	size_t cbind_n;
+	/* MySQL */
+	const uint8_t *mysql_verifier; /* of "$A$...": 32 bytes, SHA256(SHA256(password)) as an
+					  earlier login taught it; NULL: not known */
+	const uint8_t *cert_sha256;    /* 32 bytes: hash of our TLS certificate; NULL: none */
+	bool is_private;               /* a unix socket: a password may be sent in clear */
+	const char *host; /* where the client is, for "Access denied for user 'u'@'host'" */
 };
 
 struct proto_creds { /* how to log in to a server; a copy lives in the link during login only, wiped
@@ -138,6 +153,9 @@ struct proto_creds { /* how to log in to a server; a copy lives in the link duri
 	char password[1024]; /* "" = none */
 	bool has_scram_keys;
 	uint8_t client_key[32], server_key[32]; /* SCRAM passthrough */
+	bool has_native, has_sha2;              /* MySQL: what of the password is known */
+	uint8_t native[20];                     /* SHA1(password) */
+	uint8_t sha2[32];                       /* SHA256(password) */
 };
 
 struct proto_kv {
@@ -207,6 +225,7 @@ struct proto_client_conf { /* after login is known */
 
 struct proto_ops {
 	const char *name;
+	bool mysql_auth; /* clients prove themselves by MySQL's plugins (policy_facts.mysql) */
 	uint16_t port;
 	uint16_t client_size, link_size;
 

@@ -2,6 +2,7 @@
 #include "auth/method.h"
 
 #include "crypto/md5pw.h"
+#include "crypto/mysql_sha2.h"
 #include "crypto/scram.h"
 
 #include <string.h>
@@ -50,7 +51,25 @@ enum secret_kind secret_kind_of(const char *secret, size_t n)
 		return SECRET_NONE;
 	if (md5pw_is_secret(secret, n))
 		return SECRET_MD5;
-	return scram_is_secret(secret, n) ? SECRET_SCRAM : SECRET_PLAIN;
+	if (scram_is_secret(secret, n))
+		return SECRET_SCRAM;
+	if (mysql_native_is_secret(secret, n))
+		return SECRET_MYSQL_NATIVE;
+	return mysql_sha2_is_secret(secret, n) ? SECRET_MYSQL_SHA2 : SECRET_PLAIN;
+}
+
+const char *secret_kind_name(enum secret_kind k)
+{
+	switch (k) {
+	case SECRET_NONE: break;
+	case SECRET_PLAIN: return "plain";
+	case SECRET_MD5: return "md5";
+	case SECRET_SCRAM: return "SCRAM-SHA-256";
+	case SECRET_MYSQL_NATIVE: return "mysql_native_password";
+	case SECRET_MYSQL_SHA2: return "caching_sha2_password";
+	case SECRET_KIND_N: break;
+	}
+	return "no";
 }
 
 #define WORD_MAX 40

@@ -10,6 +10,7 @@
 #include "crypto/md5pw.h"
 #include "crypto/scram.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The method in force, and the rule it comes from. False: no rule matches. */
@@ -147,7 +148,7 @@ static void use_secret(const struct policy_facts *f, struct policy_decision *d)
 static void use_mock(struct policy_decision *d, const char *why)
 {
 	d->mock = true;
-	d->why = why;
+	snprintf(d->why, sizeof d->why, "%s", why);
 	d->secret = NULL;
 	d->secret_n = 0;
 }
@@ -161,9 +162,51 @@ static bool scram_malformed(const struct policy_facts *f)
 	return bad;
 }
 
+static bool is_of_mysql(enum secret_kind k)
+{
+	return k == SECRET_MYSQL_NATIVE || k == SECRET_MYSQL_SHA2;
+}
+
+static void use_mock_of_kind(struct policy_decision *d, enum secret_kind k)
+{
+	char why[sizeof d->why];
+
+	snprintf(why, sizeof why, "the user's secret is of another kind than can serve here: %s",
+		secret_kind_name(k));
+	use_mock(d, why);
+}
+
+/* The same methods towards MySQL's clients. What PostgreSQL stores cannot check their proofs. */
+static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
+{
+	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
+	bool ours = kind == SECRET_PLAIN || is_of_mysql(kind);
+
+	d->secret_kind = f->user_known && ours         ? kind
+			 : is_of_mysql(f->common_kind) ? f->common_kind
+						       : SECRET_PLAIN;
+	if (d->method == AUTH_SCRAM || d->secret_kind == SECRET_MYSQL_SHA2)
+		d->ask = POLICY_MYSQL_SHA2;
+	else if (d->secret_kind == SECRET_MYSQL_NATIVE)
+		d->ask = POLICY_MYSQL_NATIVE;
+	else
+		d->ask = POLICY_MYSQL_ANY;
+	if (!f->user_known)
+		use_mock(d, "unknown user");
+	else if (kind == SECRET_NONE)
+		use_mock(d, "the user has no password");
+	else if (!ours || (d->ask == POLICY_MYSQL_SHA2 && kind == SECRET_MYSQL_NATIVE))
+		use_mock_of_kind(d, kind);
+	else
+		use_secret(f, d);
+	return 0;
+}
+
 /* plain, md5, scram-sha-256: a proof against the stored secret. */
 static int decide_secret(const struct policy_facts *f, struct policy_decision *d)
 {
+	if (f->mysql)
+		return decide_mysql(f, d);
 	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
 	bool usable = f->user_known && kind != SECRET_NONE;
 
@@ -182,6 +225,8 @@ static int decide_secret(const struct policy_facts *f, struct policy_decision *d
 		use_mock(d, "the user has no password");
 	else if (d->ask == POLICY_SCRAM && kind == SECRET_MD5)
 		use_mock(d, "scram-sha-256 cannot use the user's md5 secret");
+	else if (is_of_mysql(kind)) /* as a plain password the hash itself would open the door */
+		use_mock_of_kind(d, kind);
 	else if (kind == SECRET_SCRAM && scram_malformed(f))
 		use_mock(d, "the user's SCRAM secret is malformed");
 	else
@@ -310,7 +355,10 @@ int policy_check_password(const struct policy_decision *d, const char *user, con
 	if (d->mock)
 		return check_mock(d, pw, pw_n, e);
 	switch (d->secret_kind) {
-	case SECRET_NONE: return 0;
+	case SECRET_NONE:
+	case SECRET_MYSQL_NATIVE:
+	case SECRET_MYSQL_SHA2:
+	case SECRET_KIND_N: return 0;
 	case SECRET_PLAIN: return same_text(d->secret, d->secret_n, pw, pw_n, ok_r, e);
 	case SECRET_MD5: return check_md5(d, user, pw, pw_n, ok_r, e);
 	case SECRET_SCRAM: return check_scram(d, pw, pw_n, ok_r, e);

@@ -11,7 +11,7 @@
 
 struct users {
 	struct hmap by_name; /* struct user_entry */
-	size_t kind_n[SECRET_SCRAM + 1];
+	size_t kind_n[SECRET_KIND_N];
 };
 
 struct users *users_new(void)
@@ -218,7 +218,7 @@ enum secret_kind users_common_kind(const struct users *u)
 {
 	enum secret_kind best = SECRET_NONE;
 
-	for (int k = SECRET_PLAIN; u && k <= SECRET_SCRAM; k++) {
+	for (int k = SECRET_PLAIN; u && k < SECRET_KIND_N; k++) {
 		if (u->kind_n[k] > (best == SECRET_NONE ? 0 : u->kind_n[best]))
 			best = (enum secret_kind)k;
 	}

@@ -35,3 +35,36 @@ const char *verifier_of_plain(struct secrets *cache, const char *user, const cha
 	secrets_put(cache, scope, user, out, strlen(out), now_us, TTL_US);
 	return out;
 }
+
+/* A keyed hash, as above: another secret is another entry. */
+static const char *mysql_scope(const char *secret, size_t n, char *out, size_t out_n)
+{
+	snprintf(out, out_n, "mysql %016llx", (unsigned long long)hash64(secret, n));
+	return out;
+}
+
+bool verifier_mysql_get(struct secrets *cache, const char *user, const char *secret,
+	size_t secret_n, int64_t now_us, uint8_t out[MYSQL_SHA2_BYTES])
+{
+	char scope[48];
+	const struct secrets_entry *c = secrets_get(
+		cache, mysql_scope(secret, secret_n, scope, sizeof scope), user, now_us);
+
+	if (c == NULL || c->secret_n != MYSQL_SHA2_BYTES)
+		return false;
+	memcpy(out, c->secret, MYSQL_SHA2_BYTES);
+	return true;
+}
+
+void verifier_mysql_put(struct secrets *cache, const char *user, const char *secret,
+	size_t secret_n, const uint8_t key[MYSQL_SHA2_BYTES], int64_t now_us)
+{
+	char scope[48];
+	uint8_t v[MYSQL_SHA2_BYTES];
+
+	if (mysql_sha2_verifier(key, v, NULL) < 0)
+		return; /* the next login sends its password again */
+	secrets_put(cache, mysql_scope(secret, secret_n, scope, sizeof scope), user,
+		(const char *)v, sizeof v, now_us, TTL_US);
+	mem_wipe(v, sizeof v);
+}

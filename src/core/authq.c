@@ -115,7 +115,7 @@ static struct pool_shard *auth_shard(
 	}
 	if (p->cdb && *p->cdb->force_user && *p->cdb->password)
 		snprintf(p->creds->password, sizeof p->creds->password, "%s", p->cdb->password);
-	else if (ue && ue->kind != SECRET_SCRAM)
+	else if (ue && secret_logs_in(ue->kind))
 		snprintf(p->creds->password, sizeof p->creds->password, "%s", ue->secret);
 	return p;
 }

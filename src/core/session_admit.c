@@ -6,6 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A proof may teach less of a password than an earlier one of the same password did. */
+static void keep_known(const struct proto_creds *old, struct proto_creds *fresh)
+{
+	bool same = (fresh->has_sha2 && old->has_sha2 &&
+			    mem_equal_ct(fresh->sha2, old->sha2, sizeof fresh->sha2)) ||
+		    (fresh->has_native && old->has_native &&
+			    mem_equal_ct(fresh->native, old->native, sizeof fresh->native));
+	if (same && !*fresh->password && (old->has_sha2 || !fresh->has_sha2) &&
+		(old->has_native || !fresh->has_native))
+		*fresh = *old;
+}
+
 /* How links of this pool log in: the database's own password, what auth_file has in clear, or what
  * the client's proof taught us. */
 static int learn_creds(struct session *s, struct pool_shard *p, struct err *e)
@@ -28,10 +40,11 @@ static int learn_creds(struct session *s, struct pool_shard *p, struct err *e)
 	else if (forced || !s->w->ops->client_creds(s->cst, &fresh)) {
 		if (ue && ue->kind == SECRET_MD5)
 			snprintf(fresh.password, sizeof fresh.password, "%s", ue->secret);
-		else if (g->secret && secret_kind_of(g->secret, g->secret_n) != SECRET_SCRAM &&
-			 !forced)
+		else if (g->secret && !forced &&
+			 secret_logs_in(secret_kind_of(g->secret, g->secret_n)))
 			snprintf(fresh.password, sizeof fresh.password, "%s", g->secret);
 	}
+	keep_known(c, &fresh);
 	*c = fresh;
 	mem_wipe(&fresh, sizeof fresh);
 	p->creds = c;
@@ -143,8 +156,8 @@ static bool put_welcome(struct session *s)
 	uint8_t key[36];
 	size_t n = key_bytes(s, key, w->ops->client_key_size(s->cst));
 	s->long_key = n == sizeof key;
-	return w->ops->client_ready(s->cst, s->link ? s->link->lst : NULL, &s->shard->cache, key, n,
-		&w->down);
+	return w->ops->client_ready(
+		s->cst, s->link ? s->link->lst : NULL, &s->shard->cache, key, n, &w->down);
 }
 
 void session_retry_logins(struct pool_shard *p)
@@ -254,6 +267,7 @@ void login_admitted(struct session *s)
 		login_refuse(s, &e);
 		return;
 	}
+	login_learned(s);
 	s->shard = p;
 	p->n_sessions++;
 	p->last_used_us = worker_now(w);

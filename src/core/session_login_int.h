@@ -31,6 +31,7 @@ void login_refuse_with(struct session *s, enum err_code code, const char *msg);
 /* session_proof.c. True: an answer from elsewhere is awaited, or the session is gone. */
 bool login_decide(struct session *s);
 void login_ask_proof(struct session *s);
+void login_learned(struct session *s); /* the proof was right */
 void login_password(
 	struct session *s, const struct pev *ev); /* a clear-text password for the helper */
 void login_failed(struct session *s, const struct err *e); /* the proof was wrong */

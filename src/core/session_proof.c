@@ -28,6 +28,7 @@ static struct policy_facts facts_of(struct session *s)
 		.user = pl->user,
 		.is_unix = addr_is_unix(&s->addr),
 		.is_tls = s->st.ssl != NULL,
+		.mysql = w->ops->mysql_auth,
 		.physical_replication = pl->replication == REPL_PHYSICAL,
 		.addr = &s->addr.u.sa,
 		.cert_cn = g->cn_n ? g->cn : NULL,
@@ -47,47 +48,98 @@ static struct policy_facts facts_of(struct session *s)
 	return f;
 }
 
+/* What a proof refers to, as long as it is being asked for. */
+struct proof_data {
+	char text[VERIFIER_TEXT_MAX];
+	uint8_t cbind[64], mysql_verifier[MYSQL_SHA2_BYTES], cert_sha256[32];
+	char host[48];
+};
+
+static void fill_tls(struct session *s, struct proto_proof *pr, struct proof_data *x)
+{
+	if (s->st.ssl == NULL)
+		return;
+	if (s->login->d.offer_plus) {
+		pr->cbind_n = tls_server_end_point(s->st.ssl, true, x->cbind);
+		pr->cbind = x->cbind;
+		pr->offer_plus = pr->cbind_n > 0;
+	}
+	if (tls_own_cert_sha256(s->st.ssl, x->cert_sha256))
+		pr->cert_sha256 = x->cert_sha256;
+}
+
+/* False: there is nothing to ask. */
+static bool fill_kind(struct session *s, struct proto_proof *pr, struct proof_data *x)
+{
+	struct worker *w = s->w;
+	const struct policy_decision *d = &s->login->d;
+	switch (d->ask) {
+	case POLICY_ADMIT: pr->kind = PROOF_NONE; return true;
+	case POLICY_PASSWORD: pr->kind = PROOF_CLEAR; return true;
+	case POLICY_MD5: pr->kind = PROOF_MD5; return true;
+	case POLICY_SCRAM:
+		pr->kind = PROOF_SCRAM;
+		if (!d->mock && d->secret_kind == SECRET_PLAIN)
+			pr->secret = verifier_of_plain(w->secrets, login_of(s)->user, d->secret,
+				d->secret_n, pr->scram_iterations, worker_now(w), x->text,
+				sizeof x->text);
+		return true;
+	case POLICY_MYSQL_ANY: pr->kind = PROOF_MYSQL_ANY; return true;
+	case POLICY_MYSQL_NATIVE: pr->kind = PROOF_MYSQL_NATIVE; return true;
+	case POLICY_MYSQL_SHA2:
+		pr->kind = PROOF_MYSQL_SHA2;
+		if (!d->mock && d->secret_kind == SECRET_MYSQL_SHA2 &&
+			verifier_mysql_get(w->secrets, login_of(s)->user, d->secret, d->secret_n,
+				worker_now(w), x->mysql_verifier))
+			pr->mysql_verifier = x->mysql_verifier;
+		return true;
+	case POLICY_PAM:
+	case POLICY_LDAP:
+		pr->kind = PROOF_CLEAR;
+		pr->clear_outside = true;
+		return true;
+	case POLICY_REFUSE:
+	case POLICY_PEER_NAME: break;
+	}
+	return false;
+}
+
 void login_ask_proof(struct session *s)
 {
 	struct worker *w = s->w;
 	const struct policy_decision *d = &s->login->d;
-	char text[VERIFIER_TEXT_MAX] = "";
-	uint8_t cbind[64];
+	struct proof_data x = { .text = "" };
 	struct err e = { 0 };
 	struct proto_proof pr = {
 		.doomed = d->mock,
 		.secret = d->mock ? NULL : d->secret,
-		.offer_plus = d->offer_plus,
 		.scram_iterations = (uint32_t)w->gen->conf->global.scram_iterations,
+		.is_private = addr_is_unix(&s->addr),
+		.host = addr_is_unix(&s->addr) ? "localhost"
+					       : addr_host(&s->addr, x.host, sizeof x.host),
 	};
-	switch (d->ask) {
-	case POLICY_ADMIT: pr.kind = PROOF_NONE; break;
-	case POLICY_PASSWORD: pr.kind = PROOF_CLEAR; break;
-	case POLICY_MD5: pr.kind = PROOF_MD5; break;
-	case POLICY_SCRAM:
-		pr.kind = PROOF_SCRAM;
-		if (!d->mock && d->secret_kind == SECRET_PLAIN)
-			pr.secret = verifier_of_plain(w->secrets, login_of(s)->user, d->secret,
-				d->secret_n, pr.scram_iterations, worker_now(w), text, sizeof text);
-		break;
-	case POLICY_PAM:
-	case POLICY_LDAP:
-		pr.kind = PROOF_CLEAR;
-		pr.clear_outside = true;
-		break;
-	case POLICY_REFUSE:
-	case POLICY_PEER_NAME: login_refuse_with(s, ERR_AUTH_DENIED, "access denied"); return;
+	if (!fill_kind(s, &pr, &x)) {
+		login_refuse_with(s, ERR_AUTH_DENIED, "access denied");
+		return;
 	}
-	if (d->offer_plus && s->st.ssl) {
-		pr.cbind_n = tls_server_end_point(s->st.ssl, true, cbind);
-		pr.cbind = cbind;
-		pr.offer_plus = pr.cbind_n > 0;
-	}
+	fill_tls(s, &pr, &x);
 	int r = w->ops->client_auth(s->cst, &pr, &w->down, &e);
-	mem_wipe(text, sizeof text);
+	mem_wipe(&x, sizeof x);
 	session_send(s, &w->down);
 	if (r != 0)
 		login_refuse(s, &e);
+}
+
+/* A password that came in clear, for the next logins of the same user. */
+void login_learned(struct session *s)
+{
+	const struct policy_decision *d = &s->login->d;
+	struct proto_creds c = { 0 };
+	if (d->ask == POLICY_MYSQL_SHA2 && d->secret && d->secret_kind == SECRET_MYSQL_SHA2 &&
+		s->w->ops->client_creds(s->cst, &c) && c.has_sha2)
+		verifier_mysql_put(s->w->secrets, login_of(s)->user, d->secret, d->secret_n, c.sha2,
+			worker_now(s->w));
+	mem_wipe(&c, sizeof c);
 }
 
 /* True: an answer from elsewhere is awaited, or the session is gone. */
@@ -190,7 +242,7 @@ void login_failed(struct session *s, const struct err *e)
 	if (pl && g->cdb && g->authq_done)
 		secrets_forget(s->w->secrets, session_auth_scope(s),
 			pl->user); /* the password may have changed: the next login asks */
-	if (g->d.why && !*copy.internal)
+	if (*g->d.why && !*copy.internal)
 		err_internal(&copy, "%s", g->d.why);
 	login_refuse(s, &copy);
 }

@@ -72,3 +72,11 @@ size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64])
 		return 0;
 	return n;
 }
+
+bool tls_own_cert_sha256(void *ssl, uint8_t out[32])
+{
+	X509 *cert = SSL_get_certificate(ssl);
+	unsigned n = 0;
+
+	return cert && X509_digest(cert, EVP_sha256(), out, &n) && n == 32;
+}

@@ -177,6 +177,11 @@ int pg_client_auth(void *cst, const struct proto_proof *pr, struct buf *down, st
 	case PROOF_CLEAR: rc = ask_clear(l, pr, down, e); break;
 	case PROOF_MD5: rc = ask_md5(l, pr, down, e); break;
 	case PROOF_SCRAM: rc = ask_scram(l, pr, down, e); break;
+	case PROOF_MYSQL_ANY:
+	case PROOF_MYSQL_NATIVE:
+	case PROOF_MYSQL_SHA2:
+		rc = err_set(e, ERR_INTERNAL, "a proof of MySQL's cannot be asked for here");
+		break;
 	}
 	if (rc)
 		bad(l);

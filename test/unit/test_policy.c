@@ -11,6 +11,12 @@
 #include <string.h>
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
+#define NATIVE_APP "*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3"
+/* of MySQL 9.7, for "app" */
+#define SHA2_APP \
+	"$A$005$]\x16" \
+	"a1^PP%i\x15l5\x1ak\x1e\x19" \
+	"Ft{e2U7COiaZeyFkMyThlhOZFLW8uHV/4TsxR9K5OzJUPu8"
 #define MD5_ALICE "md530e62b90a6e91ca67a3f6f7cd0f0f6a4" /* some md5 secret */
 
 static void assert_all_back(void)
@@ -40,6 +46,9 @@ static const char *text_of(enum secret_kind k)
 	case SECRET_PLAIN: return "pw";
 	case SECRET_MD5: return MD5_ALICE;
 	case SECRET_SCRAM: return scram_text();
+	case SECRET_MYSQL_NATIVE: return NATIVE_APP;
+	case SECRET_MYSQL_SHA2: return SHA2_APP;
+	case SECRET_KIND_N: break;
 	}
 	return NULL;
 }
@@ -74,6 +83,11 @@ Test(policy, every_method_with_every_secret)
 		{ AUTH_SCRAM, SECRET_MD5, POLICY_SCRAM,
 			true }, /* cannot succeed, must not show it */
 		{ AUTH_SCRAM, SECRET_SCRAM, POLICY_SCRAM, false },
+		/* the hash must not pass for a plain password */
+		{ AUTH_PLAIN, SECRET_MYSQL_NATIVE, POLICY_PASSWORD, true },
+		{ AUTH_MD5, SECRET_MYSQL_NATIVE, POLICY_MD5, true },
+		{ AUTH_SCRAM, SECRET_MYSQL_SHA2, POLICY_SCRAM, true },
+		{ AUTH_MD5, SECRET_MYSQL_SHA2, POLICY_MD5, true },
 	};
 
 	for (size_t i = 0; i < N(t); i++) {
@@ -86,11 +100,72 @@ Test(policy, every_method_with_every_secret)
 		cr_assert_eq(d.mock, t[i].mock, "row %zu", i);
 		if (d.mock) {
 			cr_assert_null(d.secret, "row %zu", i);
-			cr_assert_not_null(d.why);
+			cr_assert_neq(*d.why, 0);
 		} else {
 			cr_assert_eq(d.secret, f.secret);
 			cr_assert_eq(d.secret_kind, t[i].k);
 		}
+	}
+}
+
+Test(policy, every_method_with_every_secret_on_mysql)
+{
+	static const struct {
+		enum auth_method m;
+		enum secret_kind k;
+		enum policy_ask ask;
+		bool mock;
+	} t[] = {
+		{ AUTH_PLAIN, SECRET_NONE, POLICY_MYSQL_ANY, true },
+		{ AUTH_PLAIN, SECRET_PLAIN, POLICY_MYSQL_ANY, false },
+		{ AUTH_PLAIN, SECRET_MYSQL_NATIVE, POLICY_MYSQL_NATIVE, false },
+		{ AUTH_PLAIN, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
+		{ AUTH_MD5, SECRET_PLAIN, POLICY_MYSQL_ANY, false },
+		{ AUTH_MD5, SECRET_MYSQL_NATIVE, POLICY_MYSQL_NATIVE, false },
+		{ AUTH_MD5, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
+		{ AUTH_MD5, SECRET_MD5, POLICY_MYSQL_ANY, true },
+		{ AUTH_MD5, SECRET_SCRAM, POLICY_MYSQL_ANY, true },
+		{ AUTH_SCRAM, SECRET_PLAIN, POLICY_MYSQL_SHA2, false },
+		{ AUTH_SCRAM, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
+		{ AUTH_SCRAM, SECRET_MYSQL_NATIVE, POLICY_MYSQL_SHA2, true },
+		{ AUTH_SCRAM, SECRET_SCRAM, POLICY_MYSQL_SHA2, true },
+	};
+
+	for (size_t i = 0; i < N(t); i++) {
+		struct policy_facts f = facts(t[i].m, t[i].k, true);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		f.mysql = true;
+		cr_assert_eq(policy_decide(&f, &d, &e), 0, "row %zu: %s", i, e.msg);
+		cr_assert_eq(d.ask, t[i].ask, "row %zu", i);
+		cr_assert_eq(d.mock, t[i].mock, "row %zu", i);
+		cr_assert_eq(d.secret == NULL, d.mock, "row %zu", i);
+		cr_assert_eq(*d.why != 0, d.mock, "row %zu", i);
+	}
+}
+
+/* Somebody unknown is asked what most users are asked. */
+Test(policy, unknown_users_on_mysql)
+{
+	static const enum policy_ask ask[SECRET_KIND_N] = { [SECRET_NONE] = POLICY_MYSQL_ANY,
+		[SECRET_PLAIN] = POLICY_MYSQL_ANY,
+		[SECRET_MD5] = POLICY_MYSQL_ANY,
+		[SECRET_SCRAM] = POLICY_MYSQL_ANY,
+		[SECRET_MYSQL_NATIVE] = POLICY_MYSQL_NATIVE,
+		[SECRET_MYSQL_SHA2] = POLICY_MYSQL_SHA2 };
+
+	for (int k = 0; k < SECRET_KIND_N; k++) {
+		struct policy_facts f = facts(AUTH_MD5, SECRET_NONE, false);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		f.mysql = true;
+		f.common_kind = (enum secret_kind)k;
+		cr_assert_eq(policy_decide(&f, &d, &e), 0);
+		cr_assert(d.mock);
+		cr_assert_null(d.secret);
+		cr_assert_eq(d.ask, ask[k], "%d", k);
 	}
 }
 

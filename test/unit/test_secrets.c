@@ -1,5 +1,6 @@
 /* secrets: expiry, the bound, least recently used first, scopes kept apart, nothing left behind. */
 #include "auth/secrets.h"
+#include "auth/verifier.h"
 #include "base/mem.h"
 
 #include <criterion/criterion.h>
@@ -159,5 +160,23 @@ Test(secrets, malformed_scram_is_kept_without_verifier)
 	secrets_put(s, "db", "a", "SCRAM-SHA-256$x", 15, 0, S);
 	cr_assert_eq(secrets_get(s, "db", "a", 0)->kind, SECRET_SCRAM);
 	cr_assert(!secrets_get(s, "db", "a", 0)->has_scram);
+	secrets_free(&s);
+}
+
+Test(secrets, a_mysql_verifier_belongs_to_one_secret)
+{
+	static const uint8_t key[MYSQL_SHA2_BYTES] = { 1, 2, 3 };
+	struct secrets *s = secrets_new(10);
+	uint8_t want[MYSQL_SHA2_BYTES], got[MYSQL_SHA2_BYTES];
+	struct err e = { 0 };
+
+	cr_assert_eq(mysql_sha2_verifier(key, want, &e), 0);
+	cr_assert(!verifier_mysql_get(s, "u", "secret", 6, 1, got));
+	verifier_mysql_put(s, "u", "secret", 6, key, 1);
+	cr_assert(verifier_mysql_get(s, "u", "secret", 6, 2, got));
+	cr_assert_arr_eq(got, want, sizeof got);
+	cr_assert(!verifier_mysql_get(s, "v", "secret", 6, 2, got), "another user");
+	cr_assert(!verifier_mysql_get(s, "u", "secre2", 6, 2, got), "a new password");
+	cr_assert(!verifier_mysql_get(s, "u", "secret", 6, INT64_C(4000000000), got), "too old");
 	secrets_free(&s);
 }
