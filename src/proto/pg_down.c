@@ -86,8 +86,8 @@ void dn_flush_synth(struct dnx *d)
 		if (o->kind == OWED_SYNTH && d->c) {
 			flow_cut(&d->f);
 			pgmsg_put(d->down, o->synth, NULL, 0);
-			if (o->flags & OWED_F_UNDO)
-				undo_commit(d->c);
+			if ((o->flags & OWED_F_UNDO) && !undo_commit(d->c))
+				d->l->failed = true;
 		}
 		owed_pop(d->l);
 	}
@@ -99,8 +99,8 @@ static void complete(struct dnx *d)
 	d->l->no_replay = true;
 	if (o->kind == OWED_PARSE && o->p.ls)
 		o->p.ls->confirmed = true;
-	if ((o->flags & OWED_F_UNDO) && d->c)
-		undo_commit(d->c);
+	if ((o->flags & OWED_F_UNDO) && d->c && !undo_commit(d->c))
+		d->l->failed = true;
 	owed_pop(d->l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);
@@ -306,8 +306,6 @@ static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, 
 			note_tag(d, tag, o);
 	}
 	o->flags &= (uint16_t) ~(OWED_F_COPY | OWED_F_OUT);
-	if (d->l->copy_in)
-		return dn_bad(d, "CommandComplete while the server copies in", h->type);
 	return o->kind == OWED_EXECUTE ? give_last(d, h, o) : give(d, h, o);
 }
 
@@ -341,12 +339,14 @@ static enum dn_next captured_row(struct dnx *d, const struct pgmsg_head *h, cons
 
 /* ---- replies, by type ---- */
 
-static bool fits(const struct owed *o, uint8_t type)
+static bool fits(const struct pg_link *l, const struct owed *o, uint8_t type)
 {
 	bool run = o->kind == OWED_QUERY || o->kind == OWED_EXECUTE;
 	bool desc = o->kind == OWED_DESC_PORTAL ||
 		    (o->kind == OWED_DESC_STMT && (o->flags & OWED_F_GOT_T));
 	if (o->flags & (OWED_F_ERROR | OWED_F_FORCED))
+		return false;
+	if (l->copy_in) /* it waits for the end of the data, and can say nothing but an error */
 		return false;
 	switch (type) {
 	case '1': return o->kind == OWED_PARSE;
@@ -377,7 +377,7 @@ static bool is_bodyless(uint8_t type)
 static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct owed *o = owed_head(d->l);
-	if (o == NULL || !fits(o, h->type) || (is_bodyless(h->type) && h->body_n > 0))
+	if (o == NULL || !fits(d->l, o, h->type) || (is_bodyless(h->type) && h->body_n > 0))
 		return dn_bad(d, o ? "reply does not fit the request" : "reply without a request",
 			h->type);
 	switch (h->type) {
@@ -419,9 +419,16 @@ static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 			(heard && !varset_put(t, &d->c->told, name, value)))
 			d->l->failed = true;
 	}
-	if (h->type == 'N' && d->c == NULL && o == NULL && h->body_n <= PG_ASYNC_MAX_BYTES) {
+	if (h->type != 'S' && d->c == NULL && o == NULL) {
+		/* The link may be given away at any time: never in the middle of a message. */
+		if (h->body_n > PG_ASYNC_MAX_BYTES)
+			return dn_bad(d, "a message out of turn is too large", h->type);
+		if (!is_whole(d, h))
+			return DN_STOP;
+	}
+	if (h->type == 'N' && d->c == NULL && o == NULL) {
 		struct pgerror f;
-		if (!is_whole(d, h) || d->f.at > 0)
+		if (d->f.at > 0)
 			return DN_STOP;
 		pgerror_read(body_of(d), h->body_n, &f);
 		pgerror_to_err(&f, ERR_NONE, d->e);
@@ -535,8 +542,8 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 	if (pass && (o->flags & OWED_F_UNDO)) {
 		if (o->flags & OWED_F_ERROR)
 			undo_rollback(d->c);
-		else
-			undo_commit(d->c);
+		else if (!undo_commit(d->c))
+			l->failed = true;
 	}
 	if (!pass)
 		flow_drop(&d->f, total_of(h));
@@ -647,7 +654,8 @@ struct pev pg_down(void *cst, void *lst, const uint8_t *p, size_t n, struct buf 
 	while (!resumed && r == DN_NEXT && d.f.at < n && l->down_left == 0)
 		r = dn_message(&d);
 	if (l->failed || up->failed || (down && down->failed)) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
+		err_set(e, ERR_NO_MEMORY,
+			"out of memory, or out of step with what the server was sent");
 		return (struct pev){ .kind = PEV_BAD };
 	}
 	if (resumed || r == DN_EVENT)

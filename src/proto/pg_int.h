@@ -14,7 +14,7 @@
 
 #define PG_STMT_PREFIX "weirpool_" /* of every name that we give on a server */
 #define PG_ASYNC_MAX_BYTES 65536U  /* E, N, S, A, C above this are passed or swallowed unread */
-#define PG_OWED_MAX_N (1U << 20)   /* replies owed by one link */
+#define PG_OWED_MAX_N (1U << 16)   /* replies owed by one link: then the client waits */
 #define PG_REPLAY_MAX_BYTES 2048U  /* of a batch kept for healing */
 
 /* ---- per worker ---- */
@@ -172,6 +172,7 @@ struct pg_link {
 	bool copy_in;  /* the server wants CopyData */
 	bool mid_up;   /* detached in the middle of a message to the server */
 	bool raw;      /* replication: bytes only */
+	bool full;     /* the client waits because PG_OWED_MAX_N replies are owed */
 	bool sync_wait, ask_wait; /* which captures are in the ring */
 	bool same_client;         /* nobody else used it since the attached session did */
 	bool req_error;   /* an ErrorResponse went to the client since the state was known */

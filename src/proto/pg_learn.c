@@ -3,7 +3,6 @@
  * names of custom settings seen in texts. Thread: that of the env. */
 #include "pg_run_int.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -42,8 +41,8 @@ void learn_free(struct pg_client *c)
 	struct pg_learn *k = c->learn;
 	if (k == NULL)
 		return;
-	while (k->undo)
-		undo_commit(c);
+	while (undo_commit(c))
+		;
 	learn_forget_set(c);
 	forget_names(k);
 	mem_free(MEM_PROTO, k);
@@ -225,6 +224,8 @@ bool learn_rename(
 	struct pg_learn *k = learn_of(c);
 	if (k == NULL)
 		return false;
+	if (k->undo && k->undo_batch != l->batch_no) /* names_in_doubt() was not asked */
+		return false;
 	struct pg_undo *x = mem_alloc(MEM_PROTO, sizeof(*x) + name_n + 1);
 	if (x == NULL)
 		return false;
@@ -236,7 +237,6 @@ bool learn_rename(
 	x->name_n = name_n;
 	if (k->undo == NULL)
 		k->undo_batch = l->batch_no;
-	assert(k->undo_batch == l->batch_no);
 	k->undo_unnamed = k->undo_unnamed || name_n == 0;
 	*k->undo_end = x;
 	k->undo_end = &x->next;
@@ -254,12 +254,14 @@ static struct pg_undo *pop(struct pg_learn *k)
 	return x;
 }
 
-void undo_commit(struct pg_client *c)
+bool undo_commit(struct pg_client *c)
 {
-	assert(c->learn && c->learn->undo);
+	if (c->learn == NULL || c->learn->undo == NULL)
+		return false;
 	struct pg_undo *x = pop(c->learn);
 	stmt_unref(&c->env->stmts, x->old);
 	mem_free(MEM_PROTO, x);
+	return true;
 }
 
 void undo_rollback(struct pg_client *c)

@@ -11,7 +11,7 @@ static bool grow(struct pg_link *l)
 {
 	struct owed_ring *r = &l->owed;
 	uint32_t size = r->size ? r->size * 2 : OWED_MIN_N;
-	if (size > PG_OWED_MAX_N)
+	if (size > 2 * PG_OWED_MAX_N) /* one message adds a few at a time, and ring_is_full() stops it */
 		return false;
 	struct owed *v = mem_alloc(MEM_PROTO, size * sizeof(*v));
 	if (v == NULL)

@@ -61,7 +61,9 @@ void learn_name(struct pg_client *c, const char *name, size_t n);
  * empty name is the unnamed statement's. False: no memory. */
 bool learn_rename(
 	struct pg_client *c, struct pg_link *l, const char *name, size_t name_n, struct stmt *s);
-void undo_commit(struct pg_client *c);         /* the oldest record */
+/* The oldest record is final. False: there is none, so what was noted for the ring is out of step
+ * with the names: the link cannot go on. */
+bool undo_commit(struct pg_client *c);
 void undo_rollback(struct pg_client *c);       /* all of them, newest first */
 void undo_forget_unnamed(struct pg_client *c); /* no rollback brings the former one back */
 /* Requests of an earlier batch may still change what the session's statement names mean. */

@@ -276,8 +276,8 @@ void up_synth(struct upx *u, char type, unsigned flags)
 	if (u->l && type != '1') /* ParseComplete stays true when the statement has to be parsed
 				    again */
 		u->l->no_replay = true;
-	if (flags & OWED_F_UNDO)
-		undo_commit(u->c);
+	if ((flags & OWED_F_UNDO) && !undo_commit(u->c) && u->l)
+		u->l->failed = true;
 }
 
 void up_put_dealloc(struct upx *u)
@@ -523,6 +523,25 @@ static bool up_failed(struct upx *u, const struct pgmsg_head *h, enum up_next *r
 
 /* ---- all messages ---- */
 
+/* Too many replies are owed: the client waits until some have come. A server keeps replies back
+ * until somebody says Flush or Sync, and this client may never get to it. */
+static bool ring_is_full(struct upx *u)
+{
+	struct pg_link *l = u->l;
+	if (l->full) { /* half of it is free before the next Flush */
+		l->full = l->owed.n > PG_OWED_MAX_N / 2;
+		return l->full;
+	}
+	if (l->owed.n < PG_OWED_MAX_N)
+		return false;
+	if (l->ext_open) {
+		flow_cut(&u->f);
+		pgext_put_flush(u->up);
+	}
+	l->full = true;
+	return true;
+}
+
 /* May it go before what waits behind a COPY? */
 static bool must_wait(struct upx *u, uint8_t type)
 {
@@ -596,6 +615,8 @@ static enum up_next up_message(struct upx *u)
 		flow_drop(&u->f, total_of(&h));
 		return UP_NEXT;
 	}
+	if (u->l && ring_is_full(u))
+		return up_hold(u);
 	return up_dispatch(u, &h);
 }
 
@@ -679,7 +700,7 @@ static struct pev up_any(struct pg_client *c, struct pg_link *l, const uint8_t *
 		r = up_message(&u);
 	if ((l && l->failed) || up->failed || down->failed) {
 		err_set(e, ERR_NO_MEMORY,
-			"out of memory, or too many messages without waiting for an answer");
+			"out of memory, or out of step with what the server was sent");
 		return (struct pev){ .kind = PEV_BAD };
 	}
 	return r == UP_EVENT ? u.ev : flow_end(&u.f);

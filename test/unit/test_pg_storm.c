@@ -1,0 +1,299 @@
+/* proto_pg under storms: sessions that send well-formed messages of every kind in no order that
+ * makes sense, vanish, are refused while they wait, and servers that answer, break off, or say
+ * something nobody asked for. Nothing of that may end the process, and who behaves is served
+ * correctly afterwards. Seeds are printed. */
+#include "pg_pool.h"
+#include "pg_script.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static void teardown(void)
+{
+	cr_assert_eq(mem_live(MEM_PROTO), 0);
+	cr_assert_eq(mem_live(MEM_STMT), 0);
+	cr_assert_eq(mem_live(MEM_VARS), 0);
+	cr_assert_eq(mem_live(MEM_HMAP), 0);
+	cr_assert_eq(mem_live(MEM_BUF), 0);
+}
+TestSuite(pg_storm, .fini = teardown, .timeout = 300);
+
+static const char *pick(struct pool *p, const char *const *of, unsigned n)
+{
+	return of[pool_rand(p, n)];
+}
+#define PICK(p, list) pick(p, list, sizeof(list) / sizeof(*(list)))
+
+static const char *text_of(struct pool *p)
+{
+	static const char *const texts[] = { "SELECT 'a'", "SELECT 'b'", "SELECT 'c'/0",
+		"SELECT my_func('d')", "BEGIN", "COMMIT", "ROLLBACK", "SET app.x = 'v'",
+		"SET LOCAL application_name = 'w'", "RESET application_name", "RESET ALL",
+		"DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE a", "DEALLOCATE b",
+		"PREPARE a AS SELECT 'p'", "PREPARE b AS SELECT 'q'/0", "EXECUTE a", "EXECUTE b",
+		"COPY n FROM STDIN", "COPY n TO STDOUT", "CREATE TEMP TABLE t (x int)",
+		"DROP TABLE t", "BAD", "", "SELECT 'a';SELECT 'b'", "BEGIN;SELECT 'c'/0",
+		"SELECT pg_advisory_lock('1')", "SELECT currval('s')",
+		"SELECT set_config('app.x','c',false)", "DEALLOCATE weirpool_1",
+		"EXECUTE weirpool_d", "PREPARE weirpool_e AS SELECT 'x'" };
+	return PICK(p, texts);
+}
+
+static void message(struct pool *p, struct buf *b)
+{
+	static const char *const names[] = { "", "a", "b", "c", "weirpool_1", "weirpool_d" };
+	static const char *const portals[] = { "", "p" };
+	const char *name = PICK(p, names), *portal = PICK(p, portals);
+	switch (pool_rand(p, 20)) {
+	case 0:
+	case 1: put_query(b, text_of(p)); break;
+	case 2:
+	case 3:
+	case 4:
+	case 5: put_parse(b, name, text_of(p)); break;
+	case 6:
+	case 7:
+	case 8: put_bind(b, portal, name); break;
+	case 9: pgext_put_describe(b, pool_rand(p, 2) ? 'S' : 'P', name); break;
+	case 10:
+	case 11: pgext_put_close(b, pool_rand(p, 4) ? 'S' : 'P', name); break;
+	case 12:
+	case 13: pgext_put_execute(b, portal, 0); break;
+	case 14: pgext_put_flush(b); break;
+	case 15:
+	case 16: pgext_put_sync(b); break;
+	case 17: pgmsg_put(b, 'd', "n", 1); break;
+	case 18: pgmsg_put(b, pool_rand(p, 3) ? 'c' : 'f', "", pool_rand(p, 3) ? 0 : 0); break;
+	case 19:
+		if (pool_rand(p, 4) == 0)
+			pgmsg_put(b, 'F', "\0\0\0\1\0\0\0\0\0\0", 10);
+		break;
+	}
+}
+
+static void act(struct pool *p, struct psess *s)
+{
+	struct buf b;
+	unsigned n = 1 + pool_rand(p, 8);
+	buf_init(&b, 0);
+	while (n--)
+		message(p, &b);
+	if (pool_rand(p, 3) == 0)
+		pgext_put_sync(&b);
+	pool_send(s, &b);
+	buf_fini(&b);
+}
+
+/* Whatever a server might say. */
+static void server_says(struct pool *p, struct plink *l)
+{
+	static const char types[] = "123tTnDCIsGHdcVZESNA";
+	static const char error[] = "SERROR\0VERROR\0C57014\0Mstop\0",
+			  param[] = "application_name\0z\0";
+	struct buf *o = &l->sim.out;
+	char t = types[pool_rand(p, sizeof(types) - 1)];
+	switch (t) {
+	case 'Z': pgsession_put_ready(o, "ITE"[pool_rand(p, 3)]); break;
+	case 'C': pgsession_put_complete(o, pool_rand(p, 2) ? "SELECT 1" : "DISCARD ALL"); break;
+	case 'E':
+	case 'N': pgmsg_put(o, (uint8_t)t, error, sizeof(error)); break;
+	case 'S': pgmsg_put(o, 'S', param, sizeof(param) - 1); break;
+	case 'G':
+	case 'H': pgmsg_put(o, (uint8_t)t, "\0\0\0", 3); break;
+	default: pgmsg_put(o, (uint8_t)t, NULL, 0); break;
+	}
+}
+
+/* Servers that got what none takes end the connection. */
+static void bury(struct pool *p)
+{
+	for (unsigned i = 0; i < POOL_N; i++)
+		if (p->link[i].state != PL_CLOSED && p->link[i].sim.dead)
+			pool_close_link(p, &p->link[i]);
+}
+
+static void refuse_waiting(struct pool *p, struct psess *s)
+{
+	struct err e;
+	(void)p;
+	if (s->state != PS_WAIT || s->link)
+		return;
+	err_set(&e, ERR_CANCELED, "canceling statement due to user request");
+	s->state = PS_IDLE;
+	proto_pg.client_fail_request(s->cst, &e, &s->got);
+}
+
+struct storm {
+	enum proto_mode mode;
+	unsigned n_sess, n_links, max_prepared, n_steps;
+	bool hostile;
+};
+
+static void blow(unsigned seed, const struct storm *k)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL }, *const named[] = { "application_name", "mine",
+		NULL };
+	pool_init(&p, k->mode, k->n_links, k->max_prepared, seed);
+	for (unsigned i = 0; i < k->n_sess; i++)
+		pool_login(&p, i % 2 ? named : none);
+	pool_run(&p, 0);
+	for (unsigned step = 0; step < k->n_steps; step++) {
+		struct psess *s = &p.sess[pool_rand(&p, k->n_sess)];
+		struct plink *l = &p.link[pool_rand(&p, k->n_links)];
+		if (s->state == PS_CLOSED)
+			s = pool_login(&p, pool_rand(&p, 2) ? named : none);
+		if (buf_len(&s->to_proxy) + buf_len(&s->in) < 400)
+			act(&p, s);
+		if (pool_rand(&p, 30) == 0)
+			refuse_waiting(&p, s);
+		else if (pool_rand(&p, 60) == 0)
+			pool_close_sess(&p, s);
+		else if (pool_rand(&p, 60) == 0 && l->state != PL_CLOSED && l->state != PL_LOGIN)
+			pool_close_link(&p, l);
+		else if (k->hostile && pool_rand(&p, 4) == 0 && l->state != PL_CLOSED &&
+			 l->state != PL_LOGIN && !l->sim.dead)
+			server_says(&p, l);
+		bury(&p);
+		pool_step(&p, (size_t[]){ 0, 1, 7, 60 }[pool_rand(&p, 4)]);
+		buf_fini(&s->got);
+	}
+	for (unsigned i = 0; i < k->n_sess; i++)
+		pool_close_sess(&p, &p.sess[i]);
+	pool_fini(&p);
+}
+
+static unsigned from_env(const char *name, unsigned otherwise)
+{
+	const char *s = getenv(name);
+	unsigned v = 0;
+	if (s == NULL)
+		return otherwise;
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (unsigned)(*s - '0');
+	return v;
+}
+
+static void season(const struct storm *k)
+{
+	unsigned first = from_env("PG_STORM_SEED", 1), n = from_env("PG_STORM_ROUNDS", 150);
+	for (unsigned i = 0; i < n; i++) {
+		if (getenv("PG_STORM_SAY"))
+			fprintf(stderr, "seed %u\n", first + i);
+		blow(first + i, k);
+	}
+}
+
+Test(pg_storm, transaction_mode)
+{
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, false });
+}
+
+Test(pg_storm, names_untracked)
+{
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 0, 200, false });
+}
+
+Test(pg_storm, session_mode)
+{
+	season(&(const struct storm){ PROTO_SESSION, 3, 4, 3, 200, false });
+}
+
+Test(pg_storm, servers_that_say_anything)
+{
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, true });
+}
+
+/* ---- two that the storms seldom hit ---- */
+
+/* A client may send more than the ring of owed replies holds: it waits, and all is answered. */
+Test(pg_storm, more_than_the_ring_holds)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	const unsigned n = 150000;
+	struct buf b;
+	struct pgmsg m;
+	size_t at = 0;
+	unsigned parsed = 0, closed = 0, last = 0;
+	pool_init(&p, PROTO_TRANSACTION, 1, 10, 1);
+	struct psess *s = pool_login(&p, none);
+	pool_run(&p, 0);
+	buf_fini(&s->got);
+	buf_init(&b, 0);
+	for (unsigned i = 0; i < n; i++) {
+		put_parse(&b, "a", "SELECT 'a'");
+		pgext_put_close(&b, 'S', "a");
+	}
+	pgext_put_sync(&b);
+	pool_send(s, &b);
+	buf_fini(&b);
+	pool_run(&p, 0);
+	cr_assert_neq(s->state, PS_CLOSED, "%s", s->why.msg);
+	while (pgmsg_take(buf_data(&s->got) + at, buf_len(&s->got) - at, 1 << 20, &m) > 0) {
+		parsed += m.type == '1';
+		closed += m.type == '3';
+		last = m.type;
+		at += m.total;
+	}
+	cr_assert_eq(parsed, n);
+	cr_assert_eq(closed, n);
+	cr_assert_eq(last, 'Z');
+	pool_fini(&p);
+}
+
+/* A server that has asked for COPY data and then ends the request as if it had not: what the client
+ * sends next finds no COPY. */
+Test(pg_storm, copy_that_ends_by_itself)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	for (unsigned k = 0; k < 2; k++) {
+		struct buf b;
+		pool_init(&p, PROTO_TRANSACTION, 1, 10, 1);
+		struct psess *s = pool_login(&p, none);
+		pool_run(&p, 0);
+		buf_init(&b, 0);
+		put_parse(&b, "", "COPY n FROM STDIN");
+		put_bind(&b, "", "");
+		pgext_put_execute(&b, "", 0);
+		pgext_put_flush(&b);
+		pool_send(s, &b);
+		pool_run(&p, 0);
+		cr_assert_eq(s->state, PS_ACTIVE);
+		pgmsg_put(&s->link->sim.out, k ? 's' : 'I', NULL, 0);
+		pool_run(&p, 0);
+		cr_assert_eq(s->state, PS_CLOSED);
+		buf_fini(&b);
+		pool_fini(&p);
+	}
+}
+
+/* An idle link that got half a message is given to nobody. */
+Test(pg_storm, half_a_notification_on_an_idle_link)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	static const uint8_t half[] = { 'A', 0, 0, 0, 200, 0, 0, 0, 1, 'x' };
+	struct buf b;
+	char text[1000];
+	pool_init(&p, PROTO_TRANSACTION, 1, 10, 1);
+	struct psess *s = pool_login(&p, none);
+	pool_run(&p, 0);
+	buf_fini(&s->got);
+	buf_append(&p.link[0].sim.out, half, sizeof(half));
+	pool_run(&p, 0);
+	buf_init(&b, 0);
+	put_query(&b, "SELECT 'x'");
+	pool_send(s, &b);
+	buf_fini(&b);
+	pool_step(&p, 0);
+	uint8_t rest[191] = { 0 };
+	buf_append(&p.link[0].sim.out, rest, sizeof(rest));
+	pool_run(&p, 0);
+	cr_assert_str_eq(
+		describe_stream(&s->got, text, sizeof(text), false), "A T D(x) C(SELECT 1) Z(I)");
+	pool_fini(&p);
+}
