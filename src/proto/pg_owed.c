@@ -1,4 +1,5 @@
-/* pg_owed - the ring of replies that a link owes. Ignorant of who may send what. Thread: that of the env. */
+/* pg_owed - the ring of replies that a link owes. Ignorant of who may send what. Thread: that of
+ * the env. */
 #include "pg_run_int.h"
 
 #include <assert.h>
@@ -11,7 +12,7 @@ static bool grow(struct pg_link *l)
 {
 	struct owed_ring *r = &l->owed;
 	uint32_t size = r->size ? r->size * 2 : OWED_MIN_N;
-	if (size > 2 * PG_OWED_MAX_N) /* one message adds a few at a time, and ring_is_full() stops it */
+	if (size > 2 * PG_OWED_MAX_N) /* a message adds a few, and ring_is_full() stops it */
 		return false;
 	struct owed *v = mem_alloc(MEM_PROTO, size * sizeof(*v));
 	if (v == NULL)
