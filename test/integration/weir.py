@@ -12,6 +12,7 @@ import tempfile
 
 import psycopg
 
+from rawmy import RawMy
 from rawpg import PgError, Raw
 from servers import as_test_user, eventually, free_port, give_to_test_user
 
@@ -20,6 +21,9 @@ CONSOLE = os.environ.get('WEIRPOOL_TEST_CONSOLE', 'weirpool')
 SANITIZER = re.compile(r'(ERROR: AddressSanitizer|WARNING: ThreadSanitizer|ERROR: LeakSanitizer|runtime error:).*')
 USERLIST = {'app': 'app', 'app2': 'app', 'appmd5': 'app', 'appplain': 'app', 'apptrust': '', 'super': 'super',
             'repl': 'repl', 'admin': 'admin', 'stats': 'stats'}
+
+MYSQL_USERLIST = {u: 'app' for u in ('app', 'app2', 'appnative', 'appsha256', 'apped', 'apptls', 'appx509', 'applocked', 'appexpired')}
+MYSQL_USERLIST.update(appempty='', super='super', admin='admin', stats='stats')
 
 
 def find_binary():
@@ -47,14 +51,31 @@ def entry(values):
     return ' '.join('%s=%s' % (k, quote(v)) for k, v in values.items())
 
 
+class Direct:
+    """What test_mysql_* need of a Weirpool, without one: each client is the server's own."""
+    direct = True
+
+    def __init__(self, server):
+        self.server, self.host, self.mysql_port = server, server.host, server.port
+
+    def my(self, user='app', secret=None, db='app', rcvbuf=None, **kw):
+        r = RawMy(self.mysql_port, self.host, rcvbuf=rcvbuf)
+        r.login(user, MYSQL_USERLIST.get(user, 'app') if secret is None else secret, db, **kw)
+        return r
+
+
 class Weirpool:
     """One running weirpool.
 
-    server: the PgServer that databases app, app2 and postgres lead to. databases, users, peers: name -> dict or the text
+    server: the PgServer that databases app, app2 and postgres lead to, or the MyServer of the entries app and app2 of
+    [mysql_databases]; mysql: a MyServer beside a PgServer. databases, mysql_databases, users, peers: name -> dict or the text
     of the entry; they come on top. nofile is the limit of descriptors. Other keyword arguments are options of the main section; None leaves one out."""
 
+    direct = False
+
     def __init__(self, directory, binary, server=None, workers=1, databases=None, users=None, peers=None, userlist=None,
-                 section='weirpool', hba=None, ident=None, config=None, args=(), env=None, wait=True, nofile=None, **options):
+                 section='weirpool', hba=None, ident=None, config=None, mysql=None,
+                 mysql_databases=None, args=(), env=None, wait=True, nofile=None, **options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='w', dir=directory))
         os.chmod(self.dir, 0o755)
         give_to_test_user(self.dir)
@@ -65,19 +86,29 @@ class Weirpool:
         self.host = '127.0.0.1'
         self.section = section
         self.databases = {}
+        self.mysql_databases = {}
+        if server is not None and hasattr(server, 'family'):
+            server, mysql = None, server
+        if mysql is not None:
+            for d in ('app', 'app2'):
+                self.mysql_databases[d] = dict(host=mysql.host, port=mysql.port, dbname=d)
+        self.mysql_databases.update(mysql_databases or {})
+        self.mysql_port = int(options.pop('mysql_listen_port', 0)) or (free_port() if self.mysql_databases else None)
         if server is not None:
             for d in ('app', 'app2', 'postgres'):
                 self.databases[d] = dict(host=server.host, port=server.port, dbname=d)
         self.databases.update(databases or {})
         self.users = dict(users or {})
         self.peers = dict(peers or {})
-        self.userlist = dict(USERLIST)
+        self.userlist = dict(MYSQL_USERLIST if server is None and self.mysql_databases else USERLIST)
         self.userlist.update(userlist or {})
         self.hba = hba
         self.ident = ident
         self.options = dict(listen_addr='127.0.0.1', listen_port=self.port, unix_socket_dir=self.dir, workers=workers,
                             auth_type='scram-sha-256', auth_file=self.dir / 'users.txt', admin_users='admin',
                             stats_users='stats', server_tls_sslmode='disable', pidfile=self.dir / 'pid')
+        if self.mysql_databases:
+            self.options['mysql_listen_port'] = self.mysql_port
         if section == 'pgbouncer':
             del self.options['workers']
         self.options.update(options)
@@ -98,6 +129,9 @@ class Weirpool:
             return self.config
         out = ['[databases]']
         out += ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.databases.items()]
+        if self.mysql_databases:
+            out += ['[mysql_databases]']
+            out += ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.mysql_databases.items()]
         if self.users:
             out += ['[users]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.users.items()]
         if self.peers:
@@ -227,6 +261,12 @@ class Weirpool:
         """A raw connection that has logged in."""
         r = Raw(self.port, self.host, rcvbuf=kw.pop('rcvbuf', None))
         r.login(user, dbname, self.userlist.get(user, 'app') if secret is None else secret, **kw)
+        return r
+
+    def my(self, user='app', secret=None, db='app', rcvbuf=None, **kw):
+        """A raw MySQL connection that has logged in."""
+        r = RawMy(self.mysql_port, self.host, rcvbuf=rcvbuf)
+        r.login(user, self.userlist.get(user, 'app') if secret is None else secret, db, **kw)
         return r
 
     def bare(self, **kw):
