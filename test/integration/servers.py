@@ -55,7 +55,7 @@ def run(argv, **kw):
     return r.stdout
 
 
-def eventually(what, seconds=10.0, every=0.02):
+def eventually(what, seconds=20.0, every=0.02):
     """Wait until what() is true and return it; the last value is in the error."""
     end = time.monotonic() + seconds
     while True:

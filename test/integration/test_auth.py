@@ -348,10 +348,10 @@ def test_password_change_is_noticed(weirpool, dyn):
     wp = weirpool(dyn, auth_user='super')
     wp.raw('dyn', secret='secret-dyn').bye()
     dyn.query("alter role dyn password 'other'")
-    eventually(lambda: logs_in(wp, 'dyn', 'other'), 5)
+    eventually(lambda: logs_in(wp, 'dyn', 'other'))
     refused(lambda: wp.raw('dyn', secret='secret-dyn'))
     dyn.query("alter role dyn valid until '2001-01-01'")
-    eventually(lambda: not logs_in(wp, 'dyn', 'other'), 5)
+    eventually(lambda: not logs_in(wp, 'dyn', 'other'))
     dyn.query('drop role dyn')
 
 

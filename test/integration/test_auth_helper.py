@@ -104,7 +104,7 @@ def test_it_ends_with_its_input():
 def test_malformed_input_ends_it(bad):
     h = Helper()
     h.send(bad)
-    assert h.p.wait(10) == 1
+    assert h.p.wait(20) == 1
     assert 'auth helper' in h.end()[1]
 
 

@@ -182,15 +182,15 @@ def test_daemon(weirpool, pg15):
     wp.write()
     r = run(wp.binary, '-d', str(wp.conffile))
     assert r.returncode == 0, r.stderr
-    pid = eventually(lambda: (wp.dir / 'pid').exists() and int((wp.dir / 'pid').read_text()), 5)
+    pid = eventually(lambda: (wp.dir / 'pid').exists() and int((wp.dir / 'pid').read_text()))
     try:
-        eventually(lambda: can_connect(wp.port), 5)
+        eventually(lambda: can_connect(wp.port))
         assert wp.usable()
         with open('/proc/%d/stat' % pid) as f:
             assert int(f.read().rpartition(')')[2].split()[3]) != os.getsid(0)     # a session of its own
     finally:
         os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not running(pid), 5)
+    eventually(lambda: not running(pid))
     assert 'listening' in log.read_text().lower()
     r = run(wp.binary, '-d', str(wp.put('nolog.ini', GOOD)))
     assert r.returncode != 0 and 'logfile' in r.stderr
@@ -218,7 +218,7 @@ def with_url(binary, url, directory):
     with default_port(), open(out, 'w+') as f:
         p = subprocess.Popen(as_test_user([binary, url]), stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=directory)
         try:
-            eventually(lambda: p.poll() is not None or can_connect(6432), 10)
+            eventually(lambda: p.poll() is not None or can_connect(6432))
             yield p, lambda: open(out).read()
         finally:
             if p.poll() is None:
@@ -232,14 +232,14 @@ def test_url(binary, here, pg15):
     """It says what it reached, and the string that it prints works as pasted."""
     url = 'postgres://app:app@127.0.0.1:%d/app' % pg15.port
     with with_url(binary, url, here) as (p, said):
-        text = eventually(lambda: re.search(r'postgres(ql)?://\S+', said()) and said(), 10)
+        text = eventually(lambda: re.search(r'postgres(ql)?://\S+', said()) and said())
         pasted = re.search(r'postgres(ql)?://\S+', text).group(0)
         assert '127.0.0.1:6432/app' in pasted
         r = subprocess.run(['/usr/lib/postgresql/15/bin/psql', '-XAtq', pasted.replace('****', 'app'), '-c',
                             'select current_user, current_database()'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            env=dict(os.environ, PGPASSWORD='app'))
         assert r.stdout == 'app|app\n', r.stdout
-        eventually(lambda: '15.' in said(), 5)
+        eventually(lambda: '15.' in said())
         low = said().lower()
         assert 'primary' in low and ('tls' in low or 'ssl' in low)
         with Raw(6432) as c:
@@ -255,7 +255,7 @@ def test_url_tells_a_replica(binary, here, pg15, base):
     replica = pg15.make_replica('urlreplica')
     try:
         with with_url(binary, 'postgresql://app:app@127.0.0.1:%d/app' % replica.port, here) as (_, said):
-            eventually(lambda: 'replica' in said().lower() or 'standby' in said().lower(), 10)
+            eventually(lambda: 'replica' in said().lower() or 'standby' in said().lower())
     finally:
         replica.stop('immediate')
 
@@ -266,7 +266,7 @@ def test_url_when_nobody_is_there(binary, here):
     with default_port(), open(out, 'w') as f:
         p = subprocess.Popen(as_test_user([binary, 'postgres://app:very-hush@127.0.0.1:1/app']), stdout=f, stderr=f, cwd=here)
         try:
-            eventually(lambda: p.poll() is not None or re.search('refused|cannot|could not|unreachable', open(out).read(), re.I), 10)
+            eventually(lambda: p.poll() is not None or re.search('refused|cannot|could not|unreachable', open(out).read(), re.I))
         finally:
             if p.poll() is None:
                 p.send_signal(signal.SIGQUIT)

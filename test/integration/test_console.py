@@ -437,7 +437,7 @@ def test_reconnect(wp):
     wp.admin('RECONNECT')
     assert b.one('select pg_backend_pid()') == kept
     b.simple('commit')
-    eventually(lambda: a.one('select pg_backend_pid()') not in (old, kept), 5)
+    eventually(lambda: a.one('select pg_backend_pid()') not in (old, kept))
     wp.admin('WAIT_CLOSE')
 
 
@@ -447,7 +447,7 @@ def test_kill_database(wp):
     wp.admin('KILL app')
     a.expect_closed()
     assert b.one('select 1') == '1'
-    eventually(lambda: wp.server.backends("datname = 'app' and usename = 'app'") == 0, 5)
+    eventually(lambda: wp.server.backends("datname = 'app' and usename = 'app'") == 0)
     c = wp.bare()
     c.send(rawpg.startup({'user': 'app', 'database': 'app'}))
     wp.admin('RESUME app')
@@ -585,7 +585,7 @@ def test_waits_name_the_last_connect_error(weirpool, pg15):
     c = wp.bare()
     c.send(rawpg.startup({'user': 'app', 'database': 'gone'}))
     c.authenticate('app', 'app')
-    eventually(lambda: any('refused' in r['waits_for'] for r in wp.admin('SHOW WAITS')), 5)
+    eventually(lambda: any('refused' in r['waits_for'] for r in wp.admin('SHOW WAITS')))
 
 
 def test_workers_add_up(weirpool, pg15):
@@ -606,7 +606,7 @@ def test_stats_line_in_the_log(weirpool, pg15):
         a.simple('select 1')
     line = re.compile(r' stats: \d+ xacts/s, \d+ queries/s, \d+ client parses/s, \d+ server parses/s, \d+ binds/s, '
                       r'\d+ client logins/s, in \d+ B/s, out \d+ B/s, xact \d+ us, query \d+ us, wait \d+ us$', re.M)
-    eventually(lambda: line.search(wp.log()), 5)
+    eventually(lambda: line.search(wp.log()))
     a.simple('select 1')
     rows = {r['database']: r for r in wp.admin('SHOW STATS')}
     assert rows['pgbouncer']['total_query_count'] == '0' and int(rows['app']['total_query_count']) == 6
@@ -678,7 +678,7 @@ def test_shutdown(weirpool, pg15, how):
     r = wp.raw('admin', CONSOLE)
     r.send(query(how))
     if how == 'SHUTDOWN':
-        assert wp.wait(5) == 0
+        assert wp.wait(20) == 0
         return
     time.sleep(0.3)
     assert wp.alive()
@@ -692,7 +692,7 @@ def test_shutdown(weirpool, pg15, how):
         busy.bye()
         idle.bye()
         r.bye()
-    assert wp.wait(5) == 0
+    assert wp.wait(20) == 0
 
 
 def test_console_is_never_pooled_or_paused(wp):

@@ -446,7 +446,7 @@ def test_half_open_logins(weirpool, pg15, certs, kind):
     assert time.monotonic() - t < 20
     for r in half:
         r.expect_closed_raw(10)
-    eventually(lambda: wp.fds() < 60, 5)
+    eventually(lambda: wp.fds() < 60)
 
 
 # --- and what is worth a test besides

@@ -176,7 +176,7 @@ def play(blocks, stage):
         elif 'output' in b.flags:
             if last is not None and 'daemon' in last.flags:  # it may take a moment to say it
                 with contextlib.suppress(AssertionError):
-                    eventually(lambda: matches(b.text, stage.back(stage.logged())), 10)
+                    eventually(lambda: matches(b.text, stage.back(stage.logged())))
                 out = stage.logged()
             assert matches(b.text, stage.back(out)), '%s: expected\n%s\nbut it was\n%s' % (b.where, b.text, stage.back(out))
         else:

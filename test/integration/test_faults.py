@@ -144,7 +144,7 @@ def test_kill9_in_mid_query(both, victim):
     assert e['C'] in ('08006', '57P01', '57P02') and e['S']
     healthy(both)
     victim.start()
-    eventually(lambda: comes_back(both), 10)
+    eventually(lambda: comes_back(both))
 
 
 def comes_back(wp, dbname='app'):
@@ -191,7 +191,7 @@ def test_idle_links_of_a_dead_server_are_noticed(both, victim):
         c.until_ready()
     assert both.pool()['sv_idle'] == 3
     victim.terminate_backends("usename = 'app'")
-    eventually(lambda: both.pool()['sv_idle'] == 0, 3)
+    eventually(lambda: both.pool()['sv_idle'] == 0)
     for c in clients:
         assert c.one('select 1') == '1'
 
@@ -255,7 +255,7 @@ def test_frozen_server_at_connect_is_bounded(weirpool, victim, pg15):
         healthy(wp)
     finally:
         victim.sigcont()
-    eventually(lambda: comes_back(wp), 10)
+    eventually(lambda: comes_back(wp))
 
 
 def test_query_timeout_frees_from_a_frozen_server(weirpool, victim):
@@ -268,7 +268,7 @@ def test_query_timeout_frees_from_a_frozen_server(weirpool, victim):
         assert 'query_timeout' in str(e)
     finally:
         victim.sigcont()
-    eventually(lambda: comes_back(wp), 10)
+    eventually(lambda: comes_back(wp))
 
 
 @pytest.mark.parametrize('reset', [False, True], ids=['fin', 'rst'])

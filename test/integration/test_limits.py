@@ -90,7 +90,7 @@ def test_the_whole_pool_is_used(weirpool, pg15):
     clients = [wp.raw() for _ in range(12)]
     for c in clients:
         c.send(query('select pg_sleep(1)'))
-    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(1)%'") == 6, 3)
+    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(1)%'") == 6)
     for c in clients:
         assert len(rawpg.rows(c.until_ready())) == 1
 
@@ -173,7 +173,7 @@ def test_reserve_pool(weirpool, pg15):
         c.send(query('begin'))
     time.sleep(0.4)
     assert wp.pool()['sv_active'] == 1 and wp.pool()['cl_waiting'] == 3
-    eventually(lambda: wp.pool()['sv_active'] == 3, 5)
+    eventually(lambda: wp.pool()['sv_active'] == 3)
     time.sleep(0.5)
     assert wp.pool()['sv_active'] == 3 and wp.pool()['cl_waiting'] == 1
     clients[0].simple('commit')
@@ -184,9 +184,9 @@ def test_reserve_pool(weirpool, pg15):
 def test_min_pool_size(weirpool, pg15):
     wp = weirpool(pg15, databases={'app': dict(host=pg15.host, port=pg15.port, dbname='app', user='app', password='app',
                                                min_pool_size=4, pool_size=10)})
-    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 4, 10)
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 4)
     pg15.terminate_backends("usename = 'app' and datname = 'app'")
-    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 4, 15)
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 4)
     assert wp.usable()
 
 
@@ -199,7 +199,7 @@ def test_max_client_conn(weirpool, pg15):
         assert e.value.sqlstate in ('53300', '08P01') and 'max_client_conn' in str(e.value.fields)
     assert all(c.one('select 1') == '1' for c in clients)
     clients.pop().bye()
-    eventually(lambda: can_login(wp), 3)
+    eventually(lambda: can_login(wp))
 
 
 def test_max_client_conn_under_churn(weirpool, pg15):
@@ -246,7 +246,7 @@ def test_clients_per_database(weirpool, pg15, where):
     assert e.value.sqlstate == '53300' and 'max_db_client_connections' in str(e.value.fields)
     assert wp.usable(dbname='app2')
     clients[0].bye()
-    eventually(lambda: can_login(wp), 3)
+    eventually(lambda: can_login(wp))
 
 
 def can_login(wp, **kw):
@@ -269,7 +269,7 @@ def test_clients_per_user(weirpool, pg15, where):
     assert e.value.sqlstate == '53300' and 'max_user_client_connections' in str(e.value.fields)
     assert wp.usable('app2')
     clients[0].bye()
-    eventually(lambda: can_login(wp), 3)
+    eventually(lambda: can_login(wp))
 
 
 @pytest.mark.parametrize('where', ['option', 'entry'])
@@ -340,7 +340,7 @@ def test_server_idle_timeout_and_lifetime(weirpool, pg15):
     for c in clients:
         c.until_ready()
     assert pg15.backends("usename = 'app' and datname = 'app'") == 5
-    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 0, 8)
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 0)
     assert all(c.one('select 1') == '1' for c in clients)
     wp2 = weirpool(pg15, default_pool_size=1, server_lifetime=1)
     c = wp2.raw(dbname='app2')
@@ -374,7 +374,7 @@ def test_timeouts_of_clients(weirpool, pg15, option, provoke, sqlstate):
     assert 0.8 < time.monotonic() - t < 15
     assert fields and option in str(fields) and fields['C'] == sqlstate, fields
     assert wp.usable()
-    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(20)%'") == 0, 8)
+    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(20)%'") == 0)
 
 
 def test_client_login_timeout(weirpool, pg15):

@@ -408,7 +408,7 @@ def test_terminate_behind_a_query(one15):
     a = one15.raw()
     a.send(query('insert into bye values (1)') + rawpg.terminate())
     a.expect_closed()
-    eventually(lambda: one15.server.query('select count(*) from bye', dbname='app') == [(1,)], 5)
+    eventually(lambda: one15.server.query('select count(*) from bye', dbname='app') == [(1,)])
 
 
 # --- big and slow

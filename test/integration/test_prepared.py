@@ -270,7 +270,7 @@ def test_statements_survive_a_new_link(one15):
         prepare(a, 's%d' % i, 'select %d' % i)
     old = a.one('select pg_backend_pid()')
     one15.admin('RECONNECT')
-    eventually(lambda: a.one('select pg_backend_pid()') != old, 5)
+    eventually(lambda: a.one('select pg_backend_pid()') != old)
     for i in range(20):
         assert run(a, 's%d' % i) == [str(i)]
 
@@ -279,7 +279,7 @@ def test_statements_survive_a_lost_link(one15):
     a = one15.raw()
     prepare(a, 's', "select 'survived'")
     one15.server.terminate_backends("usename = 'app'")
-    eventually(lambda: one15.server.backends("usename = 'app'") == 0, 5)
+    eventually(lambda: one15.server.backends("usename = 'app'") == 0)
     assert run(a, 's') == ['survived']
 
 

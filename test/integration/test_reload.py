@@ -89,10 +89,10 @@ def test_lower_pool_size_shrinks(weirpool, pg15):
         c.send(query('select pg_sleep(0.3)'))
     for c in clients:
         c.until_ready()
-    assert pg15.backends("usename = 'app' and datname = 'app'") == 6
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 6, 30)  # (others' are ending)
     clients[0].simple('begin')
     wp.reload(default_pool_size=2)
-    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") <= 2, 5)
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") <= 2, 30)
     assert clients[0].simple('commit')[0].tag == 'COMMIT'
     for c in clients:
         assert c.one('select 1') == '1'
@@ -127,7 +127,7 @@ def test_database_moves_to_another_server(weirpool, pg15, victim):
     wp.reload()
     assert b.one('show port') == str(pg15.port)
     b.simple('commit')
-    eventually(lambda: a.one('show port') == str(victim.port), 5)
+    eventually(lambda: a.one('show port') == str(victim.port))
     assert b.one('show port') == str(victim.port)
 
 
@@ -199,7 +199,7 @@ def test_hup_is_reload(weirpool, pg15):
     wp.options['query_wait_timeout'] = 55
     wp.write()
     wp.kill(signal.SIGHUP)
-    eventually(lambda: value(wp, 'query_wait_timeout') == '55', 5)
+    eventually(lambda: value(wp, 'query_wait_timeout') == '55')
 
 
 def test_log_is_reopened(weirpool, pg15, tmp_path):
@@ -212,11 +212,11 @@ def test_log_is_reopened(weirpool, pg15, tmp_path):
         wp.proc = None
         wp.start()
     wp.usable()
-    eventually(log.exists, 3)
+    eventually(log.exists)
     log.rename(wp.dir / 'rotated.log')
     wp.admin('RELOAD')
     wp.usable()
-    eventually(lambda: log.exists() and log.stat().st_size > 0, 3)
+    eventually(lambda: log.exists() and log.stat().st_size > 0)
 
 
 def test_include(weirpool, pg15):

@@ -58,7 +58,7 @@ def test_replication_link_is_never_shared(weirpool, pg15):
         assert n.one('select pg_backend_pid()') != pid
         assert r.one('select pg_backend_pid()') == pid
     r.bye()
-    eventually(lambda: pg15.query('select count(*) from pg_stat_activity where pid = %s' % pid) == [(0,)], 5)
+    eventually(lambda: pg15.query('select count(*) from pg_stat_activity where pid = %s' % pid) == [(0,)])
     rows = wp.admin('SHOW CLIENTS')
     assert all(x['replication'] in ('none', None, '') for x in rows if x['user'] == 'super')
 
@@ -79,9 +79,9 @@ def test_pg_receivewal(wp, pg15, base):
     p = subprocess.Popen(as_test_user([BINDIR[15] + '/pg_receivewal', '-D', where, '-d', dsn(wp), '--no-loop', '-s', '1']),
                          stderr=subprocess.PIPE)
     try:
-        eventually(lambda: os.listdir(where), 10)
+        eventually(lambda: os.listdir(where))
         pg15.query('create table if not exists w (a int); insert into w select generate_series(1, 1000); select pg_switch_wal()')
-        eventually(lambda: [f for f in os.listdir(where) if not f.endswith('.partial')], 15)
+        eventually(lambda: [f for f in os.listdir(where) if not f.endswith('.partial')])
         assert p.poll() is None
         assert wp.usable()
     finally:
@@ -98,13 +98,13 @@ def test_pg_recvlogical(wp, pg15, base):
                          stdout=open(out, 'wb'), stderr=subprocess.PIPE)
     try:
         pg15.query("create table if not exists lg (a int); insert into lg values (4711)", dbname='app')
-        eventually(lambda: b'4711' in open(out, 'rb').read(), 15)
+        eventually(lambda: b'4711' in open(out, 'rb').read())
         with wp.raw() as n:
             n.simple('select 1')
     finally:
         p.send_signal(signal.SIGINT)
         p.wait(10)
-    eventually(lambda: pg15.query("select active from pg_replication_slots where slot_name = 'ls'") == [(False,)], 10)
+    eventually(lambda: pg15.query("select active from pg_replication_slots where slot_name = 'ls'") == [(False,)])
     run('--drop-slot')
 
 
@@ -121,11 +121,11 @@ def test_basebackup_and_streaming_replica(weirpool, base, certs):
             f.write("primary_conninfo = '%s application_name=viaweirpool'\n" % dsn(wp))
         r.start()
         primary.query('create table rep (a int); insert into rep values (1)', dbname='app')
-        eventually(lambda: table_there(r), 15)
+        eventually(lambda: table_there(r))
         assert primary.query("select application_name, state from pg_stat_replication") == [('viaweirpool', 'streaming')]
         time.sleep(3)           # longer than the timeouts that are for queries, not for replication
         primary.query('insert into rep values (2)', dbname='app')
-        eventually(lambda: r.query('select count(*) from rep', dbname='app') == [(2,)], 10)
+        eventually(lambda: r.query('select count(*) from rep', dbname='app') == [(2,)])
         for _ in range(20):
             assert wp.usable()
     finally:

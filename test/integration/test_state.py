@@ -26,7 +26,7 @@ def begin_end(client):
 
 
 def unpinned(wp, database='app', user='app'):
-    eventually(lambda: wp.pool(database, user)['sv_active'] == 0, 5)
+    eventually(lambda: wp.pool(database, user)['sv_active'] == 0)
 
 
 def held(wp, database='app', user='app'):
@@ -666,9 +666,9 @@ def test_pin_ends(two, make, end):
 def test_reason_of_a_pin_is_visible(two, make, word):
     a = two.raw(params={'application_name': 'the pinned one'})
     assert not rawpg.errors(a.simple(make))
-    eventually(lambda: word in str(two.admin('SHOW PINS')).lower(), 3)
+    eventually(lambda: word in str(two.admin('SHOW PINS')).lower())
     a.bye()
-    eventually(lambda: word not in str(two.admin('SHOW PINS')).lower(), 5)
+    eventually(lambda: word not in str(two.admin('SHOW PINS')).lower())
 
 
 def test_advisory_lock_is_held_and_released(two):
@@ -681,7 +681,7 @@ def test_advisory_lock_is_held_and_released(two):
     assert b.one('select pg_try_advisory_lock(7)') == 't'
     b.reset()
     c = two.raw()
-    eventually(lambda: c.one('select pg_try_advisory_lock(7)') == 't', 5)
+    eventually(lambda: c.one('select pg_try_advisory_lock(7)') == 't')
 
 
 def test_advisory_lock_inside_do_block(two):
