@@ -40,6 +40,11 @@ struct conf_global {
 	const char *listen_addr; /* comma list, "*" = all, "" = no TCP */
 	int listen_port, listen_backlog;
 	const char *unix_socket_dir; /* "" = none, "@name" abstract */
+	/* the same for the clients of [mysql_databases] */
+	const char *mysql_listen_addr; /* "" = as listen_addr, "none" = no TCP */
+	int mysql_listen_port;
+	const char *mysql_unix_socket;    /* path, "" = none, "@name" abstract */
+	const char *mysql_server_version; /* said while no server has been reached; "" = ours */
 	uint32_t unix_socket_mode;
 	const char *unix_socket_group;
 	bool so_reuseport, tcp_defer_accept, tcp_keepalive;
@@ -89,15 +94,22 @@ struct conf_over {
 	struct conf_src src;
 };
 
+/* A protocol as the configuration sees it: its section of databases. */
+struct conf_kind {
+	const char *name;    /* "postgresql", "mysql" */
+	const char *section; /* "databases", "mysql_databases" */
+};
+
 enum conf_host_kind { CONF_HOST_TCP, CONF_HOST_UNIX, CONF_HOST_ABSTRACT };
 struct conf_host {
 	enum conf_host_kind kind;
 	const char *host; /* name or address; directory; abstract name without the @ */
-	uint16_t port;
+	uint16_t port;    /* 0: host is the path of the unix socket itself */
 };
 
 struct conf_db {
-	const char *name;       /* "*": stands for every name not listed */
+	const char *name; /* "*": stands for every name not listed */
+	const struct conf_kind *kind;
 	bool is_auto;           /* name is "*" */
 	const char *dbname;     /* at the server; "" = what the client asked for */
 	const char *force_user; /* "" = the client's user */
@@ -137,7 +149,8 @@ struct conf {
 	bool is_pgbouncer; /* [pgbouncer]: PgBouncer's defaults */
 	struct conf_global global;
 	struct settings settings; /* the global level */
-	/* each of these sorted by name (bytes) or id; "*" is among them */
+	/* each of these sorted by name (bytes) or id; "*" is among them, once for each kind; other
+	 * names are unique over the kinds */
 	struct conf_db *dbs;
 	unsigned dbs_n;
 	struct conf_user *users;
@@ -195,8 +208,26 @@ void conf_free(struct conf **conf);
  * error was added. */
 int conf_check_files(const struct conf *conf, struct conf_msgs *m);
 
-/* The entry of that name, else "*", else NULL. The console's names are never found. */
+/* The entry of that name, else "*" of [databases], else NULL. The console's names are never found.
+ */
 const struct conf_db *conf_db_find(const struct conf *conf, const char *name);
+/* The same among those of one kind: that name, else its "*", else NULL. */
+const struct conf_db *conf_db_find_in(const struct conf *conf, const char *kind, const char *name);
+/* For clients who name no database: "*" of the kind, else its only entry, else NULL. */
+const struct conf_db *conf_db_only(const struct conf *conf, const char *kind);
+
+/* Where clients of one kind come in; "" or port 0: not there. */
+struct conf_listen {
+	const struct conf_kind *kind;
+	const char *addr; /* comma list, "*" = all */
+	int port;
+	/* directory of a socket whose name has the port in it, or (unix_port 0) the socket */
+	const char *unix_path;
+	int unix_port;
+};
+#define CONF_KINDS_N 2
+/* How many: at most CONF_KINDS_N. A kind other than the first listens only for entries. */
+unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS_N]);
 const struct conf_user *conf_user_find(const struct conf *conf, const char *name); /* or NULL */
 const struct conf_peer *conf_peer_find(const struct conf *conf, int id);           /* or NULL */
 /* "weirpool" or "pgbouncer": the admin console. */

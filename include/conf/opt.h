@@ -36,12 +36,15 @@ struct opt {
 	size_t offset;
 	const char *dflt;     /* under [weirpool]; NULL = unset */
 	const char *dflt_pgb; /* under [pgbouncer]; NULL = the same */
-	int64_t min, max;     /* of int, duration (us), bytes */
-	int64_t unit_us;      /* duration: of a bare number, and of what SHOW CONFIG prints */
-	const char *names;    /* enum: "a,b,c" in the order of the enum */
-	const char *local;    /* its name in [databases] and [users] when that differs, or NULL */
-	const char *aliases;  /* other spellings, "x,y", or NULL */
-	const char *help;     /* plain sentences */
+	/* What entries of [mysql_databases] begin with, in place of the global value: that is for
+	 * the other dialect. NULL: the global value. */
+	const char *dflt_mysql;
+	int64_t min, max;    /* of int, duration (us), bytes */
+	int64_t unit_us;     /* duration: of a bare number, and of what SHOW CONFIG prints */
+	const char *names;   /* enum: "a,b,c" in the order of the enum */
+	const char *local;   /* its name in [databases] and [users] when that differs, or NULL */
+	const char *aliases; /* other spellings, "x,y", or NULL */
+	const char *help;    /* plain sentences */
 };
 
 /* A value not yet stored. */

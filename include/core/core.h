@@ -30,9 +30,10 @@
 #include <stdatomic.h>
 
 #define CORE_WORKERS_MAX 64
+#define CORE_LISTEN_MAX 64
 #define CORE_RBUF_BYTES (128u << 10)
 #define CORE_HIGH_WATER_BYTES (256u << 10) /* queued to one side: stop reading the other */
-#define CORE_INSPECT_BYTES (4u << 20) /* longer statements are not read, but passed on */
+#define CORE_INSPECT_BYTES (4u << 20)      /* longer statements are not read, but passed on */
 
 struct core;
 struct worker;
@@ -64,6 +65,7 @@ void gen_unref(struct core_gen *g); /* the last one frees */
 /* A database as clients name it. Lives as long as the process. */
 struct dbase {
 	char *name;
+	const struct proto_ops *ops;
 	_Atomic unsigned clients, links;
 	_Atomic bool paused, disabled, killed; /* killed: no new clients until RESUME */
 	_Atomic unsigned epoch; /* RECONNECT counts it up: older links close when released */
@@ -103,8 +105,13 @@ enum core_state {
 	CORE_STOP
 };
 
-struct core {
+/* Where clients come in, and what is spoken there. */
+struct core_listen {
+	int fd;
 	const struct proto_ops *ops;
+};
+
+struct core {
 	struct loop *loop; /* control's */
 	unsigned n_workers;
 	struct worker *worker[CORE_WORKERS_MAX];
@@ -116,7 +123,7 @@ struct core {
 	pthread_mutex_t
 		lock; /* guards the three maps: taken at login and by control, never per query */
 	struct hmap dbases, accounts, pools;
-	int listen_fd[64];
+	struct core_listen listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
 	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
 	const char *version;
@@ -156,8 +163,8 @@ const char *link_state_name(enum link_state s);
 	X(xacts) \
 	X(queries) \
 	X(rx_bytes) \
-	X(tx_bytes) X(xact_us) X(query_us) X(wait_us) X(client_parses) X(server_parses) X(binds) \
-		X(logins)
+	X(tx_bytes) \
+	X(xact_us) X(query_us) X(wait_us) X(client_parses) X(server_parses) X(binds) X(logins)
 struct dbstats {
 	struct dbase *db;
 	struct proto_counters proto;
@@ -200,8 +207,7 @@ struct worker {
 	struct loop *loop;
 	pthread_t thread;
 	struct core_gen *gen;
-	const struct proto_ops *ops;
-	struct proto_env *env;
+	struct proto_env *env[PROTO_MAX]; /* by proto_ops.id */
 	struct resolver *resolver;
 	struct secrets *secrets; /* answers of auth_query */
 	uint8_t *rbuf;           /* CORE_RBUF_BYTES */
@@ -209,10 +215,14 @@ struct worker {
 	struct list sessions[SESSION_N];
 	unsigned n_sessions[SESSION_N];
 	struct list shards, touched;
-	struct hmap shard_by_name;         /* "db\0user" -> shard */
-	struct hmap stats_by_db;           /* name -> struct dbstats */
+	struct hmap shard_by_name;         /* protocol, "db\0user" -> shard */
+	struct hmap stats_by_db;           /* the address of a dbase -> struct dbstats */
 	struct list cancels, cancels_done; /* running cancel requests; ended in this turn */
-	struct listener *listener[64];
+	struct worker_listen {
+		struct listener *listener;
+		struct worker *w;
+		const struct proto_ops *ops;
+	} listen[CORE_LISTEN_MAX];
 	struct slot {
 		uint64_t key;            /* first 8 bytes of the cancel key */
 		struct session *session; /* NULL: free */
@@ -221,6 +231,7 @@ struct worker {
 	struct timer janitor;
 	struct helper_proc *helper; /* PAM and LDAP; NULL until needed */
 	unsigned n_cancels;
+	uint32_t numbers;         /* session numbers given so far */
 	unsigned forced_serial;   /* generation whose forced users were begun */
 	bool running, closed;     /* closed: links may be in LINK_CLOSING */
 	bool suspended;           /* SUSPEND: nothing is read from clients */
@@ -231,6 +242,7 @@ struct worker {
 struct session {
 	struct stream st;
 	struct worker *w;
+	const struct proto_ops *ops;
 	struct list node;
 	enum session_state state;
 	const char *close_why;
@@ -244,6 +256,7 @@ struct session {
 	struct core_console *console; /* a command is running */
 	uint64_t key;
 	uint32_t id, slot;
+	uint32_t number; /* by which its client knows it; carries the worker */
 	int64_t connected_us, request_us, tx_us, state_us; /* loop clock; 0 = not now */
 	int64_t pinned_us; /* since when it keeps its link between transactions; 0 = it does not */
 	struct addr addr;
@@ -256,6 +269,7 @@ struct session {
 struct link {
 	struct stream st;
 	struct worker *w;
+	const struct proto_ops *ops;
 	struct pool_shard *shard; /* NULL while moving */
 	struct pool *pool;
 	struct list node;
@@ -281,8 +295,8 @@ struct link {
 /* ---- what server/ and admin/ call (control thread unless said otherwise) ---- */
 
 /* loop: control's. Listening fds are the caller's to open. NULL with e set. */
-struct core *core_new(
-	struct loop *loop, struct core_gen *gen, const int *fds, unsigned n_fds, struct err *e);
+struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core_listen *ls,
+	unsigned n, struct err *e);
 int core_start(struct core *c, struct err *e); /* starts the workers */
 /* New configuration: takes a reference of gen; workers switch one by one; the old one is freed when
  * all have. */
@@ -320,6 +334,7 @@ static inline void *scatter_part(struct scatter *s, unsigned i)
 struct core_query {
 	struct mail mail;
 	struct core *core;
+	const struct proto_ops *ops;
 	const char *db, *user, *sql; /* must outlive the query */
 	void (*done)(struct core_query *q);
 	void *arg;
@@ -350,8 +365,9 @@ struct core_console {
 void core_console_done(struct core_console *r);
 
 /* Objects by name. Any thread. Never NULL unless out of memory. */
-struct dbase *core_dbase(struct core *c, const char *name);
-struct dbase *core_dbase_find(struct core *c, const char *name); /* NULL if never used */
+struct dbase *core_dbase(struct core *c, const struct proto_ops *ops, const char *name);
+struct dbase *core_dbase_find(
+	struct core *c, const struct proto_ops *ops, const char *name); /* NULL if never used */
 struct account *core_account(struct core *c, const char *name);
 struct pool *core_pool(
 	struct core *c, struct dbase *db, struct account *a, const char *server_user);

@@ -17,8 +17,8 @@ struct listen_opts {
  * returns the number. -1 with e set (address, port, errno text). */
 int listen_tcp(const char *host, unsigned port, const struct listen_opts *o, int *fds_r,
 	unsigned max_n, struct err *e);
-/* dir/.s.PGSQL.port (or "@name" abstract). A stale socket file is removed, a live one is an
- * error. */
+/* dir/.s.PGSQL.port, or dir itself if port is 0 ("@name": abstract). A stale socket file is
+ * removed, a live one is an error. */
 int listen_unix(
 	const char *dir, unsigned port, const struct listen_opts *o, int *fd_r, struct err *e);
 void listen_unlink_unix(const char *dir, unsigned port);

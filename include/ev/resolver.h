@@ -30,7 +30,8 @@ typedef void resolver_fn(
 struct resolver *resolver_new(struct loop *l, const struct resolver_opts *o, struct err *e);
 void resolver_free(struct resolver *r); /* pending requests are dropped without a call */
 void resolver_set_opts(struct resolver *r, const struct resolver_opts *o);
-/* host: a name, a numeric IPv4/IPv6 address, "/dir" (unix socket /dir/.s.PGSQL.port) or "@name"
+/* host: a name, a numeric IPv4/IPv6 address, "/dir" (unix socket /dir/.s.PGSQL.port;
+ * /dir itself if port is 0) or "@name"
  * (abstract). fn may be called from inside. Returns a handle for resolver_cancel(), or NULL when fn
  * was already called. */
 struct resolver_req;

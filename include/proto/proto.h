@@ -8,6 +8,8 @@
  * server, `down` that of bytes to be sent to the client: core sends `down`/`up` before it sends the
  * raw bytes of a later PEV_FORWARD, so order is kept.
  *
+ * One process may speak several of them: each listener, session, link and pool has its own ops.
+ *
  * The life of a session:  client_init -> client_step* -> PEV_LOGIN -> (core finds out which proof)
  * client_auth -> client_step* -> PEV_AUTH_OK -> client_ready() true, or: attach a link, PEV_SYNCED,
  * client_ready() true -> up()/down() ... -> client_fini. The life of a link:  link_init ->
@@ -41,6 +43,10 @@ enum pev_kind {
 	PEV_CONSOLE, /* console sessions: text/text_n is one SQL text; answer with console_reply()
 			before the next step */
 	PEV_BYE,     /* the client said good-bye */
+	PEV_KILL,    /* number, whole: end the session or the statement of that number
+			(proto_greet.number); answer with client_killed() before the next step */
+	PEV_RELOGIN, /* the client wants to be somebody else: core takes its link away and asks
+			client_login() again, as after PEV_LOGIN */
 	/* down only */
 	PEV_SYNCED, /* the batch put by attach() has been answered, and nothing else is owed */
 	PEV_TX,     /* n bytes consumed (already put in down, if a client is attached): a request is
@@ -67,6 +73,8 @@ struct pev {
 	const uint8_t *text; /* PEV_CONSOLE, PEV_PASSWORD, PEV_CANCEL(key), valid until the input
 				buffer changes */
 	size_t text_n;
+	uint32_t number;          /* PEV_KILL */
+	bool whole;               /* PEV_KILL: the session, not only what it runs */
 	const char *const *cells; /* PEV_ROW: NULL pointers are NULLs; valid until the next call */
 	unsigned n_cells;
 };
@@ -111,9 +119,20 @@ struct proto_env_opts {
 					   may be NULL */
 };
 
+/* What a protocol in which the server speaks first says to a client of which nothing is known. */
+struct proto_greet {
+	uint32_t number; /* of the session, for PEV_KILL; not 0 */
+	bool tls;        /* offered */
+	/* What the links of this protocol have learned (link_facts(), joined by facts_join());
+	 * facts_n 0: nothing yet. Valid during client_init(). */
+	const uint8_t *facts;
+	size_t facts_n;
+	const char *version; /* to claim when nothing is known; never NULL */
+};
+
 struct proto_login { /* strings belong to cst until client_ready() was true */
-	const char *user, *database,
-		*application_name; /* database: user's name when none was given */
+	/* database: user's name when none was given; with schema_is_state: "" */
+	const char *user, *database, *application_name;
 	bool database_given;
 	enum { REPL_NONE, REPL_PHYSICAL, REPL_LOGICAL } replication;
 	unsigned major, minor;
@@ -170,7 +189,8 @@ struct proto_link_login {
 	uint32_t max_scram_iterations;
 	bool replication_physical, replication_logical;
 	bool channel_binding_require;
-	bool protocol_3_2; /* ask for 3.2 (longer cancel keys); else 3.0, which every server and
+	unsigned link_class; /* client_link_class() of the session that it is for */
+	bool protocol_3_2;   /* ask for 3.2 (longer cancel keys); else 3.0, which every server and
 			      proxy takes */
 };
 
@@ -208,6 +228,8 @@ enum proto_mode {
 
 struct proto_client_conf { /* after login is known */
 	enum proto_mode mode;
+	const char *database;  /* what the database that it asked for is called at the server; ""
+				 if it asked for none */
 	unsigned max_prepared; /* 0: prepared statements are passed through as they are (then named
 				  ones pin) */
 	const struct proto_kv *forced; /* variables the database's configuration sets
@@ -224,21 +246,33 @@ struct proto_client_conf { /* after login is known */
 };
 
 struct proto_ops {
-	const char *name;
+	const char *name; /* as conf/ names it: "postgresql", "mysql" */
+	uint8_t id;       /* its place in proto_table */
 	bool mysql_auth; /* clients prove themselves by MySQL's plugins (policy_facts.mysql) */
 	uint16_t port;
 	uint16_t client_size, link_size;
+	const char *alpn;     /* what TLS says is spoken inside; NULL: nothing, and no direct TLS */
+	bool greets;          /* the server speaks first, and must know what is behind it */
+	bool schema_is_state; /* a session changes its database as it likes: a link serves all of an
+				 entry's */
+	bool cancel_logs_in;  /* put_cancel() is for a connection that has logged in, and
+				 PEV_QUERY_DONE follows; else it is all that is said */
+	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
 	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */
 	void (*env_set)(struct proto_env *v, const struct proto_env_opts *o);
 	void (*env_free)(struct proto_env *v);
 
 	/* ---- a client logs in ---- */
+	/* g: what a greeting needs. */
 	void (*client_init)(
-		void *cst, struct proto_env *v, struct buf *down); /* MySQL greets here */
+		void *cst, struct proto_env *v, const struct proto_greet *g, struct buf *down);
 	void (*client_fini)(void *cst);
 	struct pev (*client_step)(
 		void *cst, const uint8_t *p, size_t n, struct buf *down, struct err *e);
+	/* How many bytes may be read now, with n unread ones at p: those behind may belong to TLS.
+	 * SIZE_MAX: any number. */
+	size_t (*client_want)(const void *cst, const uint8_t *p, size_t n);
 	void (*client_tls_answer)(void *cst, bool yes, struct buf *down);
 	const struct proto_login *(*client_login)(const void *cst);
 	/* PROOF_NONE makes the next client_step() return PEV_AUTH_OK with n = 0. -1: cannot (e). */
@@ -261,6 +295,10 @@ struct proto_ops {
 	unsigned (*client_params)(const void *cst, struct proto_kv *out, unsigned max);
 	size_t (*client_key_size)(const void *cst); /* bytes of cancel key to give it: 8, or more
 						       when it can take them (at most 36) */
+	/* What cannot be changed on a link once it is logged in and must be as the session wants
+	 * it, as a small number; links of another class never serve it. Known after client_conf().
+	 */
+	unsigned (*client_link_class)(const void *cst);
 	/* What the cache learned from cst when client_ready() was true with a link, for the caches
 	 * of the same pool on other workers. */
 	void (*cache_export)(const void *cst, struct buf *out);
@@ -274,6 +312,11 @@ struct proto_ops {
 	void (*link_fini)(void *lst);
 	struct pev (*link_step)(void *lst, const uint8_t *p, size_t n, struct buf *up,
 		struct err *e); /* PEV_TLS: start the handshake */
+	/* Appends what a greeting should say of this server, as soon as link_step() has heard it.
+	 * False: not known (yet). */
+	bool (*link_facts)(const void *lst, struct buf *out);
+	/* NULL unless greets. Makes *all (may be empty) true for one more server as well. */
+	void (*facts_join)(struct buf *all, const uint8_t *facts, size_t n);
 	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
 
 	/* ---- running ---- */
@@ -298,6 +341,8 @@ struct proto_ops {
 	/* Fails the request that waits for a link: e is its answer; the rest of the request is
 	 * skipped as it arrives. */
 	void (*client_fail_request)(void *cst, const struct err *e, struct buf *down);
+	/* The answer to PEV_KILL, NULL if there is no such event; e NULL: done. */
+	void (*client_killed)(void *cst, const struct err *e, struct buf *down);
 	bool (*client_in_request)(const void *cst, const uint8_t *in,
 		size_t n); /* does it owe us more of a batch, or we it? for draining */
 
@@ -319,10 +364,12 @@ struct proto_ops {
 	/* An internal query. param NULL: simple protocol. Else extended, $1 = param (auth_query).
 	 * PEV_ROW*, PEV_QUERY_DONE follow. */
 	void (*link_query)(void *lst, const char *sql, const char *param, struct buf *up);
+	void (*link_ping)(void *lst, struct buf *up); /* the cheapest; PEV_QUERY_DONE follows */
 	size_t (*link_cancel_key)(
 		const void *lst, const uint8_t **key_r); /* what put_cancel() wants; 0: none */
-	void (*put_cancel)(struct buf *up, const uint8_t *key, size_t key_n);
-	void (*put_bye)(struct buf *up);
+	/* lst: of the canceling connection; NULL unless cancel_logs_in. */
+	void (*put_cancel)(void *lst, struct buf *up, const uint8_t *key, size_t key_n);
+	void (*put_bye)(void *lst, struct buf *up);
 	/* A session did what no cleaning undoes (LOAD, setseed()): when that session is gone, close
 	 * the link. */
 	bool (*link_spoiled)(const void *lst);
@@ -338,12 +385,19 @@ struct proto_ops {
 		const void *lst, const char *name); /* as last reported, or NULL */
 
 	/* ---- text ---- */
-	void (*put_error)(struct buf *down, const struct err *e, bool fatal);
-	void (*put_notice)(
-		struct buf *down, const char *severity, const char *sqlstate, const char *msg);
+	/* cst NULL: to a client of which no session was made. */
+	void (*put_error)(void *cst, struct buf *down, const struct err *e, bool fatal);
+	/* May do nothing, if the protocol has no such message. */
+	void (*put_notice)(void *cst, struct buf *down, const char *severity, const char *sqlstate,
+		const char *msg);
 	void (*console_start)(void *cst, const char *version, const uint8_t *key, size_t key_n,
 		struct buf *down); /* instead of client_ready(); up() then gives PEV_CONSOLE */
 	void (*console_reply)(void *cst, const struct rowset *r, struct buf *down);
 };
 extern const struct proto_ops proto_pg;
+
+/* The protocols that this program speaks: proto_table[i]->id == i. Tests bring their own. */
+#define PROTO_MAX 4
+extern const struct proto_ops *const proto_table[PROTO_MAX]; /* NULL behind the last */
+const struct proto_ops *proto_by_name(const char *name);     /* NULL: not spoken */
 #endif

@@ -144,6 +144,9 @@ enum names { NAMES_DATABASES, NAMES_USERS };
  * caller's (MEM_ADMIN). NULL: out of memory. */
 const char **names_list(struct core_console *r, enum names what, size_t *n_r);
 size_t names_count(struct core_console *r, enum names what);
+/* The database that a command means: an entry of that name, else what clients made of a *. False:
+ * none; *d_r NULL: out of memory. */
+bool names_dbase(struct core_console *r, const char *name, struct dbase **d_r);
 
 /* ---- stats.c ---- */
 

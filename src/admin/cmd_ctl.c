@@ -46,12 +46,9 @@ static struct dbase *find_db(struct core_console *r, const struct cmd_line *l, c
 		admin_fail(r, ERR_NOT_ALLOWED, "cannot %s admin db: %s", verb, name);
 		return NULL;
 	}
-	if (!conf_db_find(admin_conf(r), name)) {
+	if (!names_dbase(r, name, &d))
 		admin_fail(r, ERR_NO_DATABASE, "no such database: %s", name);
-		return NULL;
-	}
-	d = core_dbase(r->core, name);
-	if (!d)
+	else if (!d)
 		admin_fail(r, ERR_NO_MEMORY, "out of memory");
 	return d;
 }

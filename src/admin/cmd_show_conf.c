@@ -33,20 +33,20 @@ static void db_limits(struct rowset *rs, char **row, const struct settings *set)
 	rowset_setf(rs, row, 13, "%d", set->max_db_client_connections);
 }
 
-static void db_row(struct core_console *r, const char *name)
+static void db_row(struct core_console *r, const struct proto_ops *ops, const char *name)
 {
 	struct rowset *rs = &r->result;
 	const struct conf *conf = admin_conf(r);
-	const struct conf_db *db = conf_db_find(conf, name);
-	const struct dbase *d = core_dbase_find(r->core, name);
+	const struct conf_db *db = conf_db_find_in(conf, ops->name, name);
+	const struct dbase *d = core_dbase_find(r->core, ops, name);
 	struct settings set;
-	if (!db)
+	if (!db || (db->is_auto && !d))
 		return;
 	char **row = rowset_row(rs);
 	conf_effective(conf, db, NULL, &set);
 	rowset_set(rs, row, 0, name);
 	rowset_set(rs, row, 1, *db->host_text ? db->host_text : NULL);
-	rowset_setf(rs, row, 2, "%u", db->hosts_n ? (unsigned)db->hosts[0].port : 5432);
+	rowset_setf(rs, row, 2, "%u", db->hosts_n ? db->hosts[0].port : ops->port);
 	rowset_set(rs, row, 3, *db->dbname ? db->dbname : name);
 	rowset_set(rs, row, 4, *db->force_user ? db->force_user : NULL);
 	db_limits(rs, row, &set);
@@ -90,8 +90,8 @@ void show_databases(struct core_console *r, const struct cmd_line *l)
 	for (size_t i = 0; i < n; i++) {
 		if (!strcmp(names[i], "pgbouncer"))
 			console_db_row(r);
-		else
-			db_row(r, names[i]);
+		for (unsigned j = 0; j < PROTO_MAX && proto_table[j]; j++)
+			db_row(r, proto_table[j], names[i]);
 	}
 	mem_free(MEM_ADMIN, names);
 	admin_done(r, "SHOW");

@@ -172,8 +172,8 @@ static void listener_rows(struct core_console *r)
 	for (unsigned i = 0; i < r->core->n_listen; i++) {
 		struct addr a;
 		char **row = rowset_row(rs);
-		addr_local(&a, r->core->listen_fd[i]);
-		rowset_setf(rs, row, 0, "%d", r->core->listen_fd[i]);
+		addr_local(&a, r->core->listen[i].fd);
+		rowset_setf(rs, row, 0, "%d", r->core->listen[i].fd);
 		rowset_set(rs, row, 1, "pooler");
 		rowset_set(rs, row, 4, addr_host(&a, host, sizeof host));
 		rowset_setf(rs, row, 5, "%u",

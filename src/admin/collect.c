@@ -75,7 +75,7 @@ static unsigned unix_peer_pid(const struct stream *st)
 
 static void add_session(struct conn_part *p, struct session *s, const struct now *now)
 {
-	const struct proto_ops *ops = s->w->ops;
+	const struct proto_ops *ops = s->ops;
 	struct conn_fact *f = part_add(p);
 	if (!f)
 		return;
@@ -111,7 +111,7 @@ static void add_session(struct conn_part *p, struct session *s, const struct now
 
 static void add_link(struct conn_part *p, struct link *l, const struct now *now)
 {
-	const struct proto_ops *ops = l->w->ops;
+	const struct proto_ops *ops = l->ops;
 	struct conn_fact *f = part_add(p);
 	if (!f)
 		return;

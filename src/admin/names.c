@@ -69,6 +69,28 @@ static void add_users(struct collector *c, struct core_console *r)
 	add(c, "pgbouncer");
 }
 
+bool names_dbase(struct core_console *r, const char *name, struct dbase **d_r)
+{
+	const struct conf *conf = admin_conf(r);
+	const struct proto_ops *best = NULL;
+	int best_rank = 0;
+	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++) {
+		const struct proto_ops *ops = proto_table[i];
+		const struct conf_db *db = conf_db_find_in(conf, ops->name, name);
+		int rank = !db                                   ? 0
+			   : !db->is_auto                        ? 3
+			   : core_dbase_find(r->core, ops, name) ? 2
+			   : !ops->schema_is_state               ? 1
+								 : 0;
+		if (rank > best_rank) {
+			best = ops;
+			best_rank = rank;
+		}
+	}
+	*d_r = best ? core_dbase(r->core, best, name) : NULL;
+	return best != NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -34,7 +34,9 @@ static const char *name_of(const struct stat_row *row)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(name_of(a), name_of(b));
+	const struct stat_row *x = a, *y = b;
+	int c = strcmp(name_of(a), name_of(b));
+	return c ? c : (x->db > y->db) - (x->db < y->db);
 }
 
 /* ---- gathering ---- */

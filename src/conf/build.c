@@ -33,13 +33,15 @@ static void store_default(struct conf *conf, const struct opt *o)
 }
 
 /* Sets the fields of the local struct at base (a database or peer). */
-static void store_local_defaults(const struct opt *o, unsigned scope, enum opt_in in, void *base)
+static void store_local_defaults(
+	const struct opt *o, unsigned scope, enum opt_in in, void *base, bool other)
 {
 	char why[WHY_MAX];
 	struct opt_value v = { .i = 0, .s = "" };
 	if (o->in != in || !(o->scopes & scope))
 		return;
-	if (o->dflt && opt_parse(o, o->dflt, &v, why, sizeof(why)) != 0)
+	const char *text = other && o->dflt_mysql ? o->dflt_mysql : o->dflt;
+	if (text && opt_parse(o, text, &v, why, sizeof(why)) != 0)
 		abort();
 	opt_store(o, base, &v);
 }
@@ -52,8 +54,8 @@ static void tell_unknown(struct build *b, const char *key, unsigned scope, const
 		unsigned scope;
 		const char *where;
 	} scopes[] = { { OPT_GLOBAL, "[weirpool] or [pgbouncer]" },
-		{ OPT_DB, "an entry of [databases]" }, { OPT_USER, "an entry of [users]" },
-		{ OPT_PEER, "an entry of [peers]" } };
+		{ OPT_DB, "an entry of [databases] or [mysql_databases]" },
+		{ OPT_USER, "an entry of [users]" }, { OPT_PEER, "an entry of [peers]" } };
 	const char *near = opt_nearest(key, scope);
 	for (unsigned i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
 		if (opt_find(key, scopes[i].scope)) {
@@ -171,7 +173,13 @@ static long replaced(struct build *b, unsigned next)
 {
 	bool user = b->it->section == CONF_SEC_USERS;
 	char key[CONF_NAME_MAX + 2];
-	size_t n = (size_t)snprintf(key, sizeof(key), "%c%s", user ? 'u' : 'd', b->it->key);
+	/* a * stands for the rest of one kind, other names are of all kinds */
+	bool other = !user && b->it->section != CONF_SEC_DATABASES && !strcmp(b->it->key, "*");
+	size_t n = (size_t)snprintf(key, sizeof(key), "%c%s",
+		user    ? 'u'
+		: other ? 'o'
+			: 'd',
+		b->it->key);
 	void *had = hmap_get(&b->names, key, n);
 	if (had == NULL) {
 		if (!hmap_put(&b->names, key, n, (void *)((uintptr_t)next + 1), NULL))
@@ -180,6 +188,12 @@ static long replaced(struct build *b, unsigned next)
 	}
 	long i = (long)((uintptr_t)had - 1);
 	const struct conf_src *src = user ? &b->conf->users[i].src : &b->conf->dbs[i].src;
+	if (!user && b->conf->dbs[i].kind != conf_kind_of(b->it->section))
+		TELL(b, CONF_ERROR,
+			"database \"%s\" is in section [%s] too, at %s:%u: names must differ over "
+			"these sections (dbname= says what it is called at the server)",
+			b->it->key, b->conf->dbs[i].kind->section, src->file ? src->file : "?",
+			src->line);
 	TELL(b, CONF_WARNING, "%s \"%s\" was given before, at %s:%u; this line counts",
 		user ? "user" : "database", b->it->key, src->file ? src->file : "?", src->line);
 	return i;
@@ -222,14 +236,19 @@ static void build_db(struct build *b)
 	}
 	struct conf_db *db = db_slot(b);
 	db->name = b->it->key;
+	db->kind = conf_kind_of(b->it->section);
 	db->is_auto = strcmp(db->name, "*") == 0;
 	db->src = b->it->src;
 	for (unsigned i = 0; i < opt_table_n; i++)
-		store_local_defaults(&opt_table[i], OPT_DB, OPT_IN_DB, db);
+		store_local_defaults(
+			&opt_table[i], OPT_DB, OPT_IN_DB, db, conf_kind_is_other(db->kind));
 	build_pairs(b, &(struct entry){ OPT_DB, "database option", db, &db->over, &db->over_n });
 	if (conf_hosts_parse(b->conf, db->host_text, db->port_text, &db->hosts, &db->hosts_n, why,
 		    sizeof(why)) != 0)
 		TELL(b, CONF_ERROR, "database \"%.60s\": %s", db->name, why);
+	for (unsigned i = 0; i < db->hosts_n && conf_kind_is_other(db->kind); i++)
+		if (db->hosts[i].kind != CONF_HOST_TCP)
+			db->hosts[i].port = 0; /* the path is the socket's own */
 	if (db->password[0] && !db->force_user[0])
 		TELL(b, CONF_WARNING,
 			"database \"%.60s\" has password= but no user=, so the password is not "
@@ -276,7 +295,7 @@ static void build_peer(struct build *b)
 	}
 	*p = (struct conf_peer){ .id = (int)id, .src = b->it->src };
 	for (unsigned i = 0; i < opt_table_n; i++)
-		store_local_defaults(&opt_table[i], OPT_PEER, OPT_IN_PEER, p);
+		store_local_defaults(&opt_table[i], OPT_PEER, OPT_IN_PEER, p, false);
 	build_pairs(b, &(struct entry){ OPT_PEER, "peer option", p, NULL, NULL });
 	snprintf(port, sizeof(port), "%d", p->port);
 	if (conf_hosts_parse(c, p->host_text, port, &hosts, &hosts_n, why, sizeof(why)) != 0) {
@@ -295,7 +314,8 @@ static void build_item(struct build *b)
 	case CONF_SEC_NONE:
 	case CONF_SEC_WEIRPOOL: /* done before the others: hosts depend on unix_socket_dir */
 	case CONF_SEC_PGBOUNCER: break;
-	case CONF_SEC_DATABASES: build_db(b); break;
+	case CONF_SEC_DATABASES:
+	case CONF_SEC_MYSQL_DATABASES: build_db(b); break;
 	case CONF_SEC_USERS: build_user(b); break;
 	case CONF_SEC_PEERS: build_peer(b); break;
 	}
@@ -324,9 +344,11 @@ static void choose_defaults(struct build *b)
 	}
 }
 
-static int cmp_db(const void *a, const void *b)
+int conf_db_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct conf_db *)a)->name, ((const struct conf_db *)b)->name);
+	const struct conf_db *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+	return c ? c : strcmp(x->kind->name, y->kind->name);
 }
 
 static int cmp_user(const void *a, const void *b)
@@ -342,7 +364,7 @@ static int cmp_peer(const void *a, const void *b)
 static void sort_all(struct conf *c)
 {
 	if (c->dbs_n > 1)
-		qsort(c->dbs, c->dbs_n, sizeof(*c->dbs), cmp_db);
+		qsort(c->dbs, c->dbs_n, sizeof(*c->dbs), conf_db_cmp);
 	if (c->users_n > 1)
 		qsort(c->users, c->users_n, sizeof(*c->users), cmp_user);
 	if (c->peers_n > 1)

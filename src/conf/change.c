@@ -218,7 +218,8 @@ static void diff_local(const char *prefix, enum opt_in in, const void *was, cons
 
 static void diff_db(const struct conf_db *a, const struct conf_db *b, struct conf_changes *out)
 {
-	char *prefix = mem_xprintf(MEM_CONF, "databases.%s", a ? a->name : b->name);
+	const struct conf_db *d = a ? a : b;
+	char *prefix = mem_xprintf(MEM_CONF, "%s.%s", d->kind->section, d->name);
 	if (a && b) {
 		diff_local(prefix, OPT_IN_DB, a, b, out);
 		diff_over(&(struct pair_diff){ prefix, OPT_DB, a->over, b->over, a->over_n,
@@ -262,7 +263,7 @@ void conf_diff(const struct conf *was, const struct conf *is, struct conf_change
 	for (i = j = 0; i < was->dbs_n || j < is->dbs_n;) {
 		int c = i == was->dbs_n  ? 1
 			: j == is->dbs_n ? -1
-					 : strcmp(was->dbs[i].name, is->dbs[j].name);
+					 : conf_db_cmp(&was->dbs[i], &is->dbs[j]);
 		diff_db(c <= 0 ? &was->dbs[i] : NULL, c >= 0 ? &is->dbs[j] : NULL, out);
 		i += c <= 0;
 		j += c >= 0;

@@ -39,7 +39,19 @@ static void check_listen(struct check *c)
 			"listen_addr must be a list of addresses with commas, but is "
 			"\"%.60s\" (a comment must be a line of its own)",
 			g->listen_addr);
-	if (g->listen_addr[0] == '\0' && dir[0] == '\0')
+	struct conf_listen ls[CONF_KINDS_N];
+	unsigned n = conf_listens(c->conf, ls), open = 0;
+	for (unsigned i = 0; i < n; i++)
+		open += *ls[i].addr || *ls[i].unix_path;
+	if (n > 1 && *ls[0].addr && ls[0].port == ls[1].port)
+		TELL(c, CONF_ERROR, "mysql_listen_port",
+			"mysql_listen_port and listen_port are both %d", ls[1].port);
+	if (*g->mysql_unix_socket && !strchr("/@", *g->mysql_unix_socket))
+		TELL(c, CONF_ERROR, "mysql_unix_socket",
+			"mysql_unix_socket must start with / (a path) or @ (abstract), but is "
+			"\"%.60s\"",
+			g->mysql_unix_socket);
+	if (!open)
 		TELL(c, CONF_WARNING, "listen_addr",
 			"listen_addr and unix_socket_dir are both empty: clients can only "
 			"come in by sockets that systemd passes");
@@ -198,7 +210,7 @@ static void check_db(struct check *c, const struct conf_db *db)
 	conf_effective(c->conf, db, NULL, &s);
 	for (unsigned i = 0; i < db->hosts_n; i++) {
 		const struct conf_host *h = &db->hosts[i];
-		if (h->port != g->listen_port)
+		if (h->port != g->listen_port || conf_kind_is_other(db->kind))
 			continue;
 		if ((h->kind == CONF_HOST_UNIX && strcmp(h->host, g->unix_socket_dir) == 0) ||
 			(h->kind == CONF_HOST_TCP && g->listen_addr[0] && is_own_address(h)))
@@ -245,7 +257,8 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 		check_db(&c, &conf->dbs[i]);
 	if (conf->dbs_n == 0)
 		conf_msgs_add(m, CONF_WARNING, conf->path, 0,
-			"there is no database in section [databases]: only the console works");
+			"there is no database in section [databases] or [mysql_databases]: only "
+			"the console works");
 }
 
 static void check_readable(struct check *c, const char *name, const char *path, struct conf_src src)

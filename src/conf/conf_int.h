@@ -15,6 +15,7 @@ enum conf_section {
 	CONF_SEC_WEIRPOOL,
 	CONF_SEC_PGBOUNCER,
 	CONF_SEC_DATABASES,
+	CONF_SEC_MYSQL_DATABASES,
 	CONF_SEC_USERS,
 	CONF_SEC_PEERS
 };
@@ -57,10 +58,17 @@ void conf_check(const struct conf *conf, struct conf_msgs *m);
 /* Builds *conf; on errors frees it and sets it to NULL: -1. */
 int conf_finish(struct conf **conf, struct conf_msgs *m);
 
+/* Two struct conf_db in the order of conf.dbs. */
+int conf_db_cmp(const void *a, const void *b);
+
 /* k=v pairs of [databases], [users], [peers]. *at moves on. 1: a pair, key and value copied into
  * conf; 0: the end; -1: a mistake, told in why. */
 int conf_pairs_next(struct conf *conf, const char **at, const char **key_r, const char **value_r,
 	char *why, size_t n);
+/* By section, or NULL. kinds[0] is of [databases]. */
+const struct conf_kind *conf_kind_of(enum conf_section section);
+/* Is it one whose options have defaults of their own (opt.dflt_mysql)? */
+bool conf_kind_is_other(const struct conf_kind *k);
 /* Takes host and port lists apart. -1: a mistake, told in why. The array is MEM_CONF and the
  * caller's. */
 int conf_hosts_parse(struct conf *conf, const char *hosts, const char *ports,

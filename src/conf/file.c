@@ -40,6 +40,7 @@ static const char *const section_names[] = {
 	[CONF_SEC_WEIRPOOL] = "weirpool",
 	[CONF_SEC_PGBOUNCER] = "pgbouncer",
 	[CONF_SEC_DATABASES] = "databases",
+	[CONF_SEC_MYSQL_DATABASES] = "mysql_databases",
 	[CONF_SEC_USERS] = "users",
 	[CONF_SEC_PEERS] = "peers",
 };
@@ -96,7 +97,7 @@ static void read_section(struct reader *r, const char *p, const char *end)
 	}
 	MISTAKE(r,
 		"there is no section [%s]; there are [weirpool] or [pgbouncer], [databases], "
-		"[users] and [peers]",
+		"[mysql_databases], [users] and [peers]",
 		name);
 }
 

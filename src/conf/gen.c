@@ -21,10 +21,12 @@ static const struct group {
 		"given for one database or one user: what is said of the user counts before "
 		"what is said of the database, and "
 		"that before what stands here." },
-	{ OPT_DB, "Section [databases]",
+	{ OPT_DB, "Sections [databases] and [mysql_databases]",
 		"One line for each database that clients can ask for: name = key=value "
 		"key=value ... The name * stands for all "
-		"that are not listed. A value with spaces is written 'in quotes', with '' for a "
+		"that are not listed. PostgreSQL's are in [databases], those of MySQL and MariaDB "
+		"in [mysql_databases], with clients on a port of their own; a name, except *, is "
+		"in one of them only. A value with spaces is written 'in quotes', with '' for a "
 		"quote. The options of [weirpool] "
 		"that carry \"databases\" are allowed here too." },
 	{ OPT_PEER, "Section [peers]",
@@ -120,6 +122,11 @@ static void md_option(struct buf *out, const struct opt *o)
 	buf_printf(out, "\n- Default: `%s`", shown_default(o, o->dflt));
 	if (o->dflt_pgb)
 		buf_printf(out, "; under [pgbouncer]: `%s`", shown_default(o, o->dflt_pgb));
+	if (o->dflt_mysql && o->scopes & OPT_GLOBAL)
+		buf_printf(out, "; in [mysql_databases], whatever stands above: `%s`",
+			shown_default(o, o->dflt_mysql));
+	else if (o->dflt_mysql)
+		buf_printf(out, "; in [mysql_databases]: `%s`", shown_default(o, o->dflt_mysql));
 	buf_printf(out, "\n- A change takes effect: %s%s\n",
 		o->apply == OPT_NOW       ? ""
 		: o->apply == OPT_RESTART ? "after a "

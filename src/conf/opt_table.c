@@ -48,7 +48,8 @@
 #define SECRET(where, nm, f, sc, ap, ...) TEXT(OPT_SECRET, where, nm, f, sc, ap, __VA_ARGS__)
 
 #define D(text) .dflt = (text)
-#define PGB(text) .dflt_pgb = (text) /* where PgBouncer's default is another */
+#define PGB(text) .dflt_pgb = (text)     /* where PgBouncer's default is another */
+#define MYSQL(text) .dflt_mysql = (text) /* of entries of [mysql_databases] */
 #define RANGE(lo, hi) .min = (lo), .max = (hi)
 #define ALIAS(text) .aliases = (text)
 #define LOCAL(text) .local = (text)
@@ -69,6 +70,8 @@
 	"SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() " \
 	"THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid " \
 	"WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin"
+
+#define MYSQL_AUTH_QUERY "SELECT User, authentication_string FROM mysql.user WHERE User = $1"
 
 const struct opt opt_table[] = {
 	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
@@ -96,6 +99,7 @@ const struct opt opt_table[] = {
 	STR(global, "auth_ldap_options", auth_ldap_options, GLOBAL, NEW_CONN,
 		HELP("LDAP server and search, as in pg_hba.conf, for auth_type=ldap.")),
 	STR(settings, "auth_query", auth_query, GLOBAL | DB, NEW_CONN, D(AUTH_QUERY),
+		MYSQL(MYSQL_AUTH_QUERY),
 		HELP("SQL that fetches the secret of the user $1 when auth_file does not have "
 		     "it; runs as auth_user. Two columns: name and secret; no row or a null "
 		     "secret refuses the login.")),
@@ -150,11 +154,11 @@ const struct opt opt_table[] = {
 	PATH(global, "conffile", conffile, GLOBAL, NOW,
 		HELP("Configuration file that the next RELOAD reads. Unset: the one given on "
 		     "the command line.")),
-	STR(settings, "connect_query", connect_query, POOL, NEW_CONN, D(""),
+	STR(settings, "connect_query", connect_query, POOL, NEW_CONN, D(""), MYSQL(""),
 		HELP("SQL run on each new server connection before anybody uses it. Its errors "
 		     "are logged and ignored.")),
-	ENUM(global, "console_columns", console_columns, conf_columns, GLOBAL, NOW,
-		D("weirpool"), PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
+	ENUM(global, "console_columns", console_columns, conf_columns, GLOBAL, NOW, D("weirpool"),
+		PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
 		HELP("The PgBouncer version whose columns the console's SHOW commands have. "
 		     "weirpool: those of the newest, and behind them our own.")),
 	STR(db, "datestyle", datestyle, DB, NEW_CONN, D(""),
@@ -178,10 +182,11 @@ const struct opt opt_table[] = {
 	TIME(global, "dns_zone_check_period", dns_zone_check_period, GLOBAL, NOW, D("0"),
 		HELP("Accepted for PgBouncer's files, without effect: names are looked up again "
 		     "by their TTL.")),
-	STR(db, "host", host_text, DB, NEW_CONN, D(""),
+	STR(db, "host", host_text, DB, NEW_CONN, D(""), MYSQL("127.0.0.1"),
 		HELP("Server's name or address, several separated by commas; /directory for a "
 		     "unix socket, @name for an abstract one. Unset: the unix socket in "
-		     "unix_socket_dir.")),
+		     "unix_socket_dir. In [mysql_databases] a unix socket is given by its own "
+		     "path.")),
 	STR(peer, "host", host_text, PEER, NOW, D(""),
 		HELP("Where the other weirpool listens: name, address, or /directory of its "
 		     "unix socket.")),
@@ -252,6 +257,20 @@ const struct opt opt_table[] = {
 		     "one is refused at once. 0: no limit.")),
 	INT(settings, "min_pool_size", min_pool_size, POOL, NOW, D("0"), RANGE(0, LIMIT_MAX),
 		HELP("Server connections that a pool keeps open even when idle.")),
+	LIST(global, "mysql_listen_addr", mysql_listen_addr, GLOBAL, RESTART, D(""),
+		HELP("Addresses to listen on for clients of [mysql_databases]; * is all of them. "
+		     "Empty: those of listen_addr; none: only mysql_unix_socket.")),
+	INT(global, "mysql_listen_port", mysql_listen_port, GLOBAL, RESTART, D("6033"),
+		RANGE(1, 65535),
+		HELP("Port for clients of [mysql_databases]. Nothing listens there without such "
+		     "an entry.")),
+	STR(global, "mysql_server_version", mysql_server_version, GLOBAL, NEW_CONN, D(""),
+		HELP("Version that clients of [mysql_databases] are told while no server has been "
+		     "reached. Empty: one that every client takes. Once a server has been reached, "
+		     "its version is told.")),
+	STR(global, "mysql_unix_socket", mysql_unix_socket, GLOBAL, RESTART, D(""),
+		HELP("Path of the unix socket for clients of [mysql_databases], or @name for an "
+		     "abstract one. Empty: none.")),
 	STR(db, "options", options, DB, NEW_CONN, D(""),
 		HELP("Command line options for the server, as libpq's options: -c name=value.")),
 	SECRET(db, "password", password, DB, NEW_CONN, D(""),
@@ -275,7 +294,7 @@ const struct opt opt_table[] = {
 		     "transactions).")),
 	INT(peer, "pool_size", pool_size, PEER, NOW, D("20"), RANGE(1, LIMIT_MAX),
 		HELP("Most cancel requests on their way to this peer at a time.")),
-	STR(db, "port", port_text, DB, NEW_CONN, D("5432"),
+	STR(db, "port", port_text, DB, NEW_CONN, D("5432"), MYSQL("3306"),
 		HELP("Server's port, or as many as there are hosts, separated by commas.")),
 	INT(peer, "port", port, PEER, NOW, D("6432"), RANGE(1, 65535),
 		HELP("Port of the other weirpool.")),
@@ -315,6 +334,7 @@ const struct opt opt_table[] = {
 		     "before it is used. Idle connections are also watched for the server "
 		     "closing them.")),
 	STR(settings, "server_check_query", server_check_query, POOL, NOW, D("<empty>"),
+		MYSQL("<empty>"),
 		HELP("Query that tests an idle server connection. <empty>: an empty query; "
 		     "nothing: no test.")),
 	TIME(settings, "server_connect_timeout", server_connect_timeout, POOL, NEW_CONN, D("15"),
@@ -335,6 +355,7 @@ const struct opt opt_table[] = {
 		HELP("Longest pause between attempts to reach a server that fails; attempts "
 		     "start at server_retry_min and the pause doubles. Clients wait meanwhile.")),
 	STR(settings, "server_reset_query", server_reset_query, POOL, NOW, D("DISCARD ALL"),
+		MYSQL(""),
 		HELP("SQL that makes a server connection clean when a client leaves it in "
 		     "session mode. Skipped when there is nothing to clean.")),
 	BOOL(settings, "server_reset_query_always", server_reset_query_always, POOL, NOW, D("0"),

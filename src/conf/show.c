@@ -64,7 +64,7 @@ static void put_src(struct buf *out, const struct conf_src *src)
 }
 
 /* Fields of the struct at base that differ from their defaults. */
-static void put_local(struct buf *out, enum opt_in in, const void *base)
+static void put_local(struct buf *out, enum opt_in in, const void *base, bool other)
 {
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
@@ -72,7 +72,8 @@ static void put_local(struct buf *out, enum opt_in in, const void *base)
 		if (o->in != in)
 			continue;
 		const char *value = opt_show(o, base, tmp, sizeof(tmp));
-		if (strcmp(value, o->dflt ? o->dflt : "") != 0)
+		const char *dflt = other && o->dflt_mysql ? o->dflt_mysql : o->dflt;
+		if (strcmp(value, dflt ? dflt : "") != 0)
 			put_pair(out, o->name, value);
 	}
 }
@@ -102,18 +103,28 @@ static void dump_global(const struct conf *conf, struct buf *out)
 	}
 }
 
+static void dump_dbs(const struct conf *conf, enum conf_section section, struct buf *out)
+{
+	const struct conf_kind *k = conf_kind_of(section);
+	buf_printf(out, "\n[%s]\n", k->section);
+	for (unsigned i = 0; i < conf->dbs_n; i++) {
+		const struct conf_db *db = &conf->dbs[i];
+		if (db->kind != k)
+			continue;
+		put_src(out, &db->src);
+		put_name(out, db->name);
+		buf_puts(out, " =");
+		put_local(out, OPT_IN_DB, db, conf_kind_is_other(k));
+		put_over(out, OPT_DB, db->over, db->over_n);
+		buf_puts(out, "\n");
+	}
+}
+
 void conf_dump(const struct conf *conf, struct buf *out)
 {
 	dump_global(conf, out);
-	buf_puts(out, "\n[databases]\n");
-	for (unsigned i = 0; i < conf->dbs_n; i++) {
-		put_src(out, &conf->dbs[i].src);
-		put_name(out, conf->dbs[i].name);
-		buf_puts(out, " =");
-		put_local(out, OPT_IN_DB, &conf->dbs[i]);
-		put_over(out, OPT_DB, conf->dbs[i].over, conf->dbs[i].over_n);
-		buf_puts(out, "\n");
-	}
+	dump_dbs(conf, CONF_SEC_DATABASES, out);
+	dump_dbs(conf, CONF_SEC_MYSQL_DATABASES, out);
 	buf_puts(out, "\n[users]\n");
 	for (unsigned i = 0; i < conf->users_n; i++) {
 		put_src(out, &conf->users[i].src);
@@ -126,7 +137,7 @@ void conf_dump(const struct conf *conf, struct buf *out)
 	for (unsigned i = 0; i < conf->peers_n; i++) {
 		put_src(out, &conf->peers[i].src);
 		buf_printf(out, "%d =", conf->peers[i].id);
-		put_local(out, OPT_IN_PEER, &conf->peers[i]);
+		put_local(out, OPT_IN_PEER, &conf->peers[i], false);
 		buf_puts(out, "\n");
 	}
 }

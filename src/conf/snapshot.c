@@ -144,9 +144,43 @@ bool conf_is_console(const char *dbname)
 	return strcmp(dbname, "weirpool") == 0 || strcmp(dbname, "pgbouncer") == 0;
 }
 
+static const struct conf_kind kinds[CONF_KINDS_N] = {
+	{ "postgresql", "databases" },
+	{ "mysql", "mysql_databases" },
+};
+
+const struct conf_kind *conf_kind_of(enum conf_section section)
+{
+	for (unsigned i = 0; i < CONF_KINDS_N; i++)
+		if (strcmp(kinds[i].section, conf_section_name(section)) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+bool conf_kind_is_other(const struct conf_kind *k)
+{
+	return k != &kinds[0];
+}
+
+/* By name and kind, as they are sorted. */
+struct db_key {
+	const char *name, *kind;
+};
+
 static int db_by_name(const void *key, const void *elem)
 {
-	return strcmp(key, ((const struct conf_db *)elem)->name);
+	const struct db_key *k = key;
+	const struct conf_db *d = elem;
+	int c = strcmp(k->name, d->name);
+	return c ? c : strcmp(k->kind, d->kind->name);
+}
+
+static const struct conf_db *db_get(const struct conf *conf, const char *kind, const char *name)
+{
+	struct db_key k = { name, kind };
+	if (conf->dbs_n == 0)
+		return NULL;
+	return bsearch(&k, conf->dbs, conf->dbs_n, sizeof(*conf->dbs), db_by_name);
 }
 
 static int user_by_name(const void *key, const void *elem)
@@ -156,11 +190,58 @@ static int user_by_name(const void *key, const void *elem)
 
 const struct conf_db *conf_db_find(const struct conf *conf, const char *name)
 {
-	if (conf->dbs_n == 0 || conf_is_console(name))
+	if (conf_is_console(name))
 		return NULL;
-	const struct conf_db *db = bsearch(
-		name, conf->dbs, conf->dbs_n, sizeof(*conf->dbs), db_by_name);
-	return db ? db : bsearch("*", conf->dbs, conf->dbs_n, sizeof(*conf->dbs), db_by_name);
+	for (unsigned i = 0; i < CONF_KINDS_N; i++) {
+		const struct conf_db *db = db_get(conf, kinds[i].name, name);
+		if (db)
+			return db;
+	}
+	return db_get(conf, kinds[0].name, "*");
+}
+
+const struct conf_db *conf_db_find_in(const struct conf *conf, const char *kind, const char *name)
+{
+	if (conf_is_console(name))
+		return NULL;
+	const struct conf_db *db = db_get(conf, kind, name);
+	return db ? db : db_get(conf, kind, "*");
+}
+
+const struct conf_db *conf_db_only(const struct conf *conf, const char *kind)
+{
+	const struct conf_db *db = db_get(conf, kind, "*"), *only = NULL;
+	for (unsigned i = 0; !db && i < conf->dbs_n; i++) {
+		if (strcmp(conf->dbs[i].kind->name, kind) != 0)
+			continue;
+		if (only)
+			return NULL;
+		only = &conf->dbs[i];
+	}
+	return db ? db : only;
+}
+
+static bool has_entries(const struct conf *conf, const struct conf_kind *k)
+{
+	for (unsigned i = 0; i < conf->dbs_n; i++)
+		if (conf->dbs[i].kind == k)
+			return true;
+	return false;
+}
+
+unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS_N])
+{
+	const struct conf_global *g = &conf->global;
+	unsigned n = 0;
+	out[n++] = (struct conf_listen){ &kinds[0], g->listen_addr, g->listen_port,
+		g->unix_socket_dir, g->listen_port };
+	if (has_entries(conf, &kinds[1])) {
+		const char *addr = g->mysql_listen_addr;
+		addr = !*addr ? g->listen_addr : strcmp(addr, "none") == 0 ? "" : addr;
+		out[n++] = (struct conf_listen){ &kinds[1], addr, g->mysql_listen_port,
+			g->mysql_unix_socket, 0 };
+	}
+	return n;
 }
 
 const struct conf_user *conf_user_find(const struct conf *conf, const char *name)
@@ -178,10 +259,22 @@ const struct conf_peer *conf_peer_find(const struct conf *conf, int id)
 	return NULL;
 }
 
+/* The global value of some options is in the language of [databases]. */
+static void other_defaults(struct settings *out)
+{
+	for (unsigned i = 0; i < opt_table_n; i++) {
+		const struct opt *o = &opt_table[i];
+		if (o->dflt_mysql && o->in == OPT_IN_SETTINGS)
+			opt_store(o, out, &(struct opt_value){ .s = o->dflt_mysql });
+	}
+}
+
 void conf_effective(const struct conf *conf, const struct conf_db *db, const struct conf_user *user,
 	struct settings *out)
 {
 	*out = conf->settings;
+	if (db && conf_kind_is_other(db->kind))
+		other_defaults(out);
 	for (unsigned i = 0; db && i < db->over_n; i++)
 		opt_store(db->over[i].opt, out, &db->over[i].value);
 	for (unsigned i = 0; user && i < user->over_n; i++)

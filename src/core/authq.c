@@ -104,7 +104,7 @@ static struct pool_shard *auth_shard(
 {
 	struct worker *w = s->w;
 	const struct user_entry *ue = users_get(w->gen->users, auth_user);
-	struct pool_shard *p = shard_get(w, dbname, auth_user, e);
+	struct pool_shard *p = shard_get(w, s->ops, dbname, auth_user, e);
 	if (!p)
 		return NULL;
 	if (!p->creds)
@@ -178,11 +178,15 @@ void authq_granted(struct authq *q, struct link *l)
 	if (q->probe) {
 		q->probe->tls = l->st.ssl ? tls_version(l->st.ssl) : NULL;
 		snprintf(q->probe->where, sizeof q->probe->where, "%s:%u", l->host, l->port);
-		w->ops->link_query(l->lst, q->probe->sql, NULL, &w->up);
+		l->ops->link_query(l->lst, q->probe->sql, NULL, &w->up);
 		link_put(l, &w->up);
 		return;
 	}
-	w->ops->link_query(l->lst, AUTHQ_SET_PATH, NULL, &w->up); /* CVE-2025-12819 */
+	q->path_set = !l->ops->query_prologue;
+	if (q->path_set)
+		l->ops->link_query(l->lst, q->query, q->user, &w->up);
+	else
+		l->ops->link_query(l->lst, l->ops->query_prologue, NULL, &w->up);
 	link_put(l, &w->up);
 }
 
@@ -228,7 +232,7 @@ static void on_query(struct mail *m, void *owner)
 	struct worker *w = owner;
 	struct err e = { 0 };
 	struct authq *q = mem_alloc(MEM_AUTH, sizeof *q);
-	struct pool_shard *p = q ? shard_get(w, cq->db, cq->user, &e) : NULL;
+	struct pool_shard *p = q ? shard_get(w, cq->ops, cq->db, cq->user, &e) : NULL;
 	if (p && !p->creds)
 		p->creds = mem_alloc(MEM_AUTH, sizeof *p->creds);
 	if (!p || !p->creds) {
@@ -279,7 +283,7 @@ bool authq_event(struct link *l, const struct pev *ev, const struct err *e)
 		err_set(&q->err, ERR_CONFIG, "auth_query failed: %.200s", e->msg);
 	} else if (!q->path_set) {
 		q->path_set = true;
-		w->ops->link_query(l->lst, q->query, q->user, &w->up);
+		l->ops->link_query(l->lst, q->query, q->user, &w->up);
 		link_put(l, &w->up);
 		return false;
 	}

@@ -22,6 +22,7 @@ struct cancel {
 	struct stream st;
 	struct list node;
 	struct worker *w;
+	const struct proto_ops *ops;
 	struct link *link; /* NULL: a peer, or the link is gone */
 	int client_fd;     /* closed when the server has closed; -1 none */
 	struct timer timer;
@@ -162,7 +163,7 @@ static void on_timeout(struct timer *t, void *arg)
 static void send_key(struct cancel *c)
 {
 	struct worker *w = c->w;
-	w->ops->put_cancel(&w->up, c->key, c->key_n);
+	c->ops->put_cancel(NULL, &w->up, c->key, c->key_n);
 	(void)stream_flush_buf(&c->st, &w->up);
 }
 
@@ -196,7 +197,8 @@ static const struct stream_cb cancel_cb = {
 	.readable = on_readable, .drained = on_drained, .connected = on_connected
 };
 
-static struct cancel *cancel_new(struct worker *w, int client_fd, int64_t timeout_us)
+static struct cancel *cancel_new(
+	struct worker *w, const struct proto_ops *ops, int client_fd, int64_t timeout_us)
 {
 	struct cancel *c = mem_alloc(MEM_LINK, sizeof *c);
 	if (!c) {
@@ -205,6 +207,7 @@ static struct cancel *cancel_new(struct worker *w, int client_fd, int64_t timeou
 		return NULL;
 	}
 	c->w = w;
+	c->ops = ops;
 	c->client_fd = client_fd;
 	c->st.fd = -1;
 	c->st.closed = true;
@@ -221,13 +224,14 @@ void cancel_link(struct link *l, int client_fd)
 	struct worker *w = l->w;
 	struct err e = { 0 };
 	const uint8_t *key;
-	size_t n = l->login ? 0 : w->ops->link_cancel_key(l->lst, &key);
+	size_t n = l->login ? 0 : l->ops->link_cancel_key(l->lst, &key);
 	if (!n || n > sizeof((struct cancel *)0)->key || l->cancel) { /* one at a time is enough */
 		if (client_fd >= 0)
 			close(client_fd);
 		return;
 	}
-	struct cancel *c = cancel_new(w, client_fd, w->gen->conf->global.cancel_wait_timeout_us);
+	struct cancel *c = cancel_new(
+		w, l->ops, client_fd, w->gen->conf->global.cancel_wait_timeout_us);
 	if (!c)
 		return;
 	memcpy(c->key, key, n);
@@ -259,6 +263,14 @@ unsigned worker_peer_cancels(const struct worker *w, int peer_id, unsigned *conn
 
 /* ---- requests from clients ---- */
 
+static uint64_t key_of(const uint8_t *p)
+{
+	uint64_t k = 0;
+	for (int i = 0; i < 8; i++)
+		k = k << 8 | p[i];
+	return k;
+}
+
 static void peer_resolved(void *arg, const struct resolver_addr *a, unsigned n, const struct err *e)
 {
 	struct cancel *c = arg;
@@ -271,8 +283,10 @@ static void peer_resolved(void *arg, const struct resolver_addr *a, unsigned n, 
 }
 
 /* The key was made by another weirpool: passes the request on, at most HOPS_MAX times. */
-static void forward_to_peer(struct worker *w, int fd, uint64_t key, const uint8_t *p, size_t n)
+static void forward_to_peer(
+	struct worker *w, const struct proto_ops *ops, int fd, const uint8_t *p, size_t n)
 {
+	uint64_t key = key_of(p);
 	int id = (int)(key >> PEER_SHIFT);
 	const struct conf_peer *peer = conf_peer_find(w->gen->conf, id);
 	unsigned hops = (unsigned)(key & HOP_MASK), running = w->n_cancels;
@@ -281,7 +295,7 @@ static void forward_to_peer(struct worker *w, int fd, uint64_t key, const uint8_
 		close(fd);
 		return;
 	}
-	struct cancel *c = cancel_new(w, fd, w->gen->conf->global.cancel_wait_timeout_us);
+	struct cancel *c = cancel_new(w, ops, fd, w->gen->conf->global.cancel_wait_timeout_us);
 	if (!c)
 		return;
 	memcpy(c->key, p, n);
@@ -301,10 +315,10 @@ static void cancel_session(struct session *s, int fd)
 		err_detail(&e, "The session was waiting for a server connection.");
 		pool_wait_cancel(s->shard, &s->wait);
 		session_set_state(s, SESSION_IDLE);
-		w->ops->client_fail_request(s->cst, &e, &w->down);
+		s->ops->client_fail_request(s->cst, &e, &w->down);
 		session_send(s, &w->down);
 		session_run_input(s);
-	} else if (s->link && s->request_us && w->ops->link_owes(s->link->lst)) {
+	} else if (s->link && s->request_us && s->ops->link_owes(s->link->lst)) {
 		cancel_link(s->link, fd);
 		return;
 	}
@@ -320,14 +334,6 @@ struct cancel_mail {
 };
 
 static void on_mail(struct mail *mail, void *owner);
-
-static uint64_t key_of(const uint8_t *p)
-{
-	uint64_t k = 0;
-	for (int i = 0; i < 8; i++)
-		k = k << 8 | p[i];
-	return k;
-}
 
 static void look(struct worker *w, struct cancel_mail *m)
 {
@@ -350,7 +356,8 @@ static void on_mail(struct mail *mail, void *owner)
 	look(owner, list_entry(mail, struct cancel_mail, mail));
 }
 
-void cancel_request(struct worker *w, int fd, const uint8_t *key, size_t n)
+void cancel_request(
+	struct worker *w, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n)
 {
 	int own = w->gen->conf->global.peer_id;
 	if (fd < 0)
@@ -361,7 +368,7 @@ void cancel_request(struct worker *w, int fd, const uint8_t *key, size_t n)
 	}
 	uint64_t k = key_of(key);
 	if (own && (int)(k >> PEER_SHIFT) != own) {
-		forward_to_peer(w, fd, k, key, n);
+		forward_to_peer(w, ops, fd, key, n);
 		return;
 	}
 	struct cancel_mail *m = mem_alloc(MEM_MSG, sizeof *m);

@@ -46,7 +46,8 @@ static void on_gen(struct mail *m, void *owner)
 		.negative_ttl_us = g->dns_nxdomain_ttl_us };
 	resolver_set_opts(w->resolver, &ro);
 	worker_env_opts(w, &eo);
-	w->ops->env_set(w->env, &eo);
+	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++)
+		proto_table[i]->env_set(w->env[i], &eo);
 	secrets_clear(w->secrets);
 	/* the way from (database, client user) to a shard may lead elsewhere now: forced users
 	 * change */
@@ -91,15 +92,14 @@ static int client_fd_end(void)
 	return (int)(r.rlim_cur - r.rlim_cur / 8);
 }
 
-struct core *core_new(
-	struct loop *loop, struct core_gen *gen, const int *fds, unsigned n_fds, struct err *e)
+struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core_listen *ls,
+	unsigned n_ls, struct err *e)
 {
 	struct core *c = mem_xalloc(MEM_MISC, sizeof *c);
-	c->ops = &proto_pg;
 	c->loop = loop;
 	c->gen = gen_ref(gen);
-	c->n_listen = n_fds < 64 ? n_fds : 64;
-	memcpy(c->listen_fd, fds, c->n_listen * sizeof *fds);
+	c->n_listen = n_ls < CORE_LISTEN_MAX ? n_ls : CORE_LISTEN_MAX;
+	memcpy(c->listen, ls, c->n_listen * sizeof *ls);
 	c->client_fd_end = client_fd_end();
 	gen->serial = gen->serial ? gen->serial : 1;
 	pthread_mutex_init(&c->lock, NULL);

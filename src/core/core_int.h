@@ -27,10 +27,15 @@ void pool_apply_settings(struct pool_shard *p); /* limits from p->set to the sha
 void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
 
 /* pool_table.c */
-struct pool_shard *shard_get(
-	struct worker *w, const char *db, const char *client_user, struct err *e);
+/* db: the name of its struct dbase (entry_dbase()). */
+struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
+	const char *client_user, struct err *e);
+/* The entry for what a client of this protocol asked for, and the name of the dbase that stands for
+ * it: where the database is a session's own business, one for all of an entry. NULL: none. */
+const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops *ops,
+	const char *asked, bool given, const char **dbase_r);
 void shard_refresh(struct pool_shard *p); /* settings of the worker's generation */
-struct dbstats *stats_get(struct worker *w, const char *db);
+struct dbstats *stats_get(struct worker *w, struct dbase *db);
 /* What a server told a client of this pool on its arrival is told to the other workers: theirs need
  * no link to hear it. */
 void shard_share_welcome(struct pool_shard *p, const void *cst);
@@ -69,7 +74,8 @@ void link_login_handshaken(struct stream *st, void *owner, const struct err *e);
 int link_connect_own(struct session *s, struct err *e);
 
 /* session.c */
-struct session *session_new(struct worker *w, int fd, const struct sockaddr *sa, socklen_t n);
+struct session *session_new(struct worker *w, const struct proto_ops *ops, int fd,
+	const struct sockaddr *sa, socklen_t n);
 void session_set_state(struct session *s, enum session_state st);
 /* Ends the session: with an error for the client (NULL: none). Memory goes at the turn's end. */
 void session_close(struct session *s, const struct err *e, const char *why);
@@ -81,6 +87,7 @@ void session_send(struct session *s, struct buf *down);
 extern const struct stream_cb session_stream_cb;
 
 /* session_login.c */
+void session_greet(struct session *s); /* begins the protocol */
 void session_login_readable(struct session *s);
 void session_login_handshaken(struct stream *st, void *owner, const struct err *e);
 bool session_login_begin(struct session *s); /* false: no memory */
@@ -92,6 +99,7 @@ void session_authq_done(
 	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e);
 struct authq **session_authq(struct session *s); /* where its running auth_query stands */
 const struct conf_db *session_login_db(const struct session *s);
+const char *session_login_dbase(const struct session *s); /* name of its struct dbase */
 const char *session_login_user(const struct session *s);
 const char *session_auth_user(const struct session *s);  /* auth_user of its database, or NULL */
 const char *session_auth_scope(const struct session *s); /* the database where auth_query runs */
@@ -108,7 +116,8 @@ void session_wait_failed(struct session *s, const struct err *e);
 void session_detach(struct session *s);
 
 /* cancel.c */
-void cancel_request(struct worker *w, int fd, const uint8_t *key, size_t n); /* takes fd */
+void cancel_request(struct worker *w, const struct proto_ops *ops, int fd, const uint8_t *key,
+	size_t n); /* takes fd */
 void cancel_link(struct link *l,
 	int client_fd); /* cancels what l runs; holds l meanwhile. client_fd -1: for ourselves */
 void cancel_link_gone(struct link *l); /* l is being closed: its cancel request forgets it */

@@ -58,9 +58,11 @@ static void begin_forced(struct worker *w)
 		const struct conf_db *d = &c->dbs[i];
 		struct settings set;
 		conf_effective(c, d, conf_user_find(c, d->force_user), &set);
-		if (d->is_auto || !*d->force_user || !*d->password || set.min_pool_size == 0)
+		const struct proto_ops *ops = proto_by_name(d->kind->name);
+		if ((d->is_auto && !ops->schema_is_state) || !*d->force_user || !*d->password ||
+			set.min_pool_size == 0)
 			continue;
-		struct pool_shard *p = shard_get(w, d->name, d->force_user, &e);
+		struct pool_shard *p = shard_get(w, ops, d->name, d->force_user, &e);
 		if (p && !p->creds)
 			p->creds = mem_alloc(MEM_AUTH, sizeof *p->creds);
 		if (p && p->creds)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PIPELINE_TIMEOUT_US 1000000 /* what a client left behind may take, up to its last request */
-#define CLEAN_TIMEOUT_US 10000000 /* a link that is not clean by then is closed */
+#define CLEAN_TIMEOUT_US 10000000   /* a link that is not clean by then is closed */
 
 static const char *const state_names[LINK_N] = {
 	[LINK_CONNECTING] = "new",
@@ -98,8 +98,8 @@ void link_close(struct link *l, const char *why)
 			(long long)((worker_now(w) - l->born_us) / 1000000));
 	if (l->login)
 		link_login_fini(l);
-	else if (!l->st.closed && !l->st.eof && !l->st.error && !w->ops->link_owes(l->lst)) {
-		w->ops->put_bye(&w->up);
+	else if (!l->st.closed && !l->st.eof && !l->st.error && !l->ops->link_owes(l->lst)) {
+		l->ops->put_bye(l->lst, &w->up);
 		link_put(l, &w->up);
 		buf_consume(&w->up, buf_len(&w->up));
 	}
@@ -116,7 +116,7 @@ void link_free(struct link *l)
 {
 	list_del(&l->node);
 	l->shard->n_links[LINK_CLOSING]--;
-	l->w->ops->link_fini(l->lst);
+	l->ops->link_fini(l->lst);
 	mem_free(MEM_LINK, l);
 }
 
@@ -126,7 +126,7 @@ void link_free(struct link *l)
  * commit, on their own. */
 void link_cancel_last(struct link *l)
 {
-	if (l->w->ops->link_requests(l->lst) == 1)
+	if (l->ops->link_requests(l->lst) == 1)
 		cancel_link(l, -1);
 }
 
@@ -148,14 +148,14 @@ void link_settle(struct link *l)
 		link_set_state(l, LINK_CANCELED);
 		return;
 	}
-	if (pool_must_close(l) || w->ops->link_spoiled(l->lst)) {
+	if (pool_must_close(l) || l->ops->link_spoiled(l->lst)) {
 		link_close(l, "not to be kept");
 		return;
 	}
 	const char *sql = session_mode || set->server_reset_query_always ? set->server_reset_query
 									 : "";
 	bool always = l->used && (set->server_reset_query_always && *sql);
-	if (!l->checking && w->ops->link_clean(l->lst, sql, always, &w->up)) {
+	if (!l->checking && l->ops->link_clean(l->lst, sql, always, &w->up)) {
 		l->used = false;
 		link_set_state(l, LINK_CLEANING);
 		l->timer.fn = clean_timeout;
@@ -178,7 +178,7 @@ void link_recycle(struct link *l, bool broken)
 				     : "the server closed the connection");
 		return;
 	}
-	if (!w->ops->link_owes(l->lst)) {
+	if (!l->ops->link_owes(l->lst)) {
 		link_settle(l);
 		return;
 	}
@@ -187,15 +187,15 @@ void link_recycle(struct link *l, bool broken)
 	timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
 	bool asked = l->asking; /* a query of ours, soon answered */
 	l->asking = false;
-	bool ok = w->ops->link_abort(l->lst, &w->up);
+	bool ok = l->ops->link_abort(l->lst, &w->up);
 	link_put(l, &w->up);
 	if (!ok) {
 		link_close(l, "the client left and its request cannot be ended");
 		return;
 	}
-	if (!w->ops->link_owes(l->lst))
+	if (!l->ops->link_owes(l->lst))
 		link_settle(l);
-	else if (w->ops->link_requests(l->lst) > 1)
+	else if (l->ops->link_requests(l->lst) > 1)
 		timer_set(w->loop, &l->timer, worker_now(w) + PIPELINE_TIMEOUT_US);
 	else if (!asked)
 		link_cancel_last(l);
@@ -217,7 +217,10 @@ void link_check(struct link *l)
 	link_set_state(l, LINK_CLEANING);
 	l->timer.fn = clean_timeout;
 	timer_set(w->loop, &l->timer, worker_now(w) + l->shard->set.server_connect_timeout_us);
-	w->ops->link_query(l->lst, strcmp(sql, "<empty>") == 0 ? ";" : sql, NULL, &w->up);
+	if (strcmp(sql, "<empty>") == 0)
+		l->ops->link_ping(l->lst, &w->up);
+	else
+		l->ops->link_query(l->lst, sql, NULL, &w->up);
 	link_put(l, &w->up);
 }
 
@@ -226,14 +229,14 @@ void link_check(struct link *l)
 bool link_movable(const struct link *l)
 {
 	return !l->ephemeral && !l->cancel && !l->paused && buf_len(&l->st.in) == 0 &&
-	       buf_len(&l->st.out) == 0 && l->w->ops->link_movable(l->lst);
+	       buf_len(&l->st.out) == 0 && l->ops->link_movable(l->lst);
 }
 
 static void lost(struct link *l, struct worker *w)
 {
 	struct pool *pool = l->pool;
 	stream_close(&l->st);
-	l->w->ops->link_fini(l->lst);
+	l->ops->link_fini(l->lst);
 	mem_free(MEM_LINK, l);
 	pool_forget(pool, w);
 }
@@ -249,7 +252,7 @@ static void on_arrival(struct mail *m, void *owner)
 		lost(l, w);
 		return;
 	}
-	if (!w->ops->link_move_in(l->lst, w->env)) {
+	if (!l->ops->link_move_in(l->lst, w->env[l->ops->id])) {
 		lost(l, w);
 		return;
 	}
@@ -269,7 +272,7 @@ void link_move(struct link *l, unsigned to)
 		lost(l, w);
 		return;
 	}
-	w->ops->link_move_out(l->lst);
+	l->ops->link_move_out(l->lst);
 	l->shard = NULL;
 	l->mail.fn = on_arrival;
 	loop_post(w->core->worker[to]->loop, &l->mail);

@@ -88,7 +88,7 @@ static void start_login(struct link *l)
 	};
 	sock_apply(l->st.fd, &so);
 	link_set_state(l, LINK_LOGIN);
-	if (w->ops->link_init(l->lst, w->env, &g->ll, &w->up, &e) != 0) {
+	if (l->ops->link_init(l->lst, w->env[l->ops->id], &g->ll, &w->up, &e) != 0) {
 		buf_consume(&w->up, buf_len(&w->up));
 		failed(l, &e, false);
 		return;
@@ -128,7 +128,7 @@ void link_login_handshaken(struct stream *st, void *owner, const struct err *e)
 		return;
 	}
 	size_t n = tls_server_end_point(st->ssl, false, cbind);
-	l->w->ops->link_tls_done(l->lst, n ? cbind : NULL, n, &l->w->up);
+	l->ops->link_tls_done(l->lst, n ? cbind : NULL, n, &l->w->up);
 	link_put(l, &l->w->up);
 }
 
@@ -168,13 +168,15 @@ static const struct conf_host *choose_host(struct pool_shard *p)
 static struct link *link_new(struct pool_shard *p)
 {
 	struct worker *w = p->w;
-	struct link *l = mem_alloc(MEM_LINK, sizeof *l + w->ops->link_size);
+	const struct proto_ops *ops = p->pool->db->ops;
+	struct link *l = mem_alloc(MEM_LINK, sizeof *l + ops->link_size);
 	struct link_login *g = l ? mem_alloc(MEM_LINK, sizeof *g) : NULL;
 	if (!g) {
 		mem_free(MEM_LINK, l);
 		return NULL;
 	}
 	l->w = w;
+	l->ops = ops;
 	l->shard = p;
 	l->pool = p->pool;
 	l->login = g;
@@ -218,6 +220,13 @@ static void begin(struct link *l)
 		g->req = q;
 }
 
+/* Where it is a session's own business, a link begins without any. */
+static const char *target_database(const struct pool_shard *p)
+{
+	const struct dbase *db = p->pool->db;
+	return db->ops->schema_is_state ? "" : *p->cdb->dbname ? p->cdb->dbname : db->name;
+}
+
 void link_connect(struct pool_shard *p)
 {
 	struct link *l = link_new(p);
@@ -229,7 +238,7 @@ void link_connect(struct pool_shard *p)
 	}
 	struct link_login *g = l->login;
 	g->ll.user = p->pool->user;
-	g->ll.database = *p->cdb->dbname ? p->cdb->dbname : p->pool->db->name;
+	g->ll.database = target_database(p);
 	g->ll.creds = p->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	begin(l);
@@ -255,16 +264,16 @@ int link_connect_own(struct session *s, struct err *e)
 		pool_forget(p->pool, p->w);
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	const struct proto_login *pl = s->w->ops->client_login(s->cst);
+	const struct proto_login *pl = s->ops->client_login(s->cst);
 	struct link_login *g = l->login;
 	g->own = s;
 	g->ll.user = p->pool->user;
-	g->ll.database = *p->cdb->dbname ? p->cdb->dbname : p->pool->db->name;
+	g->ll.database = target_database(p);
 	g->ll.creds = p->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	g->ll.replication_physical = pl->replication == REPL_PHYSICAL;
 	g->ll.replication_logical = pl->replication == REPL_LOGICAL;
-	s->w->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
+	s->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
 	g->ll.params = g->params;
 	l->ephemeral = true;
 	s->link =
@@ -294,7 +303,7 @@ static void ready(struct link *l)
 		link_set_state(l, LINK_CLEANING);
 		l->checking = true; /* its end is the end of a query of ours; errors are ignored, as
 				       in PgBouncer */
-		w->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
+		l->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
 		link_put(l, &w->up);
 		timer_set(w->loop, &l->timer, worker_now(w) + p->set.server_connect_timeout_us);
 	} else {
@@ -325,7 +334,7 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 	size_t done = 0;
 	for (;;) {
 		struct err e = { 0 };
-		struct pev ev = w->ops->link_step(l->lst, p + done, n - done, &w->up, &e);
+		struct pev ev = l->ops->link_step(l->lst, p + done, n - done, &w->up, &e);
 		done += ev.n;
 		switch (ev.kind) {
 		case PEV_MORE: link_put(l, &w->up); return done;
@@ -358,6 +367,8 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_REQUEST:
 		case PEV_CONSOLE:
 		case PEV_BYE:
+		case PEV_KILL:
+		case PEV_RELOGIN:
 		case PEV_SYNCED:
 		case PEV_TX:
 		case PEV_ASKED:

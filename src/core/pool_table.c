@@ -16,16 +16,40 @@ static void *find_or_add(struct core *c, struct hmap *m, const char *key, size_t
 	return hmap_put(m, key, n, fresh, NULL) ? fresh : NULL;
 }
 
-struct dbase *core_dbase(struct core *c, const char *name)
+#define KEY_MAX 320
+
+/* The protocol's id, "db" and, behind a NUL, "user" if there is one; 0 if it does not fit. */
+static size_t key_of(
+	char out[KEY_MAX], const struct proto_ops *ops, const char *db, const char *user)
 {
+	size_t a = strlen(db), b = user ? strlen(user) + 1 : 0;
+	if (1 + a + b > KEY_MAX)
+		return 0;
+	out[0] = (char)ops->id;
+	memcpy(out + 1, db, a);
+	if (user) {
+		out[1 + a] = 0;
+		memcpy(out + 2 + a, user, b - 1);
+	}
+	return 1 + a + b;
+}
+
+struct dbase *core_dbase(struct core *c, const struct proto_ops *ops, const char *name)
+{
+	char key[KEY_MAX];
+	size_t n = key_of(key, ops, name, NULL);
+	if (!n)
+		return NULL;
 	pthread_mutex_lock(&c->lock);
-	struct dbase *d = find_or_add(c, &c->dbases, name, strlen(name), NULL);
+	struct dbase *d = find_or_add(c, &c->dbases, key, n, NULL);
 	if (!d) {
 		struct dbase *fresh = mem_alloc(MEM_POOL, sizeof *fresh);
-		if (fresh)
+		if (fresh) {
 			fresh->name = mem_strdup(MEM_POOL, name);
+			fresh->ops = ops;
+		}
 		if (fresh && fresh->name)
-			d = find_or_add(c, &c->dbases, name, strlen(name), fresh);
+			d = find_or_add(c, &c->dbases, key, n, fresh);
 		if (!d && fresh) {
 			mem_free(MEM_POOL, fresh->name);
 			mem_free(MEM_POOL, fresh);
@@ -35,10 +59,12 @@ struct dbase *core_dbase(struct core *c, const char *name)
 	return d;
 }
 
-struct dbase *core_dbase_find(struct core *c, const char *name)
+struct dbase *core_dbase_find(struct core *c, const struct proto_ops *ops, const char *name)
 {
+	char key[KEY_MAX];
+	size_t n = key_of(key, ops, name, NULL);
 	pthread_mutex_lock(&c->lock);
-	struct dbase *d = hmap_get(&c->dbases, name, strlen(name));
+	struct dbase *d = n ? hmap_get(&c->dbases, key, n) : NULL;
 	pthread_mutex_unlock(&c->lock);
 	return d;
 }
@@ -78,21 +104,10 @@ static struct pool *pool_new(struct dbase *db, struct account *a, const char *us
 	return o;
 }
 
-/* "db\0user" without the last NUL; 0 if it does not fit. */
-static size_t pair_key(char *out, size_t n, const char *db, const char *user)
-{
-	size_t a = strlen(db), b = strlen(user);
-	if (a + 1 + b > n)
-		return 0;
-	memcpy(out, db, a + 1);
-	memcpy(out + a + 1, user, b);
-	return a + 1 + b;
-}
-
 struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, const char *server_user)
 {
-	char key[256];
-	size_t n = pair_key(key, sizeof key, db->name, server_user);
+	char key[KEY_MAX];
+	size_t n = key_of(key, db->ops, db->name, server_user);
 	if (!n)
 		return NULL;
 	pthread_mutex_lock(&c->lock);
@@ -109,17 +124,18 @@ struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, cons
 	return o;
 }
 
-struct dbstats *stats_get(struct worker *w, const char *db)
+struct dbstats *stats_get(struct worker *w, struct dbase *db)
 {
-	struct dbstats *st = hmap_get(&w->stats_by_db, db, strlen(db));
+	struct dbstats *st = hmap_get(&w->stats_by_db, &db, sizeof db);
 	if (st)
 		return st;
 	st = mem_alloc(MEM_POOL, sizeof *st);
-	if (st && (!(st->db = core_dbase(w->core, db)) ||
-			  !hmap_put(&w->stats_by_db, db, strlen(db), st, NULL))) {
+	if (st && !hmap_put(&w->stats_by_db, &db, sizeof db, st, NULL)) {
 		mem_free(MEM_POOL, st);
-		st = NULL;
+		return NULL;
 	}
+	if (st)
+		st->db = db;
 	return st;
 }
 
@@ -129,7 +145,8 @@ static void on_shard_timer(struct timer *t, void *arg)
 	pool_touch(arg);
 }
 
-static struct tls_ctx *server_tls(const struct settings *set, struct err *e)
+static struct tls_ctx *server_tls(
+	const struct settings *set, const struct proto_ops *ops, struct err *e)
 {
 	const struct conf_tls *t = &set->server_tls;
 	struct tls_ctx *ctx = NULL;
@@ -143,7 +160,7 @@ static struct tls_ctx *server_tls(const struct settings *set, struct err *e)
 		.protocols = t->protocols,
 		.ciphers = t->ciphers,
 		.tls13_ciphers = t->tls13_ciphers,
-		.alpn = "postgresql",
+		.alpn = ops->alpn,
 	};
 	if (t->mode == CONF_TLS_DISABLE)
 		return NULL;
@@ -172,11 +189,11 @@ void shard_refresh(struct pool_shard *p)
 	struct err e = { 0 };
 	const struct conf *conf = w->gen->conf;
 	const struct conf_db *was = p->cdb; /* the old generation is still there */
-	p->cdb = conf_db_find(conf, p->pool->db->name);
+	p->cdb = conf_db_find_in(conf, p->pool->db->ops->name, p->pool->db->name);
 	if (was && !same_target(was, p->cdb))
 		outdate_links(p);
 	conf_effective(conf, p->cdb, conf_user_find(conf, p->pool->account->name), &p->set);
-	struct tls_ctx *tls = server_tls(&p->set, &e);
+	struct tls_ctx *tls = server_tls(&p->set, p->pool->db->ops, &e);
 	if (tls || !err_is(&e)) {
 		tls_ctx_unref(p->tls);
 		p->tls = tls;
@@ -194,7 +211,7 @@ static struct pool_shard *shard_new(struct worker *w, struct pool *o)
 		return NULL;
 	p->pool = o;
 	p->w = w;
-	p->stats = stats_get(w, o->db->name);
+	p->stats = stats_get(w, o->db);
 	if (!p->stats) {
 		mem_free(MEM_POOL, p);
 		return NULL;
@@ -212,12 +229,25 @@ static struct pool_shard *shard_new(struct worker *w, struct pool *o)
 	return p;
 }
 
-struct pool_shard *shard_get(
-	struct worker *w, const char *db, const char *client_user, struct err *e)
+const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops *ops,
+	const char *asked, bool given, const char **dbase_r)
 {
-	char key[256];
-	size_t n = pair_key(key, sizeof key, db, client_user);
-	const struct conf_db *cdb = conf_db_find(w->gen->conf, db);
+	const struct conf_db *d;
+	if (given || !ops->schema_is_state)
+		d = conf_db_find_in(conf, ops->name, asked);
+	else
+		d = conf_db_only(conf, ops->name);
+	if (d)
+		*dbase_r = ops->schema_is_state ? d->name : asked;
+	return d;
+}
+
+struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
+	const char *client_user, struct err *e)
+{
+	char key[KEY_MAX];
+	size_t n = key_of(key, ops, db, client_user);
+	const struct conf_db *cdb = conf_db_find_in(w->gen->conf, ops->name, db);
 	if (!n || !cdb) {
 		err_set(e, ERR_NO_DATABASE, "no such database: %.100s", db);
 		return NULL;
@@ -226,7 +256,7 @@ struct pool_shard *shard_get(
 	if (p)
 		return p;
 	const char *user = *cdb->force_user ? cdb->force_user : client_user;
-	struct dbase *d = core_dbase(w->core, db);
+	struct dbase *d = core_dbase(w->core, ops, db);
 	struct account *a = core_account(w->core, user);
 	struct pool *o = d && a ? core_pool(w->core, d, a, user) : NULL;
 	p = o ? o->shard[w->id] ? o->shard[w->id] : shard_new(w, o) : NULL;
@@ -252,7 +282,8 @@ static void on_welcome(struct mail *mail, void *owner)
 	if (!p)
 		p = shard_new(w, m->pool);
 	if (p) {
-		w->ops->cache_import(&p->cache, w->env, m->bytes, m->n);
+		m->pool->db->ops->cache_import(
+			&p->cache, w->env[m->pool->db->ops->id], m->bytes, m->n);
 		p->welcomed = true;
 		pool_touch(p);
 	}
@@ -266,7 +297,7 @@ void shard_share_welcome(struct pool_shard *p, const void *cst)
 	if (w->core->n_workers == 1)
 		return;
 	buf_init(&b, 64u << 10);
-	w->ops->cache_export(cst, &b);
+	p->pool->db->ops->cache_export(cst, &b);
 	for (unsigned i = 0; i < w->core->n_workers && !b.failed; i++) {
 		struct welcome_mail *m = i == w->id ? NULL
 						    : mem_alloc(MEM_MSG, sizeof *m + buf_len(&b));
@@ -291,7 +322,7 @@ static void shard_free(struct pool_shard *p)
 		mem_free(MEM_AUTH, p->creds);
 	}
 	if (p->cache)
-		w->ops->cache_free(&p->cache);
+		p->pool->db->ops->cache_free(&p->cache);
 	tls_ctx_unref(p->tls);
 	p->pool->shard[w->id] = NULL;
 	mem_free(MEM_POOL, p);

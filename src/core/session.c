@@ -36,7 +36,7 @@ void session_log(enum log_level lv, const struct session *s, const char *fmt, ..
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof msg, fmt, ap);
 	va_end(ap);
-	const struct proto_login *pl = s->login ? s->w->ops->client_login(s->cst) : NULL;
+	const struct proto_login *pl = s->login ? s->ops->client_login(s->cst) : NULL;
 	const char *db = s->db                ? s->db->name
 			 : s->is_console      ? "weirpool"
 			 : pl && pl->database ? pl->database
@@ -168,7 +168,7 @@ static void on_timer(struct timer *t, void *arg)
 	}
 	if (d.code == ERR_NONE) {
 		s->notified = true;
-		s->w->ops->put_notice(&s->w->down, "NOTICE", "00000",
+		s->ops->put_notice(s->cst, &s->w->down, "NOTICE", "00000",
 			"No server connection available in the pool, client being queued");
 		session_send(s, &s->w->down);
 		session_arm(s);
@@ -193,7 +193,8 @@ void session_arm(struct session *s)
 
 /* ---- birth and end ---- */
 
-struct session *session_new(struct worker *w, int fd, const struct sockaddr *sa, socklen_t n)
+struct session *session_new(struct worker *w, const struct proto_ops *ops, int fd,
+	const struct sockaddr *sa, socklen_t n)
 {
 	struct err e = { 0 };
 	const struct conf_global *g = &w->gen->conf->global;
@@ -202,12 +203,13 @@ struct session *session_new(struct worker *w, int fd, const struct sockaddr *sa,
 		close(fd);
 		return NULL;
 	}
-	struct session *s = mem_alloc(MEM_SESSION, sizeof *s + w->ops->client_size);
+	struct session *s = mem_alloc(MEM_SESSION, sizeof *s + ops->client_size);
 	if (!s) {
 		close(fd);
 		return NULL;
 	}
 	s->w = w;
+	s->ops = ops;
 	if (!session_login_begin(s)) {
 		close(fd);
 		mem_free(MEM_SESSION, s);
@@ -237,8 +239,7 @@ struct session *session_new(struct worker *w, int fd, const struct sockaddr *sa,
 	}
 	list_append(&w->sessions[SESSION_LOGIN], &s->node);
 	w->n_sessions[SESSION_LOGIN]++;
-	w->ops->client_init(s->cst, w->env, &w->down);
-	session_send(s, &w->down);
+	session_greet(s);
 	session_arm(s);
 	return s;
 }
@@ -275,7 +276,6 @@ static void uncount(struct session *s)
 static void give_up_link(struct session *s)
 {
 	struct link *l = s->link;
-	struct worker *w = s->w;
 	if (!l)
 		return;
 	if (l->login) { /* a replication connection that is still being made */
@@ -283,7 +283,7 @@ static void give_up_link(struct session *s)
 		link_close(l, "its client left");
 		return;
 	}
-	bool broken = w->ops->client_mid_message(s->cst) || s->raw;
+	bool broken = s->ops->client_mid_message(s->cst) || s->raw;
 	session_detach(s);
 	link_recycle(l, broken);
 }
@@ -291,7 +291,7 @@ static void give_up_link(struct session *s)
 /* The client has had a part of a message: our own would be taken for the rest of it. */
 static bool is_cut(const struct session *s)
 {
-	return s->cut || (s->link && !s->link->login && s->w->ops->link_mid_reply(s->link->lst));
+	return s->cut || (s->link && !s->link->login && s->ops->link_mid_reply(s->link->lst));
 }
 
 void session_close(struct session *s, const struct err *e, const char *why)
@@ -305,7 +305,7 @@ void session_close(struct session *s, const struct err *e, const char *why)
 			session_log(LOG_LV_WARN, s, "pooler error: %s%s%s", e->msg,
 				*e->internal ? ": " : "", e->internal);
 		if (!is_cut(s)) {
-			w->ops->put_error(&w->down, e, true);
+			s->ops->put_error(s->cst, &w->down, e, true);
 			session_send(s, &w->down);
 		}
 	}
@@ -331,7 +331,7 @@ void session_free(struct session *s)
 {
 	list_del(&s->node);
 	s->w->n_sessions[SESSION_CLOSING]--;
-	s->w->ops->client_fini(s->cst);
+	s->ops->client_fini(s->cst);
 	mem_free(MEM_SESSION, s);
 }
 

@@ -37,7 +37,7 @@ static int learn_creds(struct session *s, struct pool_shard *p, struct err *e)
 		pw = ue->secret;
 	if (pw)
 		snprintf(fresh.password, sizeof fresh.password, "%s", pw);
-	else if (forced || !s->w->ops->client_creds(s->cst, &fresh)) {
+	else if (forced || !s->ops->client_creds(s->cst, &fresh)) {
 		if (ue && ue->kind == SECRET_MD5)
 			snprintf(fresh.password, sizeof fresh.password, "%s", ue->secret);
 		else if (g->secret && !forced &&
@@ -118,8 +118,12 @@ static int configure(struct session *s, struct err *e)
 		forced[n++] = (struct proto_kv){ "application_name", d->application_name };
 	}
 	forced[n] = (struct proto_kv){ NULL, NULL };
+	const struct proto_login *pl = login_of(s);
 	struct proto_client_conf c = {
 		.mode = mode_of(s, set),
+		.database = !pl->database_given ? ""
+			    : *d->dbname        ? d->dbname
+						: pl->database,
 		.max_prepared = (unsigned)set->max_prepared_statements,
 		.forced = n ? forced : NULL,
 		.options = *d->options ? d->options : NULL,
@@ -135,7 +139,7 @@ static int configure(struct session *s, struct err *e)
 	};
 	s->raw = c.mode == PROTO_RAW;
 	s->logical = login_of(s)->replication == REPL_LOGICAL;
-	return s->w->ops->client_conf(s->cst, &c, e);
+	return s->ops->client_conf(s->cst, &c, e);
 }
 
 static void welcome_done(struct session *s)
@@ -154,9 +158,9 @@ static bool put_welcome(struct session *s)
 {
 	struct worker *w = s->w;
 	uint8_t key[36];
-	size_t n = key_bytes(s, key, w->ops->client_key_size(s->cst));
+	size_t n = key_bytes(s, key, s->ops->client_key_size(s->cst));
 	s->long_key = n == sizeof key;
-	return w->ops->client_ready(
+	return s->ops->client_ready(
 		s->cst, s->link ? s->link->lst : NULL, &s->shard->cache, key, n, &w->down);
 }
 
@@ -229,8 +233,8 @@ static void console_login(struct session *s)
 	}
 	s->account = core_account(w->core, user);
 	key_make(s);
-	size_t n = key_bytes(s, key, w->ops->client_key_size(s->cst));
-	w->ops->console_start(s->cst, w->core->version, key, n, &w->down);
+	size_t n = key_bytes(s, key, s->ops->client_key_size(s->cst));
+	s->ops->console_start(s->cst, w->core->version, key, n, &w->down);
 	session_send(s, &w->down);
 	session_log(LOG_LV_INFO, s, "console login: user=%s privilege=%s", user,
 		s->privilege == CONSOLE_ADMIN ? "admin" : "stats");
@@ -250,9 +254,10 @@ void login_admitted(struct session *s)
 		return;
 	}
 	const struct proto_login *pl = login_of(s);
-	s->db = core_dbase(w->core, pl->database);
+	const char *dbase = s->login->dbase;
+	s->db = core_dbase(w->core, s->ops, dbase);
 	s->account = core_account(w->core, pl->user);
-	struct pool_shard *p = s->db && s->account ? shard_get(w, pl->database, pl->user, &e)
+	struct pool_shard *p = s->db && s->account ? shard_get(w, s->ops, dbase, pl->user, &e)
 						   : NULL;
 	if (!p) {
 		if (!err_is(&e))

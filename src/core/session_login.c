@@ -27,6 +27,32 @@ bool session_login_begin(struct session *s)
 	return s->login != NULL;
 }
 
+/* Unique among the sessions that live (until a worker has had 2^32 / workers of them), and the
+ * worker is known by it. Never 0. */
+static uint32_t next_number(struct worker *w)
+{
+	unsigned n = w->core->n_workers ? w->core->n_workers : 1;
+	uint32_t v;
+	do
+		v = w->numbers++ * n + w->id;
+	while (v == 0);
+	return v;
+}
+
+void session_greet(struct session *s)
+{
+	struct worker *w = s->w;
+	const struct conf_global *g = &w->gen->conf->global;
+	s->number = next_number(w);
+	struct proto_greet greet = {
+		.number = s->number,
+		.tls = w->gen->client_tls && !addr_is_unix(&s->addr),
+		.version = g->mysql_server_version,
+	};
+	s->ops->client_init(s->cst, w->env[s->ops->id], &greet, &w->down);
+	session_send(s, &w->down);
+}
+
 void session_login_fini(struct session *s)
 {
 	struct session_login *g = s->login;
@@ -46,7 +72,7 @@ void session_login_reloaded(struct session *s)
 	const struct proto_login *pl = login_of(s);
 	if (!pl || !pl->database || s->is_console)
 		return;
-	g->cdb = conf_db_find(s->w->gen->conf, pl->database);
+	g->cdb = entry_find(s->w->gen->conf, s->ops, pl->database, pl->database_given, &g->dbase);
 	g->d.rule = NULL;
 	g->d.secret = NULL; /* proto/ has what it needs */
 	g->d.pam_service = g->d.ldap = NULL;
@@ -67,6 +93,11 @@ const struct conf_db *session_login_db(const struct session *s)
 	return s->login->cdb;
 }
 
+const char *session_login_dbase(const struct session *s)
+{
+	return s->login->dbase;
+}
+
 const char *session_login_user(const struct session *s)
 {
 	return login_of(s)->user;
@@ -80,20 +111,23 @@ static int check_database(struct session *s, struct err *e)
 	struct session_login *g = s->login;
 	const struct proto_login *pl = login_of(s);
 	if (conf_is_console(pl->database)) {
+		g->dbase = "weirpool";
 		s->is_console = true;
 		if (pl->replication != REPL_NONE)
 			return err_set(e, ERR_UNSUPPORTED, "the console does not replicate");
 		return 0;
 	}
-	g->cdb = conf_db_find(w->gen->conf, pl->database);
+	g->cdb = entry_find(w->gen->conf, s->ops, pl->database, pl->database_given, &g->dbase);
+	if (!g->cdb && !pl->database_given)
+		return err_set(e, ERR_NO_DATABASE, "name a database: there is no * entry");
 	if (!g->cdb)
 		return err_set(e, ERR_NO_DATABASE, "no such database: %s", pl->database);
-	struct dbase *db = core_dbase_find(w->core, pl->database);
+	struct dbase *db = core_dbase_find(w->core, s->ops, g->dbase);
 	if (db && atomic_load(&db->disabled))
-		return err_set(e, ERR_DB_DISABLED, "database \"%s\" is disabled", pl->database);
+		return err_set(e, ERR_DB_DISABLED, "database \"%s\" is disabled", g->dbase);
 	if (db && atomic_load(&db->killed))
 		return err_set(e, ERR_DB_DISABLED,
-			"database \"%s\" is killed: RESUME lets clients in again", pl->database);
+			"database \"%s\" is killed: RESUME lets clients in again", g->dbase);
 	return 0;
 }
 
@@ -156,7 +190,7 @@ void session_login_handshaken(struct stream *st, void *owner, const struct err *
 		return;
 	if (e && err_is(e))
 		session_close(s, NULL, e->msg);
-	else if (s->login->direct_tls && !tls_alpn_is(st->ssl, "postgresql"))
+	else if (s->login->direct_tls && !tls_alpn_is(st->ssl, s->ops->alpn))
 		login_refuse_with(
 			s, ERR_PROTOCOL, "direct TLS needs the ALPN extension with \"postgresql\"");
 }
@@ -177,7 +211,7 @@ static void on_tls_request(struct session *s, size_t behind)
 		login_refuse(s, &e);
 		return;
 	}
-	w->ops->client_tls_answer(s->cst, yes, &w->down);
+	s->ops->client_tls_answer(s->cst, yes, &w->down);
 	session_send(s, &w->down);
 	if (yes)
 		start_tls(s);
@@ -191,7 +225,7 @@ static bool one_step(struct session *s)
 {
 	struct worker *w = s->w;
 	struct err e = { 0 };
-	struct pev ev = w->ops->client_step(
+	struct pev ev = s->ops->client_step(
 		s->cst, buf_data(&s->st.in), buf_len(&s->st.in), &w->down, &e);
 	if (ev.kind != PEV_AUTH_OK) /* that it is let in goes out with the welcome */
 		session_send(s, &w->down);
@@ -216,7 +250,7 @@ static bool one_step(struct session *s)
 		return false;
 	case PEV_CANCEL:
 		/* the client waits for its close: cancel_request() decides when */
-		cancel_request(w, dup(s->st.fd), ev.text, ev.text_n);
+		cancel_request(w, s->ops, dup(s->st.fd), ev.text, ev.text_n);
 		session_close(s, NULL, "cancel request");
 		return false;
 	case PEV_BYE: session_close(s, NULL, "client left before its login"); return false;
@@ -230,6 +264,8 @@ static bool one_step(struct session *s)
 	case PEV_FORWARD:
 	case PEV_REQUEST:
 	case PEV_CONSOLE:
+	case PEV_KILL:
+	case PEV_RELOGIN:
 	case PEV_SYNCED:
 	case PEV_TX:
 	case PEV_ASKED:
@@ -252,7 +288,8 @@ void session_login_input(struct session *s)
 static bool is_direct_tls(struct session *s)
 {
 	uint8_t first;
-	if (s->st.ssl || s->st.rx_bytes || !s->w->gen->client_tls || addr_is_unix(&s->addr))
+	if (!s->ops->alpn || s->st.ssl || s->st.rx_bytes || !s->w->gen->client_tls ||
+		addr_is_unix(&s->addr))
 		return false;
 	return stream_peek(&s->st, &first, 1) == 1 && first == 0x16 &&
 	       s->w->gen->conf->global.client_tls.start != CONF_TLS_START_POSTGRES;

@@ -7,6 +7,7 @@
 
 struct session_login {
 	const struct conf_db *cdb;
+	const char *dbase; /* name of its struct dbase: a string of the client or of gen */
 	struct policy_decision d;
 	struct authq *authq;
 	char *secret; /* from auth_query; wiped */
@@ -23,7 +24,7 @@ struct session_login {
 
 static inline const struct proto_login *login_of(const struct session *s)
 {
-	return s->w->ops->client_login(s->cst);
+	return s->ops->client_login(s->cst);
 }
 
 void login_refuse(struct session *s, const struct err *e);

@@ -24,7 +24,7 @@ static struct policy_facts facts_of(struct session *s)
 		.auth_type = (enum auth_method)w->gen->conf->global.auth_type,
 		.hba = w->gen->hba,
 		.ident = w->gen->ident,
-		.db = pl->database,
+		.db = *pl->database ? pl->database : g->dbase,
 		.user = pl->user,
 		.is_unix = addr_is_unix(&s->addr),
 		.is_tls = s->st.ssl != NULL,
@@ -123,7 +123,7 @@ void login_ask_proof(struct session *s)
 		return;
 	}
 	fill_tls(s, &pr, &x);
-	int r = w->ops->client_auth(s->cst, &pr, &w->down, &e);
+	int r = s->ops->client_auth(s->cst, &pr, &w->down, &e);
 	mem_wipe(&x, sizeof x);
 	session_send(s, &w->down);
 	if (r != 0)
@@ -211,7 +211,7 @@ void session_helper_done(struct session *s, bool ok, const char *text)
 	}
 	if (!ok)
 		session_log(LOG_LV_WARN, s, "authentication failed: %s", text);
-	s->w->ops->client_auth_result(s->cst, ok, &s->w->down);
+	s->ops->client_auth_result(s->cst, ok, &s->w->down);
 	session_send(s, &s->w->down);
 	session_login_input(s);
 }
@@ -260,5 +260,5 @@ const char *session_auth_scope(const struct session *s)
 {
 	struct settings set;
 	conf_effective(s->w->gen->conf, s->login->cdb, NULL, &set);
-	return *set.auth_dbname ? set.auth_dbname : login_of(s)->database;
+	return *set.auth_dbname ? set.auth_dbname : s->login->dbase;
 }

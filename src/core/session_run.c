@@ -17,8 +17,8 @@
 void session_detach(struct session *s)
 {
 	struct link *l = s->link;
-	s->cut = s->w->ops->link_mid_reply(l->lst);
-	s->w->ops->detach(s->cst, l->lst);
+	s->cut = l->ops->link_mid_reply(l->lst);
+	s->ops->detach(s->cst, l->lst);
 	s->link = NULL;
 	l->session = NULL;
 	l->last_session = s->id;
@@ -49,7 +49,7 @@ static void request_done(struct session *s, struct link *l)
 			worker_drain_session(s);
 		return;
 	}
-	switch (w->ops->link_release(s->cst, l->lst, &w->up)) {
+	switch (s->ops->link_release(s->cst, l->lst, &w->up)) {
 	case REL_FREE:
 		session_detach(s);
 		timer_clear(w->loop, &l->timer);
@@ -81,7 +81,7 @@ void session_granted(struct session *s, struct link *l)
 	s->notified = false;
 	session_set_state(s, SESSION_ACTIVE);
 	s->state_us = worker_now(w);
-	bool put = w->ops->attach(s->cst, l->lst, &w->up);
+	bool put = s->ops->attach(s->cst, l->lst, &w->up);
 	if (s->login) { /* a raw session gets its link during the login and puts nothing */
 		if (put)
 			link_put(l, &w->up);
@@ -146,7 +146,7 @@ static void console_answer(struct mail *m, void *owner)
 	struct session *s = worker_session(w, r->slot, r->session_id);
 	if (s && s->console == r) {
 		s->console = NULL;
-		w->ops->console_reply(s->cst, &r->result, &w->down);
+		s->ops->console_reply(s->cst, &r->result, &w->down);
 		session_send(s, &w->down);
 		if (s->state != SESSION_CLOSING)
 			session_run_input(s);
@@ -186,7 +186,7 @@ static bool take_link(struct session *s)
 	s->link = l;
 	l->session = s;
 	session_set_state(s, SESSION_ACTIVE);
-	s->w->ops->attach(s->cst, l->lst, &s->w->up);
+	s->ops->attach(s->cst, l->lst, &s->w->up);
 	return true;
 }
 
@@ -233,7 +233,7 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		struct err e;
 		err_clear(&e);
 		struct link *l = s->link;
-		struct pev ev = w->ops->up(
+		struct pev ev = s->ops->up(
 			s->cst, l ? l->lst : NULL, p + done, n - done, &w->up, &w->down, &e);
 		switch (ev.kind) {
 		case PEV_MORE: flush_both(s); return done;
@@ -274,6 +274,8 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_ROW:
 		case PEV_QUERY_DONE:
 		case PEV_LINK_BAD:
+		case PEV_KILL:
+		case PEV_RELOGIN:
 		case PEV_NOTE: break;
 		}
 		done += ev.n;
@@ -520,7 +522,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		struct err e;
 		err_clear(&e);
 		struct session *s = l->session;
-		struct pev ev = w->ops->down(
+		struct pev ev = l->ops->down(
 			s ? s->cst : NULL, l->lst, p + done, n - done, &w->up, &w->down, &e);
 		done += ev.n;
 		switch (ev.kind) {
@@ -540,7 +542,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_ASKED:
 			l->asking = false;
 			flush_down(l);
-			if (w->ops->link_owes(l->lst))
+			if (l->ops->link_owes(l->lst))
 				break;
 			if (s)
 				request_done(s, l);
@@ -584,7 +586,9 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_CANCEL:
 		case PEV_REQUEST:
 		case PEV_CONSOLE:
-		case PEV_BYE: break;
+		case PEV_BYE:
+		case PEV_KILL:
+		case PEV_RELOGIN: break;
 		}
 		if (l->state == LINK_CLOSING)
 			return SIZE_MAX;

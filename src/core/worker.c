@@ -44,11 +44,12 @@ static void turn_end(void *owner)
 
 static void on_refuse(void *arg, int fd)
 {
-	struct worker *w = arg;
+	struct worker_listen *wl = arg;
+	struct worker *w = wl->w;
 	struct err e = { 0 };
 	err_set(&e, ERR_NO_FDS, "out of file descriptors: weirpool cannot take more connections");
 	err_hint(&e, "Raise the limit of open files (LimitNOFILE), or lower max_client_conn.");
-	w->ops->put_error(&w->down, &e, true);
+	wl->ops->put_error(NULL, &w->down, &e, true);
 	(void)!send(fd, buf_data(&w->down), buf_len(&w->down), MSG_DONTWAIT | MSG_NOSIGNAL);
 	buf_consume(&w->down, buf_len(&w->down));
 	close(fd);
@@ -57,19 +58,22 @@ static void on_refuse(void *arg, int fd)
 
 static void on_accept(void *arg, int fd, const struct sockaddr *sa, socklen_t n)
 {
-	struct worker *w = arg;
-	if (fd < w->core->client_fd_end)
-		session_new(w, fd, sa, n);
+	struct worker_listen *wl = arg;
+	if (fd < wl->w->core->client_fd_end)
+		session_new(wl->w, wl->ops, fd, sa, n);
 	else
-		on_refuse(w, fd);
+		on_refuse(wl, fd);
 }
 
 static int listen_all(struct worker *w, struct err *e)
 {
 	struct core *c = w->core;
 	for (unsigned i = 0; i < c->n_listen; i++) {
-		w->listener[i] = listener_new(w->loop, c->listen_fd[i], on_accept, on_refuse, w);
-		if (!w->listener[i])
+		struct worker_listen *wl = &w->listen[i];
+		wl->w = w;
+		wl->ops = c->listen[i].ops;
+		wl->listener = listener_new(w->loop, c->listen[i].fd, on_accept, on_refuse, wl);
+		if (!wl->listener)
 			return err_set(e, ERR_INTERNAL, "worker %u cannot listen", w->id);
 	}
 	return 0;
@@ -78,9 +82,9 @@ static int listen_all(struct worker *w, struct err *e)
 static void stop_listening(struct worker *w)
 {
 	for (unsigned i = 0; i < w->core->n_listen; i++) {
-		if (w->listener[i])
-			listener_free(w->listener[i]);
-		w->listener[i] = NULL;
+		if (w->listen[i].listener)
+			listener_free(w->listen[i].listener);
+		w->listen[i].listener = NULL;
 	}
 }
 
@@ -95,7 +99,7 @@ void worker_drain_session(struct session *s)
 	bool between = s->state == SESSION_IDLE || waits ||
 		       (s->state == SESSION_ACTIVE && !s->request_us && !s->in_tx && !s->raw);
 	if (!between || (!waits && s->login == NULL &&
-				s->w->ops->client_in_request(
+				s->ops->client_in_request(
 					s->cst, buf_data(&s->st.in), buf_len(&s->st.in)))) {
 		s->want_close = true;
 		return;
@@ -188,6 +192,19 @@ void worker_kill_db(struct worker *w, const struct dbase *db, enum err_code code
 
 /* ---- life ---- */
 
+static bool new_envs(struct worker *w)
+{
+	struct proto_env_opts o;
+	worker_env_opts(w, &o);
+	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++) {
+		assert(proto_table[i]->id == i);
+		w->env[i] = proto_table[i]->env_new(&o);
+		if (!w->env[i])
+			return false;
+	}
+	return true;
+}
+
 struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 {
 	struct worker *w = mem_alloc(MEM_MISC, sizeof *w);
@@ -204,7 +221,6 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	}
 	w->id = id;
 	w->core = c;
-	w->ops = c->ops;
 	w->gen = gen_ref(c->gen);
 	for (int i = 0; i < SESSION_N; i++)
 		list_init(&w->sessions[i]);
@@ -220,11 +236,8 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	buf_keep(&w->down);
 	w->loop = loop_new(&lo);
 	w->rbuf = mem_alloc(MEM_BUF, CORE_RBUF_BYTES);
-	struct proto_env_opts eo;
-	worker_env_opts(w, &eo);
-	w->env = w->ops->env_new(&eo);
 	w->secrets = secrets_new(SECRETS_MAX);
-	if (!w->loop || !w->rbuf || !w->env || !w->secrets) {
+	if (!w->loop || !w->rbuf || !new_envs(w) || !w->secrets) {
 		err_set(e, ERR_NO_MEMORY, "worker %u: out of memory or file descriptors", id);
 		worker_free(w);
 		return NULL;
@@ -281,8 +294,9 @@ void worker_free(struct worker *w)
 	}
 	if (w->resolver)
 		resolver_free(w->resolver);
-	if (w->env)
-		w->ops->env_free(w->env);
+	for (unsigned i = 0; i < PROTO_MAX; i++)
+		if (w->env[i])
+			proto_table[i]->env_free(w->env[i]);
 	secrets_free(&w->secrets);
 	for (struct hmap_it it = hmap_begin(&w->stats_by_db); hmap_next(&it);)
 		mem_free(MEM_POOL, it.value);

@@ -103,13 +103,15 @@ int listen_tcp(const char *host, unsigned port, const struct listen_opts *o, int
 	return err_set(e, ERR_CONFIG, "cannot listen on %s:%u: %s", host, port, strerror(failed));
 }
 
-/* dir/.s.PGSQL.port; "@name": abstract. Length of the address, or 0 if too long. */
+/* dir/.s.PGSQL.port, or dir itself if port is 0; "@name": abstract. Length of the address, or 0 if
+ * too long. */
 static socklen_t unix_addr(struct sockaddr_un *un, const char *dir, unsigned port)
 {
 	int n;
 
 	*un = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	n = snprintf(un->sun_path, sizeof(un->sun_path), "%s/.s.PGSQL.%u", dir, port);
+	n = port ? snprintf(un->sun_path, sizeof(un->sun_path), "%s/.s.PGSQL.%u", dir, port)
+		 : snprintf(un->sun_path, sizeof(un->sun_path), "%s", dir);
 	if (n < 0 || (size_t)n >= sizeof(un->sun_path))
 		return 0;
 	if (*dir != '@')
@@ -172,8 +174,8 @@ int listen_unix(
 
 	if (n == 0)
 		return err_set(e, ERR_CONFIG,
-			"unix socket path \"%s/.s.PGSQL.%u\" is too long (%zu bytes at most)", dir,
-			port, sizeof(un.sun_path) - 1);
+			"unix socket path \"%s%s\" is too long (%zu bytes at most)", dir,
+			port ? "/.s.PGSQL.port" : "", sizeof(un.sun_path) - 1);
 	if (!abstract && remove_stale(&un, e) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -183,16 +185,16 @@ int listen_unix(
 	r = bind(fd, (struct sockaddr *)&un, n);
 	umask(mask);
 	if (r != 0) {
-		err_set(e, ERR_CONFIG, "cannot listen on %s/.s.PGSQL.%u: %s", dir, port,
-			strerror(errno));
+		err_set(e, ERR_CONFIG, "cannot listen on %s%s: %s", abstract ? "@" : "",
+			un.sun_path + abstract, strerror(errno));
 		close(fd);
 		return -1;
 	}
 	if ((!abstract && unix_permit(un.sun_path, o, e) != 0) ||
 		listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN) != 0) {
 		if (!err_is(e))
-			err_set(e, ERR_CONFIG, "cannot listen on %s/.s.PGSQL.%u: %s", dir, port,
-				strerror(errno));
+			err_set(e, ERR_CONFIG, "cannot listen on %s%s: %s", abstract ? "@" : "",
+				un.sun_path + abstract, strerror(errno));
 		if (!abstract)
 			unlink(un.sun_path);
 		close(fd);

@@ -421,11 +421,12 @@ static void on_deliver(struct task *t, void *arg)
 	r->gone = NULL;
 }
 
-/* "/dir" and "@name". False: too long. */
+/* "/dir" and "@name", or with port 0 the socket itself. False: too long. */
 static bool unix_path(const char *host, unsigned port, struct resolver_addr *a)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int n = snprintf(un.sun_path, sizeof(un.sun_path), "%s/.s.PGSQL.%u", host, port);
+	int n = port ? snprintf(un.sun_path, sizeof(un.sun_path), "%s/.s.PGSQL.%u", host, port)
+		     : snprintf(un.sun_path, sizeof(un.sun_path), "%s", host);
 
 	if (n < 0 || (size_t)n >= sizeof(un.sun_path))
 		return false;

@@ -9,6 +9,30 @@ static int client_conf(void *cst, const struct proto_client_conf *c, struct err 
 	return pg_client_conf(cst, c, e);
 }
 
+/* A client waits for the answer to its SSLRequest: what comes before is no handshake's. */
+static size_t client_want(const void *cst, const uint8_t *p, size_t n)
+{
+	(void)cst;
+	(void)p;
+	(void)n;
+	return SIZE_MAX;
+}
+
+/* Everything that a session can ask for can be set on any link. */
+static unsigned client_link_class(const void *cst)
+{
+	(void)cst;
+	return 0;
+}
+
+/* Parameters are told to each client from what its own pool's servers said. */
+static bool link_facts(const void *lst, struct buf *out)
+{
+	(void)lst;
+	(void)out;
+	return false;
+}
+
 const char *proto_pin_name(enum proto_pin p)
 {
 	switch (p) {
@@ -23,7 +47,10 @@ const char *proto_pin_name(enum proto_pin p)
 
 const struct proto_ops proto_pg = {
 	.name = "postgresql",
+	.id = 0,
 	.port = 5432,
+	.alpn = "postgresql",
+	.query_prologue = "SET search_path = pg_catalog, pg_temp", /* CVE-2025-12819 */
 	.client_size = sizeof(struct pg_client),
 	.link_size = sizeof(struct pg_link),
 	.env_new = pg_env_new,
@@ -32,6 +59,7 @@ const struct proto_ops proto_pg = {
 	.client_init = pg_client_init,
 	.client_fini = pg_client_fini,
 	.client_step = pg_client_step,
+	.client_want = client_want,
 	.client_tls_answer = pg_client_tls_answer,
 	.client_login = pg_client_login,
 	.client_auth = pg_client_auth,
@@ -41,12 +69,14 @@ const struct proto_ops proto_pg = {
 	.client_ready = pg_client_ready,
 	.client_params = pg_client_params,
 	.client_key_size = pg_client_key_size,
+	.client_link_class = client_link_class,
 	.cache_export = pg_cache_export,
 	.cache_import = pg_cache_import,
 	.cache_free = pg_cache_free,
 	.link_init = pg_link_init,
 	.link_fini = pg_link_fini,
 	.link_step = pg_link_step,
+	.link_facts = link_facts,
 	.link_tls_done = pg_link_tls_done,
 	.up = pg_up,
 	.down = pg_down,
@@ -64,6 +94,7 @@ const struct proto_ops proto_pg = {
 	.link_abort = pg_link_abort,
 	.link_clean = pg_link_clean,
 	.link_query = pg_link_query,
+	.link_ping = pg_link_ping,
 	.link_cancel_key = pg_link_cancel_key,
 	.put_cancel = pg_put_cancel,
 	.put_bye = pg_put_bye,

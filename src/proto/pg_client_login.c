@@ -26,9 +26,10 @@ static struct pev bad(struct pg_client_login *l)
 	return pg_pev(PEV_BAD, 0);
 }
 
-void pg_client_init(void *cst, struct proto_env *v, struct buf *down)
+void pg_client_init(void *cst, struct proto_env *v, const struct proto_greet *g, struct buf *down)
 {
 	struct pg_client *c = cst;
+	(void)g;
 	(void)down; /* PostgreSQL's servers do not speak first */
 	pg_client_run_init(c, v);
 	c->login = mem_alloc(MEM_SESSION, sizeof(*c->login)); /* NULL: the first step says so */
@@ -346,5 +347,5 @@ int pg_client_keep_notice(struct pg_client *c, const char *notice, struct err *e
 void pg_client_put_login_notice(struct pg_client *c, struct buf *down)
 {
 	if (c->login && c->login->notice)
-		pg_put_notice(down, "NOTICE", "00000", c->login->notice);
+		pg_put_notice(c, down, "NOTICE", "00000", c->login->notice);
 }

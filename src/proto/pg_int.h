@@ -209,6 +209,7 @@ enum tx_state pg_link_tx(const void *lst);
 bool pg_link_abort(void *lst, struct buf *up);
 bool pg_link_clean(void *lst, const char *sql, bool always, struct buf *up);
 void pg_link_query(void *lst, const char *sql, const char *param, struct buf *up);
+void pg_link_ping(void *lst, struct buf *up);
 bool pg_link_spoiled(const void *lst);
 bool pg_link_movable(const void *lst);
 void pg_link_move_out(void *lst);

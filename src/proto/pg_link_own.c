@@ -163,6 +163,11 @@ void pg_link_query(void *lst, const char *sql, const char *param, struct buf *up
 	l->batch_no++;
 }
 
+void pg_link_ping(void *lst, struct buf *up)
+{
+	pg_link_query(lst, ";", NULL, up);
+}
+
 /* ---- moving ---- */
 
 bool pg_link_spoiled(const void *lst)

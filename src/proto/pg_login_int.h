@@ -54,7 +54,7 @@ struct pg_client_login {
 	struct pg_console *console; /* of a console session; owned */
 };
 
-void pg_client_init(void *cst, struct proto_env *v, struct buf *down);
+void pg_client_init(void *cst, struct proto_env *v, const struct proto_greet *g, struct buf *down);
 void pg_client_fini(void *cst);
 struct pev pg_client_step(void *cst, const uint8_t *p, size_t n, struct buf *down, struct err *e);
 void pg_client_tls_answer(void *cst, bool yes, struct buf *down);
@@ -121,10 +121,11 @@ unsigned pg_link_server_pid(const void *lst);
 
 /* ---- text and console: pg_text.c, pg_console.c, pg_rowset.c ---- */
 
-void pg_put_error(struct buf *down, const struct err *e, bool fatal);
-void pg_put_notice(struct buf *down, const char *severity, const char *sqlstate, const char *msg);
-void pg_put_cancel(struct buf *up, const uint8_t *key, size_t key_n);
-void pg_put_bye(struct buf *up);
+void pg_put_error(void *cst, struct buf *down, const struct err *e, bool fatal);
+void pg_put_notice(
+	void *cst, struct buf *down, const char *severity, const char *sqlstate, const char *msg);
+void pg_put_cancel(void *lst, struct buf *up, const uint8_t *key, size_t key_n);
+void pg_put_bye(void *lst, struct buf *up);
 void pg_console_start(
 	void *cst, const char *version, const uint8_t *key, size_t key_n, struct buf *down);
 void pg_console_reply(void *cst, const struct rowset *r, struct buf *down);

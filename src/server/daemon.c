@@ -88,7 +88,10 @@ void daemon_give(const char *user, const char *dir, unsigned port)
 {
 	char path[128];
 	struct passwd *pw = getpwnam(user);
-	snprintf(path, sizeof path, "%s/.s.PGSQL.%u", dir, port);
+	if (port)
+		snprintf(path, sizeof path, "%s/.s.PGSQL.%u", dir, port);
+	else
+		snprintf(path, sizeof path, "%s", dir);
 	if (pw && getuid() == 0 && chown(path, pw->pw_uid, (gid_t)-1) != 0)
 		log_warn("cannot give %s to user %s: %s", path, user, strerror(errno));
 }

@@ -102,6 +102,18 @@ static void check_server_tls(const struct conf *c, struct conf_msgs *m)
 	}
 }
 
+static void check_kinds(const struct conf *c, struct conf_msgs *m)
+{
+	for (unsigned i = 0; i < c->dbs_n; i++) {
+		if (proto_by_name(c->dbs[i].kind->name))
+			continue;
+		conf_msgs_add(m, CONF_ERROR, c->dbs[i].src.file, c->dbs[i].src.line,
+			"this weirpool does not speak the protocol of [%s]",
+			c->dbs[i].kind->section);
+		return;
+	}
+}
+
 struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 {
 	struct core_gen *g = mem_xalloc(MEM_CONF, sizeof *g);
@@ -112,6 +124,7 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	load_hba(g, m);
 	make_tls(g, m);
 	check_server_tls(conf, m);
+	check_kinds(conf, m);
 	if (m->errors_n == before)
 		return g;
 	gen_unref(g);

@@ -47,6 +47,7 @@ void probe_say(struct core *c, struct core_gen *gen)
 		paste(conf);
 		return;
 	}
+	q->ops = proto_by_name(d->kind->name);
 	q->db = d->name;
 	q->user = *d->force_user ? d->force_user : *conf->url_user ? conf->url_user : "postgres";
 	q->sql = sql;

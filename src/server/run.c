@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,8 +28,8 @@ struct server {
 	struct timer poll, stats;
 	enum core_state ending; /* CORE_RUNNING: not */
 	int64_t end_at_us;
-	int fds[64];
-	unsigned n_fds;
+	struct core_listen ls[CORE_LISTEN_MAX];
+	unsigned n_ls;
 	int exit_code;
 };
 
@@ -249,6 +250,62 @@ static int catch_signals(struct server *s)
 
 /* ---- listening ---- */
 
+static void add_fds(struct server *s, const int *fds, int n, const struct conf_listen *cl)
+{
+	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
+		s->ls[s->n_ls++] = (struct core_listen){ fds[i], proto_by_name(cl->kind->name) };
+}
+
+/* Which of the places is this one, that somebody else has opened? */
+static const struct conf_listen *recognize(int fd, const struct conf_listen *cl, unsigned n)
+{
+	struct sockaddr_un un = { 0 };
+	struct addr a;
+	addr_local(&a, fd);
+	(void)getsockname(fd, (struct sockaddr *)&un, &(socklen_t){ sizeof un - 1 });
+	for (unsigned i = 0; i < n; i++) {
+		bool same = addr_port(&a) == (unsigned)cl[i].port;
+		if (addr_is_unix(&a))
+			same = !cl[i].unix_port && *cl[i].unix_path &&
+			       !strcmp(un.sun_path, cl[i].unix_path);
+		if (same)
+			return &cl[i];
+	}
+	return &cl[0];
+}
+
+static int listen_on(
+	struct server *s, const struct conf_listen *cl, const struct listen_opts *o, struct err *e)
+{
+	const struct conf_global *g = &s->gen->conf->global;
+	char item[256];
+	int fds[CORE_LISTEN_MAX];
+	const char *at = cl->addr;
+	while (conf_list_next(&at, item, sizeof item)) {
+		int n = listen_tcp(
+			item, (unsigned)cl->port, o, fds, CORE_LISTEN_MAX - 4 - s->n_ls, e);
+		if (n < 0)
+			return -1;
+		/* a client that is greeted first sends nothing until then */
+		if (g->tcp_defer_accept && !proto_by_name(cl->kind->name)->greets)
+			for (int i = 0; i < n; i++)
+				(void)setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					&(int){ 45 }, sizeof(int));
+		add_fds(s, fds, n, cl);
+		log_info("listening on %s:%d (%s)", item, cl->port, cl->kind->name);
+	}
+	if (*cl->unix_path) {
+		if (listen_unix(cl->unix_path, (unsigned)cl->unix_port, o, fds, e) != 0)
+			return -1;
+		add_fds(s, fds, 1, cl);
+		if (cl->unix_port)
+			log_info("listening on unix:%s/.s.PGSQL.%d", cl->unix_path, cl->unix_port);
+		else
+			log_info("listening on unix:%s (%s)", cl->unix_path, cl->kind->name);
+	}
+	return 0;
+}
+
 static int listen_here(struct server *s, struct err *e)
 {
 	const struct conf_global *g = &s->gen->conf->global;
@@ -258,34 +315,20 @@ static int listen_here(struct server *s, struct err *e)
 		.unix_group = g->unix_socket_group,
 		.unix_mode = g->unix_socket_mode,
 	};
-	char item[256];
-	const char *at = g->listen_addr;
-	int n = listen_inherited(s->fds, 64);
+	struct conf_listen cl[CONF_KINDS_N];
+	unsigned n_cl = conf_listens(s->gen->conf, cl);
+	int fds[CORE_LISTEN_MAX];
+	int n = listen_inherited(fds, CORE_LISTEN_MAX);
+	for (int i = 0; i < n; i++)
+		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl));
 	if (n > 0) {
-		s->n_fds = (unsigned)n;
 		log_info("listening on %d sockets given by systemd", n);
 		return 0;
 	}
-	while (conf_list_next(&at, item, sizeof item)) {
-		n = listen_tcp(
-			item, (unsigned)g->listen_port, &o, s->fds + s->n_fds, 60 - s->n_fds, e);
-		if (n < 0)
+	for (unsigned i = 0; i < n_cl; i++)
+		if (listen_on(s, &cl[i], &o, e) != 0)
 			return -1;
-		s->n_fds += (unsigned)n;
-		if (g->tcp_defer_accept)
-			for (unsigned i = s->n_fds - (unsigned)n; i < s->n_fds; i++)
-				(void)setsockopt(s->fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
-					&(int){ 45 }, sizeof(int));
-		log_info("listening on %s:%d", item, g->listen_port);
-	}
-	if (*g->unix_socket_dir) {
-		if (listen_unix(g->unix_socket_dir, (unsigned)g->listen_port, &o, s->fds + s->n_fds,
-			    e) != 0)
-			return -1;
-		s->n_fds++;
-		log_info("listening on unix:%s/.s.PGSQL.%d", g->unix_socket_dir, g->listen_port);
-	}
-	if (s->n_fds == 0)
+	if (s->n_ls == 0)
 		return err_set(e, ERR_CONFIG,
 			"nowhere to listen: listen_addr and unix_socket_dir are both empty");
 	return 0;
@@ -293,11 +336,23 @@ static int listen_here(struct server *s, struct err *e)
 
 static void close_listeners(struct server *s)
 {
-	const struct conf_global *g = &s->gen->conf->global;
-	for (unsigned i = 0; i < s->n_fds; i++)
-		close(s->fds[i]);
-	if (*g->unix_socket_dir && s->n_fds)
-		listen_unlink_unix(g->unix_socket_dir, (unsigned)g->listen_port);
+	struct conf_listen cl[CONF_KINDS_N];
+	unsigned n = conf_listens(s->gen->conf, cl);
+	for (unsigned i = 0; i < s->n_ls; i++)
+		close(s->ls[i].fd);
+	for (unsigned i = 0; i < n && s->n_ls; i++)
+		if (*cl[i].unix_path)
+			listen_unlink_unix(cl[i].unix_path, (unsigned)cl[i].unix_port);
+}
+
+/* The unix sockets belong to whom we become. */
+static void give_sockets(struct server *s, const char *user)
+{
+	struct conf_listen cl[CONF_KINDS_N];
+	unsigned n = conf_listens(s->gen->conf, cl);
+	for (unsigned i = 0; i < n; i++)
+		if (*cl[i].unix_path && *cl[i].unix_path != '@')
+			daemon_give(user, cl[i].unix_path, (unsigned)cl[i].unix_port);
 }
 
 /* ---- all of it ---- */
@@ -313,8 +368,8 @@ static int prepare(struct server *s, struct err *e)
 			g->max_client_conn, fds);
 	if (listen_here(s, e) != 0)
 		return -1;
-	if (*user && *g->unix_socket_dir && *g->unix_socket_dir != '@')
-		daemon_give(user, g->unix_socket_dir, (unsigned)g->listen_port);
+	if (*user)
+		give_sockets(s, user);
 	if (*user && daemon_drop(user, e) != 0)
 		return -1;
 	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
@@ -322,7 +377,7 @@ static int prepare(struct server *s, struct err *e)
 	s->loop = loop_new(&lo);
 	if (!s->loop || catch_signals(s) != 0)
 		return err_set(e, ERR_INTERNAL, "no event loop");
-	s->core = core_new(s->loop, s->gen, s->fds, s->n_fds, e);
+	s->core = core_new(s->loop, s->gen, s->ls, s->n_ls, e);
 	if (!s->core)
 		return -1;
 	s->core->version = PACKAGE_VERSION;

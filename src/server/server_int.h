@@ -22,7 +22,7 @@ int daemon_pidfile(
 	const char *path, struct err *e); /* writes and locks; refuses when another lives */
 void daemon_pidfile_remove(const char *path);
 int daemon_drop(const char *user, struct err *e); /* setuid and its groups */
-/* The unix socket belongs to whom we become, who can then remove it. */
+/* The unix socket (as of listen_unix()) belongs to whom we become, who can then remove it. */
 void daemon_give(const char *user, const char *dir, unsigned port);
 int daemon_raise_fds(
 	unsigned want); /* soft limit of descriptors up to the hard one; what it is now */

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e;
 	void *cst = mem_alloc(MEM_MISC, proto_pg.client_size);
 	buf_init(&down, 1 << 20);
-	proto_pg.client_init(cst, env, &down);
+	proto_pg.client_init(cst, env, NULL, &down);
 	size--;
 	if (have > size)
 		have = size;

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		env = proto_pg.env_new(&o);
 	void *cst = mem_alloc(MEM_MISC, proto_pg.client_size);
 	buf_init(&down, 1 << 24);
-	proto_pg.client_init(cst, env, &down);
+	proto_pg.client_init(cst, env, NULL, &down);
 	if (proto_pg.client_step(cst, startup, sizeof(startup), &down, &e).kind != PEV_LOGIN ||
 		proto_pg.client_auth(cst, &none, &down, &e) ||
 		proto_pg.client_step(cst, NULL, 0, &down, &e).kind != PEV_AUTH_OK)

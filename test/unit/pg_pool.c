@@ -424,7 +424,7 @@ struct psess *pool_login(struct pool *p, const char *const *params)
 	buf_init(&s->in, 0);
 	buf_init(&s->got, 0);
 	s->cst = calloc(1, OPS->client_size);
-	OPS->client_init(s->cst, p->env, &s->got);
+	OPS->client_init(s->cst, p->env, NULL, &s->got);
 	buf_init(&b, 0);
 	size_t at = pgstartup_begin(&b, PGSTARTUP_VERSION(3, 0));
 	pgstartup_put_param(&b, "user", "postgres");

@@ -116,8 +116,8 @@ Test(ini, mistakes_of_options)
 		{ TRY_GOOD "pool_mod = session\n", "t.ini:5: unknown option \"pool_mod\", did "
 						   "you mean \"pool_mode\"?" },
 		{ TRY_GOOD "xyzzy = 1\n", "t.ini:5: unknown option \"xyzzy\"\n" },
-		{ TRY_GOOD "host = h\n", "t.ini:5: \"host\" belongs in an entry of [databases], "
-					 "not here" },
+		{ TRY_GOOD "host = h\n", "t.ini:5: \"host\" belongs in an entry of [databases] "
+					 "or [mysql_databases], not here" },
 		{ TRY_GOOD "pool_mode = transction\n",
 			"pool_mode is \"transction\", but must be one of: session, transaction, "
 			"statement, did you mean \"transaction\"?" },
@@ -405,5 +405,49 @@ Test(ini, an_unmodified_pgbouncer_file_loads)
 	cr_assert_eq(conf_peer_find(c, 2)->port, 6433);
 	cr_assert_eq(conf_peer_find(c, 1)->host.kind, CONF_HOST_UNIX);
 	cr_assert_null(conf_peer_find(c, 3));
+	try_end(&t);
+}
+
+/* Two kinds of databases side by side: what is found, what is refused, and who listens. */
+Test(ini, mysql_databases)
+{
+	struct conf_listen ls[CONF_KINDS_N];
+	struct settings set;
+	struct attempt t = try_text(
+		"[weirpool]\nauth_type = trust\nlisten_addr = ::1\nserver_reset_query = SELECT 1\n"
+		"[databases]\na = host=h\n* = host=h\n[mysql_databases]\nb = host=m\n"
+		"c = host=/run/my.sock,n connect_query='SELECT 2'\n* = host=o dbname=d\n");
+	cr_assert_not_null(t.conf, "%s", t.said);
+	const struct conf_db *b = conf_db_find_in(t.conf, "mysql", "b");
+	cr_assert_str_eq(b->name, "b");
+	cr_assert_eq(b->hosts[0].port, 3306);
+	cr_assert_eq(conf_db_find(t.conf, "b"), b);
+	cr_assert_str_eq(conf_db_find_in(t.conf, "mysql", "a")->hosts[0].host, "o", "not h");
+	cr_assert_str_eq(conf_db_find_in(t.conf, "postgresql", "b")->hosts[0].host, "h");
+	cr_assert_str_eq(conf_db_find(t.conf, "z")->hosts[0].host, "h");
+	cr_assert_str_eq(conf_db_only(t.conf, "mysql")->hosts[0].host, "o");
+	cr_assert_null(conf_db_find_in(t.conf, "mysql", "weirpool"), "the console's");
+	const struct conf_db *c = conf_db_find_in(t.conf, "mysql", "c");
+	cr_assert_eq(c->hosts[0].port, 0, "the path is the socket's");
+	cr_assert_eq(c->hosts[1].port, 3306);
+	conf_effective(t.conf, c, NULL, &set);
+	cr_assert_str_eq(set.server_reset_query, "", "the global one is PostgreSQL's");
+	cr_assert_str_eq(set.connect_query, "SELECT 2");
+	conf_effective(t.conf, conf_db_find(t.conf, "a"), NULL, &set);
+	cr_assert_str_eq(set.server_reset_query, "SELECT 1");
+	cr_assert_eq(conf_listens(t.conf, ls), 2);
+	cr_assert_str_eq(ls[1].kind->name, "mysql");
+	cr_assert_str_eq(ls[1].addr, "::1");
+	cr_assert_eq(ls[1].port, 6033);
+	try_end(&t);
+	t = try_text("[weirpool]\nauth_type = trust\n[databases]\na = host=h\n[mysql_databases]\n"
+		     "a = host=m\n");
+	cr_assert_null(t.conf);
+	cr_assert(strstr(t.said, "t.ini:6: database \"a\" is in section [databases] too"), "%s",
+		t.said);
+	try_end(&t);
+	t = try_text("[weirpool]\nauth_type = trust\n[databases]\na = host=h\n");
+	cr_assert_eq(conf_listens(t.conf, ls), 1, "nobody to serve there");
+	cr_assert_null(conf_db_only(t.conf, "mysql"));
 	try_end(&t);
 }

@@ -17,7 +17,7 @@ static void setup(void)
 	static const uint8_t key[8] = { 0, 0, 0, 1, 2, 3, 4, 5 };
 	env = proto_pg.env_new(&o);
 	half_init(&h, proto_pg.client_size);
-	proto_pg.client_init(h.st, env, &h.out);
+	proto_pg.client_init(h.st, env, NULL, &h.out);
 	size_t at = pgstartup_begin(&h.in, PGSTARTUP_VERSION(3, 0));
 	pgstartup_put_param(&h.in, "user", "admin");
 	pgstartup_put_param(&h.in, "database", "pgbouncer");

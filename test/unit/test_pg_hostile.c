@@ -65,7 +65,7 @@ static void client_in(enum c_state state)
 		[C_DOOMED] = PROOF_SCRAM };
 	struct proto_proof pr = { .kind = kinds[state], .secret = verifier };
 	half_init(&h, proto_pg.client_size);
-	proto_pg.client_init(h.st, env, &h.out);
+	proto_pg.client_init(h.st, env, NULL, &h.out);
 	if (state == C_STARTUP)
 		return;
 	if (state == C_TLS) {

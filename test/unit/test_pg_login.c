@@ -72,7 +72,7 @@ static void serve(struct half *c, const struct scene *s, struct pev ev, struct o
 		cr_assert_str_eq(proto_pg.client_login(c->st)->database, "app");
 		if (proto_pg.client_auth(c->st, &pr, &c->out, &c->e)) {
 			o->client = PEV_BAD;
-			proto_pg.put_error(&c->out, &c->e, true);
+			proto_pg.put_error(c->st, &c->out, &c->e, true);
 		}
 	} else if (ev.kind == PEV_PASSWORD) {
 		o->password_seen = ev.text_n == 6 && memcmp(ev.text, "secret", 6) == 0;
@@ -102,7 +102,7 @@ static void client_turn(struct half *c, const struct scene *s, struct outcome *o
 		if (ev.kind == PEV_MORE)
 			return;
 		if (ev.kind == PEV_BAD)
-			proto_pg.put_error(&c->out, &c->e, true);
+			proto_pg.put_error(c->st, &c->out, &c->e, true);
 		if (ev.kind == PEV_TLS_DIRECT)
 			cr_assert_fail("no ClientHello was sent");
 	}
@@ -137,7 +137,7 @@ static struct outcome play(const struct scene *s)
 		.protocol_3_2 = s->v3_2 };
 	half_init(&c, proto_pg.client_size);
 	half_init(&l, proto_pg.link_size);
-	proto_pg.client_init(c.st, env, &c.out);
+	proto_pg.client_init(c.st, env, NULL, &c.out);
 	cr_assert_eq(proto_pg.link_init(l.st, env, &in, &l.out, &l.e), 0);
 	for (;;) {
 		client_turn(&c, s, &o);
@@ -331,7 +331,7 @@ Test(pg_login, passwords_of_every_size)
 		memset(pw, 'x', sizes[i]);
 		struct half c;
 		half_init(&c, proto_pg.client_size);
-		proto_pg.client_init(c.st, env, &c.out);
+		proto_pg.client_init(c.st, env, NULL, &c.out);
 		size_t at = pgstartup_begin(&c.in, PGSTARTUP_VERSION(3, 0));
 		pgstartup_put_param(&c.in, "user", "alice");
 		pgstartup_end(&c.in, at);
@@ -363,7 +363,7 @@ Test(pg_login, direct_tls)
 	s.cbind = true;
 	half_init(&c, proto_pg.client_size);
 	half_init(&l, proto_pg.link_size);
-	proto_pg.client_init(c.st, env, &c.out);
+	proto_pg.client_init(c.st, env, NULL, &c.out);
 	cr_assert_eq(proto_pg.link_init(l.st, env, &in, &l.out, &l.e), 0);
 	cr_assert_eq(buf_len(&l.out), 0, "nothing before the handshake");
 	cr_assert_eq(half_link(&l).kind, PEV_MORE);

@@ -11,7 +11,7 @@ static struct half c;
 static void begin(void)
 {
 	half_init(&c, proto_pg.client_size);
-	proto_pg.client_init(c.st, env, &c.out);
+	proto_pg.client_init(c.st, env, NULL, &c.out);
 }
 static void end(void)
 {
@@ -403,7 +403,7 @@ Test(pg_startup, cancel)
 		key[i] = (uint8_t)i;
 	for (size_t n = 8; n <= sizeof(key); n++) {
 		again();
-		proto_pg.put_cancel(&c.in, key, n);
+		proto_pg.put_cancel(NULL, &c.in, key, n);
 		struct pev ev = half_client(&c);
 		cr_assert_eq(ev.kind, PEV_CANCEL);
 		cr_assert_eq(ev.text_n, n);
