@@ -85,8 +85,9 @@ struct pev {
 	X(ADVISORY, "advisory_lock") \
 	X(LISTEN, "listen") \
 	X(HOLD, "with_hold_cursor") \
-	X(PREPARE, "sql_prepare") X(LOAD, "load") X(SEED, "setseed") X(SEQUENCE, "sequence") \
-		X(SETTING, "setting") X(UNKNOWN, "unknown") X(REPLICATION, "replication")
+	X(PREPARE, "sql_prepare") \
+	X(LOAD, "load") X(SEED, "setseed") X(SEQUENCE, "sequence") X(SETTING, "setting") \
+		X(UNKNOWN, "unknown") X(REPLICATION, "replication")
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)
@@ -248,7 +249,7 @@ struct proto_client_conf { /* after login is known */
 struct proto_ops {
 	const char *name; /* as conf/ names it: "postgresql", "mysql" */
 	uint8_t id;       /* its place in proto_table */
-	bool mysql_auth; /* clients prove themselves by MySQL's plugins (policy_facts.mysql) */
+	bool mysql_auth;  /* clients prove themselves by MySQL's plugins (policy_facts.mysql) */
 	uint16_t port;
 	uint16_t client_size, link_size;
 	const char *alpn;     /* what TLS says is spoken inside; NULL: nothing, and no direct TLS */

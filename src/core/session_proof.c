@@ -28,7 +28,7 @@ static struct policy_facts facts_of(struct session *s)
 		.user = pl->user,
 		.is_unix = addr_is_unix(&s->addr),
 		.is_tls = s->st.ssl != NULL,
-		.mysql = w->ops->mysql_auth,
+		.mysql = s->ops->mysql_auth,
 		.physical_replication = pl->replication == REPL_PHYSICAL,
 		.addr = &s->addr.u.sa,
 		.cert_cn = g->cn_n ? g->cn : NULL,
@@ -136,7 +136,7 @@ void login_learned(struct session *s)
 	const struct policy_decision *d = &s->login->d;
 	struct proto_creds c = { 0 };
 	if (d->ask == POLICY_MYSQL_SHA2 && d->secret && d->secret_kind == SECRET_MYSQL_SHA2 &&
-		s->w->ops->client_creds(s->cst, &c) && c.has_sha2)
+		s->ops->client_creds(s->cst, &c) && c.has_sha2)
 		verifier_mysql_put(s->w->secrets, login_of(s)->user, d->secret, d->secret_n, c.sha2,
 			worker_now(s->w));
 	mem_wipe(&c, sizeof c);
