@@ -37,8 +37,8 @@ void scram_xor(const uint8_t *a, const uint8_t *b, uint8_t out[SCRAM_KEY_BYTES])
 /* StoredKey of a ClientKey. */
 int scram_stored_key(
 	const uint8_t client_key[SCRAM_KEY_BYTES], uint8_t out[SCRAM_KEY_BYTES], struct err *e);
-/* The form of a password that is hashed, with its NUL, to out; returns its length. 0: pw itself is to
- * be used. Wipe out afterwards. Source: RFC 4013; PostgreSQL, saslprep (SASL Authentication). */
+/* The form of a password that is hashed, with its NUL, to out; returns its length. 0: pw itself is
+ * to be used. Wipe out afterwards. Source: RFC 4013; PostgreSQL, saslprep (SASL Authentication). */
 #define SCRAM_PASSWORD_MAX 2048
 size_t scram_prepare(const char *pw, size_t pw_n, char out[SCRAM_PASSWORD_MAX]);
 /* HMAC(key, what stands in auth_msg) */

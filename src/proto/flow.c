@@ -1,5 +1,5 @@
-/* flow - the flow of bytes that pass unchanged, and of those that do not. Ignorant of what they mean.
- * One thread: that of the env. */
+/* flow - the flow of bytes that pass unchanged, and of those that do not. Ignorant of what they
+ * mean. One thread: that of the env. */
 #include "flow.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
-/* flow - the flow of bytes from one peer to the other: runs that pass unchanged stay where they are,
- * what is put between them goes out in order. Ignorant of what the bytes mean. One thread: that of
- * the env. */
+/* flow - the flow of bytes from one peer to the other: runs that pass unchanged stay where they
+ * are, what is put between them goes out in order. Ignorant of what the bytes mean. One thread:
+ * that of the env. */
 #ifndef PROTO_FLOW_H
 #define PROTO_FLOW_H
 #include "base/buf.h"

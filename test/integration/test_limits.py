@@ -374,7 +374,7 @@ def test_timeouts_of_clients(weirpool, pg15, option, provoke, sqlstate):
     assert 0.8 < time.monotonic() - t < 15
     assert fields and option in str(fields) and fields['C'] == sqlstate, fields
     assert wp.usable()
-    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(20)%'") == 0)
+    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(20)%'") == 0, 8)
 
 
 def test_client_login_timeout(weirpool, pg15):
