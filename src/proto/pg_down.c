@@ -401,6 +401,23 @@ static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 
 /* ---- messages that may come at any time ---- */
 
+/* A notification that the session itself sent carries the process id of the link; the client knows
+ * itself by the one that its BackendKeyData told. */
+static bool is_own_notification(const struct dnx *d, const struct pgmsg_head *h)
+{
+	return h->body_n >= 4 && d->l->key_n >= 4 && memcmp(body_of(d), d->l->key, 4) == 0 &&
+	       memcmp(d->c->told_pid, d->l->key, 4) != 0;
+}
+
+static void give_own_notification(struct dnx *d, const struct pgmsg_head *h)
+{
+	flow_cut(&d->f);
+	buf_append(d->down, d->f.p + d->f.at, total_of(h) - h->body_n);
+	buf_append(d->down, d->c->told_pid, 4);
+	buf_append(d->down, body_of(d) + 4, h->body_n - 4);
+	flow_drop(&d->f, total_of(h));
+}
+
 static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 {
 	const struct owed *o = owed_head(d->l);
@@ -433,6 +450,14 @@ static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 		pgerror_read(body_of(d), h->body_n, &f);
 		pgerror_to_err(&f, ERR_NONE, d->e);
 		return dn_event(d, PEV_NOTE, total_of(h));
+	}
+	if (heard && h->type == 'A' && h->body_n <= PG_ASYNC_MAX_BYTES) {
+		if (!is_whole(d, h))
+			return DN_STOP;
+		if (is_own_notification(d, h)) {
+			give_own_notification(d, h);
+			return DN_NEXT;
+		}
 	}
 	if (heard)
 		flow_pass(&d->f, total_of(h));

@@ -59,6 +59,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	uint64_t raw_flags;      /* of statements that pass under their own names */
 	uint32_t pins;           /* PIN() bits the server told of: a later answer replaces them */
 	uint32_t pins_kept;      /* PIN() bits that last until the session ends */
+	uint8_t told_pid[4];     /* of its BackendKeyData: how it knows its own notifications */
 	uint32_t up_left;        /* bytes of the current message that are still to come */
 	uint32_t max_stmt_bytes; /* of named statements' texts; 0: no limit */
 	uint16_t max_prepared;

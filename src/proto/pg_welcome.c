@@ -137,6 +137,8 @@ bool pg_client_ready(void *cst, void *lst, struct proto_cache **cache, const uin
 	for (uint32_t i = 0; i < told->n; i++)
 		pgsession_put_param(down, told->v[i].name, told->v[i].value);
 	pgsession_put_key(down, key, key_n);
+	if (key_n >= sizeof c->told_pid)
+		memcpy(c->told_pid, key, sizeof c->told_pid);
 	pg_client_put_login_notice(c, down);
 	pgsession_put_ready(down, 'I');
 	c->ready = true;

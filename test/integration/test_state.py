@@ -734,6 +734,15 @@ def test_psycopg_notifies(two):
         b.execute("select pg_notify('chan', 'payload')")
         n = next(a.notifies())
         assert (n.channel, n.payload) == ('chan', 'payload')
+        # Drivers know their own notifications by the process id that they were told at login.
+        other, own = n.pid, []
+        a.add_notify_handler(own.append)
+        a.execute('notify chan')
+        a.execute("notify chan, '%s'" % ('x' * 7900))
+        assert [(n.pid, len(n.payload)) for n in own] == [(a.info.backend_pid, 0), (a.info.backend_pid, 7900)]
+        assert other != a.info.backend_pid
+        b.execute("notify chan, 'again'")
+        assert next(a.notifies()).pid == other
 
 
 def test_cursor_with_hold(two):
