@@ -185,7 +185,7 @@ static bool to_client(const struct dnx *d, const struct owed *o)
 
 static enum dn_next give(struct dnx *d, const struct pgmsg_head *h, const struct owed *o)
 {
-	if (to_client(d, o))
+	if (to_client(d, o) && !(o->flags & OWED_F_MUTED))
 		flow_pass(&d->f, total_of(h));
 	else
 		flow_drop(&d->f, total_of(h));
@@ -289,7 +289,7 @@ static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 			c->seq_used = false;
 		}
 	}
-	if (c && c->mode == PROTO_SESSION && c->start &&
+	if (c && c->mode == PROTO_SESSION && c->start && !(o->flags & OWED_F_FIRST) &&
 		(strcmp(tag, "RESET") == 0 || strcmp(tag, "DISCARD ALL") == 0))
 		d->l->reask = true;
 }
@@ -306,7 +306,12 @@ static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, 
 			note_tag(d, tag, o);
 	}
 	o->flags &= (uint16_t) ~(OWED_F_COPY | OWED_F_OUT);
-	return o->kind == OWED_EXECUTE ? give_last(d, h, o) : give(d, h, o);
+	if (o->kind == OWED_EXECUTE)
+		return give_last(d, h, o);
+	give(d, h, o);
+	if (o->flags & OWED_F_FIRST)
+		o->flags |= OWED_F_MUTED;
+	return DN_NEXT;
 }
 
 /* ---- rows for us ---- */

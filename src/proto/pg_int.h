@@ -111,6 +111,8 @@ enum owed_disp {
 #define OWED_F_OUT 64U      /* COPY OUT runs in it */
 #define OWED_F_UNNAMED 128U /* PARSE of the unnamed statement */
 #define OWED_F_CLEARS 256U  /* may drop all prepared statements */
+#define OWED_F_FIRST 512U /* the client's statement is the first of the text, the others are ours */
+#define OWED_F_MUTED 1024U /* that was answered */
 
 struct owed {
 	uint8_t kind, disp;

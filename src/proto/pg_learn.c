@@ -45,6 +45,7 @@ void learn_free(struct pg_client *c)
 		;
 	learn_forget_set(c);
 	forget_names(k);
+	mem_free(MEM_PROTO, k->reset_name);
 	mem_free(MEM_PROTO, k);
 	c->learn = NULL;
 }
@@ -164,20 +165,21 @@ static bool names_are_literals(const char *text, const char *end)
 
 /* May it set something back to a default? The server's is not the session's, if that came with
  * startup parameters. */
-static bool may_reset(const char *s, const char *end)
+bool learn_may_reset(const char *text, size_t n)
 {
-	for (; end - s >= 5; s++)
-		if (strncasecmp(s, "reset", 5) == 0 ||
-			(end - s >= 7 && strncasecmp(s, "default", 7) == 0) ||
-			strncasecmp(s, "discard", 7) == 0)
-			return true;
+	static const char *const words[] = { "reset", "default", "discard", "local", "names" };
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < sizeof(words) / sizeof(*words); k++)
+			if ((text[i] | 0x20) == words[k][0] && n - i >= strlen(words[k]) &&
+				strncasecmp(text + i, words[k], strlen(words[k])) == 0)
+				return true;
 	return false;
 }
 
 void learn_names(struct pg_client *c, const char *text, size_t n)
 {
 	const char *end = text + n;
-	if (c->start && may_reset(text, end))
+	if (c->start && learn_may_reset(text, n))
 		c->may_reset = true;
 	if (!names_are_literals(text, end)) {
 		struct pg_learn *k = learn_of(c);

@@ -45,6 +45,9 @@ struct pg_learn {
 	bool set_known;      /* the one request since the state was known was this SET */
 	bool set_default;
 	bool names_overflow;
+	bool reset_local;
+	enum sql_set reset_kind;
+	char *reset_name; /* the statement that was bound last sets this to its default; or NULL */
 	char *set_name, *set_value;
 	char **names; /* settings of two parts that were named in texts */
 	unsigned n_names;
@@ -57,6 +60,7 @@ void learn_forget_set(struct pg_client *c);
 /* Looks for names of custom settings in any text: 'a.b' in quotes, or behind SET. */
 void learn_names(struct pg_client *c, const char *text, size_t n);
 void learn_name(struct pg_client *c, const char *name, size_t n);
+bool learn_may_reset(const char *text, size_t n); /* may it set something to its default? */
 /* Renames in the session's map, and remembers how it was until undo_commit() or undo_rollback(). An
  * empty name is the unnamed statement's. False: no memory. */
 bool learn_rename(
@@ -99,6 +103,7 @@ void up_put_dealloc(struct upx *u);
 void up_synth(struct upx *u, char type, unsigned flags); /* we answer ourselves, in order */
 #define PG_STMT_DEALLOC "weirpool_d"
 #define PG_STMT_FORCED "weirpool_e"
+#define PG_STMT_RESET "weirpool_r"
 #define PG_STMT_MISSING "weirpool_m" /* is never made */
 enum up_next up_parse(struct upx *u, const struct pgmsg_head *h);
 enum up_next up_bind(struct upx *u, const struct pgmsg_head *h);
@@ -116,6 +121,17 @@ void sync_tell(
 	struct pg_client *c, struct pg_link *l, struct buf *down); /* ParameterStatus that differ */
 bool pg_put_literal(
 	struct buf *b, const char *s); /* as an expression of type text, whatever the settings */
+
+/* ---- pg_reset.c ---- */
+/* Is the text's one statement a return to defaults that are not the server's? */
+bool reset_is_ours(
+	const struct pg_client *c, const struct pg_link *l, const struct sql_stmt_info *info);
+/* The startup value of the one setting that it resets; or NULL. */
+const char *reset_value(const struct pg_client *c, const struct sql_stmt_info *info);
+/* Puts the Query with what must follow; the message at hand is the caller's to drop. */
+void reset_query(struct upx *u, const char *text, size_t n, const struct sql_stmt_info *info);
+void reset_bound(struct upx *u, const struct stmt *s); /* of each Bind; s: its statement, or NULL */
+void reset_executed(struct upx *u);                    /* behind each Execute */
 
 /* ---- pg_state.c ---- */
 void ask_put(struct pg_client *c, struct pg_link *l, struct buf *up);

@@ -346,7 +346,8 @@ void ask_done(struct pg_client *c, struct pg_link *l, bool failed)
 			learn_free(c);
 	}
 	c->acc_asking = 0;
-	c->may_reset = false;
+	/* unless it was sent meanwhile */
+	c->may_reset = c->may_reset && (c->acc != 0 || l->n_clears > 0 || l->reask);
 	ask_free(l);
 }
 

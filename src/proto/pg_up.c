@@ -162,6 +162,8 @@ void up_note(struct upx *u, uint64_t flags)
 		c->n_requests++;
 	if (c->n_requests > 1)
 		learn_forget_set(c);
+	if ((flags & SQL_F_DISCARD_ALL) && c->start)
+		c->may_reset = true;
 	if ((flags & STATE_SETTINGS) && c->salt == 0)
 		c->salt = ++c->env->next_salt;
 	if (flags & SQL_F_LOAD)
@@ -326,8 +328,12 @@ static void note_set(struct upx *u, const struct sql_stmt_info *info)
 		return;
 	learn_forget_set(c);
 	k->set_name = mem_strndup(MEM_PROTO, info->set_name, info->set_name_n);
-	k->set_default = info->set_kind == SQL_SET_DEFAULT;
-	if (!k->set_default)
+	/* A startup parameter is set to what it was: see pg_reset.c. */
+	const char *back = reset_value(c, info);
+	k->set_default = info->set_kind == SQL_SET_DEFAULT && back == NULL;
+	if (back)
+		k->set_value = mem_strdup(MEM_PROTO, back);
+	else if (!k->set_default)
 		k->set_value = mem_strndup(MEM_PROTO, info->set_value, info->set_value_n);
 	k->set_known = k->set_name && (k->set_default || k->set_value);
 }
@@ -359,6 +365,14 @@ static void query_sent(struct upx *u)
 	u->l->batch_no++;
 }
 
+static enum up_next query_reset(struct upx *u, const struct pgmsg_head *h, const char *text,
+	size_t n, const struct sql_stmt_info *info)
+{
+	reset_query(u, text, n, info);
+	flow_drop(&u->f, total_of(h));
+	return UP_NEXT;
+}
+
 static enum up_next query_served(
 	struct upx *u, const struct pgmsg_head *h, const char *text, size_t n)
 {
@@ -382,15 +396,37 @@ static enum up_next query_served(
 	} else if (!dealloc && up_names_ours(&info, &why)) {
 		r = up_forced(u, h, &why, NULL, 0);
 	} else {
+		bool was = u->c->may_reset, ours = reset_is_ours(u->c, u->l, &info);
 		note_set(u, &info);
 		note_names(u, text, n, &info);
 		up_note(u, info.flags);
-		r = dealloc ? dealloc_query(u, h, &info)
-			    : up_pass_owed(u, h, OWED_QUERY,
-				      info.flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
+		if (ours)
+			u->c->may_reset = was;
+		if (dealloc)
+			r = dealloc_query(u, h, &info);
+		else if (ours)
+			r = query_reset(u, h, text, n, &info);
+		else
+			r = up_pass_owed(
+				u, h, OWED_QUERY, info.flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
 		mark_clears(u->l, info.flags);
 	}
 	query_sent(u);
+	return r;
+}
+
+/* Session mode looks at a text only when it may reset what the session started with. */
+static enum up_next query_in_session(
+	struct upx *u, const struct pgmsg_head *h, const char *text, size_t n)
+{
+	struct sql_stmt_info info = { 0 };
+	if (u->c->start && learn_may_reset(text, n))
+		up_classify(u, text, n, &info);
+	if (reset_is_ours(u->c, u->l, &info))
+		return query_reset(u, h, text, n, &info);
+	enum up_next r = up_pass_owed(u, h, OWED_QUERY, 0);
+	mark_clears(u->l, info.flags);
+	u->c->may_reset = u->c->may_reset || (info.flags & SQL_F_DISCARD_ALL);
 	return r;
 }
 
@@ -414,7 +450,7 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 	if (c->mode != PROTO_SESSION)
 		up_note(u, FLAGS_BIG);
 	query_sent(u);
-	return up_pass_owed(u, h, OWED_QUERY, 0);
+	return big ? up_pass_owed(u, h, OWED_QUERY, 0) : query_in_session(u, h, text, n);
 }
 
 /* ---- Execute, Sync, Flush, FunctionCall, COPY ---- */
@@ -427,6 +463,7 @@ static enum up_next up_execute(struct upx *u, const struct pgmsg_head *h)
 	enum up_next r = up_pass_owed(
 		u, h, OWED_EXECUTE, u->l->batch_flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
 	mark_clears(u->l, u->l->batch_flags);
+	reset_executed(u);
 	return r;
 }
 
@@ -547,6 +584,9 @@ static bool must_wait(struct upx *u, uint8_t type)
 {
 	static const char others[] = "QPBDCEF"; /* COPY data passes, Sync queues up */
 	if (u->l && u->l->ask_wait && u->c->may_reset && strchr(others, type))
+		return true;
+	/* After DISCARD ALL the startup parameters come with the next sync. */
+	if (u->l && u->l->n_clears > 0 && u->c->start && !u->l->ext_open && strchr(others, type))
 		return true;
 	if (u->l && unnamed_in_doubt(u->c, u->l) && strchr(others, type))
 		return true;

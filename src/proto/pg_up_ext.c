@@ -556,6 +556,7 @@ static enum up_next bind_served(
 	if (b->stmt_n == 0 && c->unnamed_raw)
 		c->unnamed_raw = 2;
 	u->l->batch_flags |= flags;
+	reset_bound(u, passes_names(c) ? NULL : s);
 	c->counters->binds++;
 	push_ref(u, OWED_BIND, ls);
 	if (ref == REF_RENAMED)

@@ -263,12 +263,67 @@ def random_step(rnd, in_tx):
     return rnd.choice(steps)
 
 
-@pytest.mark.xfail(strict=True, reason='until the transaction ends, a reset startup parameter has the default of the server')
-def test_reset_of_a_startup_parameter_within_its_transaction(one):
-    a = one.raw(params={'application_name': 'mine'})
-    a.simple('begin; set application_name to x')
-    a.simple('reset application_name')
-    assert setting(a, 'application_name') == 'mine'
+STARTED = {'application_name': 'mine', 'search_path': '"$user", pg_catalog, "Odd, one"', 'app.tenant': "t'1", 'DateStyle': 'SQL, DMY',
+           'work_mem': '3MB', 'TimeZone': 'Asia/Tokyo'}
+RESETS = ['reset application_name', 'reset search_path', 'reset APP.tenant', 'RESET ALL', 'set datestyle to default', 'set time zone local',
+          'reset timezone;', 'set local work_mem to default', 'set session work_mem = default -- why', '/* x */ reset work_mem']
+DISTURB = ("set application_name to x; set search_path to public; set app.tenant to y; set datestyle to iso; set work_mem to '1MB'; "
+           "set timezone to 'UTC'")
+
+
+@pytest.fixture
+def twins(one, pg15):
+    """A client of weirpool and one of the server, both with the same startup parameters."""
+    d = rawpg.Raw(pg15.port)
+    d.login(params=STARTED)
+    return one.raw(params=STARTED), d
+
+
+def view(c):
+    out = c.simple("select %s" % ', '.join("current_setting('%s', true)" % n for n in STARTED))
+    return rawpg.rows(out), [(m.type, m.body) for m in out if m.type != 'S']
+
+
+@pytest.mark.parametrize('protocol', ['simple', 'extended'])
+def test_reset_of_a_startup_parameter_within_its_transaction(twins, one, protocol):
+    a, d = twins
+    b = one.raw()
+    for reset, end in [(r, e) for r in RESETS for e in ('commit', 'rollback')]:
+        for statement in (DISTURB, 'begin', reset, 'set transaction isolation level serializable', 'select 1', 'savepoint s', DISTURB,
+                          reset, 'rollback to s', end):
+            got = []
+            for c in (a, d):
+                if statement == reset and protocol == 'extended':
+                    out = c.send(rawpg.batch(statement) + rawpg.sync()).until_ready()
+                else:
+                    out = c.simple(statement)
+                got.append([(m.type, m.body) for m in out if m.type != 'S'])
+            assert got[0] == got[1], (reset, statement)
+            if statement not in ('begin', 'savepoint s') and 'isolation' not in statement and statement != reset:
+                assert view(a) == view(d), (reset, statement)
+        begin_end(b)
+        assert view(a) == view(d), (reset, end)
+    assert {n: a.params[n] for n in ('application_name', 'DateStyle', 'TimeZone')} == {
+        n: d.params[n] for n in ('application_name', 'DateStyle', 'TimeZone')}
+
+
+@pytest.mark.parametrize('mode', ['simple', 'pipelined', 'session'])
+def test_reset_of_a_startup_parameter_at_once(weirpool, pg15, mode):
+    """What follows in the same write sees it already."""
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=5, pool_mode='session' if mode == 'session' else 'transaction')
+    a, d = wp.raw(params=STARTED), rawpg.Raw(pg15.port)
+    d.login(params=STARTED)
+    show = rawpg.query("select %s" % ', '.join("current_setting('%s', true)" % n for n in STARTED))
+    for reset in [*RESETS, 'discard all']:
+        replies = []
+        for c in (a, d):
+            if mode == 'simple':
+                c.simple(DISTURB)
+                out = c.simple(reset) + c.send(show).until_ready()
+            else:
+                out = c.send(rawpg.query('select 1') + rawpg.query(DISTURB) + rawpg.query(reset) + show).until_ready(4)
+            replies.append([(m.type, m.body) for m in out if m.type not in 'S'])
+        assert replies[0] == replies[1], reset
 
 
 @pytest.mark.parametrize('seed', range(6))
