@@ -26,6 +26,14 @@
 #define MY_VAR_MULTI "#multi"   /* present: COM_SET_OPTION allows multi-statements */
 #define MY_VAR_ROLE "#role"     /* what SET ROLE was given; absent: the default role */
 
+/* client_link_class(): capabilities that a connection keeps, and whether no schema was selected
+ * yet, which no command can make so again. The login half asks for the former. */
+#define MY_CLASS_FOUND_ROWS 1U
+#define MY_CLASS_IGNORE_SPACE 2U
+#define MY_CLASS_LOCAL_FILES 4U
+#define MY_CLASS_INTERACTIVE 8U
+#define MY_CLASS_NO_SCHEMA 16U
+
 /* ---- per worker ---- */
 struct proto_env {
 	struct vartab vars;
@@ -56,6 +64,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint32_t number;         /* connection id that it was told. Login half */
 	uint32_t pins;           /* PIN() bits */
 	uint32_t up_left;        /* bytes of the current frame that are still to come */
+	uint32_t up_carry;       /* bytes in front of its next frame's header that go behind it */
+	uint32_t up_tail;        /* with up_carry 0 and up_more: bytes of a frame of their own */
 	uint16_t collation;      /* id, of the login packet. Login half */
 	uint16_t status;         /* SERVER_STATUS_* as it was last told */
 	uint8_t mode;            /* enum proto_mode */
@@ -68,6 +78,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool ready;              /* the welcome was sent */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
+	bool in_request;         /* a request of its is not answered */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -87,38 +98,38 @@ enum my_res_state {
 	MY_RES_DONE
 };
 struct my_res {
+	uint64_t caps;         /* of the link */
 	uint32_t left, fields; /* definitions to come now, and (PREPARE) after these */
 	uint8_t state;         /* enum my_res_state */
 	uint8_t cmd;           /* COM_* that it answers */
-	bool eof;              /* the server sends EOF packets: no DEPRECATE_EOF */
 	bool infile_ok;        /* the statement may ask for a file */
 };
 
 /* ---- replies that a link owes ---- */
 enum my_disp {
 	MY_FORWARD, /* to the client */
-	MY_SWALLOW, /* ours; nobody looks at it: an error is an error of the link */
 	MY_CAPTURE  /* ours: what tells which, enum my_capture */
 };
 enum my_capture {
-	MY_CAP_SETUP,   /* trackers and facts behind a login or reset */
+	MY_CAP_SETUP,   /* trackers and facts, behind a login or a client's reset */
 	MY_CAP_SYNC,    /* a session's state */
 	MY_CAP_STATUS,  /* COM_PING behind an error: what became of the transaction */
 	MY_CAP_ASK,     /* what only the server can tell */
 	MY_CAP_PREPARE, /* COM_STMT_PREPARE for an EXECUTE that waits */
-	MY_CAP_QUERY,   /* link_query() */
 	MY_CAP_CLEAN,
-	MY_CAP_PING
+	MY_CAP_QUERY /* link_query(), link_ping() */
 };
 struct my_owed {
 	uint8_t cmd, disp;
 	uint8_t what;  /* MY_CAPTURE: enum my_capture */
 	uint8_t flags; /* MY_OWED_F_* */
-	uint32_t stmt; /* PREPARE, EXECUTE of the client's statement: its id as the client knows it,
-			  else 0 */
+	uint8_t seq;   /* of the reply's first packet, as the server counts */
+	uint8_t cseq;  /* and as the client does */
+	uint32_t stmt; /* of the client's PREPARE or EXECUTE: the id that it knows */
 };
-#define MY_OWED_F_INFILE 1U /* LOAD DATA LOCAL: what the client sends next waits for its answer */
-#define MY_OWED_F_LAST 2U   /* the last of several captures of one kind */
+#define MY_OWED_F_INFILE 1U /* may ask for a file: what the client sends next waits */
+#define MY_OWED_F_LAST 2U   /* the last of several captures that belong together */
+#define MY_OWED_F_ERROR 4U  /* an error is its answer */
 
 struct my_ring {
 	struct my_owed *v;
@@ -138,36 +149,43 @@ struct my_link {
 	struct varset *sync_to;      /* what it will be when the sync in flight succeeds */
 	struct varset *fresh;        /* some variables as they are after login or reset */
 	struct my_ring owed;
-	struct my_res res;     /* how far the reply of the ring's head has come */
+	struct my_res res;     /* how far the reply to the ring's head has come, if begun */
 	struct linkmap stmts;  /* server's ids by key */
 	struct my_ask *ask;    /* rows of a query of ours */
 	struct buf body;       /* cells of PEV_ROW */
 	char **cells;          /* PEV_ROW */
 	struct err *query_err; /* first error of a query of ours */
-	char *version;         /* as the greeting said it. Login half; owned */
+	char *version;         /* as the greeting said it. Login half; owned, MEM_PROTO */
 	uint64_t caps;         /* negotiated. Login half */
 	uint64_t last_client_id;
-	uint32_t version_n;   /* as in executable comments: 90704, 101119. Login half */
-	uint32_t thread_id;   /* Login half */
-	uint32_t down_left;   /* bytes of the current frame that are still to come */
-	uint32_t prep_params; /* of the PREPARE being answered */
-	uint16_t status;      /* SERVER_STATUS_* as last said. Login half first */
-	uint8_t down_rest;    /* enum flow_rest */
-	uint8_t down_seq;     /* sequence id of its next packet, while a reply is under way */
-	uint8_t tx;           /* enum tx_state */
-	uint8_t dirty;        /* enum my_dirty */
-	bool mariadb;         /* Login half */
-	bool down_more;       /* the next frame continues the packet */
-	bool eof_due;         /* the client needs an EOF behind the columns, unless what comes is
-				 the end */
-	bool tx_unsure;       /* an error may have ended the transaction: MY_CAP_STATUS is owed */
-	bool sync_due;        /* attach() found that the state differs */
-	bool mid_up;          /* detached in the middle of a packet to the server */
-	bool raw;             /* binlog: bytes only */
-	bool spoiled;         /* a session did what no cleaning undoes */
-	bool failed;          /* out of memory in the middle: cannot go on */
-	uint8_t key[4];       /* link_cancel_key(): thread_id */
+	uint32_t version_n; /* as in executable comments: 90704, 101119. Login half */
+	uint32_t thread_id; /* Login half */
+	uint32_t down_left; /* bytes of the current frame that are still to come */
+	uint32_t n_forward; /* entries of the client in the ring */
+	uint16_t status;    /* SERVER_STATUS_* as last said. Login half first */
+	uint8_t down_rest;  /* enum flow_rest */
+	uint8_t down_seq;   /* sequence id of its next packet, if begun */
+	uint8_t tx;         /* enum tx_state */
+	uint8_t dirty;      /* enum my_dirty */
+	bool mariadb;       /* Login half */
+	bool tx_due;        /* a request is over but for what we asked behind it */
+	bool in_setup;      /* my_link_setup_put() is not answered */
+	bool begun;         /* the reply to the ring's head has begun */
+	bool down_more;     /* the next frame continues the packet */
+	bool eof_due;       /* the client wants an EOF behind the columns, unless they are the
+				  end */
+	bool sync_wait;     /* a sync is in the ring */
+	bool mid_up;        /* detached in the middle of a packet to the server */
+	bool raw;           /* binlog: bytes only */
+	bool spoiled;       /* a session did what no cleaning undoes */
+	bool failed;        /* out of memory in the middle: cannot go on */
+	uint8_t key[4];     /* link_cancel_key(): thread_id */
 };
+
+static inline struct pev my_pev(enum pev_kind kind, size_t n)
+{
+	return (struct pev){ .kind = kind, .n = n };
+}
 
 /* ---- running half (ops of the same name) ---- */
 struct pev my_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up, struct buf *down,
@@ -177,6 +195,41 @@ struct pev my_down(void *cst, void *lst, const uint8_t *p, size_t n, struct buf 
 bool my_attach(void *cst, void *lst, struct buf *up);
 enum proto_release my_link_release(void *cst, void *lst, struct buf *up);
 void my_detach(void *cst, void *lst);
+uint32_t my_client_pins(const void *cst);
+bool my_client_mid_message(const void *cst);
+void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
+void my_client_killed(void *cst, const struct err *e, struct buf *down);
+bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);
+unsigned my_client_link_class(const void *cst);
+unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max);
+const char *my_client_app_name(const void *cst);
+bool my_link_owes(const void *lst);
+unsigned my_link_requests(const void *lst);
+bool my_link_mid_reply(const void *lst);
+enum tx_state my_link_tx(const void *lst);
+bool my_link_abort(void *lst, struct buf *up);
+bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up);
+void my_link_query(void *lst, const char *sql, const char *param, struct buf *up);
+void my_link_ping(void *lst, struct buf *up);
+size_t my_link_cancel_key(const void *lst, const uint8_t **key_r);
+void my_put_cancel(void *lst, struct buf *up, const uint8_t *key, size_t key_n);
+void my_put_bye(void *lst, struct buf *up);
+unsigned my_link_server_pid(const void *lst);
+bool my_link_spoiled(const void *lst);
+bool my_link_movable(const void *lst);
+void my_link_move_out(void *lst);
+bool my_link_move_in(void *lst, struct proto_env *v);
+const char *my_link_param(const void *lst, const char *name);
+unsigned my_n_statements(const void *cst_or_lst, bool is_link);
+void my_put_error(void *cst, struct buf *down, const struct err *e, bool fatal);
+void my_put_notice(
+	void *cst, struct buf *down, const char *severity, const char *sqlstate, const char *msg);
+struct proto_env *my_env_new(const struct proto_env_opts *o);
+void my_env_set(struct proto_env *v, const struct proto_env_opts *o);
+void my_env_free(struct proto_env *v);
+void my_cache_export(const void *cst, struct buf *out);
+void my_cache_import(struct proto_cache **cache, struct proto_env *v, const uint8_t *p, size_t n);
+void my_cache_free(struct proto_cache **cache);
 int my_client_conf(void *cst, const struct proto_client_conf *c, struct err *e);
 bool my_client_ready(void *cst, void *lst, struct proto_cache **cache, const uint8_t *key,
 	size_t key_n, struct buf *down);
@@ -197,7 +250,10 @@ struct pev my_link_setup_step(
 
 /* ---- login half, called from here ---- */
 void my_client_login_free(struct my_client *c);
-/* COM_CHANGE_USER, its payload behind the command byte: c->login is new afterwards and
+/* The information string of the OK behind a login; "" if there is none. Valid until the login's
+ * end. */
+const char *my_client_ok_info(const struct my_client *c);
+/* COM_CHANGE_USER, its payload with the command byte: c->login is new afterwards and
  * client_login() tells who. -1: e. */
 int my_client_change_user(struct my_client *c, const uint8_t *p, size_t n, struct err *e);
 struct pev my_console_up(struct my_client *c, const uint8_t *p, size_t n, struct buf *down,

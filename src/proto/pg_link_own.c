@@ -182,39 +182,15 @@ bool pg_link_movable(const void *lst)
 	       !l->failed && !l->mid_up && !l->ask;
 }
 
-/* Sets of variables are shared within a worker: on the way they are flat, "name\0value\0...", each
- * set ended by an empty name. */
-static void pack(struct buf *b, const struct varset *s)
-{
-	for (uint32_t i = 0; s && i < s->n; i++) {
-		buf_putz(b, s->v[i].name);
-		buf_putz(b, s->v[i].value);
-	}
-	buf_put_u8(b, 0);
-}
-
-static bool unpack(struct vartab *t, struct rd *r, struct varset **s_r)
-{
-	for (;;) {
-		size_t n = 0;
-		const char *name = rd_cstr(r, &n);
-		if (!rd_ok(r) || n == 0)
-			return rd_ok(r);
-		const char *value = rd_cstr(r, NULL);
-		if (!rd_ok(r) || !varset_put(t, s_r, name, value))
-			return false;
-	}
-}
-
 void pg_link_move_out(void *lst)
 {
 	struct pg_link *l = lst;
 	struct vartab *t = &l->env->vars;
 	assert(pg_link_movable(lst));
 	buf_fini(&l->body);
-	pack(&l->body, l->have);
-	pack(&l->body, l->reported);
-	pack(&l->body, l->fresh);
+	varset_pack(l->have, &l->body);
+	varset_pack(l->reported, &l->body);
+	varset_pack(l->fresh, &l->body);
 	l->failed = l->body.failed;
 	varset_assign(t, &l->have, NULL);
 	varset_assign(t, &l->reported, NULL);
@@ -227,8 +203,9 @@ bool pg_link_move_in(void *lst, struct proto_env *v)
 	struct pg_link *l = lst;
 	struct rd r = rd_of(buf_data(&l->body), buf_len(&l->body));
 	l->env = v;
-	bool ok = !l->failed && unpack(&v->vars, &r, &l->have) &&
-		  unpack(&v->vars, &r, &l->reported) && unpack(&v->vars, &r, &l->fresh);
+	bool ok = !l->failed && varset_unpack(&v->vars, &r, &l->have) &&
+		  varset_unpack(&v->vars, &r, &l->reported) &&
+		  varset_unpack(&v->vars, &r, &l->fresh);
 	buf_fini(&l->body);
 	l->failed = !ok;
 	return ok;

@@ -177,3 +177,26 @@ const char *varset_get(const struct varset *s, const char *name)
 	}
 	return NULL;
 }
+
+/* "name\0value\0...", ended by an empty name. */
+void varset_pack(const struct varset *s, struct buf *b)
+{
+	for (uint32_t i = 0; s && i < s->n; i++) {
+		buf_putz(b, s->v[i].name);
+		buf_putz(b, s->v[i].value);
+	}
+	buf_put_u8(b, 0);
+}
+
+bool varset_unpack(struct vartab *t, struct rd *r, struct varset **s)
+{
+	for (;;) {
+		size_t n = 0;
+		const char *name = rd_cstr(r, &n);
+		if (!rd_ok(r) || n == 0)
+			return rd_ok(r);
+		const char *value = rd_cstr(r, NULL);
+		if (!rd_ok(r) || !varset_put(t, s, name, value))
+			return false;
+	}
+}

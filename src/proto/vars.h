@@ -4,7 +4,9 @@
  * of the table. */
 #ifndef PROTO_VARS_H
 #define PROTO_VARS_H
+#include "base/buf.h"
 #include "base/hmap.h"
+#include "base/rd.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +45,9 @@ bool varset_make(struct vartab *t, const struct var *v, size_t n, struct varset 
  * unchanged. */
 bool varset_put(struct vartab *t, struct varset **s, const char *name, const char *value);
 const char *varset_get(const struct varset *s, const char *name); /* or NULL */
+/* Sets are shared within a worker: on the way to another one they are flat bytes. unpack() adds to
+ * *s. False: malformed, or no memory. */
+void varset_pack(const struct varset *s, struct buf *b);
+bool varset_unpack(struct vartab *t, struct rd *r, struct varset **s);
 int var_name_cmp(const char *a, const char *b);                   /* ASCII case-insensitive order */
 #endif

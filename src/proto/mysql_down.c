@@ -1,0 +1,432 @@
+/* mysql_down - what a server sends: each packet must be the next one of the reply to the head of
+ * the ring, which says whether the client gets it or we read it. Anything else is the end of the
+ * link: nobody may see another's rows. Rows pass unread; sequence ids and the shape of OK and EOF
+ * are made those of the client. Thread: that of the env. Source: MySQL docs, Command Phase. */
+#include "mysql_run_int.h"
+
+#include <assert.h>
+
+#include "wire/mysql/column.h"
+#include "wire/mysql/command.h"
+#include "wire/mysql/stmt.h"
+
+#define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
+#define COLUMNS_MAX_N 65535U
+
+static size_t total_of(const struct mypacket_head *h)
+{
+	return MYPACKET_HEAD_BYTES + (size_t)h->payload_n;
+}
+
+enum my_next mydn_event(struct mydn *d, enum pev_kind kind, size_t n)
+{
+	assert(d->f.at == 0);
+	d->ev = my_pev(kind, n);
+	return MY_EVENT;
+}
+
+enum my_next mydn_bad(struct mydn *d, const char *what)
+{
+	const struct my_owed *o = my_owed_head(d->l);
+	if (d->f.at > 0)
+		return MY_STOP;
+	err_set(d->e, ERR_SERVER_PROTOCOL, "%s",
+		"the server sent what it was not asked for; its connection is closed");
+	err_internal(d->e, "%s (%s)", what, o ? mycom_name(o->cmd) : "no request");
+	return mydn_event(d, PEV_BAD, 0);
+}
+
+/* ---- passing ---- */
+
+static bool to_client(const struct mydn *d, const struct my_owed *o)
+{
+	return d->c && o->disp == MY_FORWARD;
+}
+
+/* The frame at f.at as it is, but for its sequence id. */
+static void give(struct mydn *d, const struct mypacket_head *h, const struct my_owed *o)
+{
+	if (!to_client(d, o)) {
+		flow_drop(&d->f, total_of(h));
+		return;
+	}
+	if (h->seq == d->c->seq) {
+		d->c->seq++;
+		flow_pass(&d->f, total_of(h));
+		return;
+	}
+	flow_drop(&d->f, MYPACKET_HEAD_BYTES);
+	mypacket_put_head(d->down, &d->c->seq, h->payload_n);
+	flow_pass(&d->f, h->payload_n);
+}
+
+static void put_eof(struct mydn *d)
+{
+	uint16_t status = d->l->status &
+			  (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | MYSTATUS_MORE_RESULTS);
+	flow_cut(&d->f);
+	myok_put_eof(d->down, &d->c->seq, status, 0);
+}
+
+static bool wants_eof(const struct mydn *d, const struct my_owed *o)
+{
+	return to_client(d, o) && !(d->c->caps & MYCAP(DEPRECATE_EOF));
+}
+
+/* ---- the end of a reply ---- */
+
+static bool is_idle(const struct mydn *d)
+{
+	return d->l->owed.n == 0 &&
+	       !(d->c && (d->c->up_left > 0 || d->c->up_more || d->c->in_infile));
+}
+
+static enum my_next tx_event(struct mydn *d)
+{
+	const struct my_owed *next = my_owed_head(d->l);
+	if (next && next->disp == MY_CAPTURE) { /* of ours, about this very request */
+		d->l->tx_due = true;
+		return MY_NEXT;
+	}
+	flow_cut(&d->f);
+	d->ev = my_pev(PEV_TX, d->f.at);
+	d->ev.tx = (enum tx_state)d->l->tx;
+	d->ev.idle = is_idle(d);
+	return MY_EVENT;
+}
+
+/* After an error nobody has said what became of the transaction. */
+static void ask_status(struct mydn *d)
+{
+	struct my_client *c = d->c;
+	uint8_t seq = 0;
+	if (c == NULL || c->mode == PROTO_SESSION || c->mode == PROTO_RAW || c->up_left > 0 ||
+		c->up_more)
+		return;
+	my_owed_capture(d->l, MYCOM_PING, MY_CAP_STATUS, true);
+	mycommand_put(d->up, &seq, MYCOM_PING);
+}
+
+static enum my_next over(struct mydn *d, bool error)
+{
+	struct my_link *l = d->l;
+	struct my_client *c = d->c;
+	bool theirs = to_client(d, my_owed_head(l));
+	l->eof_due = false;
+	my_owed_pop(l);
+	if (theirs) {
+		c->in_request = l->n_forward > 0;
+		c->in_infile = false;
+		c->seq = c->in_request ? 1 : 0;
+	}
+	if (error && theirs)
+		ask_status(d);
+	return tx_event(d);
+}
+
+/* ---- OK, EOF ---- */
+
+static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
+{
+	struct buf block;
+	bool opens = what == MY_P_END && (ok->status & MYSTATUS_CURSOR_EXISTS) &&
+		     d->l->res.cmd == MYCOM_STMT_EXECUTE;
+	if (d->l->eof_due && !opens)
+		put_eof(d);
+	d->l->eof_due = false;
+	flow_cut(&d->f);
+	buf_init(&block, 0);
+	my_learn_translate(d->c, d->l, ok, &block);
+	if (what == MY_P_OK)
+		myok_put(d->down, &d->c->seq, d->c->caps, ok);
+	else
+		myok_put_end(d->down, &d->c->seq, d->c->caps, ok);
+	d->l->failed = d->l->failed || block.failed;
+	buf_fini(&block);
+}
+
+/* The EOF of a server that sends them, behind definitions. */
+static enum my_next on_eof(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	struct myok ok;
+	if (myok_read_eof(mydn_body(d), h->payload_n, &ok))
+		return mydn_bad(d, "malformed EOF");
+	l->status = ok.status;
+	my_res_eof(&l->res, ok.status);
+	bool cursor = l->res.state == MY_RES_DONE && l->res.cmd == MYCOM_STMT_EXECUTE;
+	if (to_client(d, o) && (wants_eof(d, o) || cursor))
+		put_ok(d, MY_P_END, &ok);
+	flow_drop(&d->f, total_of(h));
+	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+}
+
+static enum my_next on_ok(
+	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	struct myok ok;
+	const char *where = what == MY_P_OK
+				    ? myok_read(mydn_body(d), h->payload_n, l->caps, &ok)
+				    : myok_read_end(mydn_body(d), h->payload_n, l->caps, &ok);
+	if (where)
+		return mydn_bad(d, "malformed OK");
+	bool theirs = o->disp == MY_FORWARD || o->what == MY_CAP_STATUS;
+	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok))
+		return mydn_bad(d, "malformed session state in an OK");
+	my_res_end(&l->res, ok.status);
+	if (o->disp == MY_CAPTURE)
+		return mydn_captured(d, what, h, &ok);
+	if (to_client(d, o))
+		put_ok(d, what, &ok);
+	flow_drop(&d->f, total_of(h));
+	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+}
+
+/* ---- the other packets ---- */
+
+static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct myerror x;
+	if (myerror_read(mydn_body(d), h->payload_n, &x))
+		return mydn_bad(d, "malformed ERR");
+	d->l->res.state = MY_RES_DONE;
+	o->flags |= MY_OWED_F_ERROR;
+	if (o->disp == MY_CAPTURE)
+		return mydn_captured(d, MY_P_ERR, h, NULL);
+	if (d->l->eof_due && to_client(d, o))
+		put_eof(d);
+	give(d, h, o);
+	return over(d, true);
+}
+
+static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	uint64_t n;
+	bool follows;
+	if (mycolumn_read_count(mydn_body(d), h->payload_n, l->caps, &n, &follows) || n == 0 ||
+		n > COLUMNS_MAX_N || !follows)
+		return mydn_bad(d, "malformed column count");
+	my_res_count(&l->res, n);
+	if (o->disp == MY_CAPTURE)
+		return mydn_captured(d, MY_P_COUNT, h, NULL);
+	if (to_client(d, o) && (d->c->caps & MYCAP(OPTIONAL_METADATA))) {
+		flow_drop(&d->f, total_of(h));
+		mycolumn_put_count(d->down, &d->c->seq, d->c->caps, n, true);
+	} else {
+		give(d, h, o);
+	}
+	return MY_NEXT;
+}
+
+static enum my_next on_def(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_res *r = &d->l->res;
+	uint8_t was = r->state;
+	my_res_def(r);
+	if (o->disp == MY_CAPTURE)
+		return mydn_captured(d, MY_P_DEF, h, NULL);
+	give(d, h, o);
+	bool group_over = was != r->state && (d->l->caps & MYCAP(DEPRECATE_EOF));
+	if (group_over && wants_eof(d, o)) {
+		if (was == MY_RES_COLUMNS)
+			d->l->eof_due = true;
+		else
+			put_eof(d);
+	}
+	return r->state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+}
+
+static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	struct mystmt_prepared x;
+	if (mystmt_read_prepared(mydn_body(d), h->payload_n, l->caps, &x) || !x.metadata_follows)
+		return mydn_bad(d, "malformed reply to PREPARE");
+	my_res_prepared(&l->res, x.params_n, x.columns_n);
+	if (o->disp == MY_CAPTURE)
+		return mydn_captured(d, MY_P_PREPARED, h, NULL);
+	flow_drop(&d->f, total_of(h));
+	if (to_client(d, o))
+		mystmt_put_prepared(d->down, &d->c->seq, d->c->caps, &x);
+	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+}
+
+static enum my_next on_infile(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	if (!to_client(d, o)) { /* nobody is there to send it */
+		flow_drop(&d->f, total_of(h));
+		mypacket_put(d->up, &l->down_seq, NULL, 0);
+		my_res_infile(&l->res, true);
+		return MY_NEXT;
+	}
+	if (!(d->c->caps & MYCAP(LOCAL_FILES)))
+		return mydn_bad(d, "request for a file of a client that gives none");
+	give(d, h, o);
+	my_res_infile(&l->res, false);
+	o->flags &= (uint8_t)~MY_OWED_F_INFILE;
+	d->c->in_infile = true;
+	return MY_NEXT;
+}
+
+static enum my_next on_progress(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	if (to_client(d, o) && (d->c->caps & MYCAP(MARIADB_PROGRESS)))
+		give(d, h, o);
+	else
+		flow_drop(&d->f, total_of(h));
+	return MY_NEXT;
+}
+
+/* ---- rows ---- */
+
+static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
+{
+	if (o->disp == MY_CAPTURE && h->payload_n <= MY_WHOLE_MAX_BYTES)
+		return mydn_captured(d, MY_P_ROW, h, NULL);
+	if (o->disp == MY_CAPTURE) {
+		struct err e;
+		err_set(&e, ERR_INTERNAL, "a row of an internal query is too large");
+		my_capture_error(d->l, &e);
+	}
+	if (d->l->eof_due && to_client(d, o))
+		put_eof(d);
+	d->l->eof_due = false;
+	d->l->down_more = h->payload_n == MYPACKET_PAYLOAD_MAX;
+	give(d, h, o);
+	return MY_NEXT;
+}
+
+/* ---- all packets ---- */
+
+/* A packet while nothing is owed: the server's last words, or worse. */
+static enum my_next unasked(struct mydn *d, const struct mypacket_head *h)
+{
+	struct myerror x;
+	if (d->f.at > 0)
+		return MY_STOP;
+	if (h->payload_n == 0 || h->payload_n > MY_WHOLE_MAX_BYTES)
+		return mydn_bad(d, "packet without a request");
+	if (flow_ahead(&d->f) < total_of(h))
+		return MY_STOP;
+	if (*mydn_body(d) != 0xff || myerror_read(mydn_body(d), h->payload_n, &x))
+		return mydn_bad(d, "packet without a request");
+	myerror_to_err(&x, ERR_SERVER_LOST, d->e);
+	return mydn_event(d, PEV_BAD, 0);
+}
+
+/* The first packet of a reply is due: where do both sides count from? */
+static void begin(struct mydn *d, const struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	if (l->begun)
+		return;
+	l->begun = true;
+	l->down_seq = o->seq;
+	my_res_begin(&l->res, o->cmd, l->caps, o->flags & MY_OWED_F_INFILE);
+	if (to_client(d, o))
+		d->c->seq = o->cseq;
+}
+
+static enum my_next dispatch(
+	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
+{
+	switch (what) {
+	case MY_P_OK:
+	case MY_P_END: return on_ok(d, what, h, o);
+	case MY_P_ERR: return on_error(d, h, o);
+	case MY_P_PROGRESS: return on_progress(d, h, o);
+	case MY_P_COUNT: return on_count(d, h, o);
+	case MY_P_DEF: return on_def(d, h, o);
+	case MY_P_EOF: return on_eof(d, h, o);
+	case MY_P_INFILE: return on_infile(d, h, o);
+	case MY_P_PREPARED: return on_prepared(d, h, o);
+	case MY_P_TEXT:
+		d->l->res.state = MY_RES_DONE;
+		give(d, h, o);
+		return over(d, false);
+	case MY_P_ROW:
+	case MY_P_MORE:
+	case MY_P_BAD: break;
+	}
+	return MY_STOP;
+}
+
+static enum my_next dn_frame(struct mydn *d)
+{
+	struct my_link *l = d->l;
+	struct mypacket_head h;
+	if (!mypacket_head(d->f.p + d->f.at, flow_ahead(&d->f), &h))
+		return MY_STOP;
+	struct my_owed *o = my_owed_head(l);
+	if (o == NULL || (!l->begun && h.seq == 0))
+		return unasked(d, &h);
+	begin(d, o);
+	if (l->down_more) {
+		if (h.seq != l->down_seq)
+			return mydn_bad(d, "packets out of order");
+		l->down_seq++;
+		l->down_more = h.payload_n == MYPACKET_PAYLOAD_MAX;
+		give(d, &h, o);
+		return MY_NEXT;
+	}
+	enum my_packet what = my_res_packet(
+		&l->res, mydn_body(d), flow_ahead(&d->f) - MYPACKET_HEAD_BYTES, h.payload_n);
+	if (what == MY_P_MORE)
+		return MY_STOP;
+	if (what == MY_P_BAD)
+		return mydn_bad(d, "packet that does not fit the request");
+	if (h.seq != l->down_seq && what != MY_P_ERR)
+		return mydn_bad(d, "packets out of order");
+	bool row = what == MY_P_ROW, ours = o->disp == MY_CAPTURE;
+	if (!row && h.payload_n > MY_WHOLE_MAX_BYTES)
+		return mydn_bad(d, "packet is too large");
+	if ((!row || (ours && h.payload_n <= MY_WHOLE_MAX_BYTES)) &&
+		flow_ahead(&d->f) < total_of(&h))
+		return MY_STOP;
+	/* What may be an event stands alone; a long reply goes before its end. */
+	if (d->f.at > 0 && (ours || (!row && d->f.at - d->f.from > TX_COPY_BYTES)))
+		return MY_STOP;
+	l->down_seq = (uint8_t)(h.seq + 1);
+	return row ? on_row(d, &h, o) : dispatch(d, what, &h, o);
+}
+
+/* The rest of a frame that was begun. */
+static bool resume(struct mydn *d)
+{
+	if (!flow_resume(&d->f, &d->ev))
+		return false;
+	if (d->c == NULL && d->ev.kind == PEV_FORWARD)
+		d->ev.kind = PEV_DROP;
+	return true;
+}
+
+struct pev my_down(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
+	struct buf *down, struct err *e)
+{
+	struct my_client *c = cst;
+	struct my_link *l = lst;
+	if (l->raw)
+		return my_pev(n == 0 ? PEV_MORE : c ? PEV_FORWARD : PEV_DROP, n);
+	struct mydn d = {
+		.f = { .p = p, .n = n, .out = down, .left = &l->down_left, .rest = &l->down_rest },
+		.c = c,
+		.l = l,
+		.up = up,
+		.down = down,
+		.e = e
+	};
+	enum my_next r = MY_NEXT;
+	bool resumed = resume(&d);
+	while (!resumed && r == MY_NEXT && d.f.at < n && l->down_left == 0)
+		r = dn_frame(&d);
+	if (l->failed || up->failed || (down && down->failed)) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return my_pev(PEV_BAD, 0);
+	}
+	if (resumed || r == MY_EVENT)
+		return d.ev;
+	return flow_end(&d.f);
+}

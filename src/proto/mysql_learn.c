@@ -1,0 +1,185 @@
+/* mysql_learn - what the OKs of a server say about its session: transaction, schema, variables; and
+ * which of that a client is to hear. Ignorant of texts. Thread: that of the env. Source: MySQL
+ * docs, OK_Packet: Session State Information; what the trackers of live servers say and keep silent
+ * about. */
+#include "mysql_run_int.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "wire/mysql/track.h"
+
+#define NAME_MAX_BYTES 64U
+
+static bool is(struct mystr s, const char *name)
+{
+	return s.n == strlen(name) && strncasecmp(s.p, name, s.n) == 0;
+}
+
+/* Variables that are no settings: they tell of one statement or of the connection. */
+static bool is_volatile(struct mystr name)
+{
+	static const char *const all[] = { "statement_id", "last_gtid", "redirect_url",
+		"connection_id", "warning_count", "error_count", "last_insert_id", "identity",
+		"insert_id", "timestamp", "rand_seed1", "rand_seed2", "gtid_next", "gtid_seq_no",
+		"gtid_domain_id", "pseudo_thread_id", "pseudo_slave_mode", "pseudo_replica_mode",
+		"threads_connected" };
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (is(name, all[i]))
+			return true;
+	return name.n > 14 && strncasecmp(name.p, "session_track_", 14) == 0;
+}
+
+/* collation_connection says it, and more. */
+static bool is_derived(struct mystr name)
+{
+	return is(name, "character_set_connection") || is(name, "character_set_database") ||
+	       is(name, "collation_database");
+}
+
+bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value)
+{
+	struct vartab *t = &l->env->vars;
+	const char *fresh = varset_get(l->fresh, name);
+	if (fresh && value && strcmp(fresh, value) == 0)
+		value = NULL;
+	return varset_put(t, &l->have, name, value) &&
+	       (c == NULL || varset_put(t, &c->want, name, value));
+}
+
+static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name, struct mystr value)
+{
+	if (is_volatile(name) || is_derived(name))
+		return true;
+	char key[NAME_MAX_BYTES + 1];
+	if (name.n > NAME_MAX_BYTES || memchr(name.p, 0, name.n) || memchr(value.p, 0, value.n))
+		return false;
+	memcpy(key, name.p, name.n);
+	key[name.n] = 0;
+	char *v = mem_strndup(MEM_PROTO, value.p, value.n);
+	if (v == NULL || !my_learn_set(c, l, key, v))
+		l->failed = true;
+	mem_free(MEM_PROTO, v);
+	return true;
+}
+
+static bool learn_schema(struct my_client *c, struct my_link *l, struct mystr name)
+{
+	if (memchr(name.p, 0, name.n))
+		return false;
+	char *v = name.n ? mem_strndup(MEM_PROTO, name.p, name.n) : NULL;
+	if ((name.n && v == NULL) || !my_learn_set(c, l, MY_VAR_SCHEMA, v))
+		l->failed = true;
+	mem_free(MEM_PROTO, v);
+	return true;
+}
+
+static bool learn_entry(struct my_client *c, struct my_link *l, const struct mytrack *t)
+{
+	struct rd r = rd_of(t->data.p, t->data.n);
+	struct mystr name, value;
+	switch (t->type) {
+	case MYTRACK_VAR:
+		while (mytrack_next_var(&r, &name, &value))
+			if (!learn_var(c, l, name, value))
+				return false;
+		return rd_ok(&r);
+	case MYTRACK_SCHEMA:
+		return mytrack_read_text(t->data, &value) == NULL && learn_schema(c, l, value);
+	default: return true;
+	}
+}
+
+bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
+{
+	l->status = ok->status;
+	l->tx = ok->status & MYSTATUS_IN_TRANS ? TX_OPEN : TX_IDLE;
+	if (c)
+		c->status = ok->status;
+	if (ok->track.p == NULL)
+		return true;
+	struct rd r = rd_of(ok->track.p, ok->track.n);
+	struct mytrack t;
+	while (mytrack_next(&r, &t))
+		if (c && !learn_entry(c, l, &t))
+			return false;
+	return rd_ok(&r);
+}
+
+/* ---- what the client hears ---- */
+
+static const char *wish(const struct my_client *c, const struct my_link *l, const char *name)
+{
+	const char *v = varset_get(c->tracking, name);
+	if (v == NULL)
+		v = varset_get(l->fresh, name);
+	return v ? v : "";
+}
+
+static bool is_on(const char *v)
+{
+	return strcmp(v, "1") == 0 || strcasecmp(v, "ON") == 0;
+}
+
+/* Is name in a list as session_track_system_variables has it? */
+static bool lists(const char *list, struct mystr name)
+{
+	while (*list) {
+		size_t n = strcspn(list, ","), skip = strspn(list, " \t");
+		const char *at = list + (skip < n ? skip : n);
+		size_t k = n - (size_t)(at - list);
+		while (k > 0 && (at[k - 1] == ' ' || at[k - 1] == '\t'))
+			k--;
+		if ((k == 1 && *at == '*') ||
+			(k == name.n && k > 0 && strncasecmp(at, name.p, k) == 0))
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+static void put_vars(const char *list, const struct mytrack *t, struct buf *block)
+{
+	struct rd r = rd_of(t->data.p, t->data.n);
+	struct mystr name, value;
+	while (mytrack_next_var(&r, &name, &value))
+		if (lists(list, name))
+			mytrack_put_var(block, name, value);
+}
+
+void my_learn_translate(
+	const struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block)
+{
+	if (ok->track.p == NULL || !(c->caps & MYCAP(SESSION_TRACK))) {
+		ok->track = (struct mystr){ NULL, 0 };
+		return;
+	}
+	const char *info = wish(c, l, "session_track_transaction_info");
+	const char *list = wish(c, l, "session_track_system_variables");
+	struct rd r = rd_of(ok->track.p, ok->track.n);
+	struct mytrack t;
+	while (mytrack_next(&r, &t)) {
+		bool keep = false;
+		switch (t.type) {
+		case MYTRACK_VAR: put_vars(list, &t, block); break;
+		case MYTRACK_SCHEMA: keep = is_on(wish(c, l, "session_track_schema")); break;
+		case MYTRACK_STATE: keep = is_on(wish(c, l, "session_track_state_change")); break;
+		case MYTRACK_GTIDS:
+			keep = strcasecmp(wish(c, l, "session_track_gtids"), "OWN_GTID") == 0 ||
+			       strcasecmp(wish(c, l, "session_track_gtids"), "ALL_GTIDS") == 0;
+			break;
+		case MYTRACK_TX_STATE:
+			keep = strcasecmp(info, "STATE") == 0 ||
+			       strcasecmp(info, "CHARACTERISTICS") == 0;
+			break;
+		case MYTRACK_TX_TEXT: keep = strcasecmp(info, "CHARACTERISTICS") == 0; break;
+		default: break;
+		}
+		if (keep)
+			mytrack_put(block, &t);
+	}
+	ok->track = (struct mystr){ (const char *)buf_data(block), buf_len(block) };
+	if (ok->track.n == 0)
+		ok->track.p = NULL;
+}

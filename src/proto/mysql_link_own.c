@@ -1,0 +1,306 @@
+/* mysql_link_own - what a link does without a session: setup behind its login, cleaning, internal
+ * queries, cancel keys, moving to another thread. Thread: that of the env. */
+#include "mysql_run_int.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "wire/mysql/command.h"
+#include "wire/mysql/query.h"
+
+bool my_link_owes(const void *lst)
+{
+	const struct my_link *l = lst;
+	return l->owed.n > 0 || l->down_left > 0 || l->down_more;
+}
+
+unsigned my_link_requests(const void *lst)
+{
+	const struct my_link *l = lst;
+	return l->owed.n;
+}
+
+bool my_link_mid_reply(const void *lst)
+{
+	const struct my_link *l = lst;
+	const struct my_owed *o = l->owed.n ? &l->owed.v[l->owed.head] : NULL;
+	return l->raw || ((l->down_left > 0 || l->down_more) && l->down_rest == FLOW_PASS && o &&
+				 o->disp == MY_FORWARD);
+}
+
+enum tx_state my_link_tx(const void *lst)
+{
+	return (enum tx_state)((const struct my_link *)lst)->tx;
+}
+
+/* ---- setup ---- */
+
+static void put_query(
+	struct my_link *l, enum my_capture what, bool last, const char *sql, struct buf *up)
+{
+	uint8_t seq = 0;
+	my_owed_capture(l, MYCOM_QUERY, what, last);
+	myquery_put(up, &seq, l->caps, NULL, sql, strlen(sql));
+}
+
+/* The facts that setup asks for, in order; those of the trackers before they are switched on. */
+static const char *const facts[] = { "sql_mode", "autocommit", "time_zone",
+	"session_track_system_variables", "session_track_schema", "session_track_state_change",
+	"session_track_transaction_info" };
+#define FACTS_N (sizeof(facts) / sizeof(*facts))
+
+void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
+{
+	put_query(l, what, false,
+		"SELECT @@sql_mode,@@autocommit,@@time_zone,@@session_track_system_variables,"
+		"@@session_track_schema,@@session_track_state_change,"
+		"@@session_track_transaction_info",
+		up);
+	put_query(l, what, true,
+		l->mariadb ? "SET NAMES " MY_BASE_CHARSET " COLLATE " MY_BASE_COLLATION
+			     ",session_track_system_variables='*',session_track_schema=1,"
+			     "session_track_state_change=1,"
+			     "session_track_transaction_info='CHARACTERISTICS'"
+			   : "SET NAMES " MY_BASE_CHARSET " COLLATE " MY_BASE_COLLATION
+			     ",session_track_system_variables='*',session_track_schema=1,"
+			     "session_track_state_change=1,"
+			     "session_track_transaction_info='CHARACTERISTICS',"
+			     "session_track_gtids='OWN_GTID'",
+		up);
+}
+
+bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
+{
+	struct vartab *t = &l->env->vars;
+	struct var v[FACTS_N + 3] = { { "character_set_client", MY_BASE_CHARSET },
+		{ "character_set_results", MY_BASE_CHARSET },
+		{ "collation_connection", MY_BASE_COLLATION } };
+	struct varset *fresh = NULL;
+	if (n != FACTS_N)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		v[i + 3] = (struct var){ facts[i], cell[i] };
+	if (v[4].value) /* as the trackers say it */
+		v[4].value = strcmp(v[4].value, "0") == 0 ? "OFF" : "ON";
+	if (!varset_make(t, v, FACTS_N + 3, &fresh))
+		return false;
+	varset_assign(t, &l->fresh, fresh);
+	varset_unref(t, fresh);
+	return true;
+}
+
+void my_link_setup_put(struct my_link *l, struct buf *up)
+{
+	l->in_setup = true;
+	if ((l->caps & MYCAP(MULTI_STATEMENTS)) &&
+		!varset_put(&l->env->vars, &l->have, MY_VAR_MULTI, "1"))
+		l->failed = true;
+	my_setup_put(l, up, MY_CAP_SETUP);
+}
+
+struct pev my_link_setup_step(
+	struct my_link *l, const uint8_t *p, size_t n, struct buf *up, struct err *e)
+{
+	return my_down(NULL, l, p, n, up, NULL, e);
+}
+
+/* ---- the session lets go ---- */
+
+void my_detach(void *cst, void *lst)
+{
+	struct my_client *c = cst;
+	struct my_link *l = lst;
+	l->mid_up = my_client_mid_message(c) || c->in_infile;
+	if (c->pins || c->acc || l->sync_wait)
+		l->dirty = MY_DIRTY;
+	c->in_infile = false;
+	c->up_rest = FLOW_DROP;
+	l->tx_due = false;
+	l->eof_due = false;
+	l->down_rest = FLOW_DROP;
+}
+
+bool my_link_abort(void *lst, struct buf *up)
+{
+	struct my_link *l = lst;
+	(void)up;
+	/* A file that breaks off must not be taken for a whole one. */
+	return !l->mid_up && !l->raw && !l->failed && l->res.state != MY_RES_INFILE;
+}
+
+/* ---- cleaning ---- */
+
+/* A reset query of the configuration, unless it is PostgreSQL's, which is the default. */
+static bool is_theirs(const char *sql)
+{
+	return sql && *sql && strncasecmp(sql, "DISCARD ", 8) != 0;
+}
+
+static bool keep(struct my_link *l, const char *name, struct varset **s)
+{
+	const char *v = varset_get(l->have, name);
+	return v == NULL || varset_put(&l->env->vars, s, name, v);
+}
+
+void my_link_was_reset(struct my_link *l)
+{
+	struct varset *have = NULL;
+	if (!keep(l, MY_VAR_SCHEMA, &have) || !keep(l, MY_VAR_MULTI, &have))
+		l->failed = true;
+	varset_assign(&l->env->vars, &l->have, have);
+	varset_unref(&l->env->vars, have);
+	linkmap_clear(&l->stmts);
+}
+
+bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)
+{
+	struct my_link *l = lst;
+	uint8_t seq = 0;
+	assert(l->owed.n == 0);
+	if (l->tx == TX_IDLE && l->dirty == MY_CLEAN && !always)
+		return false;
+	if (is_theirs(sql))
+		put_query(l, MY_CAP_CLEAN, false, sql, up);
+	my_owed_capture(l, MYCOM_RESET_CONNECTION, MY_CAP_CLEAN, false);
+	mycommand_put(up, &seq, MYCOM_RESET_CONNECTION);
+	if (varset_get(l->have, MY_VAR_ROLE))
+		put_query(l, MY_CAP_CLEAN, false, "SET ROLE DEFAULT", up);
+	my_link_was_reset(l);
+	my_setup_put(l, up, MY_CAP_CLEAN);
+	l->last_client_id = 0;
+	l->dirty = MY_DIRTY;
+	return true;
+}
+
+/* ---- internal queries ---- */
+
+/* A literal that means these bytes whatever sql_mode is. */
+static void put_param(struct buf *b, const char *s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	buf_puts(b, "CONVERT(X'");
+	for (; *s; s++) {
+		buf_put_u8(b, (uint8_t)hex[(unsigned char)*s >> 4]);
+		buf_put_u8(b, (uint8_t)hex[(unsigned char)*s & 15]);
+	}
+	buf_puts(b, "' USING utf8mb4)");
+}
+
+/* The text with each ? outside of quotes replaced. */
+static void put_text(struct buf *b, const char *sql, const char *param)
+{
+	char quote = 0;
+	for (; *sql; sql++) {
+		if (quote == 0 && *sql == '?') {
+			put_param(b, param);
+			continue;
+		}
+		if (*sql == quote)
+			quote = 0;
+		else if (quote == 0 && (*sql == '\'' || *sql == '"' || *sql == '`'))
+			quote = *sql;
+		buf_put_u8(b, (uint8_t)*sql);
+	}
+}
+
+void my_link_query(void *lst, const char *sql, const char *param, struct buf *up)
+{
+	struct my_link *l = lst;
+	struct buf b;
+	uint8_t seq = 0;
+	assert(l->owed.n == 0);
+	if (param == NULL) {
+		put_query(l, MY_CAP_QUERY, true, sql, up);
+		return;
+	}
+	buf_init(&b, 0);
+	put_text(&b, sql, param);
+	my_owed_capture(l, MYCOM_QUERY, MY_CAP_QUERY, true);
+	myquery_put(up, &seq, l->caps, NULL, (const char *)buf_data(&b), buf_len(&b));
+	l->failed = l->failed || b.failed;
+	buf_wipe(&b);
+}
+
+void my_link_ping(void *lst, struct buf *up)
+{
+	struct my_link *l = lst;
+	uint8_t seq = 0;
+	my_owed_capture(l, MYCOM_PING, MY_CAP_QUERY, true);
+	mycommand_put(up, &seq, MYCOM_PING);
+}
+
+/* ---- canceling ---- */
+
+/* The server's id of the connection, 4 bytes, low first. */
+size_t my_link_cancel_key(const void *lst, const uint8_t **key_r)
+{
+	struct my_link *l = (struct my_link *)(uintptr_t)lst;
+	for (unsigned i = 0; i < 4; i++)
+		l->key[i] = (uint8_t)(l->thread_id >> 8 * i);
+	*key_r = l->key;
+	return l->thread_id ? sizeof(l->key) : 0;
+}
+
+void my_put_cancel(void *lst, struct buf *up, const uint8_t *key, size_t key_n)
+{
+	struct my_link *l = lst;
+	char sql[40];
+	struct rd r = rd_of(key, key_n);
+	snprintf(sql, sizeof(sql), "KILL QUERY %u", (unsigned)rd_u32le(&r));
+	put_query(l, MY_CAP_QUERY, true, sql, up);
+}
+
+void my_put_bye(void *lst, struct buf *up)
+{
+	uint8_t seq = 0;
+	(void)lst;
+	mycommand_put(up, &seq, MYCOM_QUIT);
+}
+
+unsigned my_link_server_pid(const void *lst)
+{
+	return ((const struct my_link *)lst)->thread_id;
+}
+
+/* ---- moving ---- */
+
+bool my_link_spoiled(const void *lst)
+{
+	return ((const struct my_link *)lst)->spoiled;
+}
+
+bool my_link_movable(const void *lst)
+{
+	const struct my_link *l = lst;
+	return !my_link_owes(lst) && l->tx == TX_IDLE && l->login == NULL && !l->raw &&
+	       !l->failed && !l->mid_up && l->ask == NULL;
+}
+
+void my_link_move_out(void *lst)
+{
+	struct my_link *l = lst;
+	struct vartab *t = &l->env->vars;
+	assert(my_link_movable(lst));
+	buf_fini(&l->body);
+	varset_pack(l->have, &l->body);
+	varset_pack(l->fresh, &l->body);
+	l->failed = l->body.failed;
+	varset_assign(t, &l->have, NULL);
+	varset_assign(t, &l->fresh, NULL);
+	l->env = NULL;
+}
+
+bool my_link_move_in(void *lst, struct proto_env *v)
+{
+	struct my_link *l = lst;
+	struct rd r = rd_of(buf_data(&l->body), buf_len(&l->body));
+	l->env = v;
+	bool ok = !l->failed && varset_unpack(&v->vars, &r, &l->have) &&
+		  varset_unpack(&v->vars, &r, &l->fresh);
+	buf_fini(&l->body);
+	l->failed = !ok;
+	return ok;
+}

@@ -1,0 +1,150 @@
+/* mysql_local - commands that are answered here, or refused, without asking a server. Thread:
+ * that of the env. Source: MySQL docs, Utility Commands. */
+#include "mysql_up_int.h"
+
+#include <string.h>
+
+#include "wire/mysql/command.h"
+
+/* Each answer is one packet, and its command is over. */
+static uint8_t first_seq(const struct mypacket_head *h)
+{
+	return (uint8_t)(h->seq + 1);
+}
+
+static void answered(struct myup *u, const struct mypacket_head *h)
+{
+	u->c->in_request = false;
+	u->c->seq = 0;
+	myup_drop(u, h);
+}
+
+static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
+{
+	struct myok ok = { .status = c->status };
+	myok_put(down, seq, c->caps, &ok);
+}
+
+enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h)
+{
+	uint8_t seq = first_seq(h);
+	if (myup_busy(u))
+		return MY_STOP;
+	put_ok(u->c, &seq, u->down);
+	answered(u, h);
+	return MY_NEXT;
+}
+
+enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
+	const char *state, const char *msg)
+{
+	uint8_t seq = first_seq(h);
+	if (myup_busy(u))
+		return MY_STOP;
+	myerror_put(u->down, &seq, number, state, msg, strlen(msg));
+	answered(u, h);
+	return MY_NEXT;
+}
+
+static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
+{
+	return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
+}
+
+/* Multi-statements on or off: the session's own setting; its link follows with the next sync, at
+ * once if it has one. */
+enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
+{
+	struct my_client *c = u->c;
+	uint16_t option;
+	if (!myup_whole(u, h))
+		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : malformed(u, h);
+	if (mycommand_read_set_option(myup_body(u), h->payload_n, &option))
+		return malformed(u, h);
+	if (option > 1)
+		return my_local_err(u, h, 1047, "08S01", "Unknown command");
+	if (u->l == NULL || u->l->n_forward > 0)
+		return u->l ? MY_STOP : myup_request(u);
+	if (!my_learn_set(c, u->l, MY_VAR_MULTI, option == 0 ? "1" : NULL))
+		u->l->failed = true;
+	return myup_forward(u, h, MYCOM_SET_OPTION, 0);
+}
+
+enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h)
+{
+	uint32_t id;
+	if (!myup_whole(u, h))
+		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : malformed(u, h);
+	if (mycommand_read_kill(myup_body(u), h->payload_n, &id))
+		return malformed(u, h);
+	return my_kill(u, h, id, true);
+}
+
+enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole)
+{
+	if (myup_busy(u))
+		return MY_STOP;
+	enum my_next r = myup_event(u, PEV_KILL);
+	if (r != MY_EVENT)
+		return r;
+	u->ev.n = myup_total(h);
+	u->ev.number = number;
+	u->ev.whole = whole;
+	u->c->in_request = true;
+	u->c->seq = first_seq(h);
+	return r;
+}
+
+void my_client_killed(void *cst, const struct err *e, struct buf *down)
+{
+	struct my_client *c = cst;
+	if (e)
+		myerror_put_err(down, &c->seq, e, false);
+	else
+		put_ok(c, &c->seq, down);
+	c->in_request = false;
+	c->seq = 0;
+}
+
+enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h)
+{
+	struct my_client *c = u->c;
+	if (!myup_whole(u, h))
+		return h->payload_n < MY_WHOLE_MAX_BYTES ? MY_STOP : malformed(u, h);
+	if (u->l && u->l->owed.n > 0)
+		return MY_STOP;
+	enum my_next r = myup_event(u, PEV_RELOGIN);
+	if (r != MY_EVENT)
+		return r;
+	c->in_request = true;
+	c->seq = first_seq(h);
+	if (my_client_change_user(c, myup_body(u), h->payload_n, u->e) != 0) {
+		u->ev.kind = PEV_BAD;
+		return r;
+	}
+	u->ev.n = myup_total(h);
+	my_client_forget(c);
+	return r;
+}
+
+/* The server's reset, and behind it what makes the link ours again. */
+enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h)
+{
+	struct my_client *c = u->c;
+	struct my_link *l = u->l;
+	if (l == NULL)
+		return myup_request(u);
+	if (l->owed.n > 0)
+		return MY_STOP;
+	if (h->payload_n != 1)
+		return malformed(u, h);
+	(void)myup_owe(u, MYCOM_RESET_CONNECTION, 0);
+	myup_drop(u, h);
+	uint8_t seq = 0;
+	mycommand_put(u->up, &seq, MYCOM_RESET_CONNECTION);
+	my_client_forget(c);
+	my_link_was_reset(l);
+	my_setup_put(l, u->up, MY_CAP_SETUP);
+	(void)my_sync_put(c, l, u->up);
+	return MY_NEXT;
+}

@@ -1,0 +1,231 @@
+/* mysql_run - the worker's part of the protocol (interned sets and statements, limits), and how a
+ * session and a link start and end being served. Thread: that of the env; my_env_new() may run
+ * anywhere before. */
+#include "mysql_run_int.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define STMT_BYTES_DEFAULT (64U << 20)
+#define INSPECT_BYTES_DEFAULT (256U << 10)
+#define MESSAGE_BYTES_DEFAULT (1U << 30)
+#define ID_BITS 40U /* sessions of one worker */
+
+/* ---- env ---- */
+
+void my_env_set(struct proto_env *v, const struct proto_env_opts *o)
+{
+	v->stmts.max_bytes = o->stmt_bytes ? o->stmt_bytes : STMT_BYTES_DEFAULT;
+	v->max_message_bytes = o->max_message_bytes ? o->max_message_bytes : MESSAGE_BYTES_DEFAULT;
+	v->max_inspect_bytes = o->max_inspect_bytes ? o->max_inspect_bytes : INSPECT_BYTES_DEFAULT;
+}
+
+struct proto_env *my_env_new(const struct proto_env_opts *o)
+{
+	static _Atomic uint64_t envs;
+	struct proto_env *v = mem_alloc(MEM_PROTO, sizeof(*v));
+	if (v == NULL)
+		return NULL;
+	vartab_init(&v->vars);
+	stmttab_init(&v->stmts, 0);
+	v->next_client_id = atomic_fetch_add(&envs, 1)
+			    << ID_BITS; /* unique in the process: links move between workers */
+	my_env_set(v, o);
+	return v;
+}
+
+void my_env_free(struct proto_env *v)
+{
+	if (v == NULL)
+		return;
+	stmttab_fini(&v->stmts);
+	vartab_fini(&v->vars);
+	mem_free(MEM_PROTO, v);
+}
+
+/* ---- a session ---- */
+
+void my_client_run_init(struct my_client *c, struct proto_env *v)
+{
+	static struct proto_counters nobody; /* until client_conf(): nothing is counted before */
+	c->env = v;
+	c->id = ++v->next_client_id;
+	c->counters = &nobody;
+	c->status = MYSTATUS_AUTOCOMMIT;
+}
+
+void my_client_run_fini(struct my_client *c)
+{
+	struct proto_env *v = c->env;
+	if (v == NULL)
+		return;
+	varset_assign(&v->vars, &c->start, NULL);
+	varset_assign(&v->vars, &c->want, NULL);
+	varset_assign(&v->vars, &c->tracking, NULL);
+	c->env = NULL;
+}
+
+/* A schema of the session stays: a reset leaves it alone. */
+void my_client_forget(struct my_client *c)
+{
+	struct vartab *t = &c->env->vars;
+	struct varset *want = varset_ref(c->start);
+	const char *schema = varset_get(c->want, MY_VAR_SCHEMA);
+	if (varset_put(t, &want, MY_VAR_SCHEMA, schema))
+		varset_assign(t, &c->want, want);
+	varset_unref(t, want);
+	varset_assign(t, &c->tracking, NULL);
+	c->pins = 0;
+	c->acc = 0;
+	c->last_insert_id = 0;
+}
+
+int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
+{
+	struct my_client *c = cst;
+	struct vartab *t = &c->env->vars;
+	struct varset *start = NULL;
+	bool ok = true;
+	c->mode = (uint8_t)k->mode;
+	if (k->counters)
+		c->counters = k->counters;
+	if (k->database && *k->database)
+		ok = varset_put(t, &start, MY_VAR_SCHEMA, k->database);
+	if (ok && (c->caps & MYCAP(MULTI_STATEMENTS)))
+		ok = varset_put(t, &start, MY_VAR_MULTI, "1");
+	ok = ok && my_charset_of(c, &start);
+	for (const struct proto_kv *kv = k->forced; ok && kv && kv->key; kv++)
+		ok = varset_put(t, &start, kv->key, kv->value);
+	if (ok) {
+		varset_assign(t, &c->start, start);
+		varset_assign(t, &c->want, start);
+	}
+	varset_unref(t, start);
+	return ok ? 0 : err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max)
+{
+	(void)cst;
+	(void)out;
+	(void)max;
+	return 0;
+}
+
+unsigned my_client_link_class(const void *cst)
+{
+	const struct my_client *c = cst;
+	unsigned k = varset_get(c->want, MY_VAR_SCHEMA) ? 0 : MY_CLASS_NO_SCHEMA;
+	if (c->caps & MYCAP(FOUND_ROWS))
+		k |= MY_CLASS_FOUND_ROWS;
+	if (c->caps & MYCAP(IGNORE_SPACE))
+		k |= MY_CLASS_IGNORE_SPACE;
+	if (c->caps & MYCAP(LOCAL_FILES))
+		k |= MY_CLASS_LOCAL_FILES;
+	if (c->caps & MYCAP(INTERACTIVE))
+		k |= MY_CLASS_INTERACTIVE;
+	return k;
+}
+
+uint32_t my_client_pins(const void *cst)
+{
+	return ((const struct my_client *)cst)->pins;
+}
+
+bool my_client_mid_message(const void *cst)
+{
+	const struct my_client *c = cst;
+	return c->in_infile || ((c->up_left > 0 || c->up_more) && c->up_rest == FLOW_PASS);
+}
+
+bool my_client_in_request(const void *cst, const uint8_t *in, size_t n)
+{
+	const struct my_client *c = cst;
+	(void)in;
+	return n > 0 || c->up_left > 0 || c->up_more || c->in_infile || c->fail_next;
+}
+
+void my_client_fail_request(void *cst, const struct err *e, struct buf *down)
+{
+	struct my_client *c = cst;
+	uint8_t seq = 1;
+	assert(!my_client_mid_message(cst));
+	myerror_put_err(down, &seq, e, false);
+	c->fail_next = true;
+	c->in_request = false;
+	c->seq = 0;
+}
+
+const char *my_client_app_name(const void *cst)
+{
+	(void)cst;
+	return "";
+}
+
+/* ---- a link ---- */
+
+void my_link_run_init(struct my_link *l, struct proto_env *v)
+{
+	l->env = v;
+	linkmap_init(&l->stmts);
+	buf_init(&l->body, 0);
+}
+
+void my_link_run_fini(struct my_link *l)
+{
+	if (l->stmts.lru.next == NULL) /* never begun */
+		return;
+	my_owed_fini(l);
+	linkmap_fini(&l->stmts);
+	buf_fini(&l->body);
+	mem_free(MEM_PROTO, l->cells);
+	mem_free(MEM_PROTO, l->query_err);
+	mem_free(MEM_PROTO, l->version);
+	l->cells = NULL;
+	l->query_err = NULL;
+	l->version = NULL;
+	if (l->env == NULL) /* between two threads: holds no sets */
+		return;
+	struct vartab *t = &l->env->vars;
+	varset_assign(t, &l->have, NULL);
+	varset_assign(t, &l->sync_to, NULL);
+	varset_assign(t, &l->fresh, NULL);
+}
+
+const char *my_link_param(const void *lst, const char *name)
+{
+	const struct my_link *l = lst;
+	if (strcmp(name, "server_version") == 0)
+		return l->version;
+	const char *v = varset_get(l->have, name);
+	return v ? v : varset_get(l->fresh, name);
+}
+
+unsigned my_n_statements(const void *x, bool is_link)
+{
+	return is_link ? linkmap_n(&((const struct my_link *)x)->stmts) : 0;
+}
+
+/* ---- text ---- */
+
+void my_put_error(void *cst, struct buf *down, const struct err *e, bool fatal)
+{
+	struct my_client *c = cst;
+	uint8_t none = 0;
+	(void)fatal;
+	myerror_put_err(down, c ? &c->seq : &none, e, c == NULL);
+}
+
+/* The protocol has no message that nobody asked for. */
+void my_put_notice(
+	void *cst, struct buf *down, const char *severity, const char *sqlstate, const char *msg)
+{
+	(void)cst;
+	(void)down;
+	(void)severity;
+	(void)sqlstate;
+	(void)msg;
+}

@@ -1,0 +1,119 @@
+/* mysql_run_int - helpers of the running half: the ring of owed replies, the machine of results,
+ * what a session learns. Private to the files mysql_up*.c, mysql_down.c, mysql_captured.c,
+ * mysql_owed.c, mysql_result.c, mysql_learn.c, mysql_sync.c, mysql_state.c, mysql_stmt.c,
+ * mysql_link_own.c, mysql_run.c. One thread: that of the env. */
+#ifndef PROTO_MYSQL_RUN_INT_H
+#define PROTO_MYSQL_RUN_INT_H
+#include "flow.h"
+#include "mysql_int.h"
+#include "wire/mysql/caps.h"
+#include "wire/mysql/error.h"
+#include "wire/mysql/ok.h"
+#include "wire/mysql/packet.h"
+
+/* What every link begins with, so that a fresh one and one after COM_RESET_CONNECTION are alike:
+ * MySQL resets to the server's character set, MariaDB to the login's. */
+#define MY_BASE_CHARSET "utf8mb4"
+#define MY_BASE_COLLATION "utf8mb4_general_ci"
+
+/* ---- mysql_owed.c: the ring ---- */
+/* Adds an entry at the end. NULL: no memory or too many (l->failed is set). The pointer lives until
+ * the next push or pop. */
+struct my_owed *my_owed_push(struct my_link *l, uint8_t cmd, enum my_disp disp);
+/* The same for a query of ours; last: none that belongs to it follows. */
+void my_owed_capture(struct my_link *l, uint8_t cmd, enum my_capture what, bool last);
+static inline struct my_owed *my_owed_at(struct my_link *l, uint32_t i)
+{
+	return &l->owed.v[(l->owed.head + i) & (l->owed.size - 1)];
+}
+static inline struct my_owed *my_owed_head(struct my_link *l)
+{
+	return l->owed.n ? my_owed_at(l, 0) : NULL;
+}
+static inline struct my_owed *my_owed_tail(struct my_link *l)
+{
+	return l->owed.n ? my_owed_at(l, l->owed.n - 1) : NULL;
+}
+void my_owed_pop(struct my_link *l);
+void my_owed_fini(struct my_link *l);
+
+/* ---- mysql_result.c ---- */
+enum my_packet {
+	MY_P_MORE,     /* more of its bytes are needed to tell */
+	MY_P_OK,       /* of a statement without rows */
+	MY_P_ERR,      /* the end of the reply, wherever it comes */
+	MY_P_PROGRESS, /* may come at any time */
+	MY_P_COUNT,    /* how many columns */
+	MY_P_DEF,      /* of a column or parameter */
+	MY_P_EOF,      /* behind definitions */
+	MY_P_ROW,
+	MY_P_END,    /* of rows; or a bare OK of that shape */
+	MY_P_INFILE, /* give me a file */
+	MY_P_PREPARED,
+	MY_P_TEXT, /* COM_STATISTICS */
+	MY_P_BAD
+};
+void my_res_begin(struct my_res *r, uint8_t cmd, uint64_t caps, bool infile_ok);
+/* The packet of n payload bytes, the first have of which are at p; not for one that continues. */
+enum my_packet my_res_packet(const struct my_res *r, const uint8_t *p, size_t have, uint32_t n);
+/* Such a packet was taken. */
+void my_res_count(struct my_res *r, uint64_t columns);
+void my_res_def(struct my_res *r);
+void my_res_eof(struct my_res *r, uint16_t status);
+void my_res_end(struct my_res *r, uint16_t status); /* MY_P_OK, MY_P_END */
+void my_res_prepared(struct my_res *r, unsigned params, unsigned columns);
+void my_res_infile(struct my_res *r, bool sent); /* the request; the file was sent */
+
+/* ---- mysql_down.c, mysql_captured.c ---- */
+enum my_next { MY_NEXT, MY_STOP, MY_EVENT };
+struct mydn {
+	struct flow f;
+	struct my_client *c; /* NULL: nobody is attached */
+	struct my_link *l;
+	struct buf *up, *down;
+	struct err *e;
+	struct pev ev;
+};
+static inline const uint8_t *mydn_body(const struct mydn *d)
+{
+	return d->f.p + d->f.at + MYPACKET_HEAD_BYTES;
+}
+enum my_next mydn_event(struct mydn *d, enum pev_kind kind, size_t n); /* asserts f.at == 0 */
+enum my_next mydn_bad(struct mydn *d, const char *what);
+/* A packet of a captured reply, whole unless it is a row above MY_WHOLE_MAX_BYTES: l->res has moved
+ * on. ok: of MY_P_OK and MY_P_END, else NULL. The packet is dropped here. */
+enum my_next mydn_captured(
+	struct mydn *d, enum my_packet what, const struct mypacket_head *h, const struct myok *ok);
+void my_capture_error(struct my_link *l, const struct err *e); /* the first one counts */
+
+/* ---- mysql_learn.c: what an OK said ---- */
+/* Status and trackers, of a reply to the client or of one of ours (c NULL). False: malformed. */
+bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok);
+/* The same OK as the client is to see it: its capabilities, the trackers that it wishes. block is
+ * used for the bytes of these. */
+void my_learn_translate(
+	const struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block);
+/* A setting of the link, and of its session if there is one; value NULL: as on a fresh link. False:
+ * no memory. */
+bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
+
+/* ---- mysql_sync.c ---- */
+bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up); /* false: nothing to do */
+/* The sync failed with e: what cannot be had any more is wanted no more. */
+void my_sync_lost(struct my_client *c, const struct err *e);
+
+/* ---- mysql_charset.c ---- */
+/* Adds what the collation of the login packet means to *set. False: no memory. */
+bool my_charset_of(const struct my_client *c, struct varset **set);
+
+/* ---- mysql_run.c ---- */
+/* Nothing of what the session had set or prepared is left; start and the schema stay. */
+void my_client_forget(struct my_client *c);
+
+/* ---- mysql_link_own.c ---- */
+/* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */
+void my_link_was_reset(struct my_link *l);
+void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what);
+/* The facts. False: malformed, or no memory. */
+bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n);
+#endif

@@ -1,0 +1,202 @@
+/* mysql_sync - makes the state of a link that of the session that gets it: one write in front of
+ * the session's request, which waits for its answers. A server runs what follows a failed
+ * command, so nothing of the session is sent before it is known that the state is right. Thread:
+ * that of the env. */
+#include "mysql_run_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "wire/mysql/command.h"
+#include "wire/mysql/query.h"
+
+static bool differs(const char *a, const char *b)
+{
+	return a != b && (a == NULL || b == NULL || strcmp(a, b) != 0);
+}
+
+/* Servers refuse quoted numbers for numeric variables. */
+static bool is_number(const char *s)
+{
+	size_t i = *s == '-', digits = 0, dots = 0;
+	for (; s[i]; i++) {
+		if (s[i] == '.' && dots++ == 0)
+			continue;
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		digits++;
+	}
+	return digits > 0;
+}
+
+/* A literal that means s whatever sql_mode and character_set_client are. */
+static void put_literal(struct buf *b, const char *s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	bool plain = true;
+	for (const char *p = s; *p; p++)
+		plain = plain && *p >= 0x20 && *p < 0x7f && *p != '\\' && *p != '\'';
+	if (plain) {
+		buf_put_u8(b, '\'');
+		buf_puts(b, s);
+		buf_put_u8(b, '\'');
+		return;
+	}
+	buf_puts(b, "_utf8mb4 X'");
+	for (const char *p = s; *p; p++) {
+		buf_put_u8(b, (uint8_t)hex[(unsigned char)*p >> 4]);
+		buf_put_u8(b, (uint8_t)hex[(unsigned char)*p & 15]);
+	}
+	buf_put_u8(b, '\'');
+}
+
+/* The trackers say '' where the value is NULL. */
+static bool empty_is_null(const char *name)
+{
+	return strcmp(name, "character_set_results") == 0 ||
+	       strcmp(name, "innodb_ft_user_stopword_table") == 0;
+}
+
+static void put_set(struct buf *b, unsigned n, const char *name, const char *value)
+{
+	buf_puts(b, n ? "," : "SET ");
+	if (*name != '@')
+		buf_puts(b, "@@SESSION.");
+	buf_puts(b, name);
+	buf_put_u8(b, '=');
+	if (*name == '@')
+		buf_puts(b, value ? value : "NULL");
+	else if (value == NULL)
+		buf_puts(b, "DEFAULT");
+	else if (*value == 0 && empty_is_null(name))
+		buf_puts(b, "NULL");
+	else if (is_number(value))
+		buf_puts(b, value);
+	else
+		put_literal(b, value);
+}
+
+/* What a variable goes back to that the session does not set: for some the login's is not the
+ * server's default. */
+static const char *base(const struct my_link *l, const char *name)
+{
+	static const char *const ours[] = { "character_set_client", "character_set_results",
+		"collation_connection" };
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (strcmp(name, ours[i]) == 0)
+			return varset_get(l->fresh, name);
+	return NULL;
+}
+
+/* The assignments; how many. */
+static unsigned put_vars(struct buf *b, const struct my_link *l, const struct varset *want)
+{
+	const struct varset *have = l->have;
+	unsigned n = 0;
+	for (uint32_t i = 0; have && i < have->n; i++)
+		if (have->v[i].name[0] != '#' && varset_get(want, have->v[i].name) == NULL)
+			put_set(b, n++, have->v[i].name, base(l, have->v[i].name));
+	for (uint32_t i = 0; want && i < want->n; i++)
+		if (want->v[i].name[0] != '#' &&
+			differs(varset_get(have, want->v[i].name), want->v[i].value))
+			put_set(b, n++, want->v[i].name, want->v[i].value);
+	return n;
+}
+
+struct plan {
+	struct my_link *l;
+	struct buf *up;
+	unsigned n; /* commands so far */
+};
+
+static void note(struct plan *p, uint8_t cmd)
+{
+	my_owed_capture(p->l, cmd, MY_CAP_SYNC, false);
+	p->n++;
+}
+
+static void put_text(struct plan *p, const char *text, size_t n)
+{
+	uint8_t seq = 0;
+	note(p, MYCOM_QUERY);
+	myquery_put(p->up, &seq, p->l->caps, NULL, text, n);
+}
+
+static void put_multi(struct plan *p, const struct varset *want)
+{
+	bool on = varset_get(want, MY_VAR_MULTI);
+	uint8_t seq = 0;
+	if (on == (varset_get(p->l->have, MY_VAR_MULTI) != NULL))
+		return;
+	note(p, MYCOM_SET_OPTION);
+	mycommand_put_set_option(p->up, &seq, on ? 0 : 1);
+}
+
+static void put_role(struct plan *p, const struct varset *want)
+{
+	const char *role = varset_get(want, MY_VAR_ROLE);
+	struct buf b;
+	if (!differs(varset_get(p->l->have, MY_VAR_ROLE), role))
+		return;
+	buf_init(&b, 0);
+	buf_puts(&b, "SET ROLE ");
+	buf_puts(&b, role ? role : "DEFAULT");
+	put_text(p, (const char *)buf_data(&b), buf_len(&b));
+	buf_fini(&b);
+}
+
+static void put_schema(struct plan *p, const struct varset *want)
+{
+	const char *schema = varset_get(want, MY_VAR_SCHEMA);
+	uint8_t seq = 0;
+	if (schema == NULL || !differs(varset_get(p->l->have, MY_VAR_SCHEMA), schema))
+		return;
+	note(p, MYCOM_INIT_DB);
+	mycommand_put_init_db(p->up, &seq, (struct mystr){ schema, strlen(schema) });
+}
+
+bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
+{
+	struct plan p = { .l = l, .up = up };
+	struct buf set;
+	if (c->want == l->have || l->sync_wait)
+		return false;
+	put_multi(&p, c->want);
+	put_role(&p, c->want);
+	put_schema(&p, c->want);
+	buf_init(&set, 0);
+	if (put_vars(&set, l, c->want))
+		put_text(&p, (const char *)buf_data(&set), buf_len(&set));
+	l->failed = l->failed || set.failed;
+	buf_fini(&set);
+	if (p.n == 0 || l->failed) {
+		varset_assign(&l->env->vars, &l->have, c->want);
+		return false;
+	}
+	my_owed_tail(l)->flags |= MY_OWED_F_LAST;
+	varset_assign(&l->env->vars, &l->sync_to, c->want);
+	l->sync_wait = true;
+	c->counters->syncs_sent++;
+	return true;
+}
+
+void my_sync_lost(struct my_client *c, const struct err *e)
+{
+	/* The database is gone, or closed to this user: it has none from here on. */
+	if (e->mysql_errno == 1049 || e->mysql_errno == 1044)
+		(void)varset_put(&c->env->vars, &c->want, MY_VAR_SCHEMA, NULL);
+}
+
+bool my_attach(void *cst, void *lst, struct buf *up)
+{
+	struct my_client *c = cst;
+	struct my_link *l = lst;
+	assert(l->owed.n == 0 && l->tx == TX_IDLE && l->down_left == 0 && !l->down_more);
+	assert(c->env == l->env);
+	l->raw = c->mode == PROTO_RAW;
+	l->mid_up = false;
+	l->last_client_id = c->id;
+	if (c->mode == PROTO_SESSION)
+		l->dirty = MY_DIRTY;
+	return !l->raw && my_sync_put(c, l, up);
+}

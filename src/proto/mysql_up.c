@@ -1,0 +1,256 @@
+/* mysql_up - what a client sends while it is served: packets, which command each begins, and
+ * whether it may be sent now. Ignorant of pools and sockets. Thread: that of the env. Source:
+ * MySQL docs, Command Phase. */
+#include "mysql_up_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- ways to go on ---- */
+
+enum my_next myup_event(struct myup *u, enum pev_kind kind)
+{
+	if (u->f.at > 0)
+		return MY_STOP;
+	u->ev = my_pev(kind, 0);
+	return MY_EVENT;
+}
+
+enum my_next myup_request(struct myup *u)
+{
+	enum my_next r = myup_event(u, PEV_REQUEST);
+	if (r == MY_EVENT) { /* an error of core's is its answer */
+		u->c->in_request = true;
+		u->c->seq = 1;
+	}
+	return r;
+}
+
+enum my_next myup_bad(struct myup *u, enum err_code code, unsigned number, const char *what)
+{
+	enum my_next r = myup_event(u, PEV_BAD);
+	if (r != MY_EVENT)
+		return r;
+	err_set(u->e, code, "%s", what);
+	u->e->mysql_errno = number;
+	if (!u->c->in_request)
+		u->c->seq = 1;
+	return r;
+}
+
+struct my_owed *myup_owe(struct myup *u, uint8_t com, unsigned flags)
+{
+	struct my_owed *o = my_owed_push(u->l, com, MY_FORWARD);
+	if (o)
+		o->flags = (uint8_t)flags;
+	u->c->in_request = true;
+	if (u->l->n_forward == 1)
+		u->c->seq = 1;
+	return o;
+}
+
+static void continues(struct myup *u, const struct mypacket_head *h, enum flow_rest rest)
+{
+	struct my_client *c = u->c;
+	c->up_more = h->payload_n == MYPACKET_PAYLOAD_MAX;
+	c->up_seq = (uint8_t)(h->seq + 1);
+	if (c->up_left == 0)
+		c->up_rest = (uint8_t)rest;
+}
+
+enum my_next myup_pass(struct myup *u, const struct mypacket_head *h)
+{
+	flow_pass(&u->f, myup_total(h));
+	continues(u, h, FLOW_PASS);
+	return MY_NEXT;
+}
+
+enum my_next myup_forward(
+	struct myup *u, const struct mypacket_head *h, uint8_t com, unsigned flags)
+{
+	if (u->l == NULL)
+		return myup_request(u);
+	(void)myup_owe(u, com, flags);
+	return myup_pass(u, h);
+}
+
+void myup_drop(struct myup *u, const struct mypacket_head *h)
+{
+	flow_drop(&u->f, myup_total(h));
+	continues(u, h, FLOW_DROP);
+}
+
+/* ---- frames that go on with something ---- */
+
+static enum my_next out_of_order(struct myup *u)
+{
+	return myup_bad(u, ERR_PROTOCOL, 1156, "Got packets out of order");
+}
+
+/* A file for LOAD DATA LOCAL: packets of bare bytes and an empty one. */
+static enum my_next infile(struct myup *u, const struct mypacket_head *h)
+{
+	struct my_client *c = u->c;
+	struct my_link *l = u->l;
+	if (l == NULL || l->res.state != MY_RES_INFILE) { /* the server wants no more of it */
+		flow_drop(&u->f, myup_total(h));
+	} else if (h->seq != c->seq) {
+		return out_of_order(u);
+	} else {
+		flow_drop(&u->f, MYPACKET_HEAD_BYTES);
+		mypacket_put_head(u->up, &l->down_seq, h->payload_n);
+		flow_pass(&u->f, h->payload_n);
+		c->seq++;
+	}
+	if (h->payload_n > 0)
+		return MY_NEXT;
+	c->in_infile = false;
+	if (l && l->res.state == MY_RES_INFILE)
+		my_res_infile(&l->res, true);
+	return MY_NEXT;
+}
+
+/* The packet before was of full length. */
+static enum my_next continuation(struct myup *u, const struct mypacket_head *h)
+{
+	struct my_client *c = u->c;
+	enum flow_rest rest = (enum flow_rest)c->up_rest;
+	if (h->seq != c->up_seq)
+		return out_of_order(u);
+	struct my_owed *o = u->l ? my_owed_tail(u->l) : NULL;
+	if (rest == FLOW_PASS && o && o->disp == MY_FORWARD) { /* replies count on from there */
+		o->seq++;
+		o->cseq++;
+	}
+	if (rest == FLOW_PASS)
+		flow_pass(&u->f, myup_total(h));
+	else
+		flow_drop(&u->f, myup_total(h));
+	continues(u, h, rest);
+	return MY_NEXT;
+}
+
+/* ---- commands ---- */
+
+static enum my_next unknown(struct myup *u, const struct mypacket_head *h)
+{
+	return my_local_err(u, h, 1047, "08S01", "Unknown command");
+}
+
+/* From here on the connection carries events, and the replica's answers to them. */
+static enum my_next binlog(struct myup *u, const struct mypacket_head *h, uint8_t com)
+{
+	if (u->l == NULL)
+		return myup_request(u);
+	if (u->l->owed.n > 0)
+		return MY_STOP;
+	u->c->pins |= PIN(REPLICATION);
+	u->l->raw = true;
+	u->l->dirty = MY_DIRTY;
+	(void)com;
+	return myup_pass(u, h);
+}
+
+static enum my_next command(struct myup *u, const struct mypacket_head *h, uint8_t com)
+{
+	switch (com) {
+	case MYCOM_QUIT: return myup_event(u, PEV_BYE);
+	case MYCOM_QUERY: return my_query(u, h);
+	case MYCOM_PING: return u->l ? myup_forward(u, h, com, 0) : my_local_ok(u, h);
+	case MYCOM_INIT_DB:
+	case MYCOM_FIELD_LIST:
+	case MYCOM_STATISTICS:
+	case MYCOM_PROCESS_INFO:
+	case MYCOM_DEBUG:
+	case MYCOM_REFRESH:
+	case MYCOM_CREATE_DB:
+	case MYCOM_DROP_DB: return myup_forward(u, h, com, 0);
+	case MYCOM_REGISTER_SLAVE:
+		u->c->pins |= PIN(REPLICATION);
+		return myup_forward(u, h, com, 0);
+	case MYCOM_BINLOG_DUMP:
+	case MYCOM_BINLOG_DUMP_GTID: return binlog(u, h, com);
+	case MYCOM_STMT_PREPARE:
+	case MYCOM_STMT_EXECUTE:
+	case MYCOM_STMT_BULK_EXECUTE:
+	case MYCOM_STMT_SEND_LONG_DATA:
+	case MYCOM_STMT_CLOSE:
+	case MYCOM_STMT_RESET:
+	case MYCOM_STMT_FETCH: return my_stmt(u, h, com);
+	case MYCOM_SET_OPTION: return my_local_set_option(u, h);
+	case MYCOM_PROCESS_KILL: return my_local_kill(u, h);
+	case MYCOM_CHANGE_USER: return my_local_change_user(u, h);
+	case MYCOM_RESET_CONNECTION: return my_local_reset(u, h);
+	default: return unknown(u, h);
+	}
+}
+
+/* Must it wait for what the link still owes? Looked at again when core calls after an answer. */
+static bool must_wait(const struct myup *u)
+{
+	struct my_link *l = u->l;
+	if (l == NULL)
+		return false;
+	if (l->sync_wait || (l->n_forward > 0 && u->c->mode != PROTO_SESSION))
+		return true;
+	/* What comes behind may be the file. */
+	return l->owed.n > 0 && (my_owed_tail(l)->flags & MY_OWED_F_INFILE);
+}
+
+static enum my_next up_frame(struct myup *u)
+{
+	struct my_client *c = u->c;
+	struct mypacket_head h;
+	if (c->up_carry > 0 || c->up_tail > 0)
+		return myup_carry(u);
+	if (!mypacket_head(u->f.p + u->f.at, flow_ahead(&u->f), &h))
+		return MY_STOP;
+	if (c->in_infile)
+		return infile(u, &h);
+	if (c->up_more)
+		return continuation(u, &h);
+	if (h.seq != 0)
+		return out_of_order(u);
+	if (c->fail_next) {
+		c->fail_next = false;
+		myup_drop(u, &h);
+		return MY_NEXT;
+	}
+	if (must_wait(u))
+		return MY_STOP;
+	if (h.payload_n == 0)
+		return unknown(u, &h);
+	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
+		return MY_STOP;
+	return command(u, &h, *myup_body(u));
+}
+
+struct pev my_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up, struct buf *down,
+	struct err *e)
+{
+	struct my_client *c = cst;
+	struct my_link *l = lst;
+	if (c->console)
+		return my_console_up(c, p, n, down, e);
+	if (l && l->raw)
+		return my_pev(n ? PEV_FORWARD : PEV_MORE, n);
+	struct myup u = {
+		.f = { .p = p, .n = n, .out = up, .left = &c->up_left, .rest = &c->up_rest },
+		.c = c,
+		.l = l,
+		.up = up,
+		.down = down,
+		.e = e
+	};
+	enum my_next r = MY_NEXT;
+	bool resumed = flow_resume(&u.f, &u.ev);
+	while (!resumed && r == MY_NEXT && u.f.at < n && c->up_left == 0 && !(l && l->raw))
+		r = up_frame(&u);
+	if ((l && l->failed) || (up && up->failed) || down->failed) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return my_pev(PEV_BAD, 0);
+	}
+	if (resumed || r == MY_EVENT)
+		return u.ev;
+	return flow_end(&u.f);
+}

@@ -1,0 +1,72 @@
+/* mysql_up_int - what the files that handle a client's commands share. Private to mysql_up.c,
+ * mysql_local.c, mysql_query.c, mysql_stmt*.c. One thread: that of the env. */
+#ifndef PROTO_MYSQL_UP_INT_H
+#define PROTO_MYSQL_UP_INT_H
+#include "mysql_run_int.h"
+
+struct myup {
+	struct flow f;
+	struct my_client *c;
+	struct my_link *l; /* NULL: none */
+	struct buf *up, *down;
+	struct err *e;
+	struct pev ev;
+};
+static inline size_t myup_total(const struct mypacket_head *h)
+{
+	return MYPACKET_HEAD_BYTES + (size_t)h->payload_n;
+}
+static inline const uint8_t *myup_body(const struct myup *u)
+{
+	return u->f.p + u->f.at + MYPACKET_HEAD_BYTES;
+}
+static inline bool myup_whole(const struct myup *u, const struct mypacket_head *h)
+{
+	return flow_ahead(&u->f) >= myup_total(h) && h->payload_n < MYPACKET_PAYLOAD_MAX;
+}
+
+/* ---- mysql_up.c: ways to go on ---- */
+/* Events stand alone: what was handled before goes first, and the packet is looked at again with
+ * the next call. So a handler may change nothing before it decides on one. */
+enum my_next myup_event(struct myup *u, enum pev_kind kind);
+/* A link is needed. */
+enum my_next myup_request(struct myup *u);
+/* It is the end of the session; number: the errno, 0: that of the code. */
+enum my_next myup_bad(struct myup *u, enum err_code code, unsigned number, const char *what);
+/* Notes that the command's reply is for the client. */
+struct my_owed *myup_owe(struct myup *u, uint8_t com, unsigned flags);
+/* The packet passes as it is, with its continuations. */
+enum my_next myup_pass(struct myup *u, const struct mypacket_head *h);
+enum my_next myup_forward(
+	struct myup *u, const struct mypacket_head *h, uint8_t com, unsigned flags);
+/* The packet, which may be continued, is not passed. */
+void myup_drop(struct myup *u, const struct mypacket_head *h);
+/* The same for a packet whose first old_n bytes of payload, which are here, give way to new_n >=
+ * old_n others: mysql_reframe.c. What then does not fit into its frames goes into the next one. */
+enum my_next myup_rehead(struct myup *u, const struct mypacket_head *h, size_t old_n,
+	const void *head, size_t new_n);
+/* The next frame of such a packet, if up_carry or up_tail says so. */
+enum my_next myup_carry(struct myup *u);
+/* Replies to earlier commands are on their way: an answer of our own would come too early. */
+static inline bool myup_busy(const struct myup *u)
+{
+	return u->l && u->l->n_forward > 0;
+}
+
+/* ---- mysql_local.c: commands answered here, or refused ---- */
+enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h);
+enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
+	const char *state, const char *msg);
+enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h);
+/* number: as clients know it. whole: the session, else what it runs. */
+enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole);
+enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h);
+enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h);
+enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h);
+
+/* ---- mysql_query.c ---- */
+enum my_next my_query(struct myup *u, const struct mypacket_head *h);
+
+/* ---- mysql_stmt.c ---- */
+enum my_next my_stmt(struct myup *u, const struct mypacket_head *h, uint8_t com);
+#endif
