@@ -318,7 +318,8 @@ static void check_other_layout(const struct my_kind_env *env, const struct mystm
 	struct myparam_iter i = x->it, j = y.it;
 	while (myparam_next(&j, &c))
 		if (!myparam_next(&i, &a) || a.type != c.type || a.null != c.null ||
-			a.value.n != c.value.n || memcmp(a.value.p, c.value.p, a.value.n) != 0)
+			a.value.n != c.value.n ||
+			(a.value.n && memcmp(a.value.p, c.value.p, a.value.n) != 0))
 			abort();
 	if (j.i != y.params_n)
 		abort();

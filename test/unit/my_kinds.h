@@ -1,5 +1,5 @@
-/* my_kinds - reads one message of a named kind with wire/mysql, and writes it again: what unit tests
- * and fuzz targets do with bytes. */
+/* my_kinds - reads one message of a named kind with wire/mysql, and writes it again: what unit
+ * tests and fuzz targets do with bytes. */
 #ifndef TEST_MY_KINDS_H
 #define TEST_MY_KINDS_H
 #include "wire/mysql/packet.h"

@@ -81,7 +81,8 @@ static void check_split(size_t n, size_t packets_n)
 	cr_assert_eq(m.payload == NULL, packets_n > 1);
 	cr_assert(mypacket_join(&again, wire, &m));
 	cr_assert_eq(buf_len(&again), n);
-	cr_assert_eq(memcmp(buf_data(&again), buf_data(&payload), n), 0);
+	if (n > 0)
+		cr_assert_eq(memcmp(buf_data(&again), buf_data(&payload), n), 0);
 	if (n > 0)
 		cr_assert_eq(mypacket_take_message(wire, wire_n, n - 1, &m), -1);
 	if (packets_n > 1) { /* the second packet has another number */

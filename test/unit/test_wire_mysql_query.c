@@ -437,7 +437,7 @@ Test(wire_mysql_query, execute_for_another_server)
 	buf_fini(&b);
 }
 
-/* A client that bound its types before executes without them; the server connection is a new one. */
+/* A client that bound its types before executes without them, on a new server connection. */
 Test(wire_mysql_query, execute_with_types_of_before)
 {
 	static const uint8_t types[] = { 0xfd, 0, 3, 0 };
