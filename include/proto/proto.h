@@ -73,6 +73,7 @@ struct pev {
 	const uint8_t *text; /* PEV_CONSOLE, PEV_PASSWORD, PEV_CANCEL(key), valid until the input
 				buffer changes */
 	size_t text_n;
+	bool refused;             /* PEV_BAD of a link's login: trying again will not help */
 	uint32_t number;          /* PEV_KILL */
 	bool whole;               /* PEV_KILL: the session, not only what it runs */
 	const char *const *cells; /* PEV_ROW: NULL pointers are NULLs; valid until the next call */
@@ -86,8 +87,9 @@ struct pev {
 	X(LISTEN, "listen") \
 	X(HOLD, "with_hold_cursor") \
 	X(PREPARE, "sql_prepare") \
-	X(LOAD, "load") X(SEED, "setseed") X(SEQUENCE, "sequence") X(SETTING, "setting") \
-		X(UNKNOWN, "unknown") X(REPLICATION, "replication")
+	X(LOAD, "load") \
+	X(SEED, "setseed") X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
+		X(REPLICATION, "replication")
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)
@@ -186,6 +188,7 @@ struct proto_link_login {
 	const struct proto_kv *params;   /* ended by a NULL key: sent in the startup packet */
 	const struct proto_creds *creds; /* copied */
 	bool tls_try, tls_require;       /* sslmode; neither: never ask for TLS */
+	bool is_private;                 /* a unix socket: a password may be sent in clear */
 	bool tls_direct; /* core starts the handshake at once and calls link_tls_done() */
 	uint32_t max_scram_iterations;
 	bool replication_physical, replication_logical;

@@ -205,6 +205,7 @@ static void begin(struct link *l)
 	snprintf(l->host, sizeof l->host, "%s", h->host);
 	snprintf(g->sni, sizeof g->sni, "%s", h->host);
 	bool is_unix = h->kind != CONF_HOST_TCP;
+	g->ll.is_private = is_unix;
 	if (p->tls && !is_unix) {
 		const struct conf_tls *t = &p->set.server_tls;
 		g->ll.tls_try = true;
@@ -327,6 +328,13 @@ static bool start_tls(struct link *l, size_t behind)
 	return false;
 }
 
+/* A server's answer that will be the same the next time. */
+static bool says_no(const struct err *e)
+{
+	return e->code == ERR_SERVER_REFUSED &&
+	       (!strncmp(err_sqlstate(e), "28", 2) || !strncmp(err_sqlstate(e), "3D", 2));
+}
+
 /* Handles the input; returns the bytes consumed, or SIZE_MAX when l is gone or ready. */
 static size_t steps(struct link *l, const uint8_t *p, size_t n)
 {
@@ -353,10 +361,7 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
 		case PEV_BAD:
 			link_put(l, &w->up);
-			failed(l, &e,
-				e.code == ERR_SERVER_REFUSED &&
-					(!strncmp(err_sqlstate(&e), "28", 2) ||
-						!strncmp(err_sqlstate(&e), "3D", 2)));
+			failed(l, &e, ev.refused || says_no(&e));
 			return SIZE_MAX;
 		case PEV_DROP:
 		case PEV_FORWARD:

@@ -157,29 +157,31 @@ struct my_link {
 	struct err *query_err; /* first error of a query of ours */
 	char *version;         /* as the greeting said it. Login half; owned, MEM_PROTO */
 	uint64_t caps;         /* negotiated. Login half */
+	uint64_t server_caps;  /* all that the server has. Login half */
 	uint64_t last_client_id;
-	uint32_t version_n; /* as in executable comments: 90704, 101119. Login half */
-	uint32_t thread_id; /* Login half */
-	uint32_t down_left; /* bytes of the current frame that are still to come */
-	uint32_t n_forward; /* entries of the client in the ring */
-	uint16_t status;    /* SERVER_STATUS_* as last said. Login half first */
-	uint8_t down_rest;  /* enum flow_rest */
-	uint8_t down_seq;   /* sequence id of its next packet, if begun */
-	uint8_t tx;         /* enum tx_state */
-	uint8_t dirty;      /* enum my_dirty */
-	bool mariadb;       /* Login half */
-	bool tx_due;        /* a request is over but for what we asked behind it */
-	bool in_setup;      /* my_link_setup_put() is not answered */
-	bool begun;         /* the reply to the ring's head has begun */
-	bool down_more;     /* the next frame continues the packet */
-	bool eof_due;       /* the client wants an EOF behind the columns, unless they are the
+	uint32_t version_n;       /* as in executable comments: 90704, 101119. Login half */
+	uint32_t thread_id;       /* Login half */
+	uint32_t down_left;       /* bytes of the current frame that are still to come */
+	uint32_t n_forward;       /* entries of the client in the ring */
+	uint16_t status;          /* SERVER_STATUS_* as last said. Login half first */
+	uint8_t down_rest;        /* enum flow_rest */
+	uint8_t down_seq;         /* sequence id of its next packet, if begun */
+	uint8_t tx;               /* enum tx_state */
+	uint8_t dirty;            /* enum my_dirty */
+	uint8_t server_collation; /* of its greeting. Login half */
+	bool mariadb;             /* Login half */
+	bool tx_due;              /* a request is over but for what we asked behind it */
+	bool in_setup;            /* my_link_setup_put() is not answered */
+	bool begun;               /* the reply to the ring's head has begun */
+	bool down_more;           /* the next frame continues the packet */
+	bool eof_due;             /* the client wants an EOF behind the columns, unless they are the
 				  end */
-	bool sync_wait;     /* a sync is in the ring */
-	bool mid_up;        /* detached in the middle of a packet to the server */
-	bool raw;           /* binlog: bytes only */
-	bool spoiled;       /* a session did what no cleaning undoes */
-	bool failed;        /* out of memory in the middle: cannot go on */
-	uint8_t key[4];     /* link_cancel_key(): thread_id */
+	bool sync_wait;           /* a sync is in the ring */
+	bool mid_up;              /* detached in the middle of a packet to the server */
+	bool raw;                 /* binlog: bytes only */
+	bool spoiled;             /* a session did what no cleaning undoes */
+	bool failed;              /* out of memory in the middle: cannot go on */
+	uint8_t key[4];           /* link_cancel_key(): thread_id */
 };
 
 static inline struct pev my_pev(enum pev_kind kind, size_t n)
