@@ -38,8 +38,8 @@ bool mypacket_join(struct buf *b, const uint8_t *p, const struct mypacket_messag
 		return false;
 	for (size_t i = 0; i < m->packets_n; i++) {
 		struct mypacket k;
-		if (mypacket_take(p + off, m->total - off, MYPACKET_PAYLOAD_MAX, &k) != 1)
-			assert(!"a message that was taken");
+		int got = mypacket_take(p + off, m->total - off, MYPACKET_PAYLOAD_MAX, &k);
+		assert(got == 1);
 		memcpy(to, k.payload, k.payload_n);
 		to += k.payload_n;
 		off += k.total;
