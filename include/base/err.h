@@ -23,6 +23,8 @@
 	X(IDLE_TIMEOUT,    "57P05", 4031, "HY000", true,  "idle timeout") \
 	X(SHUTDOWN,        "57P01", 1053, "08S01", true,  "weirpool is shutting down") \
 	X(KILLED,          "57P01", 1927, "70100", true,  "terminated by the administrator") \
+	X(NO_SESSION,      "42704", 1094, "HY000", false, "no such session") \
+	X(NOT_OWNER,       "42501", 1095, "HY000", false, "not the owner of that session") \
 	X(CANCELED,        "57014", 1317, "70100", false, "canceled on user request") \
 	X(SERVER_LOST,     "08006", 2013, "HY000", true,  "the server connection was lost") \
 	X(SERVER_CONNECT,  "08001", 2003, "HY000", true,  "cannot connect to the server") \

@@ -31,6 +31,7 @@
 
 #define CORE_WORKERS_MAX 64
 #define CORE_LISTEN_MAX 64
+#define CORE_LINK_CLASSES 32 /* client_link_class() is below */
 #define CORE_RBUF_BYTES (128u << 10)
 #define CORE_HIGH_WATER_BYTES (256u << 10) /* queued to one side: stop reading the other */
 #define CORE_INSPECT_BYTES (4u << 20)      /* longer statements are not read, but passed on */
@@ -70,6 +71,8 @@ struct dbase {
 	_Atomic bool paused, disabled, killed; /* killed: no new clients until RESUME */
 	_Atomic unsigned epoch; /* RECONNECT counts it up: older links close when released */
 	_Atomic int64_t paused_at_us;
+	uint8_t *facts; /* what its servers said of themselves; under core.lock. facts.c */
+	size_t facts_n;
 };
 /* A user as clients name it, for caps and SHOW USERS. */
 struct account {
@@ -177,7 +180,8 @@ struct waiter { /* somebody who waits for a link */
 	struct list node;
 	int64_t since_us;        /* loop clock */
 	struct session *session; /* or */
-	struct authq *authq;
+	struct authq *authq;     /* then link_class does not matter */
+	uint8_t link_class;      /* only a link of this class will do (client_link_class()) */
 };
 
 struct pool_shard {
@@ -199,6 +203,7 @@ struct pool_shard {
 	struct timer timer; /* retry, reserve, caps */
 	int64_t last_used_us;
 	unsigned n_sessions;
+	uint8_t last_class; /* of the session that wanted a link last: for links nobody waits for */
 };
 
 struct worker {
@@ -229,6 +234,15 @@ struct worker {
 	} * slots;
 	unsigned n_slots, free_slot; /* free_slot: hint */
 	struct timer janitor;
+	struct worker_facts {
+		uint8_t *bytes; /* for greetings of this protocol; NULL: nothing is known */
+		size_t n;
+		bool settled; /* clients are greeted, known or not */
+	} facts[PROTO_MAX];
+	struct list probes, probes_done; /* connections that listen for facts */
+	struct timer facts_timer;
+	int64_t hold_until_us;
+	unsigned probe_round;
 	struct helper_proc *helper; /* PAM and LDAP; NULL until needed */
 	unsigned n_cancels;
 	uint32_t numbers;         /* session numbers given so far */
@@ -262,7 +276,8 @@ struct session {
 	struct addr addr;
 	uint8_t privilege; /* console: enum console_privilege */
 	bool logical;      /* raw: logical replication */
-	bool is_console, paused, counted, want_close, in_tx, cut, raw, long_key, notified, unread;
+	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, killing, relogin,
+		counted_db, long_key, notified, unread;
 	_Alignas(8) uint8_t cst[];
 };
 
@@ -283,12 +298,14 @@ struct link {
 	uint32_t id;
 	uint32_t last_session; /* id of the session that used it last */
 	unsigned epoch, gen_serial;
+	uint8_t link_class;
 	int64_t born_us, state_us, checked_us;
 	struct addr addr;
 	char host[64];
 	unsigned port;
 	struct mail mail; /* while moving */
 	bool paused, asking, checking, release_when_clean, used, ephemeral;
+	bool place_given; /* another link counts in its place */
 	_Alignas(8) uint8_t lst[];
 };
 

@@ -306,7 +306,7 @@ static void forward_to_peer(
 		w->resolver, peer->host.host, (unsigned)peer->port, peer_resolved, c);
 }
 
-static void cancel_session(struct session *s, int fd)
+void session_cancel(struct session *s, int fd)
 {
 	struct worker *w = s->w;
 	struct err e = { 0 };
@@ -322,7 +322,8 @@ static void cancel_session(struct session *s, int fd)
 		cancel_link(s->link, fd);
 		return;
 	}
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 struct cancel_mail {
@@ -340,7 +341,7 @@ static void look(struct worker *w, struct cancel_mail *m)
 	struct session *s = find(w, key_of(m->key), m->key, m->n);
 	unsigned next = (w->id + 1) % w->core->n_workers;
 	if (s) {
-		cancel_session(s, m->fd);
+		session_cancel(s, m->fd);
 	} else if (next != m->first) {
 		m->mail.fn = on_mail;
 		loop_post(w->core->worker[next]->loop, &m->mail);

@@ -182,11 +182,19 @@ static void on_stop(struct mail *m, void *owner)
 	loop_stop(w->loop);
 }
 
-static void free_named(void *v)
+static void free_dbase(void *v)
 {
-	struct dbase *d = v; /* dbase and account both begin with their name */
+	struct dbase *d = v;
+	mem_free(MEM_POOL, d->facts);
 	mem_free(MEM_POOL, d->name);
 	mem_free(MEM_POOL, d);
+}
+
+static void free_account(void *v)
+{
+	struct account *a = v;
+	mem_free(MEM_POOL, a->name);
+	mem_free(MEM_POOL, a);
 }
 
 static void free_pool(void *v)
@@ -211,8 +219,8 @@ void core_free(struct core *c)
 	for (unsigned i = 0; i < c->n_workers; i++)
 		worker_free(c->worker[i]);
 	hmap_fini(&c->pools, free_pool);
-	hmap_fini(&c->dbases, free_named);
-	hmap_fini(&c->accounts, free_named);
+	hmap_fini(&c->dbases, free_dbase);
+	hmap_fini(&c->accounts, free_account);
 	pthread_mutex_destroy(&c->lock);
 	gen_unref(c->gen);
 	mem_free(MEM_MISC, c);

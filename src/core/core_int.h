@@ -34,6 +34,8 @@ struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, cons
  * it: where the database is a session's own business, one for all of an entry. NULL: none. */
 const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops *ops,
 	const char *asked, bool given, const char **dbase_r);
+/* core_dbase_find() by who holds core.lock. */
+struct dbase *core_dbase_locked(struct core *c, const struct proto_ops *ops, const char *name);
 void shard_refresh(struct pool_shard *p); /* settings of the worker's generation */
 struct dbstats *stats_get(struct worker *w, struct dbase *db);
 /* What a server told a client of this pool on its arrival is told to the other workers: theirs need
@@ -46,6 +48,8 @@ void shards_free(struct worker *w);
 void link_set_state(struct link *l, enum link_state st);
 void link_close(struct link *l,
 	const char *why); /* counts it out of the pool; memory goes at the turn's end */
+/* l is idle: closes it, and what it had of the budget is the caller's for a link_connect(). */
+void link_give_place(struct link *l, const char *why);
 void link_free(struct link *l);
 void link_move(struct link *l,
 	unsigned
@@ -65,7 +69,7 @@ void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
 extern const struct stream_cb link_stream_cb;
 
 /* link_login.c */
-void link_connect(struct pool_shard *p); /* the budget has been taken */
+void link_connect(struct pool_shard *p, unsigned link_class); /* the budget has been taken */
 void link_login_readable(struct link *l);
 void link_login_fini(struct link *l);
 void link_login_connected(struct stream *st, void *owner, int err);
@@ -82,7 +86,11 @@ void session_close(struct session *s, const struct err *e, const char *why);
 void session_free(struct session *s);
 void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void session_arm(struct session *s); /* its one timer, from its state */
+/* PEV_RELOGIN: without link, pool and account, as after its greeting. The input behind the event
+ * stands in st.in. */
+void session_relogin(struct session *s);
+void session_unserve(struct session *s); /* session.c: lets go of all of these */
+void session_arm(struct session *s);     /* its one timer, from its state */
 void session_send(struct session *s, struct buf *down);
 extern const struct stream_cb session_stream_cb;
 
@@ -115,6 +123,15 @@ void session_link_readable(struct link *l); /* bytes from the server, with or wi
 void session_wait_failed(struct session *s, const struct err *e);
 void session_detach(struct session *s);
 
+/* kill.c */
+void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
+
+/* facts.c */
+void facts_start(struct worker *w);
+void facts_of_link(struct link *l); /* it has logged in */
+void facts_sweep(struct worker *w); /* frees what is over; at the turn's end */
+void facts_free(struct worker *w);
+
 /* cancel.c */
 void cancel_request(struct worker *w, const struct proto_ops *ops, int fd, const uint8_t *key,
 	size_t n); /* takes fd */
@@ -123,6 +140,9 @@ void cancel_link(struct link *l,
 void cancel_link_gone(struct link *l); /* l is being closed: its cancel request forgets it */
 void cancels_sweep(struct worker *w);
 void cancels_free(struct worker *w);
+/* Ends what s runs, or its wait for a link. Takes fd, unless it is -1: closed when the server has
+ * taken note. */
+void session_cancel(struct session *s, int fd);
 void key_make(struct session *s); /* slot and key */
 void key_free(struct session *s);
 size_t key_bytes(const struct session *s, uint8_t out[36], size_t want);

@@ -109,7 +109,15 @@ void link_close(struct link *l, const char *why)
 		cancel_link_gone(l);
 	link_set_state(l, LINK_CLOSING);
 	w->closed = true;
-	pool_forget(l->pool, w);
+	if (!l->place_given)
+		pool_forget(l->pool, w);
+}
+
+void link_give_place(struct link *l, const char *why)
+{
+	assert(l->state == LINK_IDLE);
+	l->place_given = true;
+	link_close(l, why);
 }
 
 void link_free(struct link *l)

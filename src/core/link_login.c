@@ -165,7 +165,7 @@ static const struct conf_host *choose_host(struct pool_shard *p)
 	return &d->hosts[atomic_fetch_add(&p->pool->next_host, 1) % n];
 }
 
-static struct link *link_new(struct pool_shard *p)
+static struct link *link_new(struct pool_shard *p, unsigned link_class)
 {
 	struct worker *w = p->w;
 	const struct proto_ops *ops = p->pool->db->ops;
@@ -180,6 +180,8 @@ static struct link *link_new(struct pool_shard *p)
 	l->shard = p;
 	l->pool = p->pool;
 	l->login = g;
+	l->link_class = (uint8_t)link_class;
+	g->ll.link_class = link_class;
 	g->gen = gen_ref(w->gen);
 	l->st.fd = -1;
 	l->st.closed = true;
@@ -228,9 +230,9 @@ static const char *target_database(const struct pool_shard *p)
 	return db->ops->schema_is_state ? "" : *p->cdb->dbname ? p->cdb->dbname : db->name;
 }
 
-void link_connect(struct pool_shard *p)
+void link_connect(struct pool_shard *p, unsigned link_class)
 {
-	struct link *l = link_new(p);
+	struct link *l = link_new(p, link_class);
 	if (!l) {
 		log_error(
 			"out of memory for a server connection to database %s", p->pool->db->name);
@@ -260,7 +262,7 @@ int link_connect_own(struct session *s, struct err *e)
 	} while (!atomic_compare_exchange_weak(&p->pool->open, &open, open + 1));
 	atomic_fetch_add(&p->pool->db->links, 1);
 	atomic_fetch_add(&p->pool->account->links, 1);
-	struct link *l = link_new(p);
+	struct link *l = link_new(p, s->wait.link_class);
 	if (!l) {
 		pool_forget(p->pool, p->w);
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -294,6 +296,7 @@ static void ready(struct link *l)
 		link_log(LOG_LV_INFO, l, "new connection to server%s%s", l->st.ssl ? ", " : "",
 			l->st.ssl ? tls_version(l->st.ssl) : "");
 	bool query = *p->set.connect_query && !own;
+	facts_of_link(l);
 	link_login_fini(l);
 	pool_succeeded(p);
 	if (own) {

@@ -11,6 +11,7 @@
 	16 /* per shard at a time: a login storm of ours must not hit the server all at once */
 #define FAIR_SLACK_US 1000 /* first come, first served between workers: to a millisecond */
 #define OWN_LOOK_MAX 64
+#define PASS_OVER_US 20000 /* whom no idle link fits waits so long for those who come after him */
 #define CAP_RETRY_US 20000 /* a cap shared with other pools was met: look again */
 
 static uint64_t bit(const struct worker *w)
@@ -243,16 +244,25 @@ static void publish_idle(struct pool_shard *p)
 
 /* ---- acquire, release ---- */
 
-static struct link *idle_pop(struct pool_shard *p)
+/* Would l do for wt? An auth_query is asked on any. */
+static bool fits(const struct link *l, const struct waiter *wt)
 {
-	struct list *n = list_first(&p->links[LINK_IDLE]);
-	if (!n)
-		return NULL;
-	struct link *l = list_entry(n, struct link, node);
-	link_set_state(l, LINK_ACTIVE);
-	l->used = true;
-	p->stats->assignments++;
-	return l;
+	return !wt->session || l->link_class == wt->link_class;
+}
+
+/* The first idle link that fits, taken. */
+static struct link *idle_pop(struct pool_shard *p, const struct waiter *wt)
+{
+	list_for(n, &p->links[LINK_IDLE]) {
+		struct link *l = list_entry(n, struct link, node);
+		if (!fits(l, wt))
+			continue;
+		link_set_state(l, LINK_ACTIVE);
+		l->used = true;
+		p->stats->assignments++;
+		return l;
+	}
+	return NULL;
 }
 
 /* The link that this session used last, if nobody has used it since: its settings and statements
@@ -276,10 +286,12 @@ struct link *pool_acquire(struct pool_shard *p, struct waiter *wt)
 {
 	assert(wt->since_us == 0);
 	p->last_used_us = worker_now(p->w);
+	if (wt->session)
+		p->last_class = wt->link_class;
 	if (!p->n_waiting && pool_may_grant(p)) {
 		if (wt->session && !p->set.server_round_robin)
 			prefer_own(p, wt->session);
-		struct link *l = idle_pop(p);
+		struct link *l = idle_pop(p, wt);
 		if (l) {
 			if (list_empty(&p->links[LINK_IDLE]))
 				pool_touch(p);
@@ -362,25 +374,106 @@ static bool serve_others(struct pool_shard *p)
 	return true;
 }
 
-/* Serves waiters with idle links, first come first served. */
+static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
+{
+	p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
+	list_del(&wt->node);
+	p->n_waiting--;
+	wt->since_us = 0;
+	if (wt->session)
+		session_granted(wt->session, l);
+	else
+		authq_granted(wt->authq, l);
+}
+
+static unsigned coming_n(const struct pool_shard *p)
+{
+	return p->n_links[LINK_CONNECTING] + p->n_links[LINK_LOGIN];
+}
+
+/* May one more connection be begun now, if there is room for it? *retry_r: else look again then; 0:
+ * something else will make us look. */
+static bool may_connect(const struct pool_shard *p, int64_t *retry_r)
+{
+	int64_t retry = atomic_load(&p->pool->retry_at_us);
+	*retry_r = 0;
+	if (!p->cdb || !p->creds || coming_n(p) >= CONNECTING_MAX)
+		return false;
+	if (worker_now(p->w) < retry) {
+		*retry_r = retry;
+		return false;
+	}
+	/* when the host is in doubt, one try at a time */
+	return !coming_n(p) || !atomic_load_explicit(&p->pool->failures, memory_order_relaxed);
+}
+
+/* The pool is full, and what is idle here does not fit wt: the link idle longest makes room. */
+static bool replace_idle(struct pool_shard *p, const struct waiter *wt)
+{
+	struct list *n = list_last(&p->links[LINK_IDLE]);
+	int64_t retry;
+	if (!n || fits(list_entry(n, struct link, node), wt) || !may_connect(p, &retry))
+		return false;
+	link_give_place(
+		list_entry(n, struct link, node), "its connection options are not those wanted");
+	link_connect(p, wt->link_class);
+	return true;
+}
+
+static void count_coming(struct pool_shard *p, unsigned coming[CORE_LINK_CLASSES])
+{
+	for (int st = LINK_CONNECTING; st <= LINK_LOGIN; st++)
+		list_for(n, &p->links[st])
+			coming[list_entry(n, struct link, node)->link_class]++;
+}
+
+/* Gives one idle link to the first waiter whom one fits. Those before him for whom none is on its
+ * way are passed over for a short while only: then a link makes room for theirs. False: nothing
+ * could be done. */
+static bool serve_one(struct pool_shard *p)
+{
+	unsigned coming[CORE_LINK_CLASSES] = { 0 };
+	bool counted = false;
+	list_for(n, &p->waiting) {
+		struct waiter *wt = list_entry(n, struct waiter, node);
+		struct link *l = idle_pop(p, wt);
+		if (l) {
+			grant(p, wt, l);
+			return true;
+		}
+		if (!counted)
+			count_coming(p, coming);
+		counted = true;
+		if (coming[wt->link_class])
+			coming[wt->link_class]--;
+		else if (worker_now(p->w) - wt->since_us > PASS_OVER_US && replace_idle(p, wt))
+			return true;
+	}
+	return false;
+}
+
 static void serve(struct pool_shard *p)
 {
 	while (p->n_waiting && pool_may_grant(p)) {
 		if (serve_others(p))
 			continue;
-		struct link *l = idle_pop(p);
-		if (!l)
+		if (list_empty(&p->links[LINK_IDLE]) || !serve_one(p))
 			return;
-		struct waiter *wt = first_waiter(p);
-		p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
-		list_del(&wt->node);
-		p->n_waiting--;
-		wt->since_us = 0;
-		if (wt->session)
-			session_granted(wt->session, l);
-		else
-			authq_granted(wt->authq, l);
 	}
+}
+
+/* The first waiter for whom no connection of his class is on its way. */
+static struct waiter *uncovered(struct pool_shard *p)
+{
+	unsigned coming[CORE_LINK_CLASSES] = { 0 };
+	count_coming(p, coming);
+	list_for(n, &p->waiting) {
+		struct waiter *wt = list_entry(n, struct waiter, node);
+		if (!coming[wt->link_class])
+			return wt;
+		coming[wt->link_class]--;
+	}
+	return NULL;
 }
 
 static void timer_at(struct pool_shard *p, int64_t at)
@@ -392,29 +485,25 @@ static void timer_at(struct pool_shard *p, int64_t at)
 /* Opens links for those who wait and have none on its way. */
 static void open_more(struct pool_shard *p)
 {
-	int64_t now = worker_now(p->w);
-	while (p->cdb && pool_may_grant(p)) {
-		unsigned coming = p->n_links[LINK_CONNECTING] + p->n_links[LINK_LOGIN];
-		if (p->n_waiting <= coming || coming >= CONNECTING_MAX || !p->creds)
-			return;
-		int64_t retry = atomic_load(&p->pool->retry_at_us);
-		if (now < retry) {
-			timer_at(p, retry);
+	int64_t now = worker_now(p->w), retry;
+	struct waiter *f;
+	while (pool_may_grant(p) && (f = uncovered(p))) {
+		if (!may_connect(p, &retry)) {
+			if (retry)
+				timer_at(p, retry);
 			return;
 		}
-		if (atomic_load_explicit(&p->pool->failures, memory_order_relaxed) && coming)
-			return; /* the host is in doubt: one try at a time */
-		struct waiter *f = first_waiter(p);
-		int64_t reserve_at = f->since_us + p->set.reserve_pool_timeout_us;
+		int64_t reserve_at = first_waiter(p)->since_us + p->set.reserve_pool_timeout_us;
 		bool reserve = p->set.reserve_pool_size && now >= reserve_at, capped;
-		if (!budget_take(p, reserve, &capped)) {
+		if (budget_take(p, reserve, &capped)) {
+			link_connect(p, f->link_class);
+		} else if (!replace_idle(p, f)) {
 			if (capped)
 				timer_at(p, now + CAP_RETRY_US);
 			else if (p->set.reserve_pool_size && !reserve)
 				timer_at(p, reserve_at);
 			return;
 		}
-		link_connect(p);
 	}
 }
 
@@ -432,7 +521,7 @@ void pool_fill_min(struct pool_shard *p)
 		p->n_links[LINK_CONNECTING] + p->n_links[LINK_LOGIN] < 2) {
 		if (!budget_take(p, false, &capped))
 			return;
-		link_connect(p);
+		link_connect(p, p->last_class);
 	}
 }
 

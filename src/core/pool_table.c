@@ -59,12 +59,17 @@ struct dbase *core_dbase(struct core *c, const struct proto_ops *ops, const char
 	return d;
 }
 
-struct dbase *core_dbase_find(struct core *c, const struct proto_ops *ops, const char *name)
+struct dbase *core_dbase_locked(struct core *c, const struct proto_ops *ops, const char *name)
 {
 	char key[KEY_MAX];
 	size_t n = key_of(key, ops, name, NULL);
+	return n ? hmap_get(&c->dbases, key, n) : NULL;
+}
+
+struct dbase *core_dbase_find(struct core *c, const struct proto_ops *ops, const char *name)
+{
 	pthread_mutex_lock(&c->lock);
-	struct dbase *d = n ? hmap_get(&c->dbases, key, n) : NULL;
+	struct dbase *d = core_dbase_locked(c, ops, name);
 	pthread_mutex_unlock(&c->lock);
 	return d;
 }

@@ -36,7 +36,7 @@ void session_log(enum log_level lv, const struct session *s, const char *fmt, ..
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof msg, fmt, ap);
 	va_end(ap);
-	const struct proto_login *pl = s->login ? s->ops->client_login(s->cst) : NULL;
+	const struct proto_login *pl = s->login && s->greeted ? s->ops->client_login(s->cst) : NULL;
 	const char *db = s->db                ? s->db->name
 			 : s->is_console      ? "weirpool"
 			 : pl && pl->database ? pl->database
@@ -54,11 +54,11 @@ void session_set_state(struct session *s, enum session_state st)
 	static const unsigned next[SESSION_N] = {
 		[SESSION_LOGIN] = 1u << SESSION_IDLE | 1u << SESSION_WAITING |
 				  1u << SESSION_ACTIVE | 1u << SESSION_CLOSING,
-		[SESSION_IDLE] = 1u << SESSION_WAITING | 1u << SESSION_ACTIVE |
-				 1u << SESSION_CLOSING,
+		[SESSION_IDLE] = 1u << SESSION_LOGIN | 1u << SESSION_WAITING |
+				 1u << SESSION_ACTIVE | 1u << SESSION_CLOSING,
 		[SESSION_WAITING] = 1u << SESSION_ACTIVE | 1u << SESSION_IDLE |
 				    1u << SESSION_CLOSING,
-		[SESSION_ACTIVE] = 1u << SESSION_IDLE | 1u << SESSION_CLOSING,
+		[SESSION_ACTIVE] = 1u << SESSION_LOGIN | 1u << SESSION_IDLE | 1u << SESSION_CLOSING,
 		[SESSION_CLOSING] = 0,
 	};
 	if (s->state == st)
@@ -97,7 +97,7 @@ static struct deadline next_deadline(const struct session *s)
 		return d;
 	switch (s->state) {
 	case SESSION_LOGIN:
-		sooner(&d, s->connected_us, s->w->gen->conf->global.client_login_timeout_us,
+		sooner(&d, s->state_us, s->w->gen->conf->global.client_login_timeout_us,
 			ERR_LOGIN_TIMEOUT, "client_login_timeout");
 		break;
 	case SESSION_IDLE:
@@ -262,11 +262,12 @@ static void uncount(struct session *s)
 {
 	if (s->counted) {
 		atomic_fetch_sub(&s->w->core->clients, 1);
-		if (s->db && s->account) {
-			atomic_fetch_sub(&s->db->clients, 1);
-			atomic_fetch_sub(&s->account->clients, 1);
-		}
 		s->counted = false;
+	}
+	if (s->counted_db) {
+		atomic_fetch_sub(&s->db->clients, 1);
+		atomic_fetch_sub(&s->account->clients, 1);
+		s->counted_db = false;
 	}
 	if (s->shard)
 		s->shard->n_sessions--;
@@ -288,6 +289,22 @@ static void give_up_link(struct session *s)
 	link_recycle(l, broken);
 }
 
+void session_unserve(struct session *s)
+{
+	bool counted = s->counted;
+	give_up_link(s);
+	key_free(s);
+	s->counted = false; /* in all, it stays one of them */
+	uncount(s);
+	s->counted = counted;
+	s->shard = NULL;
+	s->db = NULL;
+	s->account = NULL;
+	s->privilege = CONSOLE_NONE;
+	s->is_console = s->in_tx = s->long_key = s->cut = false;
+	s->request_us = s->tx_us = s->pinned_us = 0;
+}
+
 /* The client has had a part of a message: our own would be taken for the rest of it. */
 static bool is_cut(const struct session *s)
 {
@@ -305,7 +322,7 @@ void session_close(struct session *s, const struct err *e, const char *why)
 			session_log(LOG_LV_WARN, s, "pooler error: %s%s%s", e->msg,
 				*e->internal ? ": " : "", e->internal);
 		if (!is_cut(s)) {
-			s->ops->put_error(s->cst, &w->down, e, true);
+			s->ops->put_error(s->greeted ? s->cst : NULL, &w->down, e, true);
 			session_send(s, &w->down);
 		}
 	}
@@ -331,7 +348,8 @@ void session_free(struct session *s)
 {
 	list_del(&s->node);
 	s->w->n_sessions[SESSION_CLOSING]--;
-	s->ops->client_fini(s->cst);
+	if (s->greeted)
+		s->ops->client_fini(s->cst);
 	mem_free(MEM_SESSION, s);
 }
 

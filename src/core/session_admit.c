@@ -2,6 +2,7 @@
  * console. Runs on the session's worker. */
 #include "session_login_int.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,7 +75,7 @@ static int count_client(struct session *s, const struct settings *set, struct er
 			"max_user_client_connections: user \"%s\" has %d clients already",
 			s->account->name, set->max_user_client_connections);
 	}
-	s->counted = true;
+	s->counted_db = true;
 	return 0;
 }
 
@@ -266,9 +267,6 @@ void login_admitted(struct session *s)
 		return;
 	}
 	if (count_client(s, &p->set, &e) != 0) {
-		atomic_fetch_sub(&w->core->clients, 1);
-		s->counted = false;
-		s->db = NULL;
 		login_refuse(s, &e);
 		return;
 	}
@@ -280,6 +278,9 @@ void login_admitted(struct session *s)
 		login_refuse(s, &e);
 		return;
 	}
+	unsigned link_class = s->ops->client_link_class(s->cst);
+	assert(link_class < CORE_LINK_CLASSES);
+	s->wait.link_class = (uint8_t)link_class;
 	key_make(s);
 	session_finish_login(s);
 }

@@ -39,14 +39,27 @@ static uint32_t next_number(struct worker *w)
 	return v;
 }
 
+static bool offers_tls(const struct session *s)
+{
+	const struct core_gen *g = s->w->gen;
+	return g->client_tls && !addr_is_unix(&s->addr) &&
+	       g->conf->global.client_tls.start != CONF_TLS_START_DIRECT;
+}
+
 void session_greet(struct session *s)
 {
 	struct worker *w = s->w;
 	const struct conf_global *g = &w->gen->conf->global;
+	const struct worker_facts *f = &w->facts[s->ops->id];
+	if (s->ops->greets && !f->settled)
+		return; /* facts.c comes back to it */
+	s->greeted = true;
 	s->number = next_number(w);
 	struct proto_greet greet = {
 		.number = s->number,
-		.tls = w->gen->client_tls && !addr_is_unix(&s->addr),
+		.tls = offers_tls(s),
+		.facts = f->bytes,
+		.facts_n = f->n,
 		.version = g->mysql_server_version,
 	};
 	s->ops->client_init(s->cst, w->env[s->ops->id], &greet, &w->down);
@@ -69,7 +82,7 @@ void session_login_reloaded(struct session *s)
 {
 	struct session_login *g = s->login;
 	struct err e = { 0 };
-	const struct proto_login *pl = login_of(s);
+	const struct proto_login *pl = s->greeted ? login_of(s) : NULL;
 	if (!pl || !pl->database || s->is_console)
 		return;
 	g->cdb = entry_find(s->w->gen->conf, s->ops, pl->database, pl->database_given, &g->dbase);
@@ -140,7 +153,7 @@ static int check_limits(struct session *s, struct err *e)
 		return 0;
 	if (state >= CORE_WAIT_CLIENTS)
 		return err_set(e, ERR_SHUTDOWN, "the pooler is shutting down");
-	if (!login_count_below(&w->core->clients, g->max_client_conn))
+	if (!s->counted && !login_count_below(&w->core->clients, g->max_client_conn))
 		return err_set(e, ERR_TOO_MANY,
 			"no more connections allowed (max_client_conn): %d are connected",
 			g->max_client_conn);
@@ -199,9 +212,7 @@ static void on_tls_request(struct session *s, size_t behind)
 {
 	struct worker *w = s->w;
 	struct err e = { 0 };
-	bool yes = w->gen->client_tls &&
-		   w->gen->conf->global.client_tls.start != CONF_TLS_START_DIRECT &&
-		   !addr_is_unix(&s->addr);
+	bool yes = offers_tls(s);
 	if (s->st.ssl) {
 		login_refuse_with(s, ERR_PROTOCOL, "SSL request on a connection that has TLS");
 		return;
@@ -278,6 +289,19 @@ static bool one_step(struct session *s)
 	return true;
 }
 
+void session_relogin(struct session *s)
+{
+	session_unserve(s);
+	if (!session_login_begin(s)) {
+		session_kill(s, ERR_NO_MEMORY, "out of memory");
+		return;
+	}
+	session_set_state(s, SESSION_LOGIN);
+	session_arm(s);
+	if (on_login(s))
+		session_login_input(s);
+}
+
 /* Handles what stands in st.in. */
 void session_login_input(struct session *s)
 {
@@ -298,7 +322,7 @@ static bool is_direct_tls(struct session *s)
 void session_login_readable(struct session *s)
 {
 	struct worker *w = s->w;
-	if (s->st.tls == STREAM_HANDSHAKE)
+	if (s->st.tls == STREAM_HANDSHAKE || !s->greeted)
 		return;
 	if (is_direct_tls(s)) {
 		s->login->direct_tls = true;
@@ -312,7 +336,11 @@ void session_login_readable(struct session *s)
 				s, ERR_TOO_BIG, "too many bytes before the end of the login");
 			return;
 		}
-		size_t want = room < CORE_RBUF_BYTES ? room : CORE_RBUF_BYTES;
+		size_t want = s->ops->client_want(s->cst, buf_data(&s->st.in), buf_len(&s->st.in));
+		if (want > room)
+			want = room;
+		if (want > CORE_RBUF_BYTES)
+			want = CORE_RBUF_BYTES;
 		size_t got = stream_read(&s->st, w->rbuf, want);
 		if (got == 0) {
 			if (s->st.eof || s->st.error)

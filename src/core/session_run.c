@@ -223,13 +223,19 @@ static void flush_both(struct session *s)
 	session_send(s, &w->down);
 }
 
+/* An answer from elsewhere comes first. */
+static bool is_held(const struct session *s)
+{
+	return s->console || s->killing;
+}
+
 /* Handles n bytes of input; returns how many were used. The session may be waiting or closing
  * afterwards. */
 static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 {
 	struct worker *w = s->w;
 	size_t done = 0;
-	while (s->state != SESSION_CLOSING && !s->console) {
+	while (s->state != SESSION_CLOSING && !is_held(s)) {
 		struct err e;
 		err_clear(&e);
 		struct link *l = s->link;
@@ -254,6 +260,14 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 			session_send(s, &w->down);
 			console_run(s, &ev);
 			break;
+		case PEV_KILL:
+			session_send(s, &w->down);
+			session_kill_other(s, &ev);
+			break;
+		case PEV_RELOGIN:
+			flush_both(s);
+			s->relogin = true;
+			return done + ev.n;
 		case PEV_BYE:
 			flush_both(s);
 			session_close(s, NULL, "client close request");
@@ -274,8 +288,6 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_ROW:
 		case PEV_QUERY_DONE:
 		case PEV_LINK_BAD:
-		case PEV_KILL:
-		case PEV_RELOGIN:
 		case PEV_NOTE: break;
 		}
 		done += ev.n;
@@ -298,9 +310,21 @@ static bool up_blocked(struct session *s)
 	return s->paused;
 }
 
+/* True: it logs in again; what it sends from now on is session_login.c's. */
+static bool begin_relogin(struct session *s)
+{
+	if (!s->relogin)
+		return false;
+	s->relogin = false;
+	session_relogin(s);
+	if (s->state != SESSION_CLOSING)
+		stream_resume(&s->st);
+	return true;
+}
+
 void session_run_input(struct session *s)
 {
-	if (s->state == SESSION_CLOSING || s->state == SESSION_WAITING)
+	if (s->state == SESSION_CLOSING || s->state == SESSION_WAITING || s->login)
 		return;
 	size_t n = buf_len(&s->st.in);
 	if (n == 0) {
@@ -310,6 +334,8 @@ void session_run_input(struct session *s)
 		if (s->state == SESSION_CLOSING)
 			return;
 		buf_consume(&s->st.in, used);
+		if (begin_relogin(s))
+			return;
 	}
 	if (s->unread && s->state != SESSION_WAITING && !up_blocked(s)) {
 		s->unread = false;
@@ -343,7 +369,7 @@ static bool read_once(struct session *s, size_t cap)
 	}
 	if (s->shard)
 		s->shard->stats->rx_bytes += got;
-	if (have == 0 && s->state != SESSION_WAITING && !s->console) {
+	if (have == 0 && s->state != SESSION_WAITING && !is_held(s)) {
 		size_t used = up_steps(s, w->rbuf, got);
 		if (s->state == SESSION_CLOSING)
 			return false;
@@ -351,17 +377,19 @@ static bool read_once(struct session *s, size_t cap)
 			session_kill(s, ERR_NO_MEMORY, "out of memory");
 			return false;
 		}
-		return got == want;
+		return !begin_relogin(s) && got == want;
 	}
 	if (!buf_append(&s->st.in, w->rbuf, got)) {
 		session_kill(s, ERR_NO_MEMORY, "out of memory");
 		return false;
 	}
-	if (s->state != SESSION_WAITING && !s->console) {
+	if (s->state != SESSION_WAITING && !is_held(s)) {
 		size_t used = up_steps(s, buf_data(&s->st.in), buf_len(&s->st.in));
 		if (s->state == SESSION_CLOSING)
 			return false;
 		buf_consume(&s->st.in, used);
+		if (begin_relogin(s))
+			return false;
 	}
 	return got == want;
 }
@@ -375,7 +403,7 @@ void session_run_readable(struct session *s)
 	for (int i = 0; i < READS_PER_EVENT; i++) {
 		if (up_blocked(s))
 			return; /* on_drained() resumes */
-		bool held = s->state == SESSION_WAITING || s->console;
+		bool held = s->state == SESSION_WAITING || is_held(s);
 		if (!read_once(s, held ? WAIT_INPUT_CAP : INPUT_CAP) || s->state == SESSION_CLOSING)
 			return;
 	}

@@ -23,6 +23,8 @@ static void free_closed(struct worker *w)
 	}
 	if (!list_empty(&w->cancels_done))
 		cancels_sweep(w);
+	if (!list_empty(&w->probes_done))
+		facts_sweep(w);
 }
 
 static void turn_end(void *owner)
@@ -34,7 +36,7 @@ static void turn_end(void *owner)
 		pool_turn_end(p);
 	}
 	if (w->closed || !list_empty(&w->sessions[SESSION_CLOSING]) ||
-		!list_empty(&w->cancels_done)) {
+		!list_empty(&w->cancels_done) || !list_empty(&w->probes_done)) {
 		w->closed = false;
 		free_closed(w);
 	}
@@ -228,6 +230,8 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	list_init(&w->touched);
 	list_init(&w->cancels);
 	list_init(&w->cancels_done);
+	list_init(&w->probes);
+	list_init(&w->probes_done);
 	hmap_init(&w->shard_by_name);
 	hmap_init(&w->stats_by_db);
 	buf_init(&w->up, 0);
@@ -248,6 +252,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 		return NULL;
 	}
 	janitor_start(w);
+	facts_start(w);
 	return w;
 }
 
@@ -289,6 +294,7 @@ void worker_free(struct worker *w)
 		close_everything(w);
 		stop_listening(w);
 		helper_free(w);
+		facts_free(w);
 		timer_clear(w->loop, &w->janitor);
 		shards_free(w);
 	}

@@ -3,7 +3,8 @@
  * Links close, fail to connect, move late and refuse to move. Invariants after every step: links
  * alive (in lists, in mailboxes, connecting) == open <= limit + reserve; when all mailboxes are
  * empty and all turns have ended: no waiter while an idle movable link exists or the budget is not
- * used up; in the end every waiter has been served, in the order in which it came to its worker.
+ * used up; no session runs on a link of another class; in the end every waiter has been served, in
+ * the order in which those of its class came to its worker.
  * MODEL_SEED=n repeats one run; the seed is printed when a run fails. */
 #include "../../src/core/core_int.h"
 
@@ -13,6 +14,7 @@
 
 #define WORKERS 4
 #define CLIENTS 40
+#define CLASSES 3
 
 struct client {
 	struct session session; /* only its id is looked at */
@@ -33,8 +35,8 @@ static struct proto_creds creds;
 static struct dbstats stats[WORKERS];
 static struct client client[CLIENTS];
 static int64_t now;
-static unsigned alive, served, waits;
-static uint64_t tickets, last_served[WORKERS];
+static unsigned alive, served, waits, replaced, classes;
+static uint64_t tickets, last_served[WORKERS][CLASSES];
 static uint64_t rng;
 static bool may_connect_fail, refuse_moves;
 
@@ -101,6 +103,16 @@ void link_close(struct link *l, const char *why)
 	pool_forget(&pool, w);
 }
 
+void link_give_place(struct link *l, const char *why)
+{
+	(void)why;
+	cr_assert_eq(l->state, LINK_IDLE);
+	list_del(&l->node);
+	l->shard->n_links[l->state]--;
+	dispose(l);
+	replaced++;
+}
+
 bool link_movable(const struct link *l)
 {
 	(void)l;
@@ -128,12 +140,13 @@ void link_move(struct link *l, unsigned to)
 	loop_post(&loops[to], &l->mail);
 }
 
-void link_connect(struct pool_shard *p)
+void link_connect(struct pool_shard *p, unsigned link_class)
 {
 	struct link *l = calloc(1, sizeof *l);
 	l->w = p->w;
 	l->shard = p;
 	l->pool = &pool;
+	l->link_class = (uint8_t)link_class;
 	list_init(&l->node);
 	alive++;
 	link_set_state(l, LINK_CONNECTING);
@@ -143,8 +156,10 @@ void session_granted(struct session *s, struct link *l)
 {
 	struct client *c = (struct client *)(void *)s;
 	cr_assert_null(c->link);
-	cr_assert_gt(c->ticket, last_served[c->worker], "not first come, first served");
-	last_served[c->worker] = c->ticket;
+	unsigned k = c->wait.link_class;
+	cr_assert_eq(l->link_class, k, "a session on a link of another class");
+	cr_assert_gt(c->ticket, last_served[c->worker][k], "not first come, first served");
+	last_served[c->worker][k] = c->ticket;
 	c->link = l;
 	served++;
 }
@@ -224,6 +239,7 @@ static void setup(unsigned limit, unsigned reserve)
 		client[i].worker = (int)rnd(WORKERS);
 		list_init(&client[i].wait.node);
 		client[i].session.id = i + 1;
+		client[i].wait.link_class = (uint8_t)rnd(classes);
 		client[i].wait.session = &client[i].session;
 	}
 }
@@ -354,6 +370,7 @@ static void run(uint64_t seed, unsigned steps)
 	may_connect_fail = rnd(2);
 	refuse_moves = false;
 	unsigned limit = 1 + rnd(12), reserve = rnd(3) ? 0 : 3;
+	classes = rnd(2) ? 1 : 1 + rnd(CLASSES);
 	setup(limit, reserve);
 	for (unsigned i = 0; i < steps; i++) {
 		unsigned w = rnd(WORKERS);
@@ -413,6 +430,7 @@ Test(pool_model, waiters_of_one_worker_use_links_of_the_others)
 {
 	rng = 1;
 	may_connect_fail = false;
+	classes = 1;
 	setup(8, 0);
 	/* eight links, all idle on worker 0 */
 	for (unsigned i = 0; i < 8; i++) {
@@ -440,4 +458,49 @@ Test(pool_model, waiters_of_one_worker_use_links_of_the_others)
 	for (unsigned i = 8; i < 16; i++)
 		cr_assert(client[i].link != NULL || alive < before,
 			"client %u got none of %u links", i, alive);
+}
+
+/* Two classes over a pool that is full of links of the one: a link makes room as soon as nobody of
+ * its class wants it, and after a short while even so. */
+Test(pool_model, a_full_pool_changes_the_class_of_its_links)
+{
+	rng = 1;
+	may_connect_fail = false;
+	classes = 1;
+	setup(2, 0);
+	replaced = 0;
+	for (unsigned i = 0; i < 4; i++)
+		client[i].worker = 0;
+	client[2].wait.link_class = client[3].wait.link_class = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		client[i].ticket = ++tickets;
+		cr_assert_null(pool_acquire(&shard[0], &client[i].wait));
+	}
+	settle();
+	cr_assert_eq(alive, 2);
+	client[2].ticket = ++tickets;
+	cr_assert_null(pool_acquire(&shard[0], &client[2].wait));
+	settle();
+	cr_assert_null(client[2].link, "both are at work");
+	pool_release(client[0].link);
+	client[0].link = NULL;
+	settle();
+	cr_assert_not_null(client[2].link);
+	cr_assert_eq(replaced, 1);
+	cr_assert_eq(alive, 2);
+	/* client 3 waits longer than is fair, and those of class 0 keep coming */
+	client[3].ticket = ++tickets;
+	cr_assert_null(pool_acquire(&shard[0], &client[3].wait));
+	for (unsigned i = 0; !client[3].link; i++) {
+		struct client *c = &client[1];
+		cr_assert_lt(i, 100, "passed over for ever");
+		c->ticket = ++tickets;
+		if (c->link)
+			pool_release(c->link);
+		c->link = NULL;
+		if (!c->wait.since_us)
+			c->link = pool_acquire(&shard[0], &c->wait);
+		settle();
+	}
+	cr_assert_eq(replaced, 2);
 }
