@@ -1,9 +1,9 @@
 /* facts - what greetings say of the servers behind them. Where the server speaks first, a client is
- * told a version and capabilities before anybody knows which database it wants: links tell what they
- * saw (link_facts()), the facts of all entries of a protocol are joined into one text, and every
- * worker gets it. At the start a connection to each entry listens to the server's own greeting;
- * until that is over, for a short while, clients are not greeted. Ignorant of what the facts are.
- * Runs on workers; the shared maps are guarded by core.lock. */
+ * told a version and capabilities before anybody knows which database it wants: links tell what
+ * they saw (link_facts()), the facts of all entries of a protocol are joined into one text, and
+ * every worker gets it. At the start a connection to each entry listens to the server's own
+ * greeting; until that is over, for a short while, clients are not greeted. Ignorant of what the
+ * facts are. Runs on workers; the shared maps are guarded by core.lock. */
 #include "core_int.h"
 
 #include <errno.h>
