@@ -398,7 +398,7 @@ struct proto_ops {
 		struct buf *down); /* instead of client_ready(); up() then gives PEV_CONSOLE */
 	void (*console_reply)(void *cst, const struct rowset *r, struct buf *down);
 };
-extern const struct proto_ops proto_pg;
+extern const struct proto_ops proto_pg, proto_mysql;
 
 /* The protocols that this program speaks: proto_table[i]->id == i. Tests bring their own. */
 #define PROTO_MAX 4

@@ -296,8 +296,3 @@ const struct proto_login *my_client_login(const void *cst)
 	const struct my_client *c = cst;
 	return c->login ? &c->login->info : NULL;
 }
-
-unsigned my_client_link_class(const void *cst)
-{
-	return my_class_of_caps(((const struct my_client *)cst)->caps);
-}

@@ -26,12 +26,8 @@
 #define MY_VAR_MULTI "#multi"   /* present: COM_SET_OPTION allows multi-statements */
 #define MY_VAR_ROLE "#role"     /* what SET ROLE was given; absent: the default role */
 
-/* client_link_class(): capabilities that a connection keeps, and whether no schema was selected
- * yet, which no command can make so again. The login half asks for the former. */
-#define MY_CLASS_FOUND_ROWS 1U
-#define MY_CLASS_IGNORE_SPACE 2U
-#define MY_CLASS_LOCAL_FILES 4U
-#define MY_CLASS_INTERACTIVE 8U
+/* In client_link_class(), beside my_class_of_caps(): no schema was selected yet, which no command
+ * can make so again. */
 #define MY_CLASS_NO_SCHEMA 16U
 
 /* ---- per worker ---- */
@@ -75,6 +71,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool up_more;            /* the next frame continues the packet */
 	bool mariadb;            /* the greeting spoke for a MariaDB. Login half */
 	bool console;            /* up() is the console's */
+	bool console_waits;      /* for console_reply() */
 	bool ready;              /* the welcome was sent */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
@@ -213,10 +210,8 @@ bool my_link_abort(void *lst, struct buf *up);
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up);
 void my_link_query(void *lst, const char *sql, const char *param, struct buf *up);
 void my_link_ping(void *lst, struct buf *up);
-size_t my_link_cancel_key(const void *lst, const uint8_t **key_r);
 void my_put_cancel(void *lst, struct buf *up, const uint8_t *key, size_t key_n);
 void my_put_bye(void *lst, struct buf *up);
-unsigned my_link_server_pid(const void *lst);
 bool my_link_spoiled(const void *lst);
 bool my_link_movable(const void *lst);
 void my_link_move_out(void *lst);

@@ -234,16 +234,6 @@ void my_link_ping(void *lst, struct buf *up)
 
 /* ---- canceling ---- */
 
-/* The server's id of the connection, 4 bytes, low first. */
-size_t my_link_cancel_key(const void *lst, const uint8_t **key_r)
-{
-	struct my_link *l = (struct my_link *)(uintptr_t)lst;
-	for (unsigned i = 0; i < 4; i++)
-		l->key[i] = (uint8_t)(l->thread_id >> 8 * i);
-	*key_r = l->key;
-	return l->thread_id ? sizeof(l->key) : 0;
-}
-
 void my_put_cancel(void *lst, struct buf *up, const uint8_t *key, size_t key_n)
 {
 	struct my_link *l = lst;
@@ -258,11 +248,6 @@ void my_put_bye(void *lst, struct buf *up)
 	uint8_t seq = 0;
 	(void)lst;
 	mycommand_put(up, &seq, MYCOM_QUIT);
-}
-
-unsigned my_link_server_pid(const void *lst)
-{
-	return ((const struct my_link *)lst)->thread_id;
 }
 
 /* ---- moving ---- */

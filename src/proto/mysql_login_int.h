@@ -52,8 +52,8 @@ void my_facts_join(struct buf *all, const uint8_t *facts, size_t n);
 unsigned my_class_of_caps(uint64_t caps);
 uint64_t my_caps_of_class(unsigned link_class);
 
-/* ---- a client logs in: mysql_client_login.c (greeting, response), mysql_client_auth.c (proof) ----
- */
+/* ---- a client logs in: mysql_client_login.c (greeting, response), mysql_client_auth.c (proof)
+ * ---- */
 
 enum my_client_step {
 	MY_CL_RESPONSE, /* greeted: waiting for SSLRequest or HandshakeResponse41 */
@@ -106,7 +106,6 @@ struct pev my_client_step(void *cst, const uint8_t *p, size_t n, struct buf *dow
 size_t my_client_want(const void *cst, const uint8_t *p, size_t n);
 void my_client_tls_answer(void *cst, bool yes, struct buf *down);
 const struct proto_login *my_client_login(const void *cst);
-unsigned my_client_link_class(const void *cst);
 
 int my_client_auth(void *cst, const struct proto_proof *pr, struct buf *down, struct err *e);
 void my_client_auth_result(void *cst, bool ok, struct buf *down);

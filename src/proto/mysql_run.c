@@ -1,6 +1,7 @@
 /* mysql_run - the worker's part of the protocol (interned sets and statements, limits), and how a
  * session and a link start and end being served. Thread: that of the env; my_env_new() may run
  * anywhere before. */
+#include "mysql_login_int.h"
 #include "mysql_run_int.h"
 
 #include <assert.h>
@@ -118,16 +119,8 @@ unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max)
 unsigned my_client_link_class(const void *cst)
 {
 	const struct my_client *c = cst;
-	unsigned k = varset_get(c->want, MY_VAR_SCHEMA) ? 0 : MY_CLASS_NO_SCHEMA;
-	if (c->caps & MYCAP(FOUND_ROWS))
-		k |= MY_CLASS_FOUND_ROWS;
-	if (c->caps & MYCAP(IGNORE_SPACE))
-		k |= MY_CLASS_IGNORE_SPACE;
-	if (c->caps & MYCAP(LOCAL_FILES))
-		k |= MY_CLASS_LOCAL_FILES;
-	if (c->caps & MYCAP(INTERACTIVE))
-		k |= MY_CLASS_INTERACTIVE;
-	return k;
+	return my_class_of_caps(c->caps) |
+	       (varset_get(c->want, MY_VAR_SCHEMA) ? 0 : MY_CLASS_NO_SCHEMA);
 }
 
 uint32_t my_client_pins(const void *cst)

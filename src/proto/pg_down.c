@@ -101,10 +101,6 @@ static void complete(struct dnx *d)
 		o->p.ls->confirmed = true;
 	if ((o->flags & OWED_F_UNDO) && d->c && !undo_commit(d->c))
 		d->l->failed = true;
-	if (o->flags & OWED_F_LEARN)
-		told_learnt(d->l, o);
-	if ((o->flags & OWED_F_TELL) && d->c)
-		told_done(d->c, d->l, o);
 	owed_pop(d->l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);
@@ -114,8 +110,6 @@ static void complete(struct dnx *d)
 static void forget_dropped(struct dnx *d, struct owed *o)
 {
 	struct pg_link *l = d->l;
-	if (o->flags & OWED_F_LEARN)
-		told_learnt(l, o);
 	if (o->flags & OWED_F_FORCED || o->p.ls == NULL)
 		return;
 	if (o->kind == OWED_PARSE && !o->p.ls->confirmed)
@@ -385,29 +379,12 @@ static bool is_bodyless(uint8_t type)
 	       type == 's' || type == 'c';
 }
 
-/* A reply that says what a statement is. */
-static enum dn_next learn(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
-{
-	if (h->body_n > PG_DESC_MAX_BYTES)
-		return dn_bad(d, "a statement's description is too large", h->type);
-	if (!is_whole(d, h))
-		return DN_STOP;
-	if (!told_learn(d->l, o, h->type, body_of(d), h->body_n))
-		return dn_bad(d, "malformed description of a statement", h->type);
-	if (h->type != 't')
-		return give_last(d, h, o);
-	o->flags |= OWED_F_GOT_T;
-	return give(d, h, o);
-}
-
 static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct owed *o = owed_head(d->l);
 	if (o == NULL || !fits(d->l, o, h->type) || (is_bodyless(h->type) && h->body_n > 0))
 		return dn_bad(d, o ? "reply does not fit the request" : "reply without a request",
 			h->type);
-	if (o->flags & OWED_F_LEARN)
-		return learn(d, h, o);
 	switch (h->type) {
 	case '1':
 	case '2':
@@ -448,7 +425,7 @@ static void give_own_notification(struct dnx *d, const struct pgmsg_head *h)
 
 static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 {
-	struct owed *o = owed_head(d->l);
+	const struct owed *o = owed_head(d->l);
 	bool heard = d->c && d->c->ready &&
 		     (o == NULL || o->disp == OWED_FORWARD || h->type == 'A');
 	const char *name, *value;
@@ -487,14 +464,6 @@ static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 			return DN_NEXT;
 		}
 	}
-	if (heard && h->type == 'N' && o && o->p.ls && h->body_n <= PG_ASYNC_MAX_BYTES) {
-		struct pgerror f;
-		if (!is_whole(d, h))
-			return DN_STOP;
-		pgerror_read(body_of(d), h->body_n, &f);
-		if (dn_put_renamed(d, h, o, &f))
-			return DN_NEXT;
-	}
 	if (heard)
 		flow_pass(&d->f, total_of(h));
 	else
@@ -526,18 +495,6 @@ static bool is_forced(const struct pgerror *f)
 	       (strcmp(f->sqlstate, "42P05") == 0 || strcmp(f->sqlstate, "26000") == 0);
 }
 
-/* The error that was provoked stands for this one. */
-static void put_forced(
-	struct dnx *d, const struct pgmsg_head *h, const struct pgerror *f, const struct err *why)
-{
-	if (why->code == ERR_STALE_PLAN)
-		pgerror_put_from(d->down, why, "plancache.c", "RevalidateCachedQuery");
-	else if (strcmp(f->sqlstate, err_sqlstate(why)) == 0)
-		pgerror_put_replaced(d->down, 'E', body_of(d), h->body_n, 'M', why->msg);
-	else
-		pgerror_put(d->down, "ERROR", why);
-}
-
 static void error_to(
 	struct dnx *d, const struct pgmsg_head *h, struct owed *o, const struct pgerror *f)
 {
@@ -549,10 +506,9 @@ static void error_to(
 	} else if (d->c == NULL) {
 		flow_drop(&d->f, total_of(h));
 	} else if ((o->flags & OWED_F_FORCED) && is_forced(f)) {
-		flow_cut(&d->f);
-		put_forced(d, h, f, o->p.err);
 		flow_drop(&d->f, total_of(h));
-	} else if (!dn_put_renamed(d, h, o, f)) {
+		pgerror_put(d->down, "ERROR", o->p.err);
+	} else {
 		flow_pass(&d->f, total_of(h));
 	}
 	d->l->req_error = d->l->req_error || o->disp != OWED_CAPTURE;
@@ -580,8 +536,6 @@ static enum dn_next dn_error(struct dnx *d, const struct pgmsg_head *h)
 		return dn_bad(d, "error for a Sync that was not sent", h->type);
 	if (dn_heal(d, h, o, &f))
 		return DN_NEXT;
-	if (d->l->healing)
-		d->l->healing = PG_HEAL_FAILED;
 	drop_stale(d, o, &f);
 	error_to(d, h, o, &f);
 	if (simple) {
@@ -625,8 +579,6 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 		flow_drop(&d->f, total_of(h));
 	else
 		flow_pass(&d->f, total_of(h));
-	if (o->flags & OWED_F_HEAL)
-		dn_healed(d);
 	owed_pop(l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const struct proto_ops *const proto_table[PROTO_MAX] = { &proto_pg };
+const struct proto_ops *const proto_table[PROTO_MAX] = { &proto_pg, &proto_mysql };
 
 const struct proto_ops *proto_by_name(const char *name)
 {
