@@ -225,6 +225,25 @@ static enum my_next up_frame(struct myup *u)
 	return command(u, &h, *myup_body(u));
 }
 
+/* Its packet went out in full frames: an empty one is due, for which no input will come. */
+static bool is_empty_tail(const struct my_client *c)
+{
+	return c->up_tail == 1 && c->up_left == 0;
+}
+
+/* The rest of a frame that was begun. */
+static bool resume(struct myup *u)
+{
+	if (!flow_resume(&u->f, &u->ev))
+		return false;
+	if (u->ev.kind == PEV_FORWARD && is_empty_tail(u->c)) {
+		buf_append(u->up, u->f.p, u->ev.n);
+		u->ev.kind = PEV_DROP;
+		(void)myup_carry(u);
+	}
+	return true;
+}
+
 struct pev my_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up, struct buf *down,
 	struct err *e)
 {
@@ -243,9 +262,11 @@ struct pev my_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *u
 		.e = e
 	};
 	enum my_next r = MY_NEXT;
-	bool resumed = flow_resume(&u.f, &u.ev);
+	bool resumed = resume(&u);
 	while (!resumed && r == MY_NEXT && u.f.at < n && c->up_left == 0 && !(l && l->raw))
 		r = up_frame(&u);
+	if (!resumed && r == MY_NEXT && is_empty_tail(c))
+		r = myup_carry(&u);
 	if ((l && l->failed) || (up && up->failed) || down->failed) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		return my_pev(PEV_BAD, 0);
