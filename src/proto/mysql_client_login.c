@@ -226,7 +226,7 @@ static int take(struct my_client *c, const uint8_t *p, size_t n, struct mypacket
 	if (rc < 0)
 		return err_set(e, ERR_TOO_BIG, "a login packet of %u bytes: %u are the limit",
 			(unsigned)m->payload_n, (unsigned)MY_LOGIN_MAX_BYTES);
-	if (rc > 0 && m->seq != c->seq) {
+	if (m->total && m->seq != c->seq) { /* at once: it may speak something else */
 		(void)err_set(e, ERR_PROTOCOL, "Got packets out of order");
 		memcpy(e->sqlstate, "08S01", 6);
 		e->mysql_errno = 1156;

@@ -348,11 +348,12 @@ struct pev my_link_step(void *lst, const uint8_t *p, size_t n, struct buf *up, s
 	return my_pev(PEV_BAD, 0);
 }
 
+/* The server's id of the connection, 4 bytes, low first. */
 size_t my_link_cancel_key(const void *lst, const uint8_t **key_r)
 {
 	const struct my_link *k = lst;
 	*key_r = k->key;
-	return k->version ? sizeof(k->key) : 0;
+	return k->thread_id ? sizeof(k->key) : 0;
 }
 
 unsigned my_link_server_pid(const void *lst)

@@ -52,8 +52,7 @@ void my_facts_join(struct buf *all, const uint8_t *facts, size_t n);
 unsigned my_class_of_caps(uint64_t caps);
 uint64_t my_caps_of_class(unsigned link_class);
 
-/* ---- a client logs in: mysql_client_login.c (greeting, response), mysql_client_auth.c (proof)
- * ---- */
+/* ---- a client logs in: mysql_client_login.c (greeting, response), mysql_client_auth.c ---- */
 
 enum my_client_step {
 	MY_CL_RESPONSE, /* greeted: waiting for SSLRequest or HandshakeResponse41 */
