@@ -1,4 +1,4 @@
-/* fuzz_my_wire - one message of the MySQL protocol, of any kind and with any capabilities. The input:
+/* fuzz_my_wire - one message of the MySQL protocol, of any kind, with any capabilities. The input:
  * the kind, 5 bytes of capabilities, the number of parameters, which of them were long data, then
  * the payload. What is accepted is written again; that must be accepted too, and come out the same.
  */

@@ -2,12 +2,11 @@
  * packet reads, and is written again byte for byte; every cut of it and thousands of mutations are
  * survived. */
 #include "base/mem.h"
-#include "base/num.h"
 #include "my_kinds.h"
+#include "my_record.h"
 #include "wire/mysql/caps.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,38 +27,6 @@ struct scene {
 	unsigned messages_n, rewritten_n;
 	unsigned seed;
 };
-
-static unsigned hex(const char *s)
-{
-	unsigned v = 0;
-	for (int i = 0; i < 2; i++)
-		v = v * 16 + (unsigned)(s[i] <= '9' ? s[i] - '0' : s[i] - 'a' + 10);
-	return v;
-}
-
-/* "text", HH, or HHxCOUNT */
-static void put_word(struct buf *b, const char *w, size_t n)
-{
-	if (*w == '"') {
-		buf_append(b, w + 1, n - 2);
-		return;
-	}
-	uint64_t count = 1;
-	uint8_t v = (uint8_t)hex(w);
-	if (n > 3)
-		cr_assert_eq(num_u64n(w + 3, n - 3, 1, 1 << 25, &count), 0);
-	memset(buf_reserve(b, count), v, count);
-	buf_commit(b, count);
-}
-
-static void put_payload(struct buf *b, const char *p)
-{
-	while (*p) {
-		const char *end = *p == '"' ? strchr(p + 1, '"') + 1 : p + strcspn(p, " ");
-		put_word(b, p, (size_t)(end - p));
-		p = *end ? end + 1 : end;
-	}
-}
 
 /* In a block of just its size, so that a sanitizer or valgrind sees a read behind it. */
 static int try_copy(struct scene *x, const char *kind, const struct my_kind_env *env,
@@ -162,77 +129,33 @@ static void check_message(struct scene *x)
 	buf_fini(&x->wire);
 }
 
-/* "S 1 ok 00 01 ..." */
-static void run_line(struct scene *x, const char *line)
+static void run_record(struct my_record *r, void *arg)
 {
-	unsigned seq = 0;
-	char kind[40];
-	struct buf payload;
-	size_t off = 0;
-	if (strncmp(line, "caps ", 5) == 0)
-		x->caps = 0;
-	if (strncmp(line, "caps 0x", 7) == 0)
-		for (const char *p = line + 7; *p; p++)
-			x->caps = x->caps * 16 + (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
-	if (line[0] != 'C' && line[0] != 'S')
-		return;
-	for (off = 2; line[off] != ' '; off++)
-		seq = seq * 10 + (unsigned)(line[off] - '0');
-	size_t kind_n = strcspn(line + off + 1, " ");
-	snprintf(kind, sizeof(kind), "%.*s", (int)kind_n, line + off + 1);
-	off += 1 + kind_n + (line[off + 1 + kind_n] == ' ');
-	if (strcmp(kind, "frame") == 0)
-		return;
-	if (strcmp(kind, "more_of_it") != 0) {
-		if (buf_len(&x->wire))
-			check_message(x);
-		snprintf(x->kind, sizeof(x->kind), "%s", kind);
-		x->seq = (uint8_t)seq;
+	struct scene *x = arg;
+	x->file = r->name;
+	while (my_record_next(r)) {
+		x->caps = r->caps;
+		if (strcmp(r->kind, "frame") == 0)
+			continue;
+		if (strcmp(r->kind, "more_of_it") != 0) {
+			if (buf_len(&x->wire))
+				check_message(x);
+			snprintf(x->kind, sizeof(x->kind), "%s", r->kind);
+			x->line = r->line_no;
+			x->seq = r->seq;
+		}
+		uint8_t seq = r->seq;
+		mypacket_put_head(&x->wire, &seq, (uint32_t)buf_len(&r->payload));
+		buf_append(&x->wire, buf_data(&r->payload), buf_len(&r->payload));
 	}
-	buf_init(&payload, 0);
-	put_payload(&payload, line + off);
-	uint8_t head_seq = (uint8_t)seq;
-	mypacket_put_head(&x->wire, &head_seq, (uint32_t)buf_len(&payload));
-	buf_append(&x->wire, buf_data(&payload), buf_len(&payload));
-	buf_fini(&payload);
-}
-
-static void run_file(const char *dir, const char *name, struct scene *x)
-{
-	char path[800], line[20000];
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	FILE *f = fopen(path, "r");
-	cr_assert_not_null(f, "%s", path);
-	x->file = name;
-	x->line = 0;
-	while (fgets(line, sizeof(line), f)) {
-		x->line++;
-		line[strcspn(line, "\n")] = 0;
-		run_line(x, line);
-	}
-	if (buf_len(&x->wire))
-		check_message(x);
-	fclose(f);
+	check_message(x);
 }
 
 Test(wire_mysql_real, every_recorded_packet)
 {
 	struct scene x = { .seed = 1 };
-	char dir[500];
-	const char *src = getenv("srcdir");
-	unsigned files_n = 0;
 	buf_init(&x.wire, 0);
-	snprintf(dir, sizeof(dir), "%s/test/golden/mysql", src ? src : ".");
-	DIR *d = opendir(dir);
-	cr_assert_not_null(d, "%s", dir);
-	for (struct dirent *f; (f = readdir(d)) != NULL;) {
-		if (strstr(f->d_name, ".txt") == NULL)
-			continue;
-		files_n++;
-		run_file(dir, f->d_name, &x);
-	}
-	closedir(d);
-	cr_assert_gt(files_n, 40);
+	cr_assert_gt(my_record_each("", run_record, &x), 40);
 	cr_assert_gt(x.rewritten_n, 1000);
 	cr_assert_geq(x.messages_n, x.rewritten_n);
 }

@@ -27,4 +27,6 @@ struct mycompress {
 int mycompress_take(const uint8_t *p, size_t n, uint32_t cap, struct mycompress *c_r);
 /* A header; the caller sends body_n bytes behind it. plain_n 0: stored. */
 void mycompress_put_head(struct buf *b, uint8_t *seq, uint32_t body_n, uint32_t plain_n);
+/* Overwrites the lengths of a header that was put at offset at (counted from buf_data()). */
+void mycompress_set_head(struct buf *b, size_t at, uint32_t body_n, uint32_t plain_n);
 #endif

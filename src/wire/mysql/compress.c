@@ -23,10 +23,28 @@ int mycompress_take(const uint8_t *p, size_t n, uint32_t cap, struct mycompress 
 	return c_r->body ? 1 : 0;
 }
 
+static void set_u24le(uint8_t *to, uint32_t v)
+{
+	to[0] = (uint8_t)v;
+	to[1] = (uint8_t)(v >> 8);
+	to[2] = (uint8_t)(v >> 16);
+}
+
 void mycompress_put_head(struct buf *b, uint8_t *seq, uint32_t body_n, uint32_t plain_n)
 {
+	uint8_t head[MYCOMPRESS_HEAD_BYTES];
 	assert(body_n <= MYCOMPRESS_MAX_BYTES && plain_n <= MYCOMPRESS_MAX_BYTES);
-	buf_put_u24le(b, body_n);
-	buf_put_u8(b, (*seq)++);
-	buf_put_u24le(b, plain_n);
+	set_u24le(head, body_n);
+	head[3] = (*seq)++;
+	set_u24le(head + 4, plain_n);
+	buf_append(b, head, sizeof(head));
+}
+
+void mycompress_set_head(struct buf *b, size_t at, uint32_t body_n, uint32_t plain_n)
+{
+	assert(body_n <= MYCOMPRESS_MAX_BYTES && plain_n <= MYCOMPRESS_MAX_BYTES);
+	if (b->failed)
+		return;
+	set_u24le(buf_data(b) + at, body_n);
+	set_u24le(buf_data(b) + at + 4, plain_n);
 }
