@@ -1,15 +1,17 @@
-/* url - postgres://user:secret@host1:port,host2/db?parameters as a configuration of its own, and
- * the text that is to be pasted into an application instead. Ignorant of files and sockets.
- * Control thread. */
+/* url - postgres://user:secret@host1:port,host2/db?parameters (or mysql://) as a configuration of its
+ * own, and the text that is to be pasted into an application instead. Ignorant of files and
+ * sockets. Control thread. */
 #ifndef CONF_URL_H
 #define CONF_URL_H
 #include "conf/conf.h"
 
 struct buf;
 
-/* Does arg look like a URL of ours (postgres:// or postgresql://)? Else it is a file name. */
+/* Does arg look like a URL of ours (postgres://, postgresql://, mysql://, mariadb://)? Else it is a
+ * file name. */
 bool conf_url_is(const char *arg);
-/* Our defaults, listening on 127.0.0.1:6432; one database of the URL's name, that goes to its
+/* Our defaults, listening on 127.0.0.1, port 6432 (6033 for mysql://); one database of the URL's
+ * name, that goes to its
  * hosts with its user and password. Clients must prove the same user and password by SCRAM
  * (conf.url_user, conf.url_password); a URL without a password gives auth_type=trust on 127.0.0.1,
  * with a warning. The user is admin. Parameters: libpq docs, "Parameter Key Words"; unknown ones

@@ -1,7 +1,8 @@
-/* url - postgres://user:secret@host1:port,host2/db?name=value to a snapshot, through the same
- * items as a file, and the URL to paste. Source: PostgreSQL docs, "Connection URIs" and "Parameter
- * Key Words" (libpq). Ignorant of sockets. Control thread. No message shows any part of the URL
- * that could be a piece of the password. */
+/* url - postgres://user:secret@host1:port,host2/db?name=value, or mysql://..., to a snapshot, through
+ * the same items as a file, and the URL to paste. Source: PostgreSQL docs, "Connection URIs" and
+ * "Parameter Key Words" (libpq); MySQL docs, "Connecting Using URI-Like Strings". Ignorant of
+ * sockets. Control thread. No message shows any part of the URL that could be a piece of the
+ * password. */
 #include "conf/url.h"
 #include "conf_int.h"
 
@@ -18,8 +19,21 @@
 #define ESCAPE_HINT \
 	"; in a user or password write / as %%2F, : as %%3A, @ as %%40, ? as %%3F and %% as %%25"
 
+/* What a scheme stands for. */
+struct scheme {
+	const char *prefixes[3];
+	enum conf_section section;
+	const char *port;
+	bool libpq; /* its parameters are libpq's */
+};
+static const struct scheme schemes[] = {
+	{ { "postgres://", "postgresql://" }, CONF_SEC_DATABASES, "5432", true },
+	{ { "mysql://", "mariadb://" }, CONF_SEC_MYSQL_DATABASES, "3306", false },
+};
+
 struct url {
 	struct conf *conf;
+	const struct scheme *scheme;
 	struct conf_msgs *m;
 	const char *user, *password, *dbname; /* "" = not there; strings of conf */
 	const char *hosts, *ports;
@@ -31,18 +45,21 @@ struct url {
 #define MISTAKE(u, ...) conf_msgs_add((u)->m, CONF_ERROR, WHERE, 0, __VA_ARGS__)
 #define WARN(u, ...) conf_msgs_add((u)->m, CONF_WARNING, WHERE, 0, __VA_ARGS__)
 
-static const char *behind_scheme(const char *url)
+static const char *behind_scheme(const char *url, const struct scheme **scheme_r)
 {
-	static const char *const schemes[] = { "postgres://", "postgresql://" };
-	for (unsigned i = 0; i < 2; i++)
-		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-			return url + strlen(schemes[i]);
+	for (unsigned i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		for (const char *const *p = schemes[i].prefixes; *p; p++)
+			if (strncmp(url, *p, strlen(*p)) == 0) {
+				*scheme_r = &schemes[i];
+				return url + strlen(*p);
+			}
 	return NULL;
 }
 
 bool conf_url_is(const char *arg)
 {
-	return behind_scheme(arg) != NULL;
+	const struct scheme *scheme;
+	return behind_scheme(arg, &scheme) != NULL;
 }
 
 static int hex(char c)
@@ -137,8 +154,9 @@ static int read_host(struct url *u, const char *p, size_t n, struct buf *hosts, 
 		colon = memchr(p, ':', n);
 	}
 	const char *host = decode(u, p, colon ? (size_t)(colon - p) : n, "host");
-	uint64_t port = 5432;
-	if (host == NULL)
+	uint64_t port;
+	if (host == NULL ||
+		num_u64n(u->scheme->port, strlen(u->scheme->port), 1, 65535, &port) != 0)
 		return -1;
 	if (colon && colon + 1 < end &&
 		num_u64n(colon + 1, (size_t)(end - colon - 1), 1, 65535, &port) != 0) {
@@ -215,6 +233,34 @@ static const struct special {
 	{ "max_protocol_version", "*", false },
 };
 
+/* MySQL's: ssl-mode=VERIFY_IDENTITY, and what other clients call the same. */
+static bool put_mysql(struct url *u, const char *name, const char *value)
+{
+	static const char *const modes[][2] = { { "DISABLED", "disable" },
+		{ "PREFERRED", "prefer" }, { "REQUIRED", "require" }, { "VERIFY_CA", "verify-ca" },
+		{ "VERIFY_IDENTITY", "verify-full" } };
+	static const char *const files[][2] = { { "ssl-ca", "server_tls_ca_file" },
+		{ "ssl-cert", "server_tls_cert_file" }, { "ssl-key", "server_tls_key_file" } };
+	for (unsigned i = 0; i < 3; i++)
+		if (strcmp(name, files[i][0]) == 0) {
+			put_pair(u, files[i][1], value);
+			return true;
+		}
+	if (strcmp(name, "socket") == 0) {
+		u->hosts = value;
+		return true;
+	}
+	if (strcmp(name, "ssl-mode") != 0)
+		return false;
+	for (unsigned i = 0; i < 5; i++)
+		if (strcasecmp(value, modes[i][0]) == 0) {
+			put_pair(u, "sslmode", modes[i][1]);
+			return true;
+		}
+	MISTAKE(u, "ssl-mode must be DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY");
+	return true;
+}
+
 static bool put_special(struct url *u, const char *name, const char *value)
 {
 	for (unsigned i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
@@ -289,8 +335,10 @@ static void put_param(struct url *u, const char *name, const char *value)
 	u->has_sslmode |= strcmp(name, "sslmode") == 0;
 	u->has_app |= strcmp(name, "application_name") == 0;
 	u->has_balance |= strcmp(name, "load_balance_hosts") == 0;
-	if (put_part(u, name, value) || put_translated(u, name, value) ||
-		put_special(u, name, value))
+	if (put_part(u, name, value))
+		return;
+	if (u->scheme->libpq ? put_translated(u, name, value) || put_special(u, name, value)
+			     : put_mysql(u, name, value))
 		return;
 	if (opt_find(name, OPT_DB)) {
 		put_pair(u, name, value);
@@ -363,8 +411,9 @@ static void put_items(struct url *u)
 	struct conf *c = u->conf;
 	const char *name = u->dbname[0] ? u->dbname : u->user[0] ? u->user : "*";
 	bool secret = u->user[0] && u->password[0];
-	put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
-	put_pair(u, "port", u->ports[0] ? u->ports : "5432");
+	if (u->hosts[0] || u->scheme->libpq)
+		put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
+	put_pair(u, "port", u->ports[0] ? u->ports : u->scheme->port);
 	if (u->user[0])
 		put_pair(u, "user", u->user);
 	if (secret)
@@ -385,7 +434,12 @@ static void put_items(struct url *u)
 			"through weirpool");
 	}
 	const char *pairs = conf_str(c, (char *)buf_data(&u->pairs), buf_len(&u->pairs));
-	conf_item_add(c, CONF_SEC_DATABASES, name, pairs, (struct conf_src){ .file = WHERE });
+	if (!u->scheme->libpq) { /* the only clients are MySQL's */
+		put_global_default(u, "mysql_listen_addr", "127.0.0.1");
+		put_global_default(u, "listen_addr", "");
+		put_global_default(u, "unix_socket_dir", "");
+	}
+	conf_item_add(c, u->scheme->section, name, pairs, (struct conf_src){ .file = WHERE });
 }
 
 int conf_url_load(const char *url, struct conf **conf_r, struct conf_msgs *m)
@@ -398,10 +452,10 @@ int conf_url_load(const char *url, struct conf **conf_r, struct conf_msgs *m)
 		.dbname = "",
 		.hosts = "",
 		.ports = "" };
-	const char *p = behind_scheme(url);
+	const char *p = behind_scheme(url, &u.scheme);
 	buf_init(&u.pairs, 4 * URL_MAX_BYTES);
 	if (p == NULL)
-		MISTAKE(&u, "a URL begins with postgres:// or postgresql://");
+		MISTAKE(&u, "a URL begins with postgres://, postgresql:// or mysql://");
 	else if (strlen(url) > URL_MAX_BYTES)
 		MISTAKE(&u, "the URL is longer than %d bytes", URL_MAX_BYTES);
 	else
@@ -434,9 +488,13 @@ static void put_encoded(struct buf *out, const char *s)
 void conf_url_paste(const struct conf *conf, bool with_secret, struct buf *out)
 {
 	const struct conf_db *db = &conf->dbs[0];
-	const char *at = conf->global.listen_addr;
+	struct conf_listen ls[CONF_KINDS_N], l = { 0 };
 	char host[256] = "";
-	buf_puts(out, "postgres://");
+	for (unsigned i = conf_listens(conf, ls); i-- > 0;)
+		if (ls[i].kind == db->kind)
+			l = ls[i];
+	const char *at = l.addr;
+	buf_puts(out, conf_kind_is_other(db->kind) ? "mysql://" : "postgres://");
 	if (db->force_user[0]) {
 		put_encoded(out, db->force_user);
 		if (db->password[0])
@@ -448,14 +506,14 @@ void conf_url_paste(const struct conf *conf, bool with_secret, struct buf *out)
 		buf_puts(out, "@");
 	}
 	if (!conf_list_next(&at, host, sizeof(host)))
-		put_encoded(out, conf->global.unix_socket_dir);
+		put_encoded(out, l.unix_path);
 	else if (strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
 		buf_puts(out, "127.0.0.1");
 	else if (strchr(host, ':'))
 		buf_printf(out, "[%s]", host);
 	else
 		put_encoded(out, host);
-	buf_printf(out, ":%d/", conf->global.listen_port);
+	buf_printf(out, ":%d/", l.port);
 	if (!db->is_auto)
 		put_encoded(out, db->name);
 }

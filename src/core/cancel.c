@@ -1,7 +1,9 @@
 /* cancel - cancel keys of our own, and cancel requests on their way: to a running query's server,
  * to a waiting session, or to another weirpool. A link whose cancel is under way is not given to
  * anybody until the server has closed the cancel connection: only then the signal can no longer hit
- * another's query. Ignorant of the request's bytes (proto/). Runs on workers; a request travels
+ * another's query. Where a cancel request is a command (KILL QUERY), the connection logs in as the
+ * link did, and the answer to the command takes the place of the close. Ignorant of the request's
+ * bytes (proto/). Runs on workers; a request travels
  * from worker to worker until one knows the key. */
 #include "core_int.h"
 
@@ -30,6 +32,8 @@ struct cancel {
 	uint8_t key[256];
 	size_t key_n;
 	int peer_id; /* of the weirpool it goes to; 0: a server */
+	void *lst;   /* cancel_logs_in: of this connection; NULL: none */
+	bool sent;
 };
 
 /* ---- keys ---- */
@@ -139,7 +143,9 @@ static void finish(struct cancel *c)
 	c->link = NULL;
 	if (l) {
 		l->cancel = NULL;
-		if (l->state == LINK_CANCELED)
+		if (l->state == LINK_CANCELED && c->lst && c->sent)
+			link_absorb(l);
+		else if (l->state == LINK_CANCELED)
 			link_settle(l);
 	}
 }
@@ -163,9 +169,103 @@ static void on_timeout(struct timer *t, void *arg)
 static void send_key(struct cancel *c)
 {
 	struct worker *w = c->w;
-	c->ops->put_cancel(NULL, &w->up, c->key, c->key_n);
+	c->sent = true;
+	c->ops->put_cancel(c->lst, &w->up, c->key, c->key_n);
 	(void)stream_flush_buf(&c->st, &w->up);
 }
+
+/* ---- a connection that logs in for it ---- */
+
+static void begin_login(struct cancel *c)
+{
+	struct worker *w = c->w;
+	struct pool_shard *p = c->link ? c->link->shard : NULL; /* gone: nothing to cancel */
+	struct err e = { 0 };
+	void *lst = p && p->creds ? mem_alloc(MEM_LINK, c->ops->link_size) : NULL;
+	if (!lst) {
+		finish(c);
+		return;
+	}
+	struct proto_link_login ll = {
+		.user = p->pool->user,
+		.database = "",
+		.creds = p->creds,
+		.max_scram_iterations = (uint32_t)w->gen->conf->global.scram_iterations_max,
+		.tls_try = c->link->st.ssl != NULL,
+		.tls_require = c->link->st.ssl != NULL,
+		.link_class = c->link->link_class,
+	};
+	if (c->ops->link_init(lst, w->env[c->ops->id], &ll, &w->up, &e) != 0) {
+		mem_free(MEM_LINK, lst);
+		buf_consume(&w->up, buf_len(&w->up));
+		finish(c);
+		return;
+	}
+	c->lst = lst;
+	(void)stream_flush_buf(&c->st, &w->up);
+}
+
+static void on_handshaken(struct stream *st, void *owner, const struct err *e)
+{
+	struct cancel *c = owner;
+	uint8_t cbind[64];
+	if (e && err_is(e)) {
+		finish(c);
+		return;
+	}
+	size_t n = tls_server_end_point(st->ssl, false, cbind);
+	c->ops->link_tls_done(c->lst, n ? cbind : NULL, n, &c->w->up);
+	(void)stream_flush_buf(st, &c->w->up);
+}
+
+/* One event of the connection's input. False: no more for now. */
+static bool login_step(struct cancel *c)
+{
+	struct worker *w = c->w;
+	struct buf *in = &c->st.in;
+	struct err e = { 0 };
+	struct pev ev = c->sent ? c->ops->down(NULL, c->lst, buf_data(in), buf_len(in), &w->up,
+					  &w->down, &e)
+				: c->ops->link_step(c->lst, buf_data(in), buf_len(in), &w->up, &e);
+	buf_consume(in, ev.n);
+	buf_consume(&w->down, buf_len(&w->down));
+	(void)stream_flush_buf(&c->st, &w->up);
+	if (ev.kind == PEV_MORE)
+		return false;
+	if (ev.kind == PEV_AUTH_OK && c->link) {
+		send_key(c);
+		return false;
+	}
+	if (ev.kind == PEV_TLS && !buf_len(in) && c->link && c->link->shard->tls &&
+		stream_tls_connect(&c->st, c->link->shard->tls, c->link->host, &e) == 0)
+		return false;
+	if (ev.kind == PEV_NOTE || ev.kind == PEV_DROP || ev.kind == PEV_ROW)
+		return true;
+	finish(c); /* PEV_QUERY_DONE, or it cannot be done */
+	return false;
+}
+
+static void login_readable(struct cancel *c)
+{
+	struct worker *w = c->w;
+	size_t got;
+	if (c->st.tls == STREAM_HANDSHAKE)
+		return;
+	while ((got = stream_read(&c->st, w->rbuf, CORE_RBUF_BYTES)) > 0) {
+		if (!buf_append(&c->st.in, w->rbuf, got)) {
+			finish(c);
+			return;
+		}
+		while (login_step(c))
+			;
+		if (c->st.closed || c->st.tls == STREAM_HANDSHAKE)
+			return;
+	}
+	if (c->st.eof || c->st.error)
+		finish(c);
+}
+
+/* ---- events ---- */
 
 static void on_connected(struct stream *st, void *owner, int err)
 {
@@ -173,6 +273,8 @@ static void on_connected(struct stream *st, void *owner, int err)
 	(void)st;
 	if (err)
 		finish(c);
+	else if (c->ops->cancel_logs_in)
+		begin_login(c);
 	else
 		send_key(c);
 }
@@ -181,6 +283,10 @@ static void on_readable(struct stream *st, void *owner)
 {
 	struct cancel *c = owner;
 	uint8_t sink[256];
+	if (c->lst) {
+		login_readable(c);
+		return;
+	}
 	while (stream_read(st, sink, sizeof sink) > 0)
 		;
 	if (st->eof || st->error)
@@ -194,7 +300,10 @@ static void on_drained(struct stream *st, void *owner)
 }
 
 static const struct stream_cb cancel_cb = {
-	.readable = on_readable, .drained = on_drained, .connected = on_connected
+	.readable = on_readable,
+	.drained = on_drained,
+	.connected = on_connected,
+	.handshaken = on_handshaken,
 };
 
 static struct cancel *cancel_new(
@@ -387,8 +496,13 @@ void cancel_request(
 void cancels_sweep(struct worker *w)
 {
 	struct list *n;
-	while ((n = list_pop(&w->cancels_done)))
-		mem_free(MEM_LINK, list_entry(n, struct cancel, node));
+	while ((n = list_pop(&w->cancels_done))) {
+		struct cancel *c = list_entry(n, struct cancel, node);
+		if (c->lst)
+			c->ops->link_fini(c->lst);
+		mem_free(MEM_LINK, c->lst);
+		mem_free(MEM_LINK, c);
+	}
 }
 
 void cancels_free(struct worker *w)

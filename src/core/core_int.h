@@ -60,6 +60,9 @@ void link_recycle(struct link *l, bool broken);
 void session_retry_logins(struct pool_shard *p); /* session_admit.c: after p->welcomed */
 void link_cancel_last(struct link *l); /* the session is gone, a request was answered: the next? */
 void link_check(struct link *l);
+/* A command to cancel has been carried out, perhaps too late: a ping takes what is left of it. Then
+ * the link is settled. */
+void link_absorb(struct link *l);
 void link_put(
 	struct link *l, struct buf *up); /* sends up; a broken socket shows at the next read */
 void link_settle(

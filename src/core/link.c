@@ -232,6 +232,16 @@ void link_check(struct link *l)
 	link_put(l, &w->up);
 }
 
+void link_absorb(struct link *l)
+{
+	struct worker *w = l->w;
+	link_set_state(l, LINK_CLEANING);
+	l->timer.fn = clean_timeout;
+	timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+	l->ops->link_ping(l->lst, &w->up);
+	link_put(l, &w->up);
+}
+
 /* ---- moving ---- */
 
 bool link_movable(const struct link *l)

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 static const char usage_text[] =
-	"weirpool: a pooling proxy in front of PostgreSQL\n"
-	"Usage: weirpool [OPTION]... CONFIG-FILE | postgres://user:secret@host/db\n"
+	"weirpool: a pooling proxy in front of PostgreSQL, MySQL and MariaDB\n"
+	"Usage: weirpool [OPTION]... CONFIG-FILE | postgres://user:secret@host/db |\n"
+	"       mysql://user:secret@host/db\n"
 	"  -t, --test           check the configuration, print every mistake, and exit\n"
 	"      --dump           print the effective configuration (no secrets) and exit\n"
 	"  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)\n"

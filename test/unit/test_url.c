@@ -33,7 +33,9 @@ Test(url, is_told_from_a_file_name)
 	cr_assert(conf_url_is("postgresql://"));
 	cr_assert_not(conf_url_is("postgres:/h"));
 	cr_assert_not(conf_url_is("/etc/weirpool.ini"));
-	cr_assert_not(conf_url_is("mysql://h/d"));
+	cr_assert(conf_url_is("mysql://h/d"));
+	cr_assert(conf_url_is("mariadb://h/d"));
+	cr_assert_not(conf_url_is("mysqlx://h/d"));
 	cr_assert_not(conf_url_is(""));
 }
 
@@ -303,5 +305,47 @@ Test(url, reload_keeps_it)
 	cr_assert_str_eq(next->dbs[0].password, "p");
 	conf_free(&next);
 	conf_msgs_fini(&m);
+	try_end(&t);
+}
+
+Test(url, mysql)
+{
+	struct conf_listen ls[CONF_KINDS_N];
+	struct settings set;
+	struct attempt t = try_url("mysql://bob:s%40c@db.example.net/app?ssl-mode=VERIFY_IDENTITY&"
+				   "ssl-ca=/ca.pem&pool_size=3");
+	cr_assert_eq(t.errors_n + t.warnings_n, 0U, "%s", t.said);
+	const struct conf_db *db = conf_db_find_in(t.conf, "mysql", "app");
+	cr_assert_str_eq(db->name, "app");
+	cr_assert_str_eq(db->hosts[0].host, "db.example.net");
+	cr_assert_eq(db->hosts[0].port, 3306);
+	conf_effective(t.conf, db, NULL, &set);
+	cr_assert_eq(set.server_tls.mode, CONF_TLS_VERIFY_FULL);
+	cr_assert_str_eq(set.server_tls.ca_file, "/ca.pem");
+	cr_assert_eq(set.pool_size, 3);
+	cr_assert_eq(conf_listens(t.conf, ls), 2);
+	cr_assert_str_eq(ls[0].addr, "", "nobody comes in by PostgreSQL's protocol");
+	cr_assert_str_eq(ls[0].unix_path, "");
+	cr_assert_str_eq(ls[1].addr, "127.0.0.1");
+	paste_is(&t, true, "mysql://bob:s%40c@127.0.0.1:6033/app");
+	paste_is(&t, false, "mysql://bob:****@127.0.0.1:6033/app");
+	try_end(&t);
+	t = try_url("mysql://bob:x@h1:3307,h2/");
+	cr_assert_eq(t.errors_n, 0U, "%s", t.said);
+	db = &t.conf->dbs[0];
+	cr_assert_eq(db->hosts[0].port, 3307);
+	cr_assert_eq(db->hosts[1].port, 3306);
+	try_end(&t);
+	t = try_url("mysql://bob:x@/d?socket=/run/mysqld/mysqld.sock");
+	cr_assert_eq(t.errors_n, 0U, "%s", t.said);
+	cr_assert_str_eq(t.conf->dbs[0].hosts[0].host, "/run/mysqld/mysqld.sock");
+	cr_assert_eq(t.conf->dbs[0].hosts[0].port, 0);
+	try_end(&t);
+	t = try_url("mysql://bob:x@h/d?ssl-mode=maybe");
+	cr_assert_null(t.conf);
+	cr_assert(strstr(t.said, "ssl-mode must be DISABLED"), "%s", t.said);
+	try_end(&t);
+	t = try_url("mysql://bob:x@h/d?gssencmode=disable");
+	cr_assert_null(t.conf, "that is libpq's");
 	try_end(&t);
 }
