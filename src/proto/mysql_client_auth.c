@@ -82,9 +82,10 @@ static struct pev out_of_step(struct my_client_login *l, struct err *e)
 /* ---- the end ---- */
 
 /* What a MariaDB client wants to see before it trusts a certificate that nobody has signed. */
-static void make_cert_proof(struct my_client_login *l, const uint8_t stage2[MYSQL_NATIVE_BYTES])
+static void make_cert_proof(struct my_client *c, const uint8_t stage2[MYSQL_NATIVE_BYTES])
 {
-	if (!l->tls || !l->has_cert || (l->asked & MYCAP(MYSQL)) ||
+	struct my_client_login *l = c->login;
+	if (!c->mariadb || !l->tls || !l->has_cert ||
 		mysql_cert_proof(stage2, MYSQL_NATIVE_BYTES, l->scramble, l->cert_sha256,
 			l->cert_proof, NULL))
 		l->cert_proof[0] = '\0';
@@ -245,8 +246,9 @@ int my_client_auth(void *cst, const struct proto_proof *pr, struct buf *down, st
 
 /* ---- checking ---- */
 
-static int native_check(struct my_client_login *l, const uint8_t *proof, bool *ok_r, struct err *e)
+static int native_check(struct my_client *c, const uint8_t *proof, bool *ok_r, struct err *e)
 {
+	struct my_client_login *l = c->login;
 	struct proto_creds *k = &l->creds;
 	uint8_t stage2[MYSQL_NATIVE_BYTES] = { 0 };
 	size_t n = l->secret ? strlen(l->secret) : 0;
@@ -262,7 +264,7 @@ static int native_check(struct my_client_login *l, const uint8_t *proof, bool *o
 	*ok_r = *ok_r && n > 0;
 	if (rc == 0 && *ok_r) {
 		k->has_native = l->has_creds = true;
-		make_cert_proof(l, stage2);
+		make_cert_proof(c, stage2);
 	}
 	mem_wipe(stage2, sizeof(stage2));
 	return rc ? -1 : 0;
@@ -276,7 +278,7 @@ static struct pev on_native(struct my_client *c, const uint8_t *reply, uint32_t 
 	l->no_password = n == 0;
 	if (n != MYSQL_NATIVE_BYTES)
 		return wrong(l, e);
-	if (native_check(l, reply, &ok, e))
+	if (native_check(c, reply, &ok, e))
 		return bad(l);
 	return ok && !l->doomed ? prove(c, total, down) : wrong(l, e);
 }

@@ -165,7 +165,6 @@ static struct pev on_login(
 		return bad_handshake(l, "its passwords are of before MySQL 4.1", e);
 	c->caps = x->caps & ~MYCAP(SSL);
 	c->collation = x->collation;
-	l->asked = x->asked_caps;
 	if (keep_names(l, x, e))
 		return bad(l);
 	keep_reply(l, x);
@@ -207,7 +206,6 @@ int my_client_change_user(struct my_client *c, const uint8_t *p, size_t n, struc
 	if (l == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	l->change = true;
-	l->asked = c->caps;
 	l->greeted = MY_PLUGIN_OTHER; /* it has no scramble of ours that a proof could be for */
 	if (keep_names(l, &x, e))
 		return -1;

@@ -176,7 +176,8 @@ static int give_password(struct my_link_login *l, uint8_t ask_key, struct buf *u
 		return refuse(l, e,
 			"it asks for the password itself (caching_sha2_password: its cache does "
 			"not know the user), and only a hash of it is known");
-	if (is_safe(l))
+	/* sha256_password takes it in clear over TLS alone, not even over a unix socket */
+	if (l->plugin == MY_LP_SHA256 ? l->tls : is_safe(l))
 		return put_password(l, up);
 	return put(l, &ask_key, 1, MY_LK_KEY, up);
 }

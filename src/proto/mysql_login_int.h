@@ -75,7 +75,6 @@ struct my_client_login {
 	bool tls;         /* what it sends is encrypted */
 	bool change;      /* COM_CHANGE_USER */
 	uint64_t offered; /* capabilities in our greeting */
-	uint64_t asked;   /* what it sent of its own */
 	char *text;       /* the strings of info; owned */
 	struct proto_login info;
 	uint8_t scramble[MYSQL_SCRAMBLE_BYTES]; /* the last that it was sent */
