@@ -23,7 +23,7 @@ bool mycodec_has(enum mycodec codec)
 
 /* Room for the next step, and for one byte more than the frame may hold, so that a frame that
  * holds more is seen. */
-static size_t step(size_t left)
+static inline size_t step(size_t left)
 {
 	return left < STEP_BYTES ? left + 1 : STEP_BYTES;
 }
