@@ -116,8 +116,8 @@ enum sql_my_verb {
 	(UINT64_C(1) << 30) /* LOCK TABLES, FLUSH TABLES t WITH READ LOCK / FOR EXPORT */
 #define SQL_MY_TABLE_UNLOCK (UINT64_C(1) << 31) /* UNLOCK TABLES; BEGIN does it as well */
 #define SQL_MY_GLOBAL_LOCK \
-	(UINT64_C(1) << 32) /* FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP ...: silent */
-#define SQL_MY_GLOBAL_UNLOCK (UINT64_C(1) << 33) /* UNLOCK INSTANCE, BACKUP UNLOCK, STAGE END */
+	(UINT64_C(1) << 32) /* FLUSH TABLES ... WITH READ LOCK: silent; BEGIN does not end it */
+#define SQL_MY_GLOBAL_UNLOCK (UINT64_C(1) << 33) /* UNLOCK TABLES */
 #define SQL_MY_USER_LOCK \
 	(UINT64_C(1) << 34) /* GET_LOCK() and the locking services' functions: silent */
 #define SQL_MY_USER_UNLOCK (UINT64_C(1) << 35)     /* RELEASE_LOCK() and its like */
@@ -126,11 +126,12 @@ enum sql_my_verb {
 #define SQL_MY_HANDLER_USE (UINT64_C(1) << 38)     /* HANDLER ... READ */
 #define SQL_MY_HANDLER_CLOSE (UINT64_C(1) << 39)
 #define SQL_MY_PREPARE (UINT64_C(1) << 40)
-#define SQL_MY_EXECUTE (UINT64_C(1) << 41)
+#define SQL_MY_EXECUTE \
+	(UINT64_C(1) << 41) /* runs a prepared text: what that may do is not in these flags */
 #define SQL_MY_DEALLOCATE (UINT64_C(1) << 42)
 #define SQL_MY_OPAQUE \
 	(UINT64_C(1) << 43) /* leaves state that nothing shows and only a reset clears: BINLOG,
-	                     * SET RESOURCE GROUP, profiling, ... */
+	                     * BACKUP STAGE, SET RESOURCE GROUP, ... */
 /* -- what it wants to see of the statement before it, or of this very connection -- */
 #define SQL_MY_LAST_ID (UINT64_C(1) << 44)     /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
 #define SQL_MY_SET_LAST_ID (UINT64_C(1) << 45) /* LAST_INSERT_ID(n), SET last_insert_id: silent */
@@ -153,20 +154,25 @@ enum sql_my_verb {
 #define SQL_MY_SEQ_USE (UINT64_C(1) << 56)  /* MariaDB: NEXTVAL(), NEXT VALUE FOR, s.nextval */
 #define SQL_MY_SLOW (UINT64_C(1) << 57)     /* SLEEP(), BENCHMARK(), waits for positions */
 #define SQL_MY_PASSWORD (UINT64_C(1) << 58) /* SET PASSWORD, ALTER USER: secrets may be stale */
+#define SQL_MY_INSTANCE_LOCK \
+	(UINT64_C(1) << 60) /* LOCK INSTANCE FOR BACKUP, BACKUP LOCK (MariaDB): silent */
+#define SQL_MY_INSTANCE_UNLOCK (UINT64_C(1) << 61) /* UNLOCK INSTANCE, BACKUP UNLOCK */
+#define SQL_MY_LAST_GTID (UINT64_C(1) << 59)       /* MariaDB: @@last_gtid */
 
 /* What the text keeps in the session without any tracker telling, or may: never share the link
  * behind it without having dealt with each of these. */
 #define SQL_MY_SILENT_STATE \
 	(SQL_MY_UNSURE | SQL_MY_STORED | SQL_MY_SET_SILENT | SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | \
 		SQL_MY_ROLE | SQL_MY_IDENTITY | SQL_MY_TEMP_MAKE | SQL_MY_TABLE_LOCK | \
-		SQL_MY_GLOBAL_LOCK | SQL_MY_USER_LOCK | SQL_MY_HANDLER_OPEN | SQL_MY_PREPARE | \
-		SQL_MY_EXECUTE | SQL_MY_OPAQUE | SQL_MY_SET_LAST_ID | SQL_MY_CALC_FOUND_ROWS)
+		SQL_MY_GLOBAL_LOCK | SQL_MY_INSTANCE_LOCK | SQL_MY_USER_LOCK | \
+		SQL_MY_HANDLER_OPEN | SQL_MY_PREPARE | SQL_MY_EXECUTE | SQL_MY_OPAQUE | \
+		SQL_MY_SET_LAST_ID | SQL_MY_CALC_FOUND_ROWS)
 
 /* What must run where the session's earlier statements ran. */
 #define SQL_MY_LOOKS_BACK \
 	(SQL_MY_UNSURE | SQL_MY_STORED | SQL_MY_VAR_READ | SQL_MY_LAST_ID | SQL_MY_FOUND_ROWS | \
 		SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_HANDLER_USE | SQL_MY_EXECUTE | \
-		SQL_MY_SEQ_READ | SQL_MY_PROFILE)
+		SQL_MY_SEQ_READ | SQL_MY_PROFILE | SQL_MY_LAST_GTID)
 
 enum sql_my_kill {
 	SQL_MY_KILL_NONE,
@@ -213,9 +219,12 @@ struct sql_my_stmt {
 /* A text being cut into statements. Fields are the functions' own. */
 struct sql_my_iter {
 	const struct sql_my_opts *o;
+	const char *text;
+	size_t n;
 	struct sql_my_lex lex;
 	bool ended;
-	bool shaken; /* an earlier statement may have changed how the rest is read */
+	/* an earlier statement may have changed sql_mode, the character set */
+	bool mode_shaken, charset_shaken;
 };
 
 /* Starts on n bytes of text (a COM_QUERY or COM_STMT_PREPARE), which must outlive the iterator,
@@ -248,8 +257,8 @@ enum sql_my_scope {
 	SQL_MY_S_TX_SESSION, /* SET SESSION TRANSACTION, same names and values */
 	SQL_MY_S_TX_GLOBAL,  /* SET GLOBAL TRANSACTION */
 	SQL_MY_S_STATEMENT,  /* MariaDB: SET STATEMENT x=... FOR: restored when it ends */
-	SQL_MY_S_OTHER,      /* ROLE, DEFAULT ROLE, PASSWORD, RESOURCE GROUP, SESSION
-	                       * AUTHORIZATION, a program's variable: flags of the statement tell */
+	SQL_MY_S_OTHER,      /* name "role", "default role", "password", "resource group" or
+			      * "session authorization"; kind EXPR, the value is the rest */
 };
 
 enum sql_my_value {
@@ -263,14 +272,16 @@ enum sql_my_value {
 
 /* How a session variable behaves when a session moves to another link. */
 enum sql_my_sysvar {
-	SQL_MY_SYS_PLAIN,    /* reported by the trackers (when it exists), replay by SET */
-	SQL_MY_SYS_MODE,     /* sql_mode: as PLAIN, but it changes how texts are read */
-	SQL_MY_SYS_CHARSET,  /* character_set_*, collation_*: changes others silently */
-	SQL_MY_SYS_TRACKER,  /* session_track_*: the proxy's own business */
-	SQL_MY_SYS_TX,       /* transaction_isolation, tx_isolation, ..._read_only, autocommit */
-	SQL_MY_SYS_ONE_USE,  /* insert_id, timestamp, rand_seed1/2, gtid_next, ...: pin */
-	SQL_MY_SYS_LAST_ID,  /* last_insert_id, identity */
-	SQL_MY_SYS_IDENTITY, /* pseudo_thread_id, pseudo_replica_mode, server_id, ...: pin */
+	SQL_MY_SYS_PLAIN,     /* reported by the trackers (when it exists), replay by SET */
+	SQL_MY_SYS_MODE,      /* sql_mode: as PLAIN, but it changes how texts are read */
+	SQL_MY_SYS_CHARSET,   /* character_set_*, collation_*: changes others silently */
+	SQL_MY_SYS_TRACKER,   /* session_track_*: the proxy's own business */
+	SQL_MY_SYS_TX,        /* transaction_isolation, tx_isolation, ..._read_only, autocommit */
+	SQL_MY_SYS_ONE_USE,   /* insert_id, timestamp, rand_seed1/2, gtid_next, ...: pin */
+	SQL_MY_SYS_LAST_ID,   /* last_insert_id, identity */
+	SQL_MY_SYS_LAST_GTID, /* last_gtid (MariaDB): read only */
+	SQL_MY_SYS_DIAG,      /* warning_count, error_count: read only */
+	SQL_MY_SYS_IDENTITY,  /* pseudo_thread_id, pseudo_replica_mode, server_id, ...: pin */
 };
 
 #define SQL_MY_VALUE_MAX 1023
@@ -296,6 +307,7 @@ struct sql_my_set {
 	struct sql_my_tok tok;
 	enum sql_my_scope scope; /* SET GLOBAL a=1, b=2: the keyword holds for b as well */
 	uint8_t step;
+	bool odd; /* the text is no SET that we know: what was told is not all */
 };
 
 /* Starts on the SET or SET STATEMENT that sql_my_next() found in the same text. */
@@ -318,12 +330,25 @@ struct sql_my_var {
 	char name[SQL_MY_NAME_MAX]; /* folded (ASCII), without @ */
 };
 
+/* Where in a statement a token stands, as far as user variables need to know. */
+struct sql_my_place {
+	enum sql_my_verb verb;
+	unsigned depth;
+	bool into, using, set, start;      /* an INTO list; behind USING, SET; a SET's left side */
+	bool held, target, argument, left; /* a variable waits for the token behind it */
+	enum sql_my_token kind;            /* the token before */
+	char ch;
+	uint16_t id;
+	const char *end;
+};
+
+/* Fields are the functions' own. */
 struct sql_my_vars {
 	const struct sql_my_opts *o;
 	struct sql_my_lex lex;
-	struct sql_my_tok tok;
-	enum sql_my_verb verb;
-	uint8_t place;
+	struct sql_my_tok held;
+	struct sql_my_place place;
+	bool ended;
 };
 
 /* Starts on a statement that sql_my_next() found in the same text. */

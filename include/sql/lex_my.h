@@ -20,10 +20,13 @@
 #define SQL_MY_MODE_ANSI_QUOTES 1u
 #define SQL_MY_MODE_NO_BACKSLASH_ESCAPES 2u
 #define SQL_MY_MODE_ORACLE 4u /* MariaDB: another grammar; every text is unsure */
+#define SQL_MY_MODE_IGNORE_SPACE 8u
 
 /* How the bytes of character_set_client behave. */
 enum sql_my_charset {
-	SQL_MY_CS_SAFE,        /* ASCII bytes are always ASCII characters */
+	SQL_MY_CS_SAFE,  /* utf8mb3, utf8mb4: a byte above 0x7f is part of a name, or quoted */
+	SQL_MY_CS_BYTES, /* latin1 and its like: ASCII bytes are ASCII, others may be blanks;
+			  * text with such bytes outside quotes is unsure */
 	SQL_MY_CS_SECOND_BYTE, /* big5, cp932, gb18030, gbk, sjis: behind a byte above 0x7f they
 				* may not be; text with such bytes is unsure */
 	SQL_MY_CS_UNKNOWN,     /* swe7 and names we do not know: every text is unsure */
@@ -48,14 +51,14 @@ enum sql_my_token {
 	SQL_MY_TOK_END,    /* end of the text */
 	SQL_MY_TOK_WORD,   /* unquoted identifier or keyword */
 	SQL_MY_TOK_QUOTED, /* `identifier`, or "identifier" under ANSI_QUOTES */
-	SQL_MY_TOK_STRING, /* '...' or "..."; also N'...' and _charset'...' */
+	SQL_MY_TOK_STRING, /* '...', "..." or N'...'; an introducer before it is a WORD */
 	SQL_MY_TOK_BITS,   /* X'...', 0x..., B'...', 0b... */
 	SQL_MY_TOK_NUMBER,
 	SQL_MY_TOK_VAR,    /* @name, @`name`, @'name', @"name", @ alone */
 	SQL_MY_TOK_SYSVAR, /* @@; scope and name follow as words */
 	SQL_MY_TOK_ASSIGN, /* := */
 	SQL_MY_TOK_PARAM,  /* ? */
-	SQL_MY_TOK_OP,     /* an operator; of one byte: in .ch */
+	SQL_MY_TOK_OP,     /* one byte of an operator, in .ch; \ and what nothing starts with */
 	SQL_MY_TOK_PUNCT,  /* one of ( ) , ; . : { } in .ch */
 	SQL_MY_TOK_BAD,    /* not read with certainty; the lexer stays here */
 };
@@ -64,19 +67,19 @@ struct sql_my_word; /* a row of the table of keywords and functions */
 
 struct sql_my_tok {
 	enum sql_my_token kind;
-	char ch;         /* OP of one byte, PUNCT: which; else 0 */
-	bool introduced; /* STRING: with N or _charset */
-	bool hint;       /* came out of an optimizer hint */
-	uint16_t id;     /* WORD: nonzero for words that the table has */
-	const char *p;   /* as written, in the caller's text */
+	char ch;       /* OP, PUNCT: which byte; else 0 */
+	bool national; /* STRING: N'...' */
+	uint16_t id;   /* WORD: nonzero for the words that the classifier knows */
+	const char *p; /* as written, in the caller's text */
 	size_t n;
-	const struct sql_my_word *word;
+	const struct sql_my_word *word; /* WORD: its row, or NULL */
 };
 
 struct sql_my_lex {
 	const struct sql_my_opts *o;
 	const char *p, *end;
 	bool in_comment; /* inside an executable comment */
+	bool refused;    /* the text is longer than read, or is not to be read at all */
 };
 
 /* Starts on n bytes of text, which must outlive the lexer. */

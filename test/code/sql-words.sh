@@ -1,8 +1,9 @@
 #!/bin/sh
-# src/sql/words_* is what scripts/gen-sql-words makes of the .tsv files beside it, and a change would be found.
+# src/sql/words_* is what scripts/gen-sql-words* make of the .tsv files beside it, and a change would be found.
 set -eu
 src=$(cd "$srcdir" && pwd)
 "$src/scripts/gen-sql-words" --check
+"$src/scripts/gen-sql-words-my" --check
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/scripts" "$dir/src/sql"

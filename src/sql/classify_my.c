@@ -1,0 +1,332 @@
+/*
+ * One pass over a MySQL text: cuts it into statements, follows parentheses and names, and sees
+ * the clauses, variables and calls that may stand anywhere. Ignorant of what verbs mean. Any
+ * thread.
+ */
+#include "classify_my_int.h"
+
+#include <string.h>
+
+void my_unsure(struct my_pass *p)
+{
+	p->flags |= SQL_MY_UNSURE;
+	p->ended = true;
+}
+
+/* Names the server has in information_schema and performance_schema. */
+static void special_table(struct my_pass *p, uint16_t id)
+{
+	if (id == MY_W_PROCESSLIST)
+		p->flags |= SQL_MY_PROCESSLIST;
+	else if (id == MY_W_OPTIMIZER_TRACE || id == MY_W_PROFILING)
+		p->flags |= SQL_MY_PROFILE;
+}
+
+/* Reading @@name. As the left side of a SET it is over-reported. */
+static void system_variable(struct my_pass *p, const struct sql_my_word *w)
+{
+	if (w == NULL)
+		return;
+	if (w->sysvar == SQL_MY_SYS_LAST_ID)
+		p->flags |= SQL_MY_LAST_ID;
+	else if (w->sysvar == SQL_MY_SYS_LAST_GTID)
+		p->flags |= SQL_MY_LAST_GTID;
+	else if (w->sysvar == SQL_MY_SYS_DIAG)
+		p->flags |= SQL_MY_DIAG;
+	else if (w->id == MY_W_PSEUDO_THREAD_ID)
+		p->flags |= SQL_MY_CONN_ID;
+}
+
+/* WITH a AS (...) is over: which statement is it? */
+static void with_statement(struct my_pass *p, uint16_t id)
+{
+	if (id == MY_W_SELECT || id == MY_W_VALUES || id == MY_W_TABLE) {
+		p->with_list = false;
+	} else if (id == MY_W_UPDATE || id == MY_W_DELETE || id == MY_W_INSERT ||
+		   id == MY_W_REPLACE) {
+		p->with_list = false;
+		p->flags |= SQL_MY_WRITE;
+		p->verb = id == MY_W_UPDATE   ? SQL_MY_V_UPDATE
+			  : id == MY_W_DELETE ? SQL_MY_V_DELETE
+					      : SQL_MY_V_INSERT;
+		if (p->out->verb == SQL_MY_V_SELECT)
+			p->out->verb = p->verb;
+	}
+}
+
+/* A word that stands as a keyword, anywhere in the statement. */
+static void keyword(struct my_pass *p, uint16_t id)
+{
+	if (p->with_list && p->depth == 0)
+		with_statement(p, id);
+	switch (id) {
+	case MY_W_SELECT:
+	case MY_W_VALUES:
+		if (!p->quiet)
+			p->expressions = true;
+		break;
+	case MY_W_SQL_CALC_FOUND_ROWS: p->flags |= SQL_MY_CALC_FOUND_ROWS; break;
+	case MY_W_UPDATE:
+	case MY_W_SHARE:
+		if (p->prev.id == MY_W_FOR)
+			p->flags |= SQL_MY_ROW_LOCK;
+		break;
+	case MY_W_IN:
+		if (p->prev.id == MY_W_LOCK)
+			p->flags |= SQL_MY_ROW_LOCK;
+		break;
+	case MY_W_OUTFILE:
+	case MY_W_DUMPFILE: p->flags |= SQL_MY_WRITE; break;
+	case MY_W_FOR: /* MariaDB: NEXT VALUE FOR s, PREVIOUS VALUE FOR s */
+		if (p->prev.id == MY_W_VALUE && p->prev2.id == MY_W_NEXT)
+			p->flags |= SQL_MY_SEQ_USE | SQL_MY_WRITE;
+		else if (p->prev.id == MY_W_VALUE && p->prev2.id == MY_W_PREVIOUS)
+			p->flags |= SQL_MY_SEQ_READ;
+		break;
+	default: special_table(p, id); break;
+	}
+}
+
+static const struct sql_my_word *quoted_word(const struct sql_my_tok *t)
+{
+	return t->n > 2 ? my_word_of(t->p + 1, t->n - 2) : NULL;
+}
+
+static void on_name(struct my_pass *p, struct my_seen *now)
+{
+	bool quoted = p->tok.kind == SQL_MY_TOK_QUOTED;
+	const struct sql_my_word *w = quoted ? quoted_word(&p->tok) : p->tok.word;
+
+	if (p->after_sysvar) {
+		system_variable(p, w);
+		now->operand = true;
+		return;
+	}
+	if (p->prev.ch == '.' && p->chain.parts != 0) {
+		p->chain.parts++;
+	} else {
+		p->chain.before = p->prev;
+		p->chain.parts = 1;
+	}
+	p->chain.word = w;
+	p->chain.quoted = quoted;
+	p->chain.end = p->tok.p + p->tok.n;
+	if (quoted || p->prev.ch == '.') {
+		now->operand = true;
+		if (w != NULL)
+			special_table(p, w->id);
+		return;
+	}
+	now->id = p->tok.id;
+	now->operand = now->id == 0;
+	if (now->id != 0)
+		keyword(p, now->id);
+}
+
+static void on_punct(struct my_pass *p, struct my_seen *now)
+{
+	switch (p->tok.ch) {
+	case '(':
+		p->converts = p->converts << 1;
+		if (p->prev.kind == SQL_MY_TOK_WORD || p->prev.kind == SQL_MY_TOK_QUOTED) {
+			p->converts |= p->prev.id == MY_W_CONVERT;
+			if (p->expressions)
+				my_call(p);
+		}
+		p->depth++;
+		break;
+	case ')':
+		if (p->depth == 0) {
+			my_unsure(p);
+			return;
+		}
+		p->depth--;
+		p->converts >>= 1;
+		now->operand = true;
+		break;
+	case '}': now->operand = true; break;
+	case '.':
+		if (p->prev.kind != SQL_MY_TOK_WORD && p->prev.kind != SQL_MY_TOK_QUOTED)
+			p->chain.parts = 0;
+		break;
+	default: break;
+	}
+}
+
+static void user_variable(struct my_pass *p, unsigned use)
+{
+	if (use & MY_VAR_READ)
+		p->flags |= SQL_MY_VAR_READ;
+	if (use & MY_VAR_SET)
+		p->flags |= use & MY_VAR_BY_SET ? SQL_MY_VAR_SET : SQL_MY_VAR_SILENT;
+}
+
+static void on_token(struct my_pass *p)
+{
+	struct my_seen now = { .kind = (uint8_t)p->tok.kind, .ch = p->tok.ch };
+	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
+
+	if (p->after_last_id) {
+		p->after_last_id = false;
+		p->flags |= p->tok.ch == ')' ? SQL_MY_LAST_ID : SQL_MY_SET_LAST_ID;
+	}
+	if (name)
+		on_name(p, &now);
+	else if (p->tok.kind == SQL_MY_TOK_PUNCT)
+		on_punct(p, &now);
+	else
+		now.operand = p->tok.kind != SQL_MY_TOK_OP && p->tok.kind != SQL_MY_TOK_ASSIGN;
+	p->after_sysvar = p->tok.kind == SQL_MY_TOK_SYSVAR ||
+			  (p->after_sysvar && (name || p->tok.ch == '.'));
+	if (!p->quiet)
+		user_variable(p, my_place_step(&p->place, &p->tok));
+	p->prev2 = p->prev;
+	p->prev = now;
+}
+
+/* A semicolon: does the statement end here? */
+static bool splits(struct my_pass *p)
+{
+	struct sql_my_lex ahead = p->lex;
+	struct sql_my_tok t;
+
+	if (p->lex.in_comment || p->depth != 0) {
+		my_unsure(p);
+		return true;
+	}
+	if (!p->program)
+		return true;
+	if (!p->o->multi_statements)
+		return false;
+	/* The body's own, or the text's next statement? Only the server's grammar knows. */
+	sql_my_lex_next(&ahead, &t);
+	if (t.kind != SQL_MY_TOK_END)
+		my_unsure(p);
+	return true;
+}
+
+bool my_next(struct my_pass *p)
+{
+	if (p->ended)
+		return false;
+	sql_my_lex_next(&p->lex, &p->tok);
+	if (p->tok.kind == SQL_MY_TOK_BAD) {
+		my_unsure(p);
+	} else if (p->tok.kind == SQL_MY_TOK_END || (p->tok.ch == ';' && splits(p))) {
+		p->ended = true;
+	} else {
+		p->tokens_n++;
+		on_token(p);
+	}
+	return !p->ended;
+}
+
+void sql_my_start(struct sql_my_iter *it, const struct sql_my_opts *o, const char *text, size_t n)
+{
+	memset(it, 0, sizeof(*it));
+	it->o = o;
+	it->text = text != NULL ? text : "";
+	it->n = n;
+	sql_my_lex_init(&it->lex, o, it->text, n);
+}
+
+static bool has_high_byte(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] & 0x80)
+			return true;
+	return false;
+}
+
+static void run(struct my_pass *p)
+{
+	if (!my_next(p))
+		return;
+	p->expressions = true;
+	my_verb(p);
+	while (my_next(p))
+		;
+	if (p->flags & SQL_MY_UNSURE)
+		return;
+	if (p->depth != 0)
+		my_unsure(p);
+	/* what stands at the end decides about the variable before it */
+	user_variable(p, my_place_step(&p->place, &p->tok));
+}
+
+/* How the next statement will be read. */
+static void shake(struct sql_my_iter *it, struct my_pass *p)
+{
+	bool mode = (p->flags & SQL_MY_EXECUTE) != 0, charset = mode;
+
+	if (p->verb == SQL_MY_V_SET)
+		my_set_flags(p, &mode, &charset);
+	it->mode_shaken |= mode;
+	it->charset_shaken |= charset;
+}
+
+/* Whether an earlier statement of the text may have changed how this one is read. */
+static bool is_shaken(const struct sql_my_iter *it, const char *text, size_t n)
+{
+	if (it->charset_shaken && has_high_byte(text, n))
+		return true;
+	return it->mode_shaken &&
+	       ((it->o->mode & SQL_MY_MODE_IGNORE_SPACE) || memchr(text, '"', n) != NULL ||
+		       memchr(text, '\\', n) != NULL);
+}
+
+/* One statement, or nothing but blanks. */
+static void one(struct sql_my_iter *it, struct sql_my_stmt *out)
+{
+	struct my_pass p = { .o = it->o, .out = out, .text = it->text, .lex = it->lex };
+	size_t at = (size_t)(it->lex.p - it->text);
+
+	memset(out, 0, offsetof(struct sql_my_stmt, name));
+	out->at = at;
+	run(&p);
+	out->n = (size_t)(p.tok.p - it->text) - at;
+	if (p.tokens_n != 0 && !(p.flags & SQL_MY_UNSURE)) {
+		if (is_shaken(it, it->text + at, out->n))
+			my_unsure(&p);
+		else
+			shake(it, &p);
+	}
+	if (out->verb == SQL_MY_V_EMPTY && (p.tokens_n != 0 || (p.flags & SQL_MY_UNSURE)))
+		out->verb = p.flags & SQL_MY_UNSURE ? SQL_MY_V_OTHER : p.verb;
+	out->flags = p.flags;
+	it->lex = p.lex;
+	if (p.flags & SQL_MY_UNSURE) {
+		out->n = it->n - at;
+		it->ended = true;
+	} else if (p.tok.kind == SQL_MY_TOK_END) {
+		it->ended = true;
+	}
+}
+
+bool sql_my_next(struct sql_my_iter *it, struct sql_my_stmt *out_r)
+{
+	while (!it->ended) {
+		one(it, out_r);
+		if (out_r->verb != SQL_MY_V_EMPTY)
+			return true;
+	}
+	return false;
+}
+
+void sql_my_classify(
+	const struct sql_my_opts *o, const char *text, size_t n, struct sql_my_stmt *out_r)
+{
+	struct sql_my_iter it;
+	struct sql_my_stmt more;
+
+	sql_my_start(&it, o, text, n);
+	if (!sql_my_next(&it, out_r)) {
+		memset(out_r, 0, offsetof(struct sql_my_stmt, name));
+		return;
+	}
+	out_r->statements_n = 1;
+	while (sql_my_next(&it, &more)) {
+		out_r->statements_n++;
+		out_r->flags |= more.flags | SQL_MY_MULTI;
+	}
+}
