@@ -37,6 +37,7 @@
 	X(UNSUPPORTED,     "0A000", 1235, "42000", false, "not supported") \
 	X(SYNTAX,          "42601", 1064, "42000", false, "syntax error") \
 	X(NO_STATEMENT,    "26000", 1243, "HY000", false, "prepared statement does not exist") \
+	X(STALE_PLAN,      "0A000", 1615, "HY000", false, "a statement's result would change") \
 	X(DUP_STATEMENT,   "42P05", 1243, "HY000", false, "prepared statement already exists") \
 	X(STMT_MODE_TX,    "25001", 1568, "25001", true,  "no transactions in statement pooling") \
 	X(CONFIG,          "F0000", 1193, "HY000", false, "configuration error") \

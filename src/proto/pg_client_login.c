@@ -294,6 +294,11 @@ static struct pev on_startup(
 	if (rc == 0)
 		return pg_pev(PEV_MORE, 0);
 	if (rc < 0) {
+		/* Drivers that are told to end before they began: a server closes without a word.
+		 */
+		static const uint8_t terminate[] = { 'X', 0, 0, 0, 4 };
+		if (n >= sizeof terminate && memcmp(p, terminate, sizeof terminate) == 0)
+			return pg_pev(PEV_BYE, n);
 		err_set(e, ERR_PROTOCOL, "invalid length of startup packet");
 		return bad(l);
 	}

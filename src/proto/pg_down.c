@@ -101,6 +101,10 @@ static void complete(struct dnx *d)
 		o->p.ls->confirmed = true;
 	if ((o->flags & OWED_F_UNDO) && d->c && !undo_commit(d->c))
 		d->l->failed = true;
+	if (o->flags & OWED_F_LEARN)
+		told_learnt(d->l, o);
+	if ((o->flags & OWED_F_TELL) && d->c)
+		told_done(d->c, d->l, o);
 	owed_pop(d->l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);
@@ -110,6 +114,8 @@ static void complete(struct dnx *d)
 static void forget_dropped(struct dnx *d, struct owed *o)
 {
 	struct pg_link *l = d->l;
+	if (o->flags & OWED_F_LEARN)
+		told_learnt(l, o);
 	if (o->flags & OWED_F_FORCED || o->p.ls == NULL)
 		return;
 	if (o->kind == OWED_PARSE && !o->p.ls->confirmed)
@@ -379,12 +385,71 @@ static bool is_bodyless(uint8_t type)
 	       type == 's' || type == 'c';
 }
 
+/* A server tells the parameters of a statement, and may find out then that it is stale: what it has
+ * told is kept from the client when the error will be. False: that is not known yet. */
+static bool stale_follows(
+	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, bool *yes_r)
+{
+	const uint8_t *p = body_of(d) + h->body_n;
+	size_t n = flow_ahead(&d->f) - total_of(h), k;
+	struct pgmsg_head next;
+	struct pgerror f;
+	*yes_r = false;
+	for (;; p += k, n -= k) {
+		if (!pgmsg_head(p, n, &next))
+			return false;
+		if (next.type != 'E' && next.type != 'N' && next.type != 'S' && next.type != 'A')
+			return true;
+		if (next.body_n > PG_ASYNC_MAX_BYTES)
+			return true;
+		k = total_of(&next);
+		if (n < k)
+			return false;
+		if (next.type != 'E')
+			continue;
+		pgerror_read(p + PGMSG_HEAD_BYTES, next.body_n, &f);
+		*yes_r = dn_can_heal(d, o, &f);
+		return true;
+	}
+}
+
+/* ParameterDescription of a statement of ours. */
+static enum dn_next parameters(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
+{
+	bool stale = false;
+	if (!d->l->no_replay && d->c) {
+		if (h->body_n > PG_DESC_MAX_BYTES)
+			return dn_bad(d, "a statement's description is too large", h->type);
+		if (!is_whole(d, h) || !stale_follows(d, h, o, &stale))
+			return DN_STOP;
+	}
+	o->flags |= OWED_F_GOT_T;
+	if (!stale)
+		return give(d, h, o);
+	flow_drop(&d->f, total_of(h));
+	return DN_NEXT;
+}
+
+/* A reply that says what a statement is. */
+static enum dn_next learn(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
+{
+	if (h->body_n > PG_DESC_MAX_BYTES)
+		return dn_bad(d, "a statement's description is too large", h->type);
+	if (!is_whole(d, h))
+		return DN_STOP;
+	if (!told_learn(d->l, o, h->type, body_of(d), h->body_n))
+		return dn_bad(d, "malformed description of a statement", h->type);
+	return h->type == 't' ? parameters(d, h, o) : give_last(d, h, o);
+}
+
 static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct owed *o = owed_head(d->l);
 	if (o == NULL || !fits(d->l, o, h->type) || (is_bodyless(h->type) && h->body_n > 0))
 		return dn_bad(d, o ? "reply does not fit the request" : "reply without a request",
 			h->type);
+	if (o->flags & OWED_F_LEARN)
+		return learn(d, h, o);
 	switch (h->type) {
 	case '1':
 	case '2':
@@ -397,6 +462,10 @@ static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 	case 'D': return o->disp == OWED_CAPTURE ? captured_row(d, h, o) : give(d, h, o);
 	case 'G': return copy_in(d, h, o);
 	case 't':
+		if (o->p.ls)
+			return parameters(d, h, o);
+		o->flags |= OWED_F_GOT_T;
+		return give(d, h, o);
 	case 'V': o->flags |= OWED_F_GOT_T; return give(d, h, o);
 	case 'H': o->flags |= OWED_F_OUT; return give(d, h, o);
 	case 'c': o->flags &= (uint16_t)~OWED_F_OUT; return give(d, h, o);
@@ -425,7 +494,7 @@ static void give_own_notification(struct dnx *d, const struct pgmsg_head *h)
 
 static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 {
-	const struct owed *o = owed_head(d->l);
+	struct owed *o = owed_head(d->l);
 	bool heard = d->c && d->c->ready &&
 		     (o == NULL || o->disp == OWED_FORWARD || h->type == 'A');
 	const char *name, *value;
@@ -464,6 +533,14 @@ static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
 			return DN_NEXT;
 		}
 	}
+	if (heard && h->type == 'N' && o && o->p.ls && h->body_n <= PG_ASYNC_MAX_BYTES) {
+		struct pgerror f;
+		if (!is_whole(d, h))
+			return DN_STOP;
+		pgerror_read(body_of(d), h->body_n, &f);
+		if (dn_put_renamed(d, h, o, &f))
+			return DN_NEXT;
+	}
 	if (heard)
 		flow_pass(&d->f, total_of(h));
 	else
@@ -484,8 +561,10 @@ static bool is_stale_plan(const struct pgerror *f)
 static void drop_stale(struct dnx *d, struct owed *o, const struct pgerror *f)
 {
 	if ((o->kind == OWED_BIND || o->kind == OWED_DESC_STMT) && !(o->flags & OWED_F_FORCED) &&
-		o->p.ls && is_stale_plan(f))
+		o->p.ls && is_stale_plan(f)) {
 		linkmap_drop(&d->l->stmts, o->p.ls);
+		told_schema_changed();
+	}
 }
 
 /* The error that up_forced() provoked, and none that comes before it. */
@@ -493,6 +572,18 @@ static bool is_forced(const struct pgerror *f)
 {
 	return f->sqlstate &&
 	       (strcmp(f->sqlstate, "42P05") == 0 || strcmp(f->sqlstate, "26000") == 0);
+}
+
+/* The error that was provoked stands for this one. */
+static void put_forced(
+	struct dnx *d, const struct pgmsg_head *h, const struct pgerror *f, const struct err *why)
+{
+	if (why->code == ERR_STALE_PLAN)
+		pgerror_put_from(d->down, why, "plancache.c", "RevalidateCachedQuery");
+	else if (strcmp(f->sqlstate, err_sqlstate(why)) == 0)
+		pgerror_put_replaced(d->down, 'E', body_of(d), h->body_n, 'M', why->msg);
+	else
+		pgerror_put(d->down, "ERROR", why);
 }
 
 static void error_to(
@@ -506,9 +597,10 @@ static void error_to(
 	} else if (d->c == NULL) {
 		flow_drop(&d->f, total_of(h));
 	} else if ((o->flags & OWED_F_FORCED) && is_forced(f)) {
+		flow_cut(&d->f);
+		put_forced(d, h, f, o->p.err);
 		flow_drop(&d->f, total_of(h));
-		pgerror_put(d->down, "ERROR", o->p.err);
-	} else {
+	} else if (!dn_put_renamed(d, h, o, f)) {
 		flow_pass(&d->f, total_of(h));
 	}
 	d->l->req_error = d->l->req_error || o->disp != OWED_CAPTURE;
@@ -536,6 +628,8 @@ static enum dn_next dn_error(struct dnx *d, const struct pgmsg_head *h)
 		return dn_bad(d, "error for a Sync that was not sent", h->type);
 	if (dn_heal(d, h, o, &f))
 		return DN_NEXT;
+	if (d->l->healing)
+		d->l->healing = PG_HEAL_FAILED;
 	drop_stale(d, o, &f);
 	error_to(d, h, o, &f);
 	if (simple) {
@@ -579,6 +673,8 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 		flow_drop(&d->f, total_of(h));
 	else
 		flow_pass(&d->f, total_of(h));
+	if (o->flags & OWED_F_HEAL)
+		dn_healed(d);
 	owed_pop(l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);

@@ -28,9 +28,17 @@ void link_capture_failed(struct pg_link *l, const char *why);
 int link_query_row(
 	struct pg_link *l, const uint8_t *body, size_t n); /* fills l->cells; cells, or -1 */
 
+/* ---- pg_renamed.c ---- */
+/* An error or notice about a statement: the client gets it with its own name for the statement. The
+ * message is whole, and handled unless false is returned: it has no name of ours. */
+bool dn_put_renamed(
+	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, const struct pgerror *f);
+
 /* ---- pg_heal.c ---- */
+bool dn_can_heal(const struct dnx *d, const struct owed *o, const struct pgerror *f);
 /* An error that is no fault of the client: has it put right and sent again, and eats the message.
  * False: it is the client's. */
 bool dn_heal(
 	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, const struct pgerror *f);
+void dn_healed(struct dnx *d); /* the ReadyForQuery of an entry with OWED_F_HEAL, the head */
 #endif

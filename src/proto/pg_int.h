@@ -113,13 +113,17 @@ enum owed_disp {
 #define OWED_F_CLEARS 256U  /* may drop all prepared statements */
 #define OWED_F_FIRST 512U /* the client's statement is the first of the text, the others are ours */
 #define OWED_F_MUTED 1024U /* that was answered */
+#define OWED_F_LEARN 2048U /* DESC_STMT: the answer is kept, see pg_told.c */
+#define OWED_F_TELL 4096U  /* when it succeeds, its statement counts as told */
+#define OWED_F_HEAL 8192U  /* SYNC behind which a batch may be sent again; its ls is what for */
 
 struct owed {
 	uint8_t kind, disp;
 	uint16_t flags;
 	uint8_t synth; /* SYNTH: type of the bodyless message to send. CAPTURE: enum pg_capture */
+	uint16_t tag;  /* BIND, DESC_STMT: told_tag() of the statement's name */
 	union {
-		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT in transaction mode, or NULL */
+		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT, or NULL; counted there */
 		struct err *err;     /* OWED_F_FORCED; owned */
 	} p;
 };
@@ -148,7 +152,8 @@ struct pg_link {
 					half as well */
 	struct owed_ring owed;
 	struct linkmap stmts;
-	struct hash128 unnamed; /* key of the server's unnamed statement, if has_unnamed */
+	struct hash128 unnamed;       /* key of the server's unnamed statement, if has_unnamed */
+	struct stmtdesc unnamed_desc; /* of that */
 	struct pg_ask *ask;
 	struct varset *fresh;                /* reported right after login */
 	struct buf body;                     /* cells of PEV_ROW */
@@ -168,7 +173,11 @@ struct pg_link {
 	uint8_t dirty;    /* enum pg_dirty */
 	uint8_t n_cells_max;
 	bool has_unnamed;
-	bool ext_open; /* extended messages were sent since the last Sync */
+	bool unnamed_learning; /* a Describe is in flight whose answer goes to unnamed_desc */
+	bool learn_flushed;    /* no such Describe was sent since the last Flush */
+	uint8_t healing;       /* enum pg_healing */
+	uint8_t healing_n;     /* entries at the ring's end whose messages are sent behind that */
+	bool ext_open;         /* extended messages were sent since the last Sync */
 	bool held_due; /* entries with OWED_F_HELD are to be sent as soon as the client's message is
 			  complete */
 	bool skipping; /* the server ignores everything until Sync */
@@ -190,6 +199,7 @@ struct pg_link {
 	uint8_t key[260]; /* BackendKeyData: process id and secret. Filled by the login half */
 	struct err *query_err; /* first error of link_query() or of a sync */
 };
+enum pg_healing { PG_HEAL_NO, PG_HEAL_RUN, PG_HEAL_FAILED };
 enum pg_dirty { PG_CLEAN, PG_DIRTY_VARS /* RESET ALL does */, PG_DIRTY_ALL /* DISCARD ALL must */ };
 
 /* ---- running half (ops of the same name) ---- */

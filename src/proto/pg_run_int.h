@@ -74,6 +74,31 @@ void undo_forget_unnamed(struct pg_client *c); /* no rollback brings the former 
 bool names_in_doubt(const struct pg_client *c, const struct pg_link *l);
 bool unnamed_in_doubt(const struct pg_client *c, const struct pg_link *l); /* the same for that */
 
+/* ---- pg_told.c: what clients were told of their statements ---- */
+uint16_t told_tag(const char *name, size_t n); /* tells names of one statement apart, mostly */
+static inline uint16_t told_unnamed_tag(struct hash128 unnamed)
+{
+	return (uint16_t)unnamed.lo;
+}
+/* Rises with each change of a schema that this process has seen, or seen the result of. Any
+ * thread. */
+uint32_t told_schema_no(void);
+void told_schema_changed(void);
+/* What was sent under that tag of this statement: the session's name for it and what it means, also
+ * when it was given up in a batch that is not answered. NULL: none; borrowed. */
+const struct stmt *told_find(const struct pg_client *c, const struct linkstmt *ls, uint16_t tag,
+	const char **name_r, size_t *name_n_r);
+/* The session's name counts as told d, which is known ("": the unnamed one). False: no memory. */
+bool told_set(struct pg_client *c, const char *name, size_t name_n, const struct stmtdesc *d);
+/* An entry with OWED_F_TELL succeeded. */
+void told_done(struct pg_client *c, struct pg_link *l, const struct owed *o);
+/* A reply to an entry with OWED_F_LEARN: type t, T or n. False: malformed, or no memory. */
+bool told_learn(
+	struct pg_link *l, const struct owed *o, uint8_t type, const uint8_t *body, size_t n);
+void told_learnt(struct pg_link *l, const struct owed *o); /* it is over, whatever came */
+void told_forget_unnamed(struct pg_link *l);               /* it is another one from now on */
+#define PG_DESC_MAX_BYTES 400000U /* 65535 parameters; 1664 columns with names of 63 characters */
+
 /* ---- up ---- */
 enum up_next { UP_NEXT, UP_STOP, UP_EVENT };
 struct upx {
@@ -110,6 +135,9 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h);
 enum up_next up_target(struct upx *u, const struct pgmsg_head *h); /* Describe, Close */
 const struct stmt *pg_find_stmt(
 	const struct pg_client *c, struct hash128 key); /* whatever its name; borrowed, or NULL */
+/* Is it what a link knows under that key? */
+bool pg_is_stmt(const struct pg_client *c, const struct stmt *s, struct hash128 key);
+struct hash128 pg_unnamed_key(const struct pg_client *c, const struct stmt *s); /* l->unnamed */
 /* A name of ours on the server. */
 #define PG_NAME_BYTES 32U
 void pg_stmt_name(char out[PG_NAME_BYTES], uint32_t id);

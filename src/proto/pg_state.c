@@ -421,6 +421,8 @@ enum proto_release pg_link_release(void *cst, void *lst, struct buf *up)
 	if (l->owed.n > 0 || l->ask_wait || l->ext_open || c->up_left > 0)
 		return REL_ASKING;
 	assert(l->tx == TX_IDLE);
+	if (c->acc & SQL_F_DDL)
+		told_schema_changed();
 	uint64_t f = relevant(c);
 	if (c->unnamed_raw == 2)
 		c->unnamed_raw = 0;

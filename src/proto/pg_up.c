@@ -583,6 +583,8 @@ static bool ring_is_full(struct upx *u)
 static bool must_wait(struct upx *u, uint8_t type)
 {
 	static const char others[] = "QPBDCEF"; /* COPY data passes, Sync queues up */
+	if (u->l && u->l->healing)
+		return true;
 	if (u->l && u->l->ask_wait && u->c->may_reset && strchr(others, type))
 		return true;
 	/* After DISCARD ALL the startup parameters come with the next sync. */

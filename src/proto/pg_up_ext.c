@@ -8,6 +8,7 @@
 
 #define NAMES_MAX_BYTES 8192U /* portal and statement name of a Bind, name of a Parse */
 #define TARGET_MAX_BYTES 8192U
+#define NAME_SHOWN_BYTES 200U /* of a name in an error of ours */
 #define COPY_BIND_BYTES \
 	4096U /* the tail of a Bind up to this is copied, beyond it passes by itself */
 
@@ -72,11 +73,27 @@ static struct hash128 link_key(const struct pg_client *c, const struct stmt *s, 
 }
 
 /* The unnamed statement on the server is this session's own, or of no use to it. */
-static struct hash128 unnamed_key(const struct pg_client *c, const struct stmt *s)
+struct hash128 pg_unnamed_key(const struct pg_client *c, const struct stmt *s)
 {
 	struct hash128 k = s->key;
 	k.lo ^= c->id * UINT64_C(0x9e3779b97f4a7c15);
 	return k;
+}
+
+bool pg_is_stmt(const struct pg_client *c, const struct stmt *s, struct hash128 key)
+{
+	return hash128_eq(link_key(c, s, 0), key) ||
+	       (c->salt && hash128_eq(link_key(c, s, c->salt), key));
+}
+
+/* The server's unnamed statement is s from now on; NULL: nobody's. */
+static void set_server_unnamed(struct upx *u, const struct stmt *s)
+{
+	struct pg_link *l = u->l;
+	told_forget_unnamed(l);
+	l->has_unnamed = s != NULL;
+	if (s)
+		l->unnamed = pg_unnamed_key(u->c, s);
 }
 
 const struct stmt *pg_find_stmt(const struct pg_client *c, struct hash128 key)
@@ -84,8 +101,7 @@ const struct stmt *pg_find_stmt(const struct pg_client *c, struct hash128 key)
 	if (c->stmts == NULL)
 		return NULL;
 	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);)
-		if (hash128_eq(link_key(c, it.value, 0), key) ||
-			(c->salt && hash128_eq(link_key(c, it.value, c->salt), key)))
+		if (pg_is_stmt(c, it.value, key))
 			return it.value;
 	return NULL;
 }
@@ -98,20 +114,51 @@ static struct linkstmt *find_on_link(struct upx *u, const struct stmt *s)
 	return ls ? ls : linkmap_get(&u->l->stmts, link_key(u->c, s, 0));
 }
 
+/* The link forgets it. */
+static bool put_close(struct upx *u, struct linkstmt *old)
+{
+	char name[PG_NAME_BYTES];
+	flow_cut(&u->f);
+	struct owed *o = owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+	if (o == NULL)
+		return false;
+	o->p.ls = old;
+	old->in_flight++;
+	pg_stmt_name(name, old->id);
+	pgext_put_close(u->up, 'S', name);
+	linkmap_drop(&u->l->stmts, old);
+	return true;
+}
+
 static void evict(struct upx *u)
 {
-	unsigned max = u->c->max_prepared;
-	for (struct linkstmt *old; (old = linkmap_oldest(&u->l->stmts, max - 1)) != NULL;) {
-		char name[PG_NAME_BYTES];
-		struct owed *o = owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
-		if (o == NULL)
+	struct linkstmt *old;
+	while ((old = linkmap_oldest(&u->l->stmts, u->c->max_prepared - 1U)) != NULL)
+		if (!put_close(u, old))
 			return;
-		o->p.ls = old;
-		old->in_flight++;
-		pg_stmt_name(name, old->id);
-		pgext_put_close(u->up, 'S', name);
-		linkmap_drop(&u->l->stmts, old);
+}
+
+/* Asks what a statement of ours is (NULL: the unnamed one). */
+static bool put_learn(struct upx *u, struct linkstmt *ls)
+{
+	char name[PG_NAME_BYTES] = "";
+	flow_cut(&u->f);
+	struct owed *o = owed_push(u->l, OWED_DESC_STMT, OWED_SWALLOW);
+	if (o == NULL)
+		return false;
+	o->flags = OWED_F_LEARN;
+	o->p.ls = ls;
+	if (ls) {
+		ls->in_flight++;
+		ls->learning = true;
+		pg_stmt_name(name, ls->id);
+	} else {
+		o->tag = told_unnamed_tag(u->l->unnamed);
+		u->l->unnamed_learning = true;
 	}
+	pgext_put_describe(u->up, 'S', name);
+	u->l->learn_flushed = false;
+	return true;
 }
 
 /* Puts a Parse under a new name of ours. NULL: no memory. */
@@ -134,6 +181,7 @@ static struct linkstmt *put_parse(
 	o->flags = (uint16_t)flags;
 	pg_stmt_name(name, ls->id);
 	pgext_put_parse(u->up, name, s->text, s->text_n, stmt_types(s), s->n_types);
+	ls->schema_no = told_schema_no();
 	u->c->counters->server_parses++;
 	return ls;
 }
@@ -154,7 +202,7 @@ static enum up_next forced(struct upx *u, const struct pgmsg_head *h, enum err_c
 		err_set(&why, code, "unnamed prepared statement %s", what);
 	else
 		err_set(&why, code, "prepared statement \"%.*s\" %s",
-			(int)(name_n < 63 ? name_n : 63), name, what);
+			(int)(name_n < NAME_SHOWN_BYTES ? name_n : NAME_SHOWN_BYTES), name, what);
 	up_in_batch(u);
 	return up_forced(u, h, &why, NULL, 0);
 }
@@ -176,7 +224,7 @@ static enum up_next parse_raw(
 		stmt_unref(&c->env->stmts, c->unnamed);
 		c->unnamed = NULL;
 		c->unnamed_raw = 1;
-		u->l->has_unnamed = false;
+		set_server_unnamed(u, NULL);
 	}
 	c->counters->server_parses++;
 	return up_pass_owed(u, h, OWED_PARSE, name_n ? 0 : OWED_F_UNNAMED);
@@ -204,8 +252,7 @@ static enum up_next parse_unnamed(struct upx *u, const struct pgmsg_head *h, str
 {
 	struct pg_client *c = u->c;
 	unsigned flags = OWED_F_UNNAMED;
-	u->l->unnamed = unnamed_key(c, s);
-	u->l->has_unnamed = true;
+	set_server_unnamed(u, s);
 	if (!set_unnamed(u, s, &flags))
 		return no_memory(u);
 	up_in_batch(u);
@@ -233,6 +280,13 @@ static void put_trial(struct upx *u, const struct stmt *s)
 	pgext_put_parse(u->up, PG_STMT_FORCED, s->text, s->text_n, stmt_types(s), s->n_types);
 }
 
+/* It was parsed before a schema changed: what it says of its types may be old, or it fails when it
+ * is bound. That is nothing that a client may hear that parses it now. */
+static bool is_outdated(const struct pg_client *c, const struct linkstmt *ls)
+{
+	return ls->schema_no != told_schema_no() || (c->acc & SQL_F_DDL);
+}
+
 static enum up_next parse_named(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p, struct stmt *s)
 {
@@ -245,6 +299,10 @@ static enum up_next parse_named(
 	}
 	up_in_batch(u);
 	bool ok = learn_rename(c, l, p->name, p->name_n, s);
+	if (ok && ls && is_outdated(c, ls)) {
+		ok = put_close(u, ls);
+		ls = NULL;
+	}
 	if (ok && ls == NULL)
 		ok = put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) != NULL;
 	else if (ok && may_be_aborted(u))
@@ -294,8 +352,7 @@ static enum up_next parse_dealloc(
 	stmt_unref(&u->c->env->stmts, u->c->unnamed);
 	u->c->unnamed = s;
 	u->c->unnamed_raw = 0;
-	u->l->unnamed = unnamed_key(u->c, s);
-	u->l->has_unnamed = true;
+	set_server_unnamed(u, s);
 	u->c->counters->server_parses++;
 	flow_drop(&u->f, total_of(h));
 	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
@@ -367,7 +424,7 @@ static enum up_next parse_again(
 {
 	struct err why;
 	err_set(&why, ERR_DUP_STATEMENT, "prepared statement \"%.*s\" already exists",
-		(int)(p->name_n < 63 ? p->name_n : 63), p->name);
+		(int)(p->name_n < NAME_SHOWN_BYTES ? p->name_n : NAME_SHOWN_BYTES), p->name);
 	up_in_batch(u);
 	return up_forced(u, h, &why, p->text, p->text_n);
 }
@@ -413,38 +470,90 @@ enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
 enum ref_kind {
 	REF_PASS, /* goes up as it is: the unnamed one, or a name that only the server may know */
 	REF_RENAMED, /* has a name of ours: ls */
+	REF_CHANGED, /* as before (ls, or the unnamed one), but not with the rows that the client
+			was told of */
+	REF_STALE,   /* nor with the parameters */
 	REF_HOLD,
 	REF_MISSING, /* does not exist, and must not be looked for on the server */
 	REF_FAILED
 };
+
+/* The answer to a Describe of ours is needed before anything else can be sent. */
+static enum ref_kind hold_learning(struct upx *u)
+{
+	if (!u->l->learn_flushed) {
+		flow_cut(&u->f);
+		pgext_put_flush(u->up);
+		u->l->learn_flushed = true;
+		up_in_batch(u);
+	}
+	return REF_HOLD;
+}
+
+/* Types that the client was told of, and that the server does not choose any more: from now on
+ * they are given with the text, as the server itself keeps them. The new meaning of the name, or
+ * NULL: they were. */
+static const struct stmt *give_types(
+	struct upx *u, const char *name, size_t name_n, const struct stmt *s)
+{
+	struct pg_client *c = u->c;
+	struct sql_stmt_info info = { 0 };
+	struct stmtdesc told = { .rows = s->told_rows,
+		.n_params = s->n_told,
+		.params = (uint8_t *)(uintptr_t)s->store };
+	struct stmt *typed = intern(u, s->text, s->text_n, s->store, s->n_told, &info);
+	if (typed == NULL || hash128_eq(typed->key, s->key)) {
+		stmt_unref(&c->env->stmts, typed);
+		return NULL;
+	}
+	struct stmt *x = stmt_told(&c->env->stmts, typed, &told), *old = NULL;
+	stmt_unref(&c->env->stmts, typed);
+	if (x == NULL)
+		return NULL;
+	if (name_n == 0) {
+		old = c->unnamed;
+		c->unnamed = stmt_ref(x);
+	} else if (!stmtmap_put(c->stmts, name, name_n, x, &old)) {
+		stmt_unref(&c->env->stmts, x);
+		return NULL;
+	}
+	stmt_unref(&c->env->stmts, old);
+	stmt_unref(&c->env->stmts, x); /* the name keeps it */
+	return x;
+}
 
 /* Makes the unnamed statement on the server this session's. */
 static enum ref_kind ref_unnamed(struct upx *u)
 {
 	struct pg_client *c = u->c;
 	struct pg_link *l = u->l;
+	const struct stmt *s = c->unnamed;
 	if (c->unnamed_raw)
 		return REF_PASS;
-	if (c->unnamed == NULL)
+	if (s == NULL)
 		return REF_MISSING;
-	struct hash128 key = unnamed_key(c, c->unnamed);
-	if (l->has_unnamed && hash128_eq(l->unnamed, key))
+	if (!l->has_unnamed || !hash128_eq(l->unnamed, pg_unnamed_key(c, s))) {
+		flow_cut(&u->f);
+		struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
+		if (o == NULL)
+			return REF_FAILED;
+		o->flags = OWED_F_UNNAMED;
+		l->no_replay = true;
+		pgext_put_parse(u->up, "", s->text, s->text_n, stmt_types(s), s->n_types);
+		set_server_unnamed(u, s);
+		c->counters->server_parses++;
+	}
+	if (s->told_rows == 0)
 		return REF_PASS;
-	flow_cut(&u->f);
-	struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
-	if (o == NULL)
-		return REF_FAILED;
-	o->flags = OWED_F_UNNAMED;
-	l->no_replay = true;
-	pgext_put_parse(u->up, "", c->unnamed->text, c->unnamed->text_n, stmt_types(c->unnamed),
-		c->unnamed->n_types);
-	l->unnamed = key;
-	l->has_unnamed = true;
-	c->counters->server_parses++;
-	return REF_PASS;
+	if (l->unnamed_desc.rows == 0)
+		return l->unnamed_learning || put_learn(u, NULL) ? hold_learning(u) : REF_FAILED;
+	if (!stmt_told_params(s, &l->unnamed_desc))
+		return give_types(u, "", 0, s) ? ref_unnamed(u) : REF_STALE;
+	return s->told_rows == l->unnamed_desc.rows ? REF_PASS : REF_CHANGED;
 }
 
-/* Nothing is put and nothing changes when the answer is HOLD or MISSING. */
+/* Nothing of the message at hand (Bind or Describe) is put when the answer is HOLD or MISSING, and
+ * it comes again. */
 static enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, const struct stmt *s,
 	struct linkstmt **ls_r)
 {
@@ -460,23 +569,53 @@ static enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, co
 	if (ls == NULL && (ls = put_parse(u, s, OWED_SWALLOW, 0)) == NULL)
 		return REF_FAILED;
 	*ls_r = ls;
-	return REF_RENAMED;
+	if (s->told_rows == 0)
+		return REF_RENAMED;
+	if (ls->desc.rows == 0)
+		return ls->learning || put_learn(u, ls) ? hold_learning(u) : REF_FAILED;
+	if (!stmt_told_params(s, &ls->desc)) {
+		s = give_types(u, name, name_n, s);
+		return s ? ref_stmt(u, name, name_n, s, ls_r) : REF_STALE;
+	}
+	return s->told_rows == ls->desc.rows ? REF_RENAMED : REF_CHANGED;
 }
 
 static enum up_next missing(
 	struct upx *u, const struct pgmsg_head *h, const char *name, size_t name_n)
 {
-	return forced(u, h, ERR_NO_STATEMENT, name, name_n, "does not exist");
+	if (name_n > 0)
+		return forced(u, h, ERR_NO_STATEMENT, name, name_n, "does not exist");
+	up_in_batch(u); /* so that the server says it in its own words */
+	flow_cut(&u->f);
+	(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+	pgext_put_close(u->up, 'S', "");
+	set_server_unnamed(u, NULL);
+	u->l->no_replay = true;
+	return up_pass_owed(u, h, h->type == 'B' ? OWED_BIND : OWED_DESC_STMT, 0);
 }
 
-static void push_ref(struct upx *u, enum owed_kind kind, struct linkstmt *ls)
+/* What a server says of a statement whose rows are not any more what the client knows. ls: ours,
+ * which may be outdated itself: it is parsed again when somebody asks again. */
+static enum up_next stale(struct upx *u, const struct pgmsg_head *h, struct linkstmt *ls)
+{
+	struct err why;
+	if (ls && !put_close(u, ls))
+		return no_memory(u);
+	told_schema_changed();
+	err_set(&why, ERR_STALE_PLAN, "cached plan must not change result type");
+	up_in_batch(u);
+	return up_forced(u, h, &why, NULL, 0);
+}
+
+static struct owed *push_ref(struct upx *u, enum owed_kind kind, struct linkstmt *ls)
 {
 	struct owed *o = owed_push(u->l, kind, OWED_FORWARD);
 	if (o == NULL)
-		return;
+		return NULL;
 	o->p.ls = ls;
 	if (ls)
 		ls->in_flight++;
+	return o;
 }
 
 /* ---- Bind ---- */
@@ -524,6 +663,33 @@ static uint64_t bind_flags(
 						 what it calls was not */
 }
 
+/* Does the client ask for the columns of this portal next? Then it reads whatever comes. */
+static enum up_next described_next(
+	struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b, bool *yes_r)
+{
+	const uint8_t *p = u->f.p + u->f.at + total_of(h);
+	size_t n = flow_ahead(&u->f);
+	struct pgmsg_head next;
+	struct pgext_target t;
+	*yes_r = false;
+	if (h->body_n > u->c->env->max_inspect_bytes)
+		return UP_NEXT;
+	if (n < total_of(h) || !pgmsg_head(p, n - total_of(h), &next))
+		return UP_STOP;
+	if (next.type != 'D' || next.body_n > TARGET_MAX_BYTES)
+		return UP_NEXT;
+	if (n - total_of(h) < total_of(&next))
+		return UP_STOP;
+	*yes_r = pgext_read_target(p + PGMSG_HEAD_BYTES, next.body_n, &t) && t.kind == 'P' &&
+		 t.name_n == b->portal_n && memcmp(t.name, b->portal, t.name_n) == 0;
+	return UP_NEXT;
+}
+
+static const struct stmt *meant_by(const struct pg_client *c, const char *name, size_t n)
+{
+	return n ? stmtmap_get(c->stmts, name, n) : c->unnamed;
+}
+
 /* s: what the session means by the name; NULL: nothing. */
 static enum up_next bind_served(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b, const struct stmt *s)
@@ -544,9 +710,23 @@ static enum up_next bind_served(
 		return up_hold(u);
 	if (ref == REF_MISSING)
 		return missing(u, h, b->stmt, b->stmt_n);
+	if (ref == REF_STALE)
+		return stale(u, h, ls);
+	if (ref == REF_CHANGED) {
+		bool described;
+		if (described_next(u, h, b, &described) == UP_STOP)
+			return UP_STOP;
+		if (!described)
+			return stale(u, h, ls);
+		ref = ls ? REF_RENAMED : REF_PASS;
+	}
 	up_in_batch(u);
+	if (ref == REF_RENAMED && ls->desc.rows == 0 && !ls->learning && !put_learn(u, ls))
+		ref = REF_FAILED;
 	if (ref == REF_FAILED)
 		return no_memory(u);
+	if (!passes_names(c)) /* ref_stmt() may have given it types */
+		s = meant_by(c, b->stmt, b->stmt_n);
 	if (flags & SQL_F_SET_CONFIG)
 		learn_params(u, body_of(u) + b->tail_off, body_here(u, h) - b->tail_off);
 	if ((flags & (SQL_F_SET | SQL_F_SET_CONFIG | SQL_F_UNKNOWN | SQL_F_BAD)) && s)
@@ -558,7 +738,11 @@ static enum up_next bind_served(
 	u->l->batch_flags |= flags;
 	reset_bound(u, passes_names(c) ? NULL : s);
 	c->counters->binds++;
-	push_ref(u, OWED_BIND, ls);
+	struct owed *o = push_ref(u, OWED_BIND, ls);
+	if (o && ref == REF_RENAMED) {
+		o->tag = told_tag(b->stmt, b->stmt_n);
+		o->flags = s->told_rows == 0 ? OWED_F_TELL : 0;
+	}
 	if (ref == REF_RENAMED)
 		return put_bind(u, h, b, ls);
 	flow_pass(&u->f, total_of(h));
@@ -577,8 +761,7 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
 	if (u->l == NULL)
 		return up_event(u, PEV_REQUEST);
 	/* Names of settings may stand in the parameters: these are wanted whole. */
-	const struct stmt *s = b.stmt_n ? stmtmap_get(u->c->stmts, b.stmt, b.stmt_n)
-					: u->c->unnamed;
+	const struct stmt *s = meant_by(u->c, b.stmt, b.stmt_n);
 	if (s && (s->flags & SQL_F_SET_CONFIG) && here < h->body_n &&
 		h->body_n <= u->c->env->max_inspect_bytes)
 		return UP_STOP;
@@ -587,13 +770,41 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
 
 /* ---- Describe, Close ---- */
 
+/* The client will know then what the statement is: what is known already is noted, else the answer
+ * is. */
+static void describe_tells(
+	struct upx *u, const struct pgext_target *t, struct linkstmt *ls, struct owed *o)
+{
+	struct pg_link *l = u->l;
+	const struct stmtdesc *d = ls ? &ls->desc : &l->unnamed_desc;
+	if (ls)
+		o->tag = told_tag(t->name, t->name_n);
+	else if (u->c->unnamed)
+		o->tag = told_unnamed_tag(l->unnamed);
+	else
+		return;
+	const struct stmt *s = meant_by(u->c, t->name, t->name_n);
+	if (s->told_rows == 0)
+		o->flags = OWED_F_TELL;
+	else if (d->rows && !told_set(u->c, t->name, t->name_n, d)) /* it is told anew */
+		l->failed = true;
+	if (d->rows)
+		return;
+	bool *learning = ls ? &ls->learning : &l->unnamed_learning;
+	if (*learning)
+		return;
+	o->flags |= OWED_F_LEARN;
+	*learning = true;
+	l->learn_flushed = false;
+}
+
 static enum up_next describe_stmt(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
 {
 	struct linkstmt *ls = NULL;
-	const struct stmt *s = t->name_n ? stmtmap_get(u->c->stmts, t->name, t->name_n)
-					 : u->c->unnamed;
-	enum ref_kind ref = passes_names(u->c) ? REF_PASS : ref_stmt(u, t->name, t->name_n, s, &ls);
+	const struct stmt *s = meant_by(u->c, t->name, t->name_n);
+	bool passes = passes_names(u->c);
+	enum ref_kind ref = passes ? REF_PASS : ref_stmt(u, t->name, t->name_n, s, &ls);
 	if (ref == REF_HOLD)
 		return up_hold(u);
 	if (ref == REF_MISSING)
@@ -601,8 +812,10 @@ static enum up_next describe_stmt(
 	up_in_batch(u);
 	if (ref == REF_FAILED)
 		return no_memory(u);
-	push_ref(u, OWED_DESC_STMT, ls);
-	if (ref == REF_PASS) {
+	struct owed *o = push_ref(u, OWED_DESC_STMT, ls);
+	if (o && !passes && (ls || t->name_n == 0))
+		describe_tells(u, t, ls, o);
+	if (ls == NULL) {
 		flow_pass(&u->f, total_of(h));
 		return UP_NEXT;
 	}
@@ -666,7 +879,7 @@ static enum up_next close_served(
 	if (t->kind == 'S' && !passes_names(c)) {
 		if (!set_unnamed(u, NULL, &flags))
 			return no_memory(u);
-		u->l->has_unnamed = false;
+		set_server_unnamed(u, NULL);
 	} else if (t->kind == 'P' && t->name_n && (c->pins & PIN(HOLD))) {
 		c->acc |= SQL_F_CLOSE;
 	}

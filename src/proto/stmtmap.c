@@ -7,6 +7,12 @@
 
 #include "base/mem.h"
 
+void stmtdesc_forget(struct stmtdesc *d)
+{
+	mem_free(MEM_STMT, d->params);
+	*d = (struct stmtdesc){ 0 };
+}
+
 /* ---- interned statements ---- */
 
 void stmttab_init(struct stmttab *t, uint64_t max_bytes)
@@ -37,7 +43,18 @@ struct stmt *stmt_find(struct stmttab *t, struct hash128 key)
 
 static uint64_t size_of(const struct stmt *s)
 {
-	return sizeof(*s) + s->text_n + 1 + (uint64_t)s->n_types * 4;
+	return sizeof(*s) +
+	       (s->of ? (uint64_t)s->n_told * 4 : s->text_n + 1 + (uint64_t)s->n_types * 4);
+}
+
+static struct stmt *add(struct stmttab *t, struct stmt *s)
+{
+	if (!hmap_put_by(&t->all, s->id.lo, &s->id, sizeof(s->id), s, NULL)) {
+		mem_free(MEM_STMT, s);
+		return NULL;
+	}
+	t->bytes += size_of(s);
+	return s;
 }
 
 struct stmt *stmt_new(struct stmttab *t, struct hash128 key, const char *text, size_t text_n,
@@ -54,16 +71,46 @@ struct stmt *stmt_new(struct stmttab *t, struct hash128 key, const char *text, s
 		.text_n = (uint32_t)text_n,
 		.n_types = n_types,
 		.key = key,
-		.flags = flags };
-	memcpy(s->text, text, text_n);
+		.id = key,
+		.flags = flags,
+		.text = (const char *)s->store };
+	memcpy(s->store, text, text_n);
 	if (n_types)
-		memcpy(s->text + text_n + 1, types, (size_t)n_types * 4);
-	if (!hmap_put_by(&t->all, key.lo, &key, sizeof(key), s, NULL)) {
-		mem_free(MEM_STMT, s);
+		memcpy(s->store + text_n + 1, types, (size_t)n_types * 4);
+	return add(t, s);
+}
+
+struct stmt *stmt_told(struct stmttab *t, struct stmt *s, const struct stmtdesc *d)
+{
+	struct stmt *of = s->of ? s->of : s;
+	struct hash128_part part[3] = { { &of->key, sizeof(of->key) },
+		{ &d->rows, sizeof(d->rows) }, { d->params, (size_t)d->n_params * 4 } };
+	struct hash128 id = hash128_parts(part, 3);
+	struct stmt *x = stmt_find(t, id);
+	assert(d->rows);
+	if (x)
+		return x;
+	x = mem_alloc(MEM_STMT, sizeof(*x) + (size_t)d->n_params * 4);
+	if (x == NULL)
 		return NULL;
-	}
-	t->bytes += size;
-	return s;
+	*x = *of;
+	x->refs = 1;
+	x->id = id;
+	x->told_rows = d->rows;
+	x->n_told = d->n_params;
+	x->of = of;
+	if (d->n_params)
+		memcpy(x->store, d->params, (size_t)d->n_params * 4);
+	if (add(t, x) == NULL)
+		return NULL;
+	stmt_ref(of);
+	return x;
+}
+
+bool stmt_told_params(const struct stmt *s, const struct stmtdesc *d)
+{
+	return s->n_told == d->n_params &&
+	       (s->n_told == 0 || memcmp(s->store, d->params, (size_t)s->n_told * 4) == 0);
 }
 
 void stmt_unref(struct stmttab *t, struct stmt *s)
@@ -73,11 +120,12 @@ void stmt_unref(struct stmttab *t, struct stmt *s)
 	assert(s->refs > 0);
 	if (--s->refs > 0)
 		return;
-	struct stmt *was = hmap_del_by(&t->all, s->key.lo, &s->key, sizeof(s->key));
+	struct stmt *was = hmap_del_by(&t->all, s->id.lo, &s->id, sizeof(s->id)), *of = s->of;
 	assert(was == s);
 	(void)was;
 	t->bytes -= size_of(s);
 	mem_free(MEM_STMT, s);
+	stmt_unref(t, of);
 }
 
 /* ---- of a session ---- */
@@ -188,8 +236,10 @@ void linkmap_drop(struct linkmap *m, struct linkstmt *s)
 		list_del(&s->lru);
 		s->gone = true;
 	}
-	if (s->in_flight == 0)
-		mem_free(MEM_STMT, s);
+	if (s->in_flight > 0)
+		return;
+	stmtdesc_forget(&s->desc);
+	mem_free(MEM_STMT, s);
 }
 
 void linkmap_release(struct linkmap *m, struct linkstmt *s)

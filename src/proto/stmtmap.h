@@ -11,18 +11,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a server says of a statement: the types of its parameters and what its rows are. */
+struct stmtdesc {
+	uint64_t rows; /* hash of the columns' names, types and modifiers, a value of its own when
+			  there are no rows; 0: not known */
+	uint32_t n_params;
+	uint8_t *params; /* n_params * 4 bytes, as they came; owned */
+};
+void stmtdesc_forget(struct stmtdesc *d);
+
 /* ---- interned statements ---- */
 struct stmttab {
-	struct hmap all; /* key -> struct stmt */
+	struct hmap all; /* id -> struct stmt */
 	uint64_t bytes, max_bytes;
 };
+/* A text with its types; or the same as a session knows it that was told more. */
 struct stmt {
 	uint32_t refs;
 	uint32_t text_n;
 	uint32_t n_types;
-	struct hash128 key; /* of text and types */
-	uint64_t flags;     /* SQL_F_* */
-	char text[];        /* NUL-terminated; then n_types * 4 bytes, as they came */
+	uint32_t n_told;
+	struct hash128 key, id; /* of text and types; of what was told as well */
+	uint64_t flags;         /* SQL_F_* */
+	uint64_t told_rows;     /* as in struct stmtdesc; 0: nothing was told */
+	struct stmt *of;        /* the one without what was told, a reference; or NULL */
+	const char *text;       /* NUL-terminated; then n_types * 4 bytes, as they came */
+	uint8_t store[];        /* text and types; or n_told * 4 bytes */
 };
 void stmttab_init(struct stmttab *t, uint64_t max_bytes);
 void stmttab_fini(struct stmttab *t); /* asserts that none is left */
@@ -35,6 +49,9 @@ struct stmt *stmt_find(struct stmttab *t, struct hash128 key);
 /* A new one (its key must not be known). NULL: no memory, or the budget is spent. */
 struct stmt *stmt_new(struct stmttab *t, struct hash128 key, const char *text, size_t text_n,
 	const uint8_t *types, unsigned n_types, uint64_t flags);
+/* s as sessions know it that were told d, which is known. A new reference; NULL: no memory. */
+struct stmt *stmt_told(struct stmttab *t, struct stmt *s, const struct stmtdesc *d);
+bool stmt_told_params(const struct stmt *s, const struct stmtdesc *d); /* were these told? */
 static inline struct stmt *stmt_ref(struct stmt *s)
 {
 	if (s)
@@ -71,6 +88,9 @@ struct linkstmt {
 	uint32_t in_flight; /* entries in the ring that refer to it: not evicted meanwhile */
 	bool confirmed;     /* the server answered the Parse */
 	bool gone;          /* dropped from the map while in flight */
+	bool learning;      /* a Describe is in flight whose answer goes to desc */
+	uint32_t schema_no; /* told_schema_no() when it was parsed */
+	struct stmtdesc desc;
 	struct list lru;
 };
 struct linkmap {

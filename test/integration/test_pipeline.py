@@ -545,3 +545,12 @@ def test_idle_clients_hold_no_links(weirpool, pg15):
     for i, c in enumerate(clients):
         assert c.one('select %d' % i) == str(i)
     assert pg15.backends("usename = 'app' and datname = 'app'") <= 2
+
+
+def test_terminate_instead_of_a_startup_packet(one15):
+    """node-postgres' client.connect(); client.end(): a server closes without a word."""
+    for _ in range(3):
+        r = one15.bare()
+        r.send(b'X\0\0\0\4')
+        assert r.expect_closed_raw() == b''
+    assert one15.usable()

@@ -78,7 +78,7 @@ static void quoted_error(struct pgsim *s, const char *state, const char *name, c
 static void describe(struct pgsim *s)
 {
 	size_t at = pgrow_desc_begin(&s->out, 1);
-	pgrow_desc_col(&s->out, "x", 25, -1, 0);
+	pgrow_desc_col(&s->out, "x", s->type ? s->type : 25, -1, 0);
 	pgmsg_end(&s->out, at);
 }
 
@@ -638,13 +638,13 @@ static bool target(struct pgsim *s, uint8_t type, const uint8_t *b, size_t n)
 	}
 	if (t == NULL)
 		return false;
-	if (x.kind == 'S' && s->tx == 'E') {
-		error(s, "25P02", "current transaction is aborted", "");
+	bool rows = returns_rows(t) || strncmp(t, "EXECUTE", 7) == 0;
+	/* A server refuses only those with rows; a pooler cannot parse the others there either. */
+	if (x.kind == 'S' && aborted(s, t))
 		return fail(s);
-	}
 	if (x.kind == 'S')
 		pgmsg_put(&s->out, 't', (const uint8_t[]){ 0, 0 }, 2);
-	if (returns_rows(t) || strncmp(t, "EXECUTE", 7) == 0)
+	if (rows)
 		describe(s);
 	else
 		pgmsg_put(&s->out, 'n', NULL, 0);

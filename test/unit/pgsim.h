@@ -27,6 +27,7 @@ struct pgsim {
 	bool locked;
 	char copy_nonce[64];
 	unsigned copy_n, n_execs;
+	uint32_t type; /* of all columns; 0: text */
 	bool dead; /* it got what no server takes */
 };
 void pgsim_init(struct pgsim *s);

@@ -294,29 +294,114 @@ static const char *run_described(struct psess *s, const char *name, const char *
 	return talk(s, &m);
 }
 
+/* Somebody changed the types of all columns: what is parsed on the link fails. */
+static void change_types(unsigned link, uint32_t type)
+{
+	p.link[link].sim.type = type;
+	p.link[link].sim.fail_plans = true;
+}
+
+#define STALE "E(0A000 cached plan must not change result type) Z(I)"
+
 Test(pg_run, a_changed_plan_is_healed)
 {
 	begin(1, 10);
 	run(a, "s", "SELECT 'x'");
-	p.link[0].sim.fail_plans = true;
-	SAYS(run(b, "s", "SELECT 'x'"),
-		"1 E(0A000 cached plan must not change result type) Z(I)"); /* was not told the
-									       columns */
+	change_types(0, 23);
+	SAYS(run(b, "s", "SELECT 'x'"), "1 2 D(x) C(SELECT 1) Z(I)"); /* it never knew another */
+	SAYS(run(a, "s", NULL), STALE);
+	SAYS(run(b, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
 	run(a, "t", "SELECT 't'");
-	p.link[0].sim.fail_plans = true; /* it has just parsed it, as far as it knows */
+	change_types(0, 20); /* b has just parsed it, as far as it knows */
 	SAYS(run_described(b, "t", "SELECT 't'"), "1 2 T D(t) C(SELECT 1) Z(I)");
-	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
-	p.link[0].sim.fail_plans = true;
+	SAYS(run(b, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	change_types(0, 25);
 	SAYS(run_described(a, "s", NULL), "2 T D(x) C(SELECT 1) Z(I)");
 	cr_assert_not(p.link[0].sim.fail_plans);
-	p.link[0].sim.fail_plans = true; /* it would take the new columns for the old ones */
-	SAYS(run(a, "s", NULL), "E(0A000 cached plan must not change result type) Z(I)");
+	change_types(0, 23);
+	SAYS(run(a, "s", NULL), STALE); /* it would take the new columns for the old ones */
+	cr_assert_not(p.link[0].sim.fail_plans);
+	p.link[0].sim.type = 25; /* as it was: not known before it is parsed again */
+	SAYS(run(a, "s", NULL), STALE);
 	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
 	p.link[0].sim.stmts.n = 0; /* a function ran DEALLOCATE ALL */
 	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	p.link[0].sim.stmts.n = 0;
+	p.link[0].sim.type = 23; /* and changed a type */
+	unsigned n = p.link[0].sim.n_execs;
+	SAYS(run(a, "s", NULL), STALE);
+	cr_assert_eq(p.link[0].sim.n_execs, n);
+	p.link[0].sim.type = 25;
 	ask(a, "BEGIN");
 	p.link[0].sim.fail_plans = true;
 	SAYS(run(a, "s", NULL), "E(0A000 cached plan must not change result type) Z(E)");
+}
+
+/* Parse and Describe, by a client that goes by that from now on. */
+static const char *prepare_described(struct psess *s, const char *name, const char *sql)
+{
+	struct buf m;
+	buf_init(&m, 0);
+	put_parse(&m, name, sql);
+	pgext_put_describe(&m, 'S', name);
+	pgext_put_sync(&m);
+	return talk(s, &m);
+}
+
+Test(pg_run, a_statement_that_is_parsed_again_must_be_the_same)
+{
+	begin(1, 10);
+	struct pgsim *sim = &p.link[0].sim;
+	SAYS(prepare_described(a, "s", "SELECT 'x'"), "1 t T Z(I)");
+	ask(a, "SET datestyle = 'German'"); /* makes it another statement for the link */
+	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	cr_assert_eq(p.counters.server_parses, 2);
+	ask(a, "SET datestyle = 'ISO'");
+	sim->type = 23;
+	unsigned n = sim->n_execs;
+	SAYS(run(a, "s", NULL), STALE);
+	SAYS(run(a, "s", NULL), STALE);
+	cr_assert_eq(sim->n_execs, n);
+	SAYS(run_described(a, "s", NULL), "2 T D(x) C(SELECT 1) Z(I)");
+	SAYS(prepare_described(a, "again", "SELECT 'x'"), "1 t T Z(I)");
+	SAYS(run(a, "again", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	ask(a, "BEGIN");
+	SAYS(run(a, "s", NULL), "E(0A000 cached plan must not change result type) Z(E)");
+	SAYS(run(a, "s", NULL), "E(25P02 current transaction is aborted) Z(E)");
+	ask(a, "ROLLBACK");
+	sim->type = 0;
+	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
+}
+
+Test(pg_run, an_unnamed_statement_that_is_parsed_again_must_be_the_same)
+{
+	begin(1, 10);
+	SAYS(prepare_described(a, "", "SELECT 'x'"), "1 t T Z(I)");
+	run(b, "", "SELECT 'b'");
+	SAYS(run(a, "", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	run(b, "", "SELECT 'b'");
+	p.link[0].sim.type = 23;
+	unsigned n = p.link[0].sim.n_execs;
+	SAYS(run(a, "", NULL), STALE);
+	SAYS(run(a, "", NULL), STALE);
+	cr_assert_eq(p.link[0].sim.n_execs, n);
+	SAYS(run_described(a, "", NULL), "2 T D(x) C(SELECT 1) Z(I)");
+	SAYS(prepare_described(a, "", "SELECT 'x'"), "1 t T Z(I)");
+	SAYS(run(a, "", NULL), "2 D(x) C(SELECT 1) Z(I)");
+}
+
+Test(pg_run, what_is_parsed_after_a_schema_changed_is_new)
+{
+	begin(1, 10);
+	SAYS(prepare_described(a, "s", "SELECT 'x'"), "1 t T Z(I)");
+	SAYS(prepare_described(b, "s", "SELECT 'x'"), "1 t T Z(I)");
+	cr_assert_eq(p.counters.server_parses, 1);
+	ask(b, "CREATE TEMP TABLE t (x)");
+	ask(b, "DROP TABLE t");
+	SAYS(prepare_described(b, "s2", "SELECT 'x'"), "1 t T Z(I)");
+	cr_assert_eq(p.counters.server_parses, 2);
+	SAYS(run(a, "s", NULL), "2 D(x) C(SELECT 1) Z(I)");
+	cr_assert_eq(p.counters.server_parses, 2);
 }
 
 Test(pg_run, statements_that_do_not_fit_pass_as_they_are)

@@ -36,6 +36,8 @@ void pgerror_put_replaced(
 
 /* 'E' from an err. severity "ERROR" or "FATAL". */
 void pgerror_put(struct buf *b, const char *severity, const struct err *e);
+/* The same as coming from that place in a server: drivers go by it. */
+void pgerror_put_from(struct buf *b, const struct err *e, const char *file, const char *routine);
 /* 'N'. detail and hint may be NULL. */
 void pgerror_put_notice(struct buf *b, const char *severity, const char *sqlstate, const char *msg,
 	const char *detail, const char *hint);

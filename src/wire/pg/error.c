@@ -109,6 +109,19 @@ static void put(struct buf *b, uint8_t type, const char *severity, const char *s
 	pgmsg_end(b, at);
 }
 
+void pgerror_put_from(struct buf *b, const struct err *e, const char *file, const char *routine)
+{
+	size_t at = pgmsg_begin(b, 'E');
+	put_field(b, 'S', "ERROR");
+	put_field(b, 'V', "ERROR");
+	put_field(b, 'C', err_sqlstate(e));
+	put_field(b, 'M', e->msg);
+	put_field(b, 'F', file);
+	put_field(b, 'R', routine);
+	buf_put_u8(b, 0);
+	pgmsg_end(b, at);
+}
+
 void pgerror_put(struct buf *b, const char *severity, const struct err *e)
 {
 	put(b, 'E', severity, err_sqlstate(e), e->msg, e->detail, e->hint);
