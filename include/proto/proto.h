@@ -261,6 +261,8 @@ struct proto_ops {
 				 entry's */
 	bool cancel_logs_in;  /* put_cancel() is for a connection that has logged in, and
 				 PEV_QUERY_DONE follows; else it is all that is said */
+	bool key_names_link;  /* its cancel key begins with a process id that the client takes for
+				 its server's: true when the session keeps one link */
 	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
 	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */

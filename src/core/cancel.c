@@ -70,6 +70,15 @@ void key_make(struct session *s)
 	w->free_slot = i + 1;
 }
 
+void key_name_link(struct session *s)
+{
+	unsigned pid = s->ops->link_server_pid(s->link->lst);
+	if (s->slot == UINT32_MAX || s->w->gen->conf->global.peer_id || !pid || pid > INT32_MAX)
+		return;
+	s->key = (uint64_t)pid << 32 | (s->key & UINT32_MAX);
+	s->w->slots[s->slot].key = s->key;
+}
+
 void key_free(struct session *s)
 {
 	struct worker *w = s->w;

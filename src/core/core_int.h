@@ -22,6 +22,8 @@ void pool_turn_end(struct pool_shard *p);
 void pool_failed(struct pool_shard *p, const struct err *e, bool refused);
 void pool_succeeded(struct pool_shard *p);
 bool pool_may_grant(const struct pool_shard *p);
+/* Is there, or may there be at once, a link for one more session? A look, not a promise. */
+bool pool_has_room(const struct pool_shard *p);
 bool pool_must_close(const struct link *l);     /* instead of going idle */
 void pool_apply_settings(struct pool_shard *p); /* limits from p->set to the shared pool */
 void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
@@ -148,6 +150,8 @@ void cancels_free(struct worker *w);
 void session_cancel(struct session *s, int fd);
 void key_make(struct session *s); /* slot and key */
 void key_free(struct session *s);
+/* From now on the key begins with the process id of the session's own link, where that is possible. */
+void key_name_link(struct session *s);
 size_t key_bytes(const struct session *s, uint8_t out[36], size_t want);
 
 /* authq.c */

@@ -37,6 +37,17 @@ bool pool_may_grant(const struct pool_shard *p)
 	return !is_paused(p) && state != CORE_SUSPENDED && state != CORE_WAIT_SERVERS;
 }
 
+bool pool_has_room(const struct pool_shard *p)
+{
+	const struct pool *o = p->pool;
+	if (p->n_waiting || !pool_may_grant(p))
+		return false;
+	return !list_empty(&p->links[LINK_IDLE]) ||
+	       (atomic_load_explicit(&o->open, memory_order_relaxed) <
+			       atomic_load_explicit(&o->limit, memory_order_relaxed) &&
+		       worker_now(p->w) >= atomic_load(&o->retry_at_us));
+}
+
 static struct waiter *first_waiter(const struct pool_shard *p)
 {
 	struct list *n = list_first(&p->waiting);

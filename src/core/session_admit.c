@@ -155,10 +155,20 @@ static void welcome_done(struct session *s)
 	session_login_fini(s);
 }
 
+/* It keeps the link that it gets first, and its client may know that by name. */
+static bool names_link(const struct session *s)
+{
+	return s->ops->key_names_link && (s->raw || s->shard->set.pool_mode == CONF_POOL_SESSION);
+}
+
 static bool put_welcome(struct session *s)
 {
 	struct worker *w = s->w;
 	uint8_t key[36];
+	if (!s->link && names_link(s) && pool_has_room(s->shard))
+		return false;
+	if (s->link && names_link(s))
+		key_name_link(s);
 	size_t n = key_bytes(s, key, s->ops->client_key_size(s->cst));
 	s->long_key = n == sizeof key;
 	return s->ops->client_ready(
@@ -171,7 +181,7 @@ void session_retry_logins(struct pool_shard *p)
 	list_for_safe(n, &p->waiting) {
 		struct waiter *wt = list_entry(n, struct waiter, node);
 		struct session *s = wt->session;
-		if (!s || !s->login || s->raw || !put_welcome(s))
+		if (!s || !s->login || names_link(s) || !put_welcome(s))
 			continue;
 		pool_wait_cancel(p, wt);
 		welcome_done(s);

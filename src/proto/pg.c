@@ -47,6 +47,7 @@ const char *proto_pin_name(enum proto_pin p)
 
 const struct proto_ops proto_pg = {
 	.name = "postgresql",
+	.key_names_link = true,
 	.id = 0,
 	.port = 5432,
 	.alpn = "postgresql",

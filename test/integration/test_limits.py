@@ -3,6 +3,7 @@ import random
 import threading
 import time
 
+import psycopg
 import pytest
 import rawpg
 from rawpg import query
@@ -430,3 +431,21 @@ def test_idle_weirpool_sleeps(weirpool, pg15):
     before = cpu_ticks(wp.pid)
     time.sleep(3)
     assert cpu_ticks(wp.pid) - before <= 5
+
+
+def test_session_mode_tells_the_server_process(weirpool, pg15):
+    """In session mode the process id of the login is that of the link, and cancels with it; a full pool lets idle clients in all the same."""
+    wp = weirpool(pg15, default_pool_size=2, pool_mode='session', query_wait_timeout=20)
+    with wp.connect() as a, wp.connect() as b:
+        for c in (a, b):
+            assert c.execute('select pg_backend_pid()').fetchone()[0] == c.info.backend_pid
+        waits = wp.raw()  # (it has no link yet)
+        t = threading.Timer(0.5, a.cancel)
+        t.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            a.execute('select pg_sleep(30)')
+        t.join()
+        b.execute('select pg_terminate_backend(%s)', (a.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            a.execute('select 1')
+        assert waits.one('select 1') == '1'
