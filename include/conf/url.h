@@ -1,5 +1,5 @@
-/* url - postgres://user:secret@host1:port,host2/db?parameters (or mysql://) as a configuration of its
- * own, and the text that is to be pasted into an application instead. Ignorant of files and
+/* url - postgres://user:secret@host1:port,host2/db?parameters (or mysql://) as a configuration of
+ * its own, and the text that is to be pasted into an application instead. Ignorant of files and
  * sockets. Control thread. */
 #ifndef CONF_URL_H
 #define CONF_URL_H

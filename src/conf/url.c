@@ -1,8 +1,8 @@
-/* url - postgres://user:secret@host1:port,host2/db?name=value, or mysql://..., to a snapshot, through
- * the same items as a file, and the URL to paste. Source: PostgreSQL docs, "Connection URIs" and
- * "Parameter Key Words" (libpq); MySQL docs, "Connecting Using URI-Like Strings". Ignorant of
- * sockets. Control thread. No message shows any part of the URL that could be a piece of the
- * password. */
+/* url - postgres://user:secret@host1:port,host2/db?name=value, or mysql://..., to a snapshot,
+ * through the same items as a file, and the URL to paste. Source: PostgreSQL docs, "Connection
+ * URIs" and "Parameter Key Words" (libpq); MySQL docs, "Connecting Using URI-Like Strings".
+ * Ignorant of sockets. Control thread. No message shows any part of the URL that could be a piece
+ * of the password. */
 #include "conf/url.h"
 #include "conf_int.h"
 

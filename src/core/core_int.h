@@ -150,7 +150,7 @@ void cancels_free(struct worker *w);
 void session_cancel(struct session *s, int fd);
 void key_make(struct session *s); /* slot and key */
 void key_free(struct session *s);
-/* From now on the key begins with the process id of the session's own link, where that is possible. */
+/* From now on the key begins with the process id of the session's own link, if that can be. */
 void key_name_link(struct session *s);
 size_t key_bytes(const struct session *s, uint8_t out[36], size_t want);
 
