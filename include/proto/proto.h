@@ -88,8 +88,14 @@ struct pev {
 	X(HOLD, "with_hold_cursor") \
 	X(PREPARE, "sql_prepare") \
 	X(LOAD, "load") \
-	X(SEED, "setseed") X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
-		X(REPLICATION, "replication")
+	X(SEED, "setseed") \
+	X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
+		X(REPLICATION, "replication") X(CURSOR, "cursor") X(LONG_DATA, "long_data") \
+			X(TABLE_LOCK, "lock_tables") X(GLOBAL_LOCK, "global_lock") \
+				X(USER_LOCK, "user_lock") X(HANDLER, "handler") \
+					X(VARIABLE, "user_variable") X(ROLE, "role") \
+						X(DIAG, "diagnostics") X(XA, "xa") \
+							X(NEXT_TX, "next_transaction")
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)

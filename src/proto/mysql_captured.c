@@ -165,6 +165,27 @@ static enum my_next setup_over(struct mydn *d, const struct mypacket_head *h)
 	return event(d, PEV_AUTH_OK, h);
 }
 
+/* A handle for a command that waits. */
+static enum my_next prepare_over(struct mydn *d, const struct mypacket_head *h)
+{
+	struct my_link *l = d->l;
+	bool failed = take_error(l, d->e);
+	l->prep_wait = false;
+	if (!failed) {
+		struct linkstmt *x = linkmap_add(&l->stmts, l->prep_key);
+		if (x)
+			x->id = l->prep_handle;
+		l->failed = l->failed || x == NULL;
+		return quiet(d, h);
+	}
+	struct my_client *c = d->c;
+	bool lost = l->prep_moved; /* in between two states */
+	if (c == NULL || (lost && (l->tx != TX_IDLE || my_client_pins(c))))
+		return event(d, PEV_BAD, h);
+	my_client_fail_request(c, d->e, d->down);
+	return event(d, lost ? PEV_LINK_BAD : PEV_TX, h);
+}
+
 static enum my_next over(struct mydn *d, const struct mypacket_head *h, const struct my_owed *o)
 {
 	struct my_link *l = d->l;
@@ -181,8 +202,8 @@ static enum my_next over(struct mydn *d, const struct mypacket_head *h, const st
 	case MY_CAP_SETUP: return setup_over(d, h);
 	case MY_CAP_CLEAN: return query_over(d, h, true);
 	case MY_CAP_QUERY: return query_over(d, h, false);
-	case MY_CAP_ASK:
-	case MY_CAP_PREPARE: break;
+	case MY_CAP_PREPARE: return prepare_over(d, h);
+	case MY_CAP_ASK: break;
 	}
 	return quiet(d, h);
 }

@@ -240,22 +240,86 @@ static bool is_wide(const char *name)
 	       strncmp(name, "utf32_", 6) == 0;
 }
 
+/* MariaDB takes the compiled-in default of a character set as "the default", which it may have been
+ * told to be another one. */
+static bool is_default(const struct my_client *c, const char *name)
+{
+	return c->mariadb && strcmp(name, "utf8mb4_general_ci") == 0;
+}
+
 bool my_charset_of(const struct my_client *c, struct varset **set)
 {
 	struct vartab *t = &c->env->vars;
 	const char *name = c->collation < 256 ? names[c->collation] : NULL;
 	char charset[16];
-	if (name == NULL || is_wide(name) || (c->mariadb && strstr(name, "_0900_")))
+	if (name == NULL || is_wide(name) || is_default(c, name) ||
+		(c->mariadb && strstr(name, "_0900_")))
 		return true;
 	size_t n = strcspn(name, "_");
 	if (n >= sizeof(charset))
 		return true;
 	memcpy(charset, name, n);
 	charset[n] = 0;
-	if (strcmp(charset, MY_BASE_CHARSET) != 0 &&
-		(!varset_put(t, set, "character_set_client", charset) ||
-			!varset_put(t, set, "character_set_results", charset)))
-		return false;
-	return strcmp(name, MY_BASE_COLLATION) == 0 ||
+	return varset_put(t, set, "character_set_client", charset) &&
+	       varset_put(t, set, "character_set_results", charset) &&
 	       varset_put(t, set, "collation_connection", name);
+}
+
+/* ---- in a sync ---- */
+
+#define CLIENT "character_set_client"
+#define RESULTS "character_set_results"
+#define COLLATION "collation_connection"
+
+bool my_charset_is(const char *name)
+{
+	return strcmp(name, CLIENT) == 0 || strcmp(name, RESULTS) == 0 ||
+	       strcmp(name, COLLATION) == 0;
+}
+
+static const char *value(const struct varset *s, const struct my_link *l, const char *name)
+{
+	const char *v = varset_get(s, name);
+	return v ? v : varset_get(l->fresh, name);
+}
+
+static bool same(
+	const struct varset *a, const struct varset *b, const struct my_link *l, const char *name)
+{
+	const char *x = value(a, l, name), *y = value(b, l, name);
+	return x == y || (x && y && strcmp(x, y) == 0);
+}
+
+static void put_one(struct buf *b, unsigned *n, const char *name, const char *v)
+{
+	buf_puts(b, (*n)++ ? "," : "SET ");
+	buf_printf(b, *v ? "@@SESSION.%s='%s'" : "@@SESSION.%s=NULL", name, v);
+}
+
+/* The three say themselves of which character set the collation is, except binary. */
+static bool are_names(const char *client, const char *results, const char *collation)
+{
+	size_t n = strlen(client);
+	return strcmp(client, results) == 0 && strncmp(collation, client, n) == 0 &&
+	       (collation[n] == '_' || collation[n] == 0);
+}
+
+void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const struct varset *have,
+	const struct varset *want)
+{
+	const char *client = value(want, l, CLIENT), *results = value(want, l, RESULTS);
+	const char *collation = value(want, l, COLLATION);
+	if (client == NULL || results == NULL || collation == NULL ||
+		(same(have, want, l, CLIENT) && same(have, want, l, RESULTS) &&
+			same(have, want, l, COLLATION)))
+		return;
+	if (are_names(client, results, collation)) {
+		bool base = strcmp(collation, varset_get(l->fresh, COLLATION)) == 0;
+		buf_puts(b, (*n)++ ? "," : "SET ");
+		buf_printf(b, base ? "NAMES '%s'" : "NAMES '%s' COLLATE '%s'", client, collation);
+		return;
+	}
+	put_one(b, n, CLIENT, client);
+	put_one(b, n, RESULTS, results);
+	put_one(b, n, COLLATION, collation);
 }

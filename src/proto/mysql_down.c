@@ -12,6 +12,8 @@
 
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
 #define COLUMNS_MAX_N 65535U
+#define OUT_BITS (MYSTATUS_PS_OUT_PARAMS | MYSTATUS_MORE_RESULTS)
+#define PEEK_MAX_BYTES 65536U /* of the one row of OUT parameters */
 
 static size_t total_of(const struct mypacket_head *h)
 {
@@ -62,8 +64,10 @@ static void give(struct mydn *d, const struct mypacket_head *h, const struct my_
 
 static void put_eof(struct mydn *d)
 {
-	uint16_t status = d->l->status &
-			  (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | MYSTATUS_MORE_RESULTS);
+	uint16_t status = d->l->status;
+	status &= (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | OUT_BITS);
+	status |= d->l->eof_bits;
+	d->l->eof_bits = 0;
 	flow_cut(&d->f);
 	myok_put_eof(d->down, &d->c->seq, status, 0);
 }
@@ -137,6 +141,8 @@ static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 	flow_cut(&d->f);
 	buf_init(&block, 0);
 	my_learn_translate(d->c, d->l, ok, &block);
+	if ((ok->status & MYSTATUS_PS_OUT_PARAMS) && !(d->c->caps & MYCAP(DEPRECATE_EOF)))
+		ok->status &= (uint16_t)~OUT_BITS; /* the EOF behind the columns has said it */
 	if (what == MY_P_OK)
 		myok_put(d->down, &d->c->seq, d->c->caps, ok);
 	else
@@ -161,6 +167,15 @@ static enum my_next on_eof(struct mydn *d, const struct mypacket_head *h, struct
 	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
 }
 
+/* The end of an EXECUTE's columns, or of a FETCH's rows. */
+static void note_cursor(struct mydn *d, const struct my_owed *o, uint16_t status)
+{
+	if (o->cmd == MYCOM_STMT_EXECUTE && (status & MYSTATUS_CURSOR_EXISTS))
+		my_stmt_cursor(d->c, d->l, o->stmt, o->handle, true);
+	else if (o->cmd == MYCOM_STMT_FETCH && (status & MYSTATUS_LAST_ROW_SENT))
+		my_stmt_cursor(d->c, d->l, o->stmt, 0, false);
+}
+
 static enum my_next on_ok(
 	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
 {
@@ -177,6 +192,11 @@ static enum my_next on_ok(
 	my_res_end(&l->res, ok.status);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, what, h, &ok);
+	if (to_client(d, o) && o->stmt && what == MY_P_END)
+		note_cursor(d, o, ok.status);
+	if (l->columns_moved)
+		ok.status |= MYSTATUS_METADATA_CHANGED;
+	l->columns_moved = false;
 	if (to_client(d, o))
 		put_ok(d, what, &ok);
 	flow_drop(&d->f, total_of(h));
@@ -196,6 +216,8 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 		return mydn_captured(d, MY_P_ERR, h, NULL);
 	if (d->l->eof_due && to_client(d, o))
 		put_eof(d);
+	if (o->cmd == MYCOM_STMT_PREPARE && to_client(d, o))
+		my_stmt_refused(d->c, o->stmt);
 	give(d, h, o);
 	return over(d, true);
 }
@@ -211,6 +233,8 @@ static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, stru
 	my_res_count(&l->res, n);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, MY_P_COUNT, h, NULL);
+	if (to_client(d, o) && o->cmd == MYCOM_STMT_EXECUTE)
+		l->columns_moved = !my_stmt_columns_fit(d->c, o->stmt, n);
 	if (to_client(d, o) && (d->c->caps & MYCAP(OPTIONAL_METADATA))) {
 		flow_drop(&d->f, total_of(h));
 		mycolumn_put_count(d->down, &d->c->seq, d->c->caps, n, true);
@@ -245,9 +269,15 @@ static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, s
 	if (mystmt_read_prepared(mydn_body(d), h->payload_n, l->caps, &x) || !x.metadata_follows)
 		return mydn_bad(d, "malformed reply to PREPARE");
 	my_res_prepared(&l->res, x.params_n, x.columns_n);
-	if (o->disp == MY_CAPTURE)
+	if (o->disp == MY_CAPTURE) {
+		l->prep_handle = x.id;
 		return mydn_captured(d, MY_P_PREPARED, h, NULL);
+	}
 	flow_drop(&d->f, total_of(h));
+	if (to_client(d, o))
+		my_stmt_prepared(d->c, l, o->stmt, &x);
+	else
+		l->dirty = MY_DIRTY; /* a handle that nobody knows */
 	if (to_client(d, o))
 		mystmt_put_prepared(d->down, &d->c->seq, d->c->caps, &x);
 	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
@@ -281,6 +311,28 @@ static enum my_next on_progress(struct mydn *d, const struct mypacket_head *h, s
 }
 
 /* ---- rows ---- */
+
+/* That a result is the OUT parameters of a CALL is said at its end, but to clients with EOF
+ * packets in front of its one row. False: the end is not here yet. */
+static bool peek_out(struct mydn *d, const struct mypacket_head *row, const struct my_owed *o)
+{
+	struct mypacket next;
+	struct myok ok;
+	if (!d->l->eof_due || !to_client(d, o) || o->cmd != MYCOM_STMT_EXECUTE ||
+		row->payload_n > PEEK_MAX_BYTES || !my_stmt_is_call(d->c, o->stmt))
+		return true;
+	size_t at = total_of(row), ahead = flow_ahead(&d->f);
+	const uint8_t *p = d->f.p + d->f.at + at;
+	if (ahead <= at + MYPACKET_HEAD_BYTES)
+		return false;
+	if (p[MYPACKET_HEAD_BYTES] != 0xfe)
+		return true;
+	int rc = mypacket_take(p, ahead - at, MY_WHOLE_MAX_BYTES, &next);
+	if (rc > 0 && myok_read_end(next.payload, next.payload_n, d->l->caps, &ok) == NULL &&
+		(ok.status & MYSTATUS_PS_OUT_PARAMS))
+		d->l->eof_bits = OUT_BITS;
+	return rc != 0;
+}
 
 static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
 {
@@ -388,6 +440,8 @@ static enum my_next dn_frame(struct mydn *d)
 		return MY_STOP;
 	/* What may be an event stands alone; a long reply goes before its end. */
 	if (d->f.at > 0 && (ours || (!row && d->f.at - d->f.from > TX_COPY_BYTES)))
+		return MY_STOP;
+	if (row && !peek_out(d, &h, o))
 		return MY_STOP;
 	l->down_seq = (uint8_t)(h.seq + 1);
 	return row ? on_row(d, &h, o) : dispatch(d, what, &h, o);

@@ -62,6 +62,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint32_t up_left;        /* bytes of the current frame that are still to come */
 	uint32_t up_carry;       /* bytes in front of its next frame's header that go behind it */
 	uint32_t up_tail;        /* with up_carry 0 and up_more: bytes of a frame of their own */
+	uint32_t max_stmt_bytes; /* of prepared statements' texts that are kept */
+	uint16_t max_prepared;   /* handles on one link, at least 1 */
 	uint16_t collation;      /* id, of the login packet. Login half */
 	uint16_t status;         /* SERVER_STATUS_* as it was last told */
 	uint8_t mode;            /* enum proto_mode */
@@ -118,11 +120,12 @@ enum my_capture {
 };
 struct my_owed {
 	uint8_t cmd, disp;
-	uint8_t what;  /* MY_CAPTURE: enum my_capture */
-	uint8_t flags; /* MY_OWED_F_* */
-	uint8_t seq;   /* of the reply's first packet, as the server counts */
-	uint8_t cseq;  /* and as the client does */
-	uint32_t stmt; /* of the client's PREPARE or EXECUTE: the id that it knows */
+	uint8_t what;    /* MY_CAPTURE: enum my_capture */
+	uint8_t flags;   /* MY_OWED_F_* */
+	uint8_t seq;     /* of the reply's first packet, as the server counts */
+	uint8_t cseq;    /* and as the client does */
+	uint32_t stmt;   /* of the client's PREPARE, EXECUTE, FETCH: the id that it knows */
+	uint32_t handle; /* EXECUTE: and the server */
 };
 #define MY_OWED_F_INFILE 1U /* may ask for a file: what the client sends next waits */
 #define MY_OWED_F_LAST 2U   /* the last of several captures that belong together */
@@ -146,21 +149,24 @@ struct my_link {
 	struct varset *sync_to;      /* what it will be when the sync in flight succeeds */
 	struct varset *fresh;        /* some variables as they are after login or reset */
 	struct my_ring owed;
-	struct my_res res;     /* how far the reply to the ring's head has come, if begun */
-	struct linkmap stmts;  /* server's ids by key */
-	struct my_ask *ask;    /* rows of a query of ours */
-	struct buf body;       /* cells of PEV_ROW */
-	char **cells;          /* PEV_ROW */
-	struct err *query_err; /* first error of a query of ours */
-	char *version;         /* as the greeting said it. Login half; owned, MEM_PROTO */
-	uint64_t caps;         /* negotiated. Login half */
-	uint64_t server_caps;  /* all that the server has. Login half */
+	struct my_res res;       /* how far the reply to the ring's head has come, if begun */
+	struct linkmap stmts;    /* server's handles by key */
+	struct hash128 prep_key; /* of the handle that MY_CAP_PREPARE asks for */
+	struct my_ask *ask;      /* rows of a query of ours */
+	struct buf body;         /* cells of PEV_ROW */
+	char **cells;            /* PEV_ROW */
+	struct err *query_err;   /* first error of a query of ours */
+	char *version;           /* as the greeting said it. Login half; owned, MEM_PROTO */
+	uint64_t caps;           /* negotiated. Login half */
+	uint64_t server_caps;    /* all that the server has. Login half */
 	uint64_t last_client_id;
 	uint32_t version_n;       /* as in executable comments: 90704, 101119. Login half */
 	uint32_t thread_id;       /* Login half */
 	uint32_t down_left;       /* bytes of the current frame that are still to come */
+	uint32_t prep_handle;     /* the answer */
 	uint32_t n_forward;       /* entries of the client in the ring */
 	uint16_t status;          /* SERVER_STATUS_* as last said. Login half first */
+	uint16_t eof_bits;        /* of the status in the EOF that is due */
 	uint8_t down_rest;        /* enum flow_rest */
 	uint8_t down_seq;         /* sequence id of its next packet, if begun */
 	uint8_t tx;               /* enum tx_state */
@@ -173,6 +179,9 @@ struct my_link {
 	bool down_more;           /* the next frame continues the packet */
 	bool eof_due;             /* the client wants an EOF behind the columns, unless they are the
 				  end */
+	bool prep_wait;           /* a handle was asked for */
+	bool prep_moved;          /* with another state around it */
+	bool columns_moved;       /* they are not those that the client was told */
 	bool sync_wait;           /* a sync is in the ring */
 	bool mid_up;              /* detached in the middle of a packet to the server */
 	bool raw;                 /* binlog: bytes only */

@@ -148,6 +148,17 @@ static void put_vars(const char *list, const struct mytrack *t, struct buf *bloc
 			mytrack_put_var(block, name, value);
 }
 
+/* What a client hears of its transaction that has not asked. MySQL tells of its begin and its end
+ * all the same. */
+static bool keeps_tx(const struct my_link *l, const struct mytrack *t)
+{
+	struct mystr state;
+	return !l->mariadb && mytrack_read_text(t->data, &state) == NULL &&
+	       state.n == MYTRACK_TX_STATE_BYTES &&
+	       (memcmp(state.p, "T_______", state.n) == 0 ||
+		       memcmp(state.p, "________", state.n) == 0);
+}
+
 void my_learn_translate(
 	const struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block)
 {
@@ -171,7 +182,7 @@ void my_learn_translate(
 			break;
 		case MYTRACK_TX_STATE:
 			keep = strcasecmp(info, "STATE") == 0 ||
-			       strcasecmp(info, "CHARACTERISTICS") == 0;
+			       strcasecmp(info, "CHARACTERISTICS") == 0 || keeps_tx(l, &t);
 			break;
 		case MYTRACK_TX_TEXT: keep = strcasecmp(info, "CHARACTERISTICS") == 0; break;
 		default: break;

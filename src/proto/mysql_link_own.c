@@ -46,46 +46,44 @@ static void put_query(
 	myquery_put(up, &seq, l->caps, NULL, sql, strlen(sql));
 }
 
-/* The facts that setup asks for, in order; those of the trackers before they are switched on. */
-static const char *const facts[] = { "sql_mode", "autocommit", "time_zone",
+/* The facts that setup asks for, in order. The trackers' globals are what a session of its own
+ * would have. */
+static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "collation_connection",
 	"session_track_system_variables", "session_track_schema", "session_track_state_change",
-	"session_track_transaction_info" };
+	"session_track_transaction_info", MY_FACT_CLIENT, MY_FACT_RESULTS, MY_FACT_COLLATION };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
 
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 {
 	put_query(l, what, false,
-		"SELECT @@sql_mode,@@autocommit,@@time_zone,@@session_track_system_variables,"
-		"@@session_track_schema,@@session_track_state_change,"
-		"@@session_track_transaction_info",
-		up);
-	put_query(l, what, true,
-		l->mariadb ? "SET NAMES " MY_BASE_CHARSET " COLLATE " MY_BASE_COLLATION
-			     ",session_track_system_variables='*',session_track_schema=1,"
-			     "session_track_state_change=1,"
+		l->mariadb ? "SET NAMES " MY_BASE_CHARSET ",session_track_system_variables='*',"
+			     "session_track_schema=1,session_track_state_change=1,"
 			     "session_track_transaction_info='CHARACTERISTICS'"
-			   : "SET NAMES " MY_BASE_CHARSET " COLLATE " MY_BASE_COLLATION
-			     ",session_track_system_variables='*',session_track_schema=1,"
-			     "session_track_state_change=1,"
+			   : "SET NAMES " MY_BASE_CHARSET ",session_track_system_variables='*',"
+			     "session_track_schema=1,session_track_state_change=1,"
 			     "session_track_transaction_info='CHARACTERISTICS',"
 			     "session_track_gtids='OWN_GTID'",
+		up);
+	put_query(l, what, true,
+		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@collation_connection,"
+		"@@GLOBAL.session_track_system_variables,@@GLOBAL.session_track_schema,"
+		"@@GLOBAL.session_track_state_change,@@GLOBAL.session_track_transaction_info,"
+		"@@GLOBAL.character_set_client,@@GLOBAL.character_set_results,"
+		"@@GLOBAL.collation_connection",
 		up);
 }
 
 bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 {
 	struct vartab *t = &l->env->vars;
-	struct var v[FACTS_N + 3] = { { "character_set_client", MY_BASE_CHARSET },
-		{ "character_set_results", MY_BASE_CHARSET },
-		{ "collation_connection", MY_BASE_COLLATION } };
+	struct var v[FACTS_N + 2] = { { "character_set_client", MY_BASE_CHARSET },
+		{ "character_set_results", MY_BASE_CHARSET } };
 	struct varset *fresh = NULL;
 	if (n != FACTS_N)
 		return false;
 	for (unsigned i = 0; i < n; i++)
-		v[i + 3] = (struct var){ facts[i], cell[i] };
-	if (v[4].value) /* as the trackers say it */
-		v[4].value = strcmp(v[4].value, "0") == 0 ? "OFF" : "ON";
-	if (!varset_make(t, v, FACTS_N + 3, &fresh))
+		v[i + 2] = (struct var){ facts[i], cell[i] };
+	if (!varset_make(t, v, FACTS_N + 2, &fresh))
 		return false;
 	varset_assign(t, &l->fresh, fresh);
 	varset_unref(t, fresh);

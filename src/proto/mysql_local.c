@@ -123,7 +123,7 @@ enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h)
 		return r;
 	}
 	u->ev.n = myup_total(h);
-	my_client_forget(c);
+	my_client_forget(c, NULL);
 	return r;
 }
 
@@ -142,7 +142,7 @@ enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h)
 	myup_drop(u, h);
 	uint8_t seq = 0;
 	mycommand_put(u->up, &seq, MYCOM_RESET_CONNECTION);
-	my_client_forget(c);
+	my_client_forget(c, l);
 	my_link_was_reset(l);
 	my_setup_put(l, u->up, MY_CAP_SETUP);
 	(void)my_sync_put(c, l, u->up);

@@ -13,6 +13,7 @@
 #define STMT_BYTES_DEFAULT (64U << 20)
 #define INSPECT_BYTES_DEFAULT (256U << 10)
 #define MESSAGE_BYTES_DEFAULT (1U << 30)
+#define PREPARED_DEFAULT_N 200U
 #define ID_BITS 40U /* sessions of one worker */
 
 /* ---- env ---- */
@@ -63,22 +64,39 @@ void my_client_run_fini(struct my_client *c)
 	struct proto_env *v = c->env;
 	if (v == NULL)
 		return;
+	my_stmts_free(c);
 	varset_assign(&v->vars, &c->start, NULL);
 	varset_assign(&v->vars, &c->want, NULL);
 	varset_assign(&v->vars, &c->tracking, NULL);
 	c->env = NULL;
 }
 
-/* A schema of the session stays: a reset leaves it alone. */
-void my_client_forget(struct my_client *c)
+/* MySQL goes to the server's character set, MariaDB to that of the login. */
+static bool reset_charset(struct my_client *c, const struct my_link *l, struct varset **want)
+{
+	static const char *const v[][2] = { { "character_set_client", MY_FACT_CLIENT },
+		{ "character_set_results", MY_FACT_RESULTS },
+		{ "collation_connection", MY_FACT_COLLATION } };
+	bool ok = true;
+	for (size_t i = 0; ok && i < sizeof(v) / sizeof(*v); i++)
+		ok = varset_put(&c->env->vars, want, v[i][0], varset_get(l->fresh, v[i][1]));
+	return ok;
+}
+
+void my_client_forget(struct my_client *c, const struct my_link *l)
 {
 	struct vartab *t = &c->env->vars;
 	struct varset *want = varset_ref(c->start);
-	const char *schema = varset_get(c->want, MY_VAR_SCHEMA);
-	if (varset_put(t, &want, MY_VAR_SCHEMA, schema))
+	bool ok = true;
+	if (l) /* a reset leaves the schema alone, and what COM_SET_OPTION set */
+		ok = varset_put(t, &want, MY_VAR_SCHEMA, varset_get(c->want, MY_VAR_SCHEMA)) &&
+		     varset_put(t, &want, MY_VAR_MULTI, varset_get(c->want, MY_VAR_MULTI)) &&
+		     (l->mariadb || reset_charset(c, l, &want));
+	if (ok)
 		varset_assign(t, &c->want, want);
 	varset_unref(t, want);
 	varset_assign(t, &c->tracking, NULL);
+	my_stmts_free(c);
 	c->pins = 0;
 	c->acc = 0;
 	c->last_insert_id = 0;
@@ -91,6 +109,12 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	struct varset *start = NULL;
 	bool ok = true;
 	c->mode = (uint8_t)k->mode;
+	c->max_prepared = k->max_prepared == 0           ? PREPARED_DEFAULT_N
+			  : k->max_prepared > UINT16_MAX ? UINT16_MAX
+							 : (uint16_t)k->max_prepared;
+	c->max_stmt_bytes = k->max_stmt_bytes && k->max_stmt_bytes < c->env->max_inspect_bytes
+				    ? k->max_stmt_bytes
+				    : c->env->max_inspect_bytes;
 	if (k->counters)
 		c->counters = k->counters;
 	if (k->database && *k->database)
@@ -125,7 +149,8 @@ unsigned my_client_link_class(const void *cst)
 
 uint32_t my_client_pins(const void *cst)
 {
-	return ((const struct my_client *)cst)->pins;
+	const struct my_client *c = cst;
+	return c->pins | my_stmts_pins(c);
 }
 
 bool my_client_mid_message(const void *cst)
@@ -199,7 +224,7 @@ const char *my_link_param(const void *lst, const char *name)
 
 unsigned my_n_statements(const void *x, bool is_link)
 {
-	return is_link ? linkmap_n(&((const struct my_link *)x)->stmts) : 0;
+	return is_link ? linkmap_n(&((const struct my_link *)x)->stmts) : my_stmts_n(x);
 }
 
 /* ---- text ---- */

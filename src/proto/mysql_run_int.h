@@ -12,9 +12,13 @@
 #include "wire/mysql/packet.h"
 
 /* What every link begins with, so that a fresh one and one after COM_RESET_CONNECTION are alike:
- * MySQL resets to the server's character set, MariaDB to the login's. */
+ * MySQL resets to the server's character set, MariaDB to the login's. Its collation is what the
+ * server makes of it. */
 #define MY_BASE_CHARSET "utf8mb4"
-#define MY_BASE_COLLATION "utf8mb4_general_ci"
+/* Of a link's fresh: where a MySQL server's COM_RESET_CONNECTION leads. */
+#define MY_FACT_CLIENT "#client"
+#define MY_FACT_RESULTS "#results"
+#define MY_FACT_COLLATION "#collation"
 
 /* ---- mysql_owed.c: the ring ---- */
 /* Adds an entry at the end. NULL: no memory or too many (l->failed is set). The pointer lives until
@@ -99,16 +103,43 @@ bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, cons
 
 /* ---- mysql_sync.c ---- */
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up); /* false: nothing to do */
+/* Commands that take a link from one state to another, as captures of that kind. False: there is
+ * no difference. */
+bool my_sync_switch(struct my_link *l, const struct varset *from, const struct varset *to,
+	enum my_capture what, struct buf *up);
 /* The sync failed with e: what cannot be had any more is wanted no more. */
 void my_sync_lost(struct my_client *c, const struct err *e);
+
+/* ---- mysql_stmt.c ---- */
+struct mystmt_prepared;
+/* The server has answered the client's PREPARE of that id: x->id becomes the client's. */
+void my_stmt_prepared(
+	struct my_client *c, struct my_link *l, uint32_t id, struct mystmt_prepared *x);
+void my_stmt_refused(struct my_client *c, uint32_t id); /* ... with an error */
+/* A cursor was opened by an EXECUTE, or has given its last row. */
+void my_stmt_cursor(
+	struct my_client *c, struct my_link *l, uint32_t id, uint32_t handle, bool open);
+/* Is that the number of columns that the client was told? */
+bool my_stmt_columns_fit(const struct my_client *c, uint32_t id, uint64_t columns);
+/* One that was prepared without columns: CALL. */
+bool my_stmt_is_call(const struct my_client *c, uint32_t id);
+void my_stmts_free(struct my_client *c);
+unsigned my_stmts_n(const struct my_client *c);
+uint32_t my_stmts_pins(const struct my_client *c);
 
 /* ---- mysql_charset.c ---- */
 /* Adds what the collation of the login packet means to *set. False: no memory. */
 bool my_charset_of(const struct my_client *c, struct varset **set);
+/* Is it one of the three variables that belong together? */
+bool my_charset_is(const char *name);
+/* The assignments that make these of have those of want; n counts assignments of the SET. */
+void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const struct varset *have,
+	const struct varset *want);
 
 /* ---- mysql_run.c ---- */
-/* Nothing of what the session had set or prepared is left; start and the schema stay. */
-void my_client_forget(struct my_client *c);
+/* Nothing of what the session had set or prepared is left, as behind a COM_RESET_CONNECTION of l,
+ * or (NULL) for another login. */
+void my_client_forget(struct my_client *c, const struct my_link *l);
 
 /* ---- mysql_link_own.c ---- */
 /* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */

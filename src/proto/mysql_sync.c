@@ -76,28 +76,22 @@ static void put_set(struct buf *b, unsigned n, const char *name, const char *val
 		put_literal(b, value);
 }
 
-/* What a variable goes back to that the session does not set: for some the login's is not the
- * server's default. */
-static const char *base(const struct my_link *l, const char *name)
+static bool is_variable(const char *name)
 {
-	static const char *const ours[] = { "character_set_client", "character_set_results",
-		"collation_connection" };
-	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-		if (strcmp(name, ours[i]) == 0)
-			return varset_get(l->fresh, name);
-	return NULL;
+	return *name != '#' && !my_charset_is(name);
 }
 
 /* The assignments; how many. */
-static unsigned put_vars(struct buf *b, const struct my_link *l, const struct varset *want)
+static unsigned put_vars(struct buf *b, const struct my_link *l, const struct varset *have,
+	const struct varset *want)
 {
-	const struct varset *have = l->have;
 	unsigned n = 0;
+	my_charset_put(b, &n, l, have, want);
 	for (uint32_t i = 0; have && i < have->n; i++)
-		if (have->v[i].name[0] != '#' && varset_get(want, have->v[i].name) == NULL)
-			put_set(b, n++, have->v[i].name, base(l, have->v[i].name));
+		if (is_variable(have->v[i].name) && varset_get(want, have->v[i].name) == NULL)
+			put_set(b, n++, have->v[i].name, NULL);
 	for (uint32_t i = 0; want && i < want->n; i++)
-		if (want->v[i].name[0] != '#' &&
+		if (is_variable(want->v[i].name) &&
 			differs(varset_get(have, want->v[i].name), want->v[i].value))
 			put_set(b, n++, want->v[i].name, want->v[i].value);
 	return n;
@@ -105,13 +99,15 @@ static unsigned put_vars(struct buf *b, const struct my_link *l, const struct va
 
 struct plan {
 	struct my_link *l;
+	const struct varset *have, *want;
 	struct buf *up;
+	enum my_capture what;
 	unsigned n; /* commands so far */
 };
 
 static void note(struct plan *p, uint8_t cmd)
 {
-	my_owed_capture(p->l, cmd, MY_CAP_SYNC, false);
+	my_owed_capture(p->l, cmd, p->what, false);
 	p->n++;
 }
 
@@ -122,21 +118,21 @@ static void put_text(struct plan *p, const char *text, size_t n)
 	myquery_put(p->up, &seq, p->l->caps, NULL, text, n);
 }
 
-static void put_multi(struct plan *p, const struct varset *want)
+static void put_multi(struct plan *p)
 {
-	bool on = varset_get(want, MY_VAR_MULTI);
+	bool on = varset_get(p->want, MY_VAR_MULTI);
 	uint8_t seq = 0;
-	if (on == (varset_get(p->l->have, MY_VAR_MULTI) != NULL))
+	if (on == (varset_get(p->have, MY_VAR_MULTI) != NULL))
 		return;
 	note(p, MYCOM_SET_OPTION);
 	mycommand_put_set_option(p->up, &seq, on ? 0 : 1);
 }
 
-static void put_role(struct plan *p, const struct varset *want)
+static void put_role(struct plan *p)
 {
-	const char *role = varset_get(want, MY_VAR_ROLE);
+	const char *role = varset_get(p->want, MY_VAR_ROLE);
 	struct buf b;
-	if (!differs(varset_get(p->l->have, MY_VAR_ROLE), role))
+	if (!differs(varset_get(p->have, MY_VAR_ROLE), role))
 		return;
 	buf_init(&b, 0);
 	buf_puts(&b, "SET ROLE ");
@@ -145,35 +141,56 @@ static void put_role(struct plan *p, const struct varset *want)
 	buf_fini(&b);
 }
 
-static void put_schema(struct plan *p, const struct varset *want)
+static void put_schema(struct plan *p)
 {
-	const char *schema = varset_get(want, MY_VAR_SCHEMA);
+	const char *schema = varset_get(p->want, MY_VAR_SCHEMA);
 	uint8_t seq = 0;
-	if (schema == NULL || !differs(varset_get(p->l->have, MY_VAR_SCHEMA), schema))
+	if (schema == NULL || !differs(varset_get(p->have, MY_VAR_SCHEMA), schema))
 		return;
 	note(p, MYCOM_INIT_DB);
 	mycommand_put_init_db(p->up, &seq, (struct mystr){ schema, strlen(schema) });
 }
 
-bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
+bool my_sync_switch(struct my_link *l, const struct varset *from, const struct varset *to,
+	enum my_capture what, struct buf *up)
 {
-	struct plan p = { .l = l, .up = up };
+	struct plan p = { .l = l, .have = from, .want = to, .up = up, .what = what };
 	struct buf set;
-	if (c->want == l->have || l->sync_wait)
+	if (from == to)
 		return false;
-	put_multi(&p, c->want);
-	put_role(&p, c->want);
-	put_schema(&p, c->want);
+	put_multi(&p);
+	put_role(&p);
+	put_schema(&p);
 	buf_init(&set, 0);
-	if (put_vars(&set, l, c->want))
+	if (put_vars(&set, l, from, to))
 		put_text(&p, (const char *)buf_data(&set), buf_len(&set));
 	l->failed = l->failed || set.failed;
 	buf_fini(&set);
-	if (p.n == 0 || l->failed) {
+	return p.n > 0;
+}
+
+/* What the session asked for before a server's defaults were known may be those. */
+static void drop_defaults(struct my_client *c, const struct my_link *l)
+{
+	for (uint32_t i = 0; c->want && i < c->want->n; i++) {
+		const char *name = c->want->v[i].name, *fresh = varset_get(l->fresh, name);
+		if (fresh && strcmp(fresh, c->want->v[i].value) == 0 &&
+			varset_put(&c->env->vars, &c->want, name, NULL))
+			i = UINT32_MAX; /* another set: once more */
+	}
+}
+
+bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
+{
+	if (c->want == l->have || l->sync_wait)
+		return false;
+	drop_defaults(c, l);
+	if (!my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up)) {
 		varset_assign(&l->env->vars, &l->have, c->want);
 		return false;
 	}
-	my_owed_tail(l)->flags |= MY_OWED_F_LAST;
+	if (my_owed_tail(l))
+		my_owed_tail(l)->flags |= MY_OWED_F_LAST;
 	varset_assign(&l->env->vars, &l->sync_to, c->want);
 	l->sync_wait = true;
 	c->counters->syncs_sent++;

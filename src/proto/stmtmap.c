@@ -227,6 +227,23 @@ struct linkstmt *linkmap_add(struct linkmap *m, struct hash128 key)
 	return s;
 }
 
+bool linkmap_rekey(struct linkmap *m, struct linkstmt *s, struct hash128 key)
+{
+	void *old = NULL;
+	assert(!s->gone);
+	if (hash128_eq(s->key, key))
+		return true;
+	struct linkstmt *there = hmap_get_by(&m->by_key, key.lo, &key, sizeof(key));
+	if (there)
+		linkmap_drop(m, there);
+	if (!hmap_put_by(&m->by_key, key.lo, &key, sizeof(key), s, &old))
+		return false;
+	assert(old == NULL);
+	(void)hmap_del_by(&m->by_key, s->key.lo, &s->key, sizeof(s->key));
+	s->key = key;
+	return true;
+}
+
 void linkmap_drop(struct linkmap *m, struct linkstmt *s)
 {
 	if (!s->gone) {

@@ -103,6 +103,8 @@ void linkmap_fini(struct linkmap *m);
 struct linkstmt *linkmap_get(struct linkmap *m, struct hash128 key); /* touches it; or NULL */
 struct linkstmt *linkmap_add(
 	struct linkmap *m, struct hash128 key); /* not yet there; NULL: no memory */
+/* Gives it another key; one that has that key already is dropped. False: no memory, unchanged. */
+bool linkmap_rekey(struct linkmap *m, struct linkstmt *s, struct hash128 key);
 void linkmap_drop(
 	struct linkmap *m, struct linkstmt *s); /* freed when nothing in flight refers to it */
 void linkmap_release(struct linkmap *m, struct linkstmt *s); /* in_flight-- */

@@ -5,7 +5,6 @@ import random
 import pytest
 import soak
 from conftest import new_server
-from proxy import Proxy
 
 SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
 
@@ -17,7 +16,7 @@ def test_soak(weirpool, base, certs, workers):
     print('SOAK_SEED=%d' % seed)
     server = new_server(base, certs, 15, 'soak')
     soak.prepare(server)
-    proxy = Proxy(server.port)
+    proxy = soak.Proxy(server.port)
     wp = weirpool(databases={'app': dict(host='127.0.0.1', port=proxy.port, dbname='app')}, **soak.OPTIONS)
     try:
         bad, done = soak.soak(wp, server, proxy, SECONDS, seed, 24)
