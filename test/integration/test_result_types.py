@@ -2,13 +2,14 @@
 statement is parsed again on another link, where it may have become another one: then it must hear what a server of its own
 would tell, and nothing may have been executed."""
 import asyncio
+import random
 import struct
 
 import asyncpg
 import psycopg
 import pytest
 import rawpg
-from rawpg import bind, close, describe, execute, parse, sync
+from rawpg import bind, close, describe, execute, flush, parse, sync
 
 pytestmark = pytest.mark.both_workers
 STALE = 'cached plan must not change result type'
@@ -192,6 +193,34 @@ def test_a_fresh_parse_knows_nothing_of_old_plans(two):
         assert rawpg.kinds(run(c, 'n')) == '2DCZ'
 
 
+def test_flush_instead_of_sync(two):
+    """asyncpg prepares with Flush: then there is no end of a batch to go back to."""
+    two.table('rt', 'a int', '(7)')
+    a = two.wp.raw()
+    prepare(a, 's', 'select * from rt')
+    run(a, 's')
+    two.su.execute('alter table rt add b int')
+    c = two.wp.raw()
+    c.send(parse('n', 'select * from rt') + describe('S', 'n') + flush())
+    assert [m.type for m in c.recv_until('TE')] == ['1', 't', 'T']
+    c.send(bind('', 'n') + execute() + flush())
+    assert [m.type for m in c.recv_until('CE')] == ['2', 'D', 'C']
+    assert rawpg.kinds(c.send(sync()).until_ready()) == 'Z'
+    two.su.execute('alter table rt drop b')
+    c.send(bind('', 'n') + execute() + flush())  # it was told of b
+    assert is_stale([c.recv()])
+    c.send(execute() + flush())
+    assert rawpg.kinds(c.send(sync()).until_ready()) == 'Z'
+    two.su.execute('drop table rt')
+    e = two.wp.raw()
+    e.send(parse('n', 'select * from rt') + describe('S', 'n') + flush())
+    assert e.recv_until('TE')[-1].fields['C'] == '42P01'
+    assert rawpg.kinds(e.send(sync()).until_ready()) == 'Z'
+    e.send(parse('n', 'select 1') + describe('S', 'n') + flush()).recv_until('T')
+    e.send(sync()).until_ready()
+    assert e.one('select 1') == '1'
+
+
 def test_a_migration_sees_what_it_has_changed(two):
     """DDL, and statements that others have prepared, in one transaction."""
     two.table('rt', 'a int', '(7)')
@@ -226,6 +255,54 @@ def test_changed_back(two):
     two.other_link()
     run(c, 's')  # on the link of the failure: it may have to be asked twice
     assert cell(run(c, 's')) == struct.pack('!i', 7)
+
+
+SEVEN = {23: struct.pack('!i', 7), 20: struct.pack('!q', 7), 700: struct.pack('!f', 7), 25: b'7'}
+NAMES = {'int4': 23, 'int8': 20, 'float4': 700, 'text': 25}
+
+
+class Reader:
+    """Knows a statement's column from its last Describe only, and believes it."""
+
+    def __init__(self, c, name, rnd):
+        self.c, self.name, self.rnd, self.known = c, name, rnd, None
+
+    def step(self):
+        if self.known is None:
+            closing = close('S', self.name) if self.name else b''
+            end = self.rnd.choice([sync(), flush() + sync()])
+            out = self.c.send(closing + parse(self.name, 'select a from rt where a is not null') + describe('S', self.name) + end).until_ready()
+            assert not rawpg.errors(out), out
+            self.known = [m for m in out if m.type == 'T'][0].columns[0][3]
+            return 'told'
+        one = bind('', self.name, (), (), (1,)) + execute()
+        out = self.c.send(one * self.rnd.choice([1, 1, 3]) + sync()).until_ready()
+        for m in out:
+            if m.type == 'D':
+                assert m.body[6:] == SEVEN[self.known], 'known as %d' % self.known
+        if not rawpg.errors(out):
+            return 'rows'
+        assert rawpg.errors(out)[0]['C'] == '0A000' and not rawpg.rows(out)
+        self.known = None
+        return 'stale'
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_no_row_is_ever_misread(two, seed):
+    rnd = random.Random(seed)
+    two.table('rt', 'a int', '(7)')
+    readers = [Reader(two.wp.raw(), rnd.choice(['s', 't', '']), rnd) for _ in range(6)]
+    seen = {'told': 0, 'rows': 0, 'stale': 0}
+    for _ in range(250):
+        what = rnd.randrange(10)
+        if what == 0:
+            typ = rnd.choice(list(NAMES))
+            two.su.execute('alter table rt alter a type %s using a::%s' % (typ, typ))
+        elif what <= 2:
+            two.other_link()
+        else:
+            seen[rnd.choice(readers).step()] += 1
+    assert all(seen.values()), seen
 
 
 def test_statements_without_rows(two):
