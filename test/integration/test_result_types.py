@@ -216,7 +216,7 @@ def test_flush_instead_of_sync(two):
     e.send(parse('n', 'select * from rt') + describe('S', 'n') + flush())
     assert e.recv_until('TE')[-1].fields['C'] == '42P01'
     assert rawpg.kinds(e.send(sync()).until_ready()) == 'Z'
-    e.send(parse('n', 'select 1') + describe('S', 'n') + flush()).recv_until('T')
+    e.send(parse('m', 'select 1') + describe('S', 'm') + flush()).recv_until('TE')
     e.send(sync()).until_ready()
     assert e.one('select 1') == '1'
 
