@@ -32,6 +32,9 @@ void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
 /* db: the name of its struct dbase (entry_dbase()). */
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
 	const char *client_user, struct err *e);
+/* NULL: this worker has none. */
+struct pool_shard *shard_find(struct worker *w, const struct proto_ops *ops, const char *db,
+	const char *client_user);
 /* The entry for what a client of this protocol asked for, and the name of the dbase that stands for
  * it: where the database is a session's own business, one for all of an entry. NULL: none. */
 const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops *ops,

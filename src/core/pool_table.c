@@ -247,6 +247,14 @@ const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops
 	return d;
 }
 
+struct pool_shard *shard_find(
+	struct worker *w, const struct proto_ops *ops, const char *db, const char *client_user)
+{
+	char key[KEY_MAX];
+	size_t n = key_of(key, ops, db, client_user);
+	return n ? hmap_get(&w->shard_by_name, key, n) : NULL;
+}
+
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
 	const char *client_user, struct err *e)
 {

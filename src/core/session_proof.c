@@ -68,6 +68,18 @@ static void fill_tls(struct session *s, struct proto_proof *pr, struct proof_dat
 		pr->cert_sha256 = x->cert_sha256;
 }
 
+/* A fast proof teaches a hash of the password: enough for servers that know the user, too little
+ * for one that has forgotten him. So it is asked for where the password itself is known already, or
+ * not needed. */
+static bool hash_is_enough(struct session *s)
+{
+	const struct session_login *g = s->login;
+	if (!g->cdb || *g->cdb->password || *g->cdb->force_user)
+		return true;
+	const struct pool_shard *p = shard_find(s->w, s->ops, g->dbase, login_of(s)->user);
+	return p && p->creds && *p->creds->password;
+}
+
 /* False: there is nothing to ask. */
 static bool fill_kind(struct session *s, struct proto_proof *pr, struct proof_data *x)
 {
@@ -88,7 +100,7 @@ static bool fill_kind(struct session *s, struct proto_proof *pr, struct proof_da
 	case POLICY_MYSQL_NATIVE: pr->kind = PROOF_MYSQL_NATIVE; return true;
 	case POLICY_MYSQL_SHA2:
 		pr->kind = PROOF_MYSQL_SHA2;
-		if (!d->mock && d->secret_kind == SECRET_MYSQL_SHA2 &&
+		if (!d->mock && d->secret_kind == SECRET_MYSQL_SHA2 && hash_is_enough(s) &&
 			verifier_mysql_get(w->secrets, login_of(s)->user, d->secret, d->secret_n,
 				worker_now(w), x->mysql_verifier))
 			pr->mysql_verifier = x->mysql_verifier;

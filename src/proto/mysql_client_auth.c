@@ -428,7 +428,11 @@ static struct pev on_full(
 		return on_clear(c, m, down, e);
 	if (m->payload_n == 1 && m->payload[0] == MYAUTH_SHA2_ASK_KEY)
 		return send_key(c, m, down, e);
-	return on_rsa(c, m, down, e);
+	struct pev ev = on_rsa(c, m, down, e);
+	if (ev.kind == PEV_BAD && m->payload_n && m->payload[m->payload_n - 1] == '\0')
+		(void)err_internal(e, "it sent its password in clear and without TLS, as MariaDB's "
+				      "clients do unless told --skip-ssl: offer TLS");
+	return ev;
 }
 
 /* A proof: with the response, or behind a switch. */

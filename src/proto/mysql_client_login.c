@@ -163,7 +163,7 @@ static struct pev on_login(
 		return bad_handshake(l, "capabilities change behind TLS", e);
 	if (!(x->caps & (MYCAP(SECURE_CONNECTION) | MYCAP(PLUGIN_AUTH_LENENC))))
 		return bad_handshake(l, "its passwords are of before MySQL 4.1", e);
-	c->caps = x->caps & ~MYCAP(SSL);
+	c->caps = x->caps & ~(l->tls ? 0 : MYCAP(SSL)); /* with it: TLS is there */
 	c->collation = x->collation;
 	if (keep_names(l, x, e))
 		return bad(l);
@@ -206,6 +206,7 @@ int my_client_change_user(struct my_client *c, const uint8_t *p, size_t n, struc
 	if (l == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	l->change = true;
+	l->tls = c->caps & MYCAP(SSL);
 	l->greeted = MY_PLUGIN_OTHER; /* it has no scramble of ours that a proof could be for */
 	if (keep_names(l, &x, e))
 		return -1;

@@ -53,7 +53,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	struct varset *tracking; /* session_track_...: its own wishes, not the link's; absent: the
 				    server's defaults */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
-	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones. Login half */
+	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
+				    there. Login half */
 	uint64_t id;             /* never used twice in this env */
 	uint64_t acc;            /* SQL_MY_* of all that was sent since the state was known */
 	uint64_t last_insert_id; /* as LAST_INSERT_ID() has it */

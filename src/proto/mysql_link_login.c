@@ -306,8 +306,10 @@ static struct pev in_setup(
 	struct pev ev = my_link_setup_step(k, p, n, up, e);
 	if (ev.kind == PEV_AUTH_OK)
 		my_link_login_free(k);
-	else if (ev.kind == PEV_BAD)
+	if (ev.kind == PEV_BAD) {
 		k->login->step = MY_LK_FAILED;
+		ev.refused = is_final(e->mysql_errno); /* an expired password shows here */
+	}
 	return ev;
 }
 

@@ -395,7 +395,7 @@ def sha2_proof(secret, scramble):
     if not secret:
         return b''
     s1 = sha('sha256', secret)
-    return xor(s1, sha('sha256', sha('sha256', sha('sha256', s1)), scramble))
+    return xor(s1, sha('sha256', sha('sha256', s1), scramble))
 
 
 def rsa_encrypt(secret, scramble, pem):

@@ -538,6 +538,23 @@ static void change_to(struct my_client *c, struct buf *msg)
 	cr_assert_str_eq(my_client_login(c)->database, "app");
 }
 
+/* What came over TLS the first time does so the second time. */
+Test(mysql_login, change_user_keeps_tls)
+{
+	struct my_client c = { .caps = MY_CLIENT_CAPS };
+	struct buf msg;
+	buf_init(&msg, 0);
+	my_client_run_init(&c, env);
+	change_to(&c, &msg);
+	cr_assert(c.login->tls);
+	buf_truncate(&msg, 0);
+	c.caps &= ~MYCAP(SSL);
+	change_to(&c, &msg);
+	cr_assert_not(c.login->tls);
+	my_client_fini(&c);
+	buf_fini(&msg);
+}
+
 Test(mysql_login, change_user_asks_with_a_new_scramble)
 {
 	for (int trust = 0; trust < 2; trust++)
