@@ -200,12 +200,30 @@ static enum dn_next query_over(struct dnx *d, const struct pgmsg_head *h, uint8_
 	return r;
 }
 
+/* A statement was made again for the session, or could not be. */
+static enum dn_next named_over(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	struct err e;
+	uint32_t id = owed_head(l)->p.named_id;
+	bool failed = take_error(l, &e);
+	owed_pop(l);
+	if (failed)
+		named_refused(l, id, &e);
+	dn_flush_synth(d);
+	if (d->c == NULL)
+		return nobodys(d, h);
+	flow_drop(&d->f, PGMSG_HEAD_BYTES + (size_t)h->body_n);
+	return DN_NEXT;
+}
+
 enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capture)
 {
 	assert(d->f.at == 0);
 	switch ((enum pg_capture)capture) {
 	case PG_CAP_SYNC: return sync_done(d, h);
 	case PG_CAP_ASK: return ask_over(d, h);
+	case PG_CAP_NAMED: return named_over(d, h);
 	case PG_CAP_QUERY:
 	case PG_CAP_CLEAN: break;
 	}

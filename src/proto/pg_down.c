@@ -99,7 +99,8 @@ static void complete(struct dnx *d)
 	d->l->no_replay = true;
 	if (o->kind == OWED_PARSE && o->p.ls)
 		o->p.ls->confirmed = true;
-	if ((o->flags & OWED_F_UNDO) && d->c && !undo_commit(d->c))
+	if ((o->flags & OWED_F_UNDO) && d->c &&
+		!(o->kind == OWED_CLOSE ? named_answered(d->c, d->l, false) : undo_commit(d->c)))
 		d->l->failed = true;
 	if (o->flags & OWED_F_LEARN)
 		told_learnt(d->l, o);
@@ -261,6 +262,7 @@ static enum dn_next copy_in(struct dnx *d, const struct pgmsg_head *h, struct ow
 static void all_statements_gone(struct dnx *d, struct pg_client *c)
 {
 	linkmap_clear(&d->l->stmts);
+	named_clear(d->l);
 	if (c)
 		stmtmap_clear(c->stmts, &c->env->stmts);
 }
@@ -285,7 +287,7 @@ static void all_discarded(struct dnx *d, struct pg_client *c)
 static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 {
 	struct pg_client *c = o->disp == OWED_FORWARD ? d->c : NULL;
-	if (tag[0] == 'D') {
+	if (tag[0] == 'D' && !(o->disp == OWED_CAPTURE && o->synth == PG_CAP_NAMED)) {
 		if (strcmp(tag, "DISCARD ALL") == 0)
 			all_discarded(d, c);
 		else if (strcmp(tag, "DEALLOCATE ALL") == 0)
@@ -596,7 +598,8 @@ static void error_to(
 		flow_drop(&d->f, total_of(h));
 	} else if (d->c == NULL) {
 		flow_drop(&d->f, total_of(h));
-	} else if ((o->flags & OWED_F_FORCED) && is_forced(f)) {
+	} else if ((o->flags & OWED_F_FORCED) &&
+		   (is_forced(f) || (f->sqlstate && (o->flags & OWED_F_NEEDS)))) {
 		flow_cut(&d->f);
 		put_forced(d, h, f, o->p.err);
 		flow_drop(&d->f, total_of(h));
@@ -663,12 +666,8 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 	struct pg_link *l = d->l;
 	struct owed *o = owed_head(l);
 	bool pass = to_client(d, o);
-	if (pass && (o->flags & OWED_F_UNDO)) {
-		if (o->flags & OWED_F_ERROR)
-			undo_rollback(d->c);
-		else if (!undo_commit(d->c))
-			l->failed = true;
-	}
+	if (pass && (o->flags & OWED_F_UNDO) && !named_answered(d->c, l, o->flags & OWED_F_ERROR))
+		l->failed = true;
 	if (!pass)
 		flow_drop(&d->f, total_of(h));
 	else

@@ -112,10 +112,11 @@ enum owed_disp {
 #define OWED_F_UNNAMED 128U /* PARSE of the unnamed statement */
 #define OWED_F_CLEARS 256U  /* may drop all prepared statements */
 #define OWED_F_FIRST 512U /* the client's statement is the first of the text, the others are ours */
-#define OWED_F_MUTED 1024U /* that was answered */
-#define OWED_F_LEARN 2048U /* DESC_STMT: the answer is kept, see pg_told.c */
-#define OWED_F_TELL 4096U  /* when it succeeds, its statement counts as told */
-#define OWED_F_HEAL 8192U  /* SYNC behind which a batch may be sent again; its ls is what for */
+#define OWED_F_MUTED 1024U  /* that was answered */
+#define OWED_F_LEARN 2048U  /* DESC_STMT: the answer is kept, see pg_told.c */
+#define OWED_F_TELL 4096U   /* when it succeeds, its statement counts as told */
+#define OWED_F_HEAL 8192U   /* SYNC behind which a batch may be sent again; its ls is what for */
+#define OWED_F_NEEDS 16384U /* the entry before it makes the statement that it executes */
 
 struct owed {
 	uint8_t kind, disp;
@@ -125,6 +126,7 @@ struct owed {
 	union {
 		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT, or NULL; counted there */
 		struct err *err;     /* OWED_F_FORCED; owned */
+		uint32_t named_id;   /* PG_CAP_NAMED; 0: none */
 	} p;
 };
 struct owed_ring {
@@ -136,6 +138,7 @@ enum pg_capture { /* what the entry with OWED_CAPTURE is */
 	PG_CAP_SYNC,
 	PG_CAP_ASK,
 	PG_CAP_QUERY,
+	PG_CAP_NAMED,
 	PG_CAP_CLEAN
 };
 
@@ -152,6 +155,7 @@ struct pg_link {
 					half as well */
 	struct owed_ring owed;
 	struct linkmap stmts;
+	struct pg_named *named;       /* pg_named.c; NULL mostly */
 	struct hash128 unnamed;       /* key of the server's unnamed statement, if has_unnamed */
 	struct stmtdesc unnamed_desc; /* of that */
 	struct pg_ask *ask;

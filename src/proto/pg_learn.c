@@ -303,6 +303,8 @@ bool names_in_doubt(const struct pg_client *c, const struct pg_link *l)
 {
 	if (l->n_clears > 0 && l->clears_batch != l->batch_no)
 		return true;
+	if (l->ask_wait && (c->acc_asking & (SQL_F_PREPARE | SQL_F_DEALLOCATE)))
+		return true;
 	return c->learn && c->learn->undo && c->learn->undo_batch != l->batch_no;
 }
 

@@ -185,6 +185,7 @@ void pg_link_run_fini(struct pg_link *l)
 	owed_fini(l);
 	ask_free(l);
 	linkmap_fini(&l->stmts);
+	named_free(l);
 	buf_fini(&l->body);
 	told_forget_unnamed(l);
 	mem_free(MEM_PROTO, l->cells);

@@ -150,6 +150,31 @@ void sync_tell(
 bool pg_put_literal(
 	struct buf *b, const char *s); /* as an expression of type text, whatever the settings */
 
+/* ---- pg_named.c ---- */
+void named_free(struct pg_link *l);
+void named_clear(struct pg_link *l); /* the server has dropped them */
+bool named_has(const struct pg_client *c, const struct pg_link *l, const char *name, size_t n);
+/* The server has answered what the oldest undo record is of. False: there is none. */
+bool named_answered(struct pg_client *c, struct pg_link *l, bool failed);
+void named_evict(struct upx *u); /* something of the session is about to be sent */
+bool named_batch(struct upx *u); /* an extended batch is about to begin. False: it must wait */
+/* A Query is about to be sent: makes what it may look for. */
+void named_query(struct upx *u, const char *text, size_t n, uint64_t flags);
+/* Makes s for an EXECUTE. False: it is there already. True: the entry pushed next is
+ * OWED_F_NEEDS. */
+bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt *s);
+/* The statement of a PREPARE, a new reference. NULL: it is not kept, so the session keeps its
+ * link. */
+struct stmt *named_intern(
+	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info);
+/* Will named_query() have to make any? Then the session's names must be known. */
+bool named_wanted(const struct upx *u, const char *text, size_t n, uint64_t flags);
+bool named_prepared(struct upx *u, const char *name, size_t n, const struct stmt *s);
+void named_refused(struct pg_link *l, uint32_t id, const struct err *e);
+void named_asking(struct pg_link *l);
+bool named_seen(struct pg_client *c, struct pg_link *l, const char *name, const char *text);
+void named_asked(struct pg_client *c, struct pg_link *l);
+
 /* ---- pg_reset.c ---- */
 /* Is the text's one statement a return to defaults that are not the server's? */
 bool reset_is_ours(

@@ -85,8 +85,10 @@ static const char ask_objects[] =
 	" OR " IN_TEMP("pg_ts_dict", "dictnamespace") ")"
 	FACT("l") EXISTS("pg_listening_channels()")
 	FACT("h") EXISTS("pg_cursors WHERE is_holdable")
-	FACT("p") EXISTS("pg_prepared_statements WHERE from_sql"
-		" OR pg_catalog.left(name,9)" NE "'" PG_STMT_PREFIX "'");
+	" UNION ALL SELECT 'p'" TEXT ",name,CASE WHEN from_sql"
+	" AND pg_catalog.octet_length(statement) OPERATOR(pg_catalog.<=) 16384"
+	" THEN " HEX("statement") " ELSE '' END FROM pg_catalog.pg_prepared_statements"
+	" WHERE from_sql OR pg_catalog.left(name,9)" NE "'" PG_STMT_PREFIX "'";
 static const char ask_locks[] =
 	FACT("a") EXISTS("pg_locks WHERE locktype" EQ "'advisory'"
 		" AND pid" EQ "pg_catalog.pg_backend_pid()");
@@ -156,6 +158,7 @@ void ask_put(struct pg_client *c, struct pg_link *l, struct buf *up)
 	c->acc_asking = c->acc;
 	c->acc = 0;
 	c->n_requests = 0;
+	named_asking(l);
 	l->ask_wait = true;
 	l->has_unnamed = false;
 	c->counters->asks_sent++;
@@ -232,19 +235,32 @@ static void add_setting(
 	a->v[a->n++] = (struct var){ k, v };
 }
 
+/* False: it cannot be made again on another link. */
+static bool add_statement(
+	struct pg_client *c, struct pg_link *l, const uint8_t *const *cell, const size_t *cell_n)
+{
+	if (c == NULL || memchr(cell[1], 0, cell_n[1]))
+		return false;
+	char *name = mem_strndup(MEM_PROTO, (const char *)cell[1], cell_n[1]);
+	char *text = unhex(cell[2], cell_n[2]);
+	bool known = name && text && named_seen(c, l, name, text);
+	mem_free(MEM_PROTO, name);
+	mem_free(MEM_PROTO, text);
+	return known;
+}
+
 void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t n)
 {
 	static const struct {
 		char kind;
 		uint32_t pin;
 	} pins[] = { { 't', PIN(TEMP) }, { 'l', PIN(LISTEN) }, { 'h', PIN(HOLD) },
-		{ 'p', PIN(PREPARE) }, { 'a', PIN(ADVISORY) } };
+		{ 'a', PIN(ADVISORY) } };
 	struct pg_ask *a = l->ask;
 	const uint8_t *cell[3] = { 0 };
 	size_t cell_n[3] = { 0 };
 	unsigned cols;
 	struct rd r;
-	(void)c;
 	bool ok = pgrow_data_read(body, n, &cols, &r) && cols == 3;
 	for (unsigned i = 0; ok && i < 3; i++)
 		ok = pgrow_data_next(&r, &cell[i], &cell_n[i]) && cell[i] != NULL;
@@ -254,6 +270,8 @@ void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t
 	}
 	if (*cell[0] == 's' || *cell[0] == 'c')
 		add_setting(a, cell[1], cell_n[1], cell[2], cell_n[2]);
+	if (*cell[0] == 'p' && !add_statement(c, l, cell, cell_n))
+		a->pins |= PIN(PREPARE);
 	for (unsigned i = 0; i < sizeof(pins) / sizeof(*pins); i++)
 		if (pins[i].kind == *cell[0])
 			a->pins |= pins[i].pin;
@@ -323,6 +341,7 @@ static bool ask_learn(struct pg_client *c, struct pg_link *l)
 	varset_unref(&c->env->vars, want);
 	state_want_changed(c);
 	c->pins = l->ask->pins;
+	named_asked(c, l);
 	return true;
 }
 

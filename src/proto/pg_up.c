@@ -186,8 +186,10 @@ bool up_seq_refused(struct upx *u, uint64_t flags, struct err *why)
 	if (!(flags & SQL_F_SEQ_READ) || (flags & (SQL_F_SEQ_USE | SQL_F_WRITE)) ||
 		c->mode == PROTO_SESSION)
 		return false;
-	unsigned ours = (l->sync_wait ? 1U : 0U) + (l->ask_wait ? 1U : 0U);
-	if (l->same_client || c->pins || c->pins_kept || l->tx != TX_IDLE || l->owed.n > ours ||
+	bool running = false; /* a request of this session */
+	for (uint32_t i = 0; i < l->owed.n && !running; i++)
+		running = owed_at(u->l, i)->disp == OWED_FORWARD;
+	if (l->same_client || c->pins || c->pins_kept || l->tx != TX_IDLE || running ||
 		(c->acc & (SQL_F_SEQ_USE | SQL_F_WRITE)))
 		return false;
 	err_set(why, ERR_UNSUPPORTED,
@@ -373,6 +375,94 @@ static enum up_next query_reset(struct upx *u, const struct pgmsg_head *h, const
 	return UP_NEXT;
 }
 
+/* What may have changed the names that the server knows. */
+#define NAMES_TOUCHED (SQL_F_PREPARE | SQL_F_EXECUTE | SQL_F_DEALLOCATE | SQL_F_UNKNOWN | SQL_F_BAD)
+
+/* What a Query with one PREPARE, EXECUTE or DEALLOCATE of a name does. */
+struct named {
+	enum sql_verb verb; /* EMPTY: it is none of these */
+	struct stmt *s;     /* what the session means by the name; borrowed, or NULL */
+};
+
+static struct named named_of(const struct upx *u, const struct sql_stmt_info *info)
+{
+	struct named x = { .verb = SQL_V_EMPTY };
+	if (info->n_statements != 1 || info->name_n == 0)
+		return x;
+	if (info->verb == SQL_V_PREPARE || info->verb == SQL_V_EXECUTE ||
+		info->verb == SQL_V_DEALLOCATE) {
+		x.verb = info->verb;
+		x.s = stmtmap_get(u->c->stmts, info->name, info->name_n);
+	}
+	return x;
+}
+
+/* What it does to the session, as far as is known: a statement that is kept does what its text
+ * does. */
+static uint64_t named_flags(const struct upx *u, const struct named *x, uint64_t flags)
+{
+	if (x->s == NULL)
+		return flags;
+	if (x->verb == SQL_V_EXECUTE)
+		return (flags & ~SQL_F_EXECUTE) | x->s->flags;
+	return u->c->pins & PIN(PREPARE) ? flags : flags & ~SQL_F_DEALLOCATE;
+}
+
+/* PREPARE of a statement that can be made again on another link. False: it cannot. */
+static bool query_prepare(struct upx *u, const struct pgmsg_head *h, const char *text, size_t n,
+	const struct sql_stmt_info *info)
+{
+	struct pg_client *c = u->c;
+	if (u->l->ext_open || (c->learn && c->learn->undo) || (c->acc & NAMES_TOUCHED))
+		return false;
+	struct stmt *s = named_intern(c, text, n, info);
+	if (s == NULL)
+		return false;
+	if (!learn_rename(c, u->l, info->name, info->name_n, s) ||
+		!named_prepared(u, info->name, info->name_n, s))
+		u->l->failed = true;
+	stmt_unref(&c->env->stmts, s);
+	up_note(u, 0);
+	(void)up_pass_owed(u, h, OWED_QUERY, OWED_F_UNDO);
+	return true;
+}
+
+static enum up_next query_deallocate(
+	struct upx *u, const struct pgmsg_head *h, const struct sql_stmt_info *info)
+{
+	if (!named_has(u->c, u->l, info->name, info->name_n))
+		return dealloc_query(u, h, info);
+	if (!learn_rename(u->c, u->l, info->name, info->name_n, NULL))
+		u->l->failed = true;
+	return up_pass_owed(u, h, OWED_QUERY, OWED_F_UNDO);
+}
+
+static enum up_next query_put(struct upx *u, const struct pgmsg_head *h, const char *text, size_t n,
+	const struct sql_stmt_info *info, const struct named *x)
+{
+	struct pg_client *c = u->c;
+	/* of this very batch, which no Sync has ended: too odd to follow */
+	bool odd = c->learn && c->learn->undo;
+	bool was = c->may_reset, reset = reset_is_ours(c, u->l, info), needs = false;
+	if (x->verb == SQL_V_EXECUTE && x->s)
+		needs = named_execute(u, info->name, info->name_n, x->s);
+	else if (x->s == NULL)
+		named_query(u, text, n, info->flags);
+	note_set(u, info);
+	note_names(u, text, n, info);
+	if (x->s && x->verb == SQL_V_EXECUTE)
+		note_names(u, x->s->text, x->s->text_n, info);
+	up_note(u, info->flags);
+	if (reset)
+		c->may_reset = was;
+	if (x->verb == SQL_V_DEALLOCATE && x->s && !odd)
+		return query_deallocate(u, h, info);
+	if (reset)
+		return query_reset(u, h, text, n, info);
+	return up_pass_owed(u, h, OWED_QUERY,
+		(info->flags & SQL_F_COPY_IN ? OWED_F_COPY : 0) | (needs ? OWED_F_NEEDS : 0));
+}
+
 static enum up_next query_served(
 	struct upx *u, const struct pgmsg_head *h, const char *text, size_t n)
 {
@@ -381,34 +471,26 @@ static enum up_next query_served(
 	up_classify(u, text, n, &info);
 	if (u->l->sync_wait && (info.flags & (SQL_F_TX_END | SQL_F_BAD)))
 		return up_hold(u);
-	bool dealloc = info.verb == SQL_V_DEALLOCATE && info.n_statements == 1 && info.name_n;
-	if (dealloc && names_in_doubt(u->c, u->l))
+	struct named x = named_of(u, &info);
+	if ((x.verb != SQL_V_EMPTY || named_wanted(u, text, n, info.flags)) &&
+		(names_in_doubt(u->c, u->l) ||
+			(u->l->ask_wait && (u->c->acc_asking & NAMES_TOUCHED))))
 		return up_hold(u);
-	dealloc = dealloc && stmtmap_get(u->c->stmts, info.name, info.name_n);
-	if (u->c->learn &&
-		u->c->learn
-			->undo) /* of this very batch, which no Sync has ended: too odd to follow */
-		dealloc = false;
+	info.flags = named_flags(u, &x, info.flags);
+	if (!u->l->ext_open)
+		named_evict(u);
 	query_begins(u);
-	enum up_next r;
-	if (up_seq_refused(u, info.flags, &why)) {
+	enum up_next r = UP_NEXT;
+	if (up_seq_refused(u, info.flags, &why) ||
+		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
 		r = up_forced(u, h, &why, NULL, 0);
-	} else if (!dealloc && up_names_ours(&info, &why)) {
+	} else if (x.verb == SQL_V_PREPARE && x.s &&
+		   !named_has(u->c, u->l, info.name, info.name_n)) {
+		err_set(&why, ERR_DUP_STATEMENT, "prepared statement \"%s\" already exists",
+			info.name);
 		r = up_forced(u, h, &why, NULL, 0);
-	} else {
-		bool was = u->c->may_reset, ours = reset_is_ours(u->c, u->l, &info);
-		note_set(u, &info);
-		note_names(u, text, n, &info);
-		up_note(u, info.flags);
-		if (ours)
-			u->c->may_reset = was;
-		if (dealloc)
-			r = dealloc_query(u, h, &info);
-		else if (ours)
-			r = query_reset(u, h, text, n, &info);
-		else
-			r = up_pass_owed(
-				u, h, OWED_QUERY, info.flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
+	} else if (x.verb != SQL_V_PREPARE || x.s || !query_prepare(u, h, text, n, &info)) {
+		r = query_put(u, h, text, n, &info, &x);
 		mark_clears(u->l, info.flags);
 	}
 	query_sent(u);
@@ -447,6 +529,7 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 	if (big && u->l->sync_wait)
 		return up_hold(u);
 	query_begins(u);
+	named_evict(u);
 	if (c->mode != PROTO_SESSION)
 		up_note(u, FLAGS_BIG);
 	query_sent(u);
@@ -598,6 +681,8 @@ static bool must_wait(struct upx *u, uint8_t type)
 static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)
 {
 	if (must_wait(u, h->type))
+		return up_hold(u);
+	if (u->l && !u->l->ext_open && strchr("PBDCEF", h->type) && !named_batch(u))
 		return up_hold(u);
 	switch (h->type) {
 	case 'Q':

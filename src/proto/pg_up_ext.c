@@ -316,6 +316,13 @@ static enum up_next parse_named(
 	return UP_NEXT;
 }
 
+/* Of a statement whose text will not be there when it is bound. */
+static void learn_names_of(struct upx *u, const struct pgext_parse *p, uint64_t flags)
+{
+	if (flags & (SQL_F_SET | SQL_F_SET_CONFIG | SQL_F_UNKNOWN | SQL_F_BAD))
+		learn_names(u->c, p->text, p->text_n);
+}
+
 /* The interned statement, a new reference. NULL: the budget is spent. */
 static struct stmt *intern(struct upx *u, const char *text, size_t text_n, const uint8_t *types,
 	unsigned n_types, struct sql_stmt_info *info)
@@ -380,7 +387,8 @@ static enum up_next parse_kept(
 	}
 	if (dealloc && names_in_doubt(c, u->l))
 		return up_hold(u);
-	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n))
+	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n) &&
+		!named_has(c, u->l, info.name, info.name_n))
 		return parse_dealloc(u, h, &info);
 	struct stmt *s = intern(u, p->text, p->text_n, p->types, p->n_types, &info);
 	struct err why;
@@ -401,6 +409,8 @@ static enum up_next parse_kept(
 		s = NULL;
 	}
 	if (s == NULL) /* not kept: it lives on this link only, and the session with it */
+		learn_names_of(u, p, info.flags);
+	if (s == NULL)
 		return parse_raw(u, h, p->name, p->name_n, info.flags);
 	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s);
 }
@@ -460,6 +470,7 @@ enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
 	if (p.name_n && c->max_prepared == 0) {
 		struct sql_stmt_info info;
 		up_classify(u, p.text, p.text_n, &info);
+		learn_names_of(u, &p, info.flags);
 		return parse_raw(u, h, p.name, p.name_n, info.flags);
 	}
 	return parse_kept(u, h, &p);
@@ -563,6 +574,8 @@ static enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, co
 		return REF_HOLD;
 	if (s == NULL)
 		return pg_is_our_name(name, name_n) ? REF_MISSING : REF_PASS;
+	if (stmt_is_sql(s)) /* named_batch() has made it */
+		return REF_PASS;
 	struct linkstmt *ls = find_on_link(u, s);
 	if (ls && in_doubt(u, ls))
 		return REF_HOLD;
@@ -858,8 +871,11 @@ static enum up_next close_named(
 		c->acc |= SQL_F_DEALLOCATE;
 		return up_pass_owed(u, h, OWED_CLOSE, 0);
 	}
+	bool there = known && named_has(c, u->l, t->name, t->name_n);
 	if (known && !learn_rename(c, u->l, t->name, t->name_n, NULL))
 		return no_memory(u);
+	if (there)
+		return up_pass_owed(u, h, OWED_CLOSE, OWED_F_UNDO);
 	flow_drop(&u->f, total_of(h));
 	up_synth(u, '3', known ? OWED_F_UNDO : 0);
 	return UP_NEXT;

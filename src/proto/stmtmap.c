@@ -147,6 +147,7 @@ void stmtmap_clear(struct stmtmap *m, struct stmttab *t)
 	hmap_fini(&m->names, NULL);
 	hmap_init(&m->names);
 	m->bytes = 0;
+	m->n_sql = 0;
 }
 
 void stmtmap_free(struct stmtmap **m, struct stmttab *t)
@@ -173,15 +174,24 @@ bool stmtmap_put(
 		m->bytes += stmt_ref(s)->text_n;
 	else
 		return false;
+	if (s && s->sql)
+		m->n_sql++;
 	*old_r = old;
-	if (*old_r)
+	if (*old_r) {
 		m->bytes -= (*old_r)->text_n;
+		m->n_sql -= (*old_r)->sql;
+	}
 	return true;
 }
 
 unsigned stmtmap_n(const struct stmtmap *m)
 {
 	return m ? (unsigned)hmap_size(&m->names) : 0;
+}
+
+unsigned stmtmap_n_sql(const struct stmtmap *m)
+{
+	return m ? m->n_sql : 0;
 }
 
 /* ---- of a link ---- */

@@ -35,6 +35,7 @@ struct stmt {
 	uint64_t flags;         /* SQL_F_* */
 	uint64_t told_rows;     /* as in struct stmtdesc; 0: nothing was told */
 	struct stmt *of;        /* the one without what was told, a reference; or NULL */
+	bool sql;               /* the text is a PREPARE: see pg_named.c */
 	const char *text;       /* NUL-terminated; then n_types * 4 bytes, as they came */
 	uint8_t store[];        /* text and types; or n_told * 4 bytes */
 };
@@ -59,6 +60,10 @@ static inline struct stmt *stmt_ref(struct stmt *s)
 	return s;
 }
 void stmt_unref(struct stmttab *t, struct stmt *s); /* s may be NULL */
+static inline bool stmt_is_sql(const struct stmt *s)
+{
+	return s->sql;
+}
 static inline const uint8_t *stmt_types(const struct stmt *s)
 {
 	return (const uint8_t *)s->text + s->text_n + 1;
@@ -68,6 +73,7 @@ static inline const uint8_t *stmt_types(const struct stmt *s)
 struct stmtmap {
 	struct hmap names; /* name -> struct stmt, one reference each */
 	size_t bytes;      /* of their texts */
+	unsigned n_sql;    /* of them are SQL's */
 };
 struct stmtmap *stmtmap_new(void); /* NULL: no memory */
 void stmtmap_free(struct stmtmap **m, struct stmttab *t);
@@ -79,6 +85,7 @@ struct stmt *stmtmap_get(
 bool stmtmap_put(
 	struct stmtmap *m, const char *name, size_t name_n, struct stmt *s, struct stmt **old_r);
 unsigned stmtmap_n(const struct stmtmap *m);
+unsigned stmtmap_n_sql(const struct stmtmap *m); /* m may be NULL */
 
 /* ---- of a link: which ones it has ---- */
 struct linkstmt {

@@ -915,7 +915,6 @@ def test_execute_in_every_place(two, use):
         assert ('wrong',) not in rawpg.rows(out)
 
 
-@pytest.mark.xfail(strict=True, reason='EXECUTE does not find statements that were prepared by protocol')
 def test_sql_prepare_and_protocol_names_are_one_space(two):
     """On a real server PREPARE and Parse share their names."""
     a, b = two.raw(), two.raw()
@@ -927,6 +926,88 @@ def test_sql_prepare_and_protocol_names_are_one_space(two):
     a.simple('deallocate s2')
     begin_end(b)
     assert rawpg.errors(a.send(rawpg.bind('', 's2') + rawpg.sync()).until_ready())[0]['C'] == '26000'
+
+
+@pytest.mark.parametrize('use', ['execute p(1)', 'explain (costs off) execute p(1)', 'create temp table ct as execute p(1)', 'begin; execute p(1); commit',
+                                 "do $$begin execute 'execute p(1)'; end$$", 'begin|execute p(1)|commit', 'begin|explain execute p(1)|rollback',
+                                 'bind'])
+def test_sql_prepare_does_not_keep_the_link(weirpool, pg15, use):
+    """Each transaction may find another link, on which another client has prepared something else under the same name."""
+    wp = weirpool(pg15, default_pool_size=2, query_wait_timeout=5)
+    clients = [wp.raw() for _ in range(4)]
+    d = rawpg.Raw(pg15.port)
+    d.login()
+    for i, c in enumerate(clients + [d]):
+        assert c.simple('prepare p(int) as select $1 + %d as n%d' % (i * 10, i))[0].tag == 'PREPARE'
+    unpinned(wp)
+    for _ in range(3):
+        for i, c in enumerate(clients):
+            if i == 1:  # holds the other link
+                clients[0].simple('begin')
+            if use == 'bind':
+                out = c.send(rawpg.bind('', 'p', ['1']) + rawpg.describe('P') + rawpg.execute() + rawpg.sync()).until_ready()
+            else:
+                out = [m for q in use.split('|') for m in c.simple(q)]
+            assert not rawpg.errors(out), rawpg.errors(out)
+            if 'explain' not in use and 'create' not in use and 'do ' not in use:
+                assert rawpg.rows(out) == [(str(1 + i * 10),)]
+            c.simple('drop table if exists ct')
+            if i == 1:
+                clients[0].simple('rollback')
+    d.simple('prepare q as select 1')
+    assert clients[0].one('select count(*) from pg_prepared_statements') == '1'
+    unpinned(wp)
+
+
+def test_sql_prepare_like_a_direct_connection(weirpool, pg15):
+    """Names of SQL and of the protocol, errors, transactions: all as without weirpool, whichever link it is."""
+    wp = weirpool(pg15, default_pool_size=3, query_wait_timeout=5)
+    d = rawpg.Raw(pg15.port)
+    d.login()
+    pg15.query('drop table if exists gone; create table gone (a int); grant all on gone to app', dbname='app')
+    a, b, other = wp.raw(), wp.raw(), wp.raw()
+    parse, bind, execute, sync, query = rawpg.parse, rawpg.bind, rawpg.execute, rawpg.sync, rawpg.query
+    run = bind('', 'p') + execute() + sync()
+    steps = [query('prepare p as select 1'), query('prepare p as select 2'), parse('p', 'select 3') + sync(), run, query('execute p(1)'),
+             query('deallocate p'), query('execute p'), run, query('deallocate p'), parse('p', 'select 4') + sync(), query('execute p'),
+             query('EXECUTE "p"'), query('prepare p as select 5'), run, query('explain (costs off) execute p'), query('execute p'),
+             query('deallocate p'), run, query('begin'), query('prepare p as select 6'), query('rollback'), query('execute p'),
+             query('begin'), query('select 1/0'), query('prepare r as select 1'), query('execute p'), query('deallocate p'),
+             query('rollback'), query('execute r'), query('execute p'), rawpg.close('S', 'p') + sync(), query('execute p'),
+             query('prepare p(int, text) as select $1, $2 || $2'), query("execute p(1, 'x')"), query("execute p(1)"),
+             query("execute p(1, 'x') -- twice"), query("execute p(1, 'x'); execute p(2, 'y')"), query("prepare n as select 'Gr\u00fc\u00dfe'"),
+             query('execute n'), query('deallocate n'), query('execute n'), rawpg.batch('deallocate p') + sync(), query('execute p'),
+             rawpg.batch('prepare p as select 8') + sync(), query('execute p'), rawpg.batch('execute p') + sync(),
+             query('prepare g as select * from gone'), query('execute g'), 'drop', query('execute g'), query('begin'), query('execute g'),
+             query('select 1'), query('rollback'), query('deallocate all'), query('execute p'), parse('s', 'select 9') + sync(),
+             query('prepare t as select 10'), query("select name, from_sql from pg_prepared_statements order by name"),
+             query('discard all'), query('execute s'), query('execute t'), query('select name from pg_prepared_statements'),
+             query("prepare x as select set_config('app.tenant', 'mine', false)"), query('execute x'),
+             query("select current_setting('app.tenant', true)")]
+    for step, data in enumerate(steps):
+        if data == 'drop':
+            pg15.query('drop table gone', dbname='app')
+            continue
+        if step % 3 == 0:
+            other.simple('begin')
+            b.simple('select 1')
+        n = 1
+        got = [[(m.type, m.body if m.type not in 'E' else (m.fields['C'], m.fields['M'])) for m in c.send(data).until_ready(n)
+                if m.type not in 'SN'] for c in (a, d)]
+        assert got[0] == got[1], (step, data)
+        if step % 3 == 0:
+            other.simple('rollback')
+        else:
+            begin_end(b)
+    unpinned(wp)
+
+
+def test_what_cannot_be_prepared_again_keeps_the_link(two):
+    a = two.raw()
+    a.simple("prepare n as select 'Gr\u00fc\u00dfe'")
+    eventually(lambda: [r['pins'] for r in two.admin('show clients') if r['database'] == 'app'] == ['sql_prepare'], 5)
+    a.simple('deallocate n')
+    unpinned(two)
 
 
 def test_discard_all_drops_only_ones_own(two):

@@ -173,7 +173,7 @@ static void hex(char *out, size_t size, const char *v)
 
 static void ask_row(struct pgsim *s, const char *kind, const char *name, const char *value)
 {
-	char x[300];
+	char x[500];
 	hex(x, sizeof(x), value);
 	size_t at = pgrow_data_begin(&s->out, 3);
 	pgrow_data_cell(&s->out, kind, 1);
@@ -188,7 +188,6 @@ static void answer_ask(struct pgsim *s, const char *text)
 	for (int i = 0; i < 3; i++)
 		pgrow_desc_col(&s->out, "x", 25, -1, 0);
 	pgmsg_end(&s->out, at);
-	bool foreign = s->sql_stmts.n > 0;
 	for (unsigned i = 0; i < s->vars.n; i++) {
 		char lit[80];
 		snprintf(lit, sizeof(lit), "E'%s'::", s->vars.v[i].name);
@@ -199,12 +198,16 @@ static void answer_ask(struct pgsim *s, const char *text)
 	}
 	ask_row(s, "s", "session_authorization", "postgres");
 	for (unsigned i = 0; i < s->stmts.n; i++)
-		foreign = foreign || (s->stmts.v[i].name[0] &&
-					     strncmp(s->stmts.v[i].name, "weirpool_", 9) != 0);
+		if (s->stmts.v[i].name[0] && strncmp(s->stmts.v[i].name, "weirpool_", 9) != 0)
+			ask_row(s, "p", s->stmts.v[i].name, "");
+	for (unsigned i = 0; i < s->sql_stmts.n; i++) {
+		char sql[220];
+		snprintf(sql, sizeof(sql), "PREPARE %s AS %s", s->sql_stmts.v[i].name,
+			s->sql_stmts.v[i].value);
+		ask_row(s, "p", s->sql_stmts.v[i].name, sql);
+	}
 	if (s->tables.n)
 		ask_row(s, "t", "", "");
-	if (foreign)
-		ask_row(s, "p", "", "");
 	if (s->locked && strstr(text, "pg_locks"))
 		ask_row(s, "a", "", "");
 	pgsession_put_complete(&s->out, "SELECT 9");
@@ -373,12 +376,19 @@ static bool exec_prepared(struct pgsim *s, const char *t, struct run *r)
 	}
 	if (t[0] == 'E') {
 		const char *text = get(&s->sql_stmts, t + 8);
+		if (text == NULL)
+			text = get(&s->stmts, t + 8);
 		if (text == NULL) {
 			quoted_error(s, "26000", t + 8, "does not exist");
 			return false;
 		}
 		char copy[128];
 		snprintf(copy, sizeof(copy), "%s", text);
+		if (strncmp(copy, "EXECUTE", 7) == 0) {
+			error(s, "0A000", "EXECUTE does not support variable-result cached plans",
+				"");
+			return false;
+		}
 		return exec(s, copy, r);
 	}
 	if (strcmp(t, "DEALLOCATE ALL") == 0) {
@@ -496,6 +506,10 @@ static bool exec(struct pgsim *s, const char *t, struct run *r)
 		del(&s->tables, t + 11);
 		pgsession_put_complete(&s->out, "DROP TABLE");
 		return true;
+	}
+	if (strcmp(t, "DISCARD ALL") == 0 && s->tx == 'T') {
+		error(s, "25001", "DISCARD ALL cannot run inside a transaction block", "");
+		return false;
 	}
 	if (strcmp(t, "DISCARD ALL") == 0) {
 		s->vars.n = s->portals.n = s->tables.n = 0;

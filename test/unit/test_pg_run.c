@@ -184,8 +184,9 @@ Test(pg_run, pins_come_and_go)
 	cr_assert_eq(proto_pg.client_pins(a->cst), PIN(ADVISORY));
 	ask(a, "PREPARE q AS SELECT 'n'");
 	ask(a, "SELECT pg_advisory_unlock(1)");
-	cr_assert_eq(proto_pg.client_pins(a->cst), PIN(PREPARE));
+	cr_assert_eq(proto_pg.client_pins(a->cst), 0);
 	SAYS(ask(a, "EXECUTE q"), "T D(n) C(SELECT 1) Z(I)");
+	cr_assert_null(a->link);
 	SAYS(ask(b, "EXECUTE q"), "E(26000 prepared statement \"q\" does not exist) Z(I)");
 	SAYS(ask(a, "DISCARD ALL"), "C(DISCARD ALL) Z(I)");
 	cr_assert_eq(proto_pg.client_pins(a->cst), 0);
