@@ -56,7 +56,8 @@ enum pev_kind {
 	PEV_ROW,    /* a row of link_query(): cells */
 	PEV_QUERY_DONE, /* link_query() is over; e is set if it failed */
 	PEV_LINK_BAD,   /* the link cannot be used any more (e says why; log it), the client has got
-			   its answer and lives on */
+			   its answer and lives on; or, with text/text_n, these bytes of its
+			   are input again, for another link. During its login it waits for one */
 	/* everywhere */
 	PEV_NOTE, /* n bytes consumed; something to log: e.msg (a NOTICE on an idle link and the
 		     like) */
@@ -89,13 +90,13 @@ struct pev {
 	X(PREPARE, "sql_prepare") \
 	X(LOAD, "load") \
 	X(SEED, "setseed") \
-	X(SEQUENCE, "sequence") X(SETTING, "setting") X(UNKNOWN, "unknown") \
-		X(REPLICATION, "replication") X(CURSOR, "cursor") X(LONG_DATA, "long_data") \
-			X(TABLE_LOCK, "lock_tables") X(GLOBAL_LOCK, "global_lock") \
-				X(USER_LOCK, "user_lock") X(HANDLER, "handler") \
-					X(VARIABLE, "user_variable") X(ROLE, "role") \
-						X(DIAG, "diagnostics") X(XA, "xa") \
-							X(NEXT_TX, "next_transaction")
+	X(SEQUENCE, "sequence") \
+	X(SETTING, "setting") X(UNKNOWN, "unknown") X(REPLICATION, "replication") \
+		X(CURSOR, "cursor") X(LONG_DATA, "long_data") X(TABLE_LOCK, "lock_tables") \
+			X(GLOBAL_LOCK, "global_lock") X(USER_LOCK, "user_lock") \
+				X(HANDLER, "handler") X(VARIABLE, "user_variable") X(ROLE, "role") \
+					X(DIAG, "diagnostics") X(XA, "xa") \
+						X(NEXT_TX, "next_transaction")
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)

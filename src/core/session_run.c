@@ -541,6 +541,41 @@ static void flush_down(struct link *l)
 		buf_consume(&w->down, buf_len(&w->down));
 }
 
+/* Bytes that were taken for a link that could not run them come back in front of the others. */
+static bool take_back(struct session *s, const uint8_t *p, size_t n)
+{
+	struct buf all;
+	buf_init(&all, 0);
+	bool ok = buf_append(&all, p, n) &&
+		  buf_append(&all, buf_data(&s->st.in), buf_len(&s->st.in));
+	buf_consume(&s->st.in, buf_len(&s->st.in));
+	ok = ok && buf_append(&s->st.in, buf_data(&all), buf_len(&all));
+	buf_fini(&all);
+	return ok;
+}
+
+/* The link goes, its session lives on: what ev brings back is for another link. */
+static void link_bad(struct link *l, const struct pev *ev, const struct err *e)
+{
+	struct session *s = l->session;
+	if (s == NULL) {
+		link_close(l, e->msg);
+		return;
+	}
+	bool ok = ev->text_n == 0 || take_back(s, ev->text, ev->text_n);
+	session_detach(s);
+	became_idle(s);
+	link_close(l, e->msg);
+	if (!ok)
+		session_kill(s, ERR_NO_MEMORY, "out of memory");
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (s->login)
+		session_finish_login(s);
+	else
+		session_run_input(s);
+}
+
 /* Handles n bytes; returns how many were used, SIZE_MAX when l is closing. */
 static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 {
@@ -586,13 +621,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_LINK_BAD:
 			flush_down(l);
 			link_log(LOG_LV_WARN, l, "%s", e.msg);
-			if (s) {
-				session_detach(s);
-				became_idle(s);
-			}
-			link_close(l, e.msg);
-			if (s && s->state != SESSION_CLOSING)
-				session_run_input(s);
+			link_bad(l, &ev, &e);
 			return SIZE_MAX;
 		case PEV_BAD:
 			flush_down(l);

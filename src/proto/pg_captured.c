@@ -100,7 +100,18 @@ static enum dn_next sync_failed(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct pg_link *l = d->l;
 	bool told = l->owed.n > 0;
+	const uint8_t *again;
+	size_t again_n;
 	varset_assign(&l->env->vars, &l->sync_to, NULL);
+	if (d->c && sync_again(d->c, l, &again, &again_n)) {
+		enum dn_next r = dn_event(d, PEV_LINK_BAD, PGMSG_HEAD_BYTES + (size_t)h->body_n);
+		d->ev.text = again;
+		d->ev.text_n = again_n;
+		return r;
+	}
+	sync_kept_drop(l);
+	if (d->c)
+		d->c->sync_tries = 0;
 	if (d->c && told)
 		refuse_requests(d, d->e);
 	return dn_event(
@@ -129,6 +140,9 @@ static enum dn_next sync_done(struct dnx *d, const struct pgmsg_head *h)
 	owed_pop(l);
 	if (failed)
 		return sync_failed(d, h);
+	sync_kept_drop(l);
+	if (d->c)
+		d->c->sync_tries = 0;
 	varset_assign(&l->env->vars, &l->have, l->sync_to);
 	varset_assign(&l->env->vars, &l->sync_to, NULL);
 	if (d->c)

@@ -79,7 +79,8 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool may_reset; /* startup parameters may have been reset: the next request waits for the
 			   answer */
 	bool no_simple; /* disable_pqexec */
-	bool no_asking; /* server_state_tracking = off */
+	uint8_t sync_tries; /* links that could not take its settings, one after the other */
+	bool no_asking;     /* server_state_tracking = off */
 };
 
 /* ---- replies that a link owes ---- */
@@ -159,8 +160,9 @@ struct pg_link {
 	struct hash128 unnamed;       /* key of the server's unnamed statement, if has_unnamed */
 	struct stmtdesc unnamed_desc; /* of that */
 	struct pg_ask *ask;
-	struct varset *fresh;                /* reported right after login */
-	struct buf body;                     /* cells of PEV_ROW */
+	struct pg_kept *kept; /* pg_sync.c: for another link, if the sync in flight fails */
+	struct varset *fresh; /* reported right after login */
+	struct buf body;      /* cells of PEV_ROW */
 	uint8_t replay[PG_REPLAY_MAX_BYTES]; /* the batch as sent, for healing */
 	uint16_t replay_n;
 	char **cells;              /* PEV_ROW */
@@ -192,6 +194,7 @@ struct pg_link {
 	bool sync_wait, ask_wait; /* which captures are in the ring */
 	bool same_client;         /* nobody else used it since the attached session did */
 	bool req_error;   /* an ErrorResponse went to the client since the state was known */
+	bool used;        /* by a session that was logged in */
 	bool spoiled;     /* a session did what no cleaning undoes */
 	bool discarded;   /* DISCARD ALL completed since the state was known */
 	bool reask;       /* session mode: a RESET may have undone startup parameters */

@@ -37,6 +37,8 @@ void pg_detach(void *cst, void *lst)
 	struct pg_client *c = cst;
 	struct pg_link *l = lst;
 	l->mid_up = c->up_left > 0 && c->up_rest == FLOW_PASS;
+	l->used = l->used || c->ready;
+	sync_kept_drop(l);
 	if ((c->acc & (STATE_RELEVANT | SQL_F_DDL)) || c->pins || c->pins_kept || l->ask_wait)
 		l->dirty = PG_DIRTY_ALL;
 	if (c->pins_kept & (PIN(LOAD) | PIN(SEED)))

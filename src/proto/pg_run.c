@@ -186,6 +186,7 @@ void pg_link_run_fini(struct pg_link *l)
 	ask_free(l);
 	linkmap_fini(&l->stmts);
 	named_free(l);
+	sync_kept_drop(l);
 	buf_fini(&l->body);
 	told_forget_unnamed(l);
 	mem_free(MEM_PROTO, l->cells);

@@ -6,8 +6,11 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "wire/pg/session.h"
 
+#define KEPT_MAX_BYTES 65536U
+#define TRIES_MAX_N 3U
 #define COLUMNS_MAX_N 256U /* of one SELECT; the server's limit is 1664 */
 
 /* An expression that means s whatever standard_conforming_strings, backslash_quote and
@@ -143,6 +146,66 @@ void sync_tell(struct pg_client *c, struct pg_link *l, struct buf *down)
 	varset_assign(&c->env->vars, &c->told, l->reported);
 }
 
+/* ---- a link that does not take the settings ---- */
+
+struct pg_kept {
+	struct buf bytes;
+	struct stmt *unnamed; /* the session's, a reference */
+	uint8_t unnamed_raw;
+	bool in_batch;
+};
+
+/* Without memory there is no second try. */
+static void kept_begin(struct pg_client *c, struct pg_link *l)
+{
+	struct pg_kept *k = mem_alloc(MEM_PROTO, sizeof(*k));
+	if (k == NULL)
+		return;
+	buf_init(&k->bytes, KEPT_MAX_BYTES);
+	k->unnamed = stmt_ref(c->unnamed);
+	k->unnamed_raw = c->unnamed_raw;
+	k->in_batch = c->in_batch;
+	l->kept = k;
+}
+
+void sync_kept_drop(struct pg_link *l)
+{
+	struct pg_kept *k = l->kept;
+	if (k == NULL)
+		return;
+	stmt_unref(&l->env->stmts, k->unnamed);
+	buf_fini(&k->bytes);
+	mem_free(MEM_PROTO, k);
+	l->kept = NULL;
+}
+
+void sync_keep(struct pg_link *l, const uint8_t *p, size_t n)
+{
+	if (l->kept && n && !buf_append(&l->kept->bytes, p, n))
+		sync_kept_drop(l);
+}
+
+bool sync_again(struct pg_client *c, struct pg_link *l, const uint8_t **p_r, size_t *n_r)
+{
+	struct pg_kept *k = l->kept;
+	if (k == NULL)
+		return false;
+	undo_rollback(c);
+	while (l->owed.n > 0)
+		owed_pop(l);
+	stmt_unref(&c->env->stmts, c->unnamed);
+	c->unnamed = k->unnamed;
+	k->unnamed = NULL;
+	c->unnamed_raw = k->unnamed_raw;
+	c->in_batch = k->in_batch;
+	c->up_left = 0;
+	c->sync_tries++;
+	state_known(c, l);
+	*p_r = buf_data(&k->bytes);
+	*n_r = buf_len(&k->bytes);
+	return true;
+}
+
 bool pg_attach(void *cst, void *lst, struct buf *up)
 {
 	struct pg_client *c = cst;
@@ -161,5 +224,9 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 	l->mid_up = false;
 	if (c->mode == PROTO_SESSION)
 		l->dirty = PG_DIRTY_ALL;
-	return !l->raw && sync_put(c, l, up);
+	if (l->raw || !sync_put(c, l, up))
+		return false;
+	if (l->used && c->sync_tries < TRIES_MAX_N)
+		kept_begin(c, l);
+	return true;
 }

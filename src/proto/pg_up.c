@@ -794,6 +794,8 @@ struct pev pg_up(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *u
 		replay_add(l, buf_data(up) + was, buf_len(up) - was);
 	if (ev.kind == PEV_FORWARD)
 		replay_add(l, p, ev.n);
+	if (l->sync_wait)
+		sync_keep(l, p, ev.n);
 	return ev;
 }
 

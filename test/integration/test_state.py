@@ -1040,6 +1040,24 @@ def test_statements_in_the_servers_view(two):
     assert b.q("select name from pg_prepared_statements where name in ('mine', 'yours')") == [('yours',)]
 
 
+@pytest.mark.parametrize('mode', ['transaction', 'session'])
+def test_a_setting_that_a_used_link_cannot_take(weirpool, pg15, mode):
+    """temp_buffers cannot be changed on a connection that has had temporary tables: another one is opened."""
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=5, pool_mode=mode)
+    a = wp.raw()
+    a.simple('create temp table t (a int); drop table t')
+    if mode == 'session':
+        a.bye()
+    b = wp.raw(params={'temp_buffers': '100'})
+    assert setting(b, 'temp_buffers') == '800kB'
+    if mode == 'session':
+        return
+    a.simple('create temp table t (a int); drop table t')
+    unpinned(wp)
+    out = b.send(rawpg.batch("select current_setting('temp_buffers')", name='s') + rawpg.sync() + rawpg.query('select 2')).until_ready(2)
+    assert rawpg.rows(out) == [('800kB',), ('2',)]
+
+
 # --- leaving
 @pytest.mark.parametrize('how', ['bye', 'shut', 'reset'])
 def test_nothing_stays_behind(weirpool, pg15, how):

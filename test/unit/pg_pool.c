@@ -290,7 +290,15 @@ static bool link_event(struct pool *p, struct plink *l, const struct pev *ev, co
 			l->state = PL_IDLE;
 		break;
 	case PEV_LINK_BAD:
-		s->state = PS_IDLE;
+		if (ev->text_n) {
+			struct buf all;
+			buf_init(&all, 0);
+			buf_append(&all, ev->text, ev->text_n);
+			buf_append(&all, buf_data(&s->in), buf_len(&s->in));
+			buf_fini(&s->in);
+			s->in = all;
+		}
+		s->state = s->state == PS_WAIT_LOGIN ? PS_WAIT_LOGIN : PS_IDLE;
 		link_down(p, l, e);
 		break;
 	case PEV_BAD:

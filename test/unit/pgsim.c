@@ -216,7 +216,7 @@ static void answer_ask(struct pgsim *s, const char *text)
 /* SELECT pg_catalog.set_config(E'n',E'v',false),... */
 static bool answer_set_configs(struct pgsim *s, const char *text)
 {
-	if (strstr(text, "E'refuse'")) {
+	if (strstr(text, "E'refuse'") || (s->tainted && strstr(text, "E'temp_buffers'"))) {
 		error(s, "22023", "invalid value for parameter", "");
 		return false;
 	}
@@ -499,6 +499,7 @@ static bool exec(struct pgsim *s, const char *t, struct run *r)
 	if (strncmp(t, "CREATE TEMP TABLE ", 18) == 0) {
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(t + 18, " "), t + 18);
 		set(&s->tables, name, name);
+		s->tainted = true;
 		pgsession_put_complete(&s->out, "CREATE TABLE");
 		return true;
 	}

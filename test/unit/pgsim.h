@@ -25,6 +25,7 @@ struct pgsim {
 	bool implicit; /* an extended batch or a multi-statement text runs outside a block */
 	bool skip, copy_in, copy_ext, fail_plans;
 	bool locked;
+	bool tainted; /* had temporary tables: temp_buffers cannot change any more */
 	char copy_nonce[64];
 	unsigned copy_n, n_execs;
 	uint32_t type; /* of all columns; 0: text */

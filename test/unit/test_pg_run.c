@@ -170,6 +170,34 @@ Test(pg_run, a_sync_that_fails_fails_the_request)
 	SAYS(ask(b, "SHOW app.y"), "T D(b) C(SELECT 1) Z(I)");
 }
 
+/* Once more on a link that nobody has used. */
+Test(pg_run, a_used_link_that_cannot_be_set_is_replaced)
+{
+	static const char *const params[] = { "temp_buffers", "100", NULL };
+	struct buf m;
+	begin(1, 10);
+	ask(a, "CREATE TEMP TABLE t (x int)");
+	ask(a, "DROP TABLE t");
+	cr_assert_null(a->link);
+	struct psess *c = pool_login(&p, params);
+	pool_run(&p, 0);
+	cr_assert_eq(c->state, PS_IDLE);
+	cr_assert_eq(p.n_bad, 1);
+	buf_fini(&c->got);
+	SAYS(ask(c, "SHOW temp_buffers"), "T D(100) C(SELECT 1) Z(I)");
+	ask(a, "CREATE TEMP TABLE t (x int)");
+	ask(a, "DROP TABLE t");
+	buf_init(&m, 0);
+	put_parse(&m, "s", "SHOW temp_buffers");
+	put_bind(&m, "", "s");
+	pgext_put_execute(&m, "", 0);
+	pgext_put_sync(&m);
+	put_query(&m, "SELECT 'n'");
+	SAYS(talk(c, &m), "1 2 D(100) C(SELECT 1) Z(I) T D(n) C(SELECT 1) Z(I)");
+	cr_assert_eq(p.n_bad, 2);
+	cr_assert_eq(proto_pg.n_statements(c->cst, false), 1);
+}
+
 Test(pg_run, pins_come_and_go)
 {
 	begin(2, 10);
