@@ -133,8 +133,10 @@ enum sql_my_verb {
 	(UINT64_C(1) << 43) /* leaves state that nothing shows and only a reset clears: BINLOG,
 	                     * BACKUP STAGE, SET RESOURCE GROUP, ... */
 /* -- what it wants to see of the statement before it, or of this very connection -- */
-#define SQL_MY_LAST_ID (UINT64_C(1) << 44)     /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
-#define SQL_MY_SET_LAST_ID (UINT64_C(1) << 45) /* LAST_INSERT_ID(n), SET last_insert_id: silent */
+#define SQL_MY_LAST_ID (UINT64_C(1) << 44) /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
+#define SQL_MY_SET_LAST_ID \
+	(UINT64_C(1) << 45) /* LAST_INSERT_ID(n), LOAD DATA, INSERT ... RETURNING: silent; and SET
+	                     * last_insert_id. Other INSERTs do not have it: look at their OK */
 #define SQL_MY_CALC_FOUND_ROWS (UINT64_C(1) << 46) /* SQL_CALC_FOUND_ROWS */
 #define SQL_MY_FOUND_ROWS (UINT64_C(1) << 47)      /* FOUND_ROWS() */
 #define SQL_MY_ROW_COUNT (UINT64_C(1) << 48)       /* ROW_COUNT() */
