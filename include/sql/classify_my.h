@@ -371,6 +371,11 @@ enum sql_my_charset sql_my_charset(const char *name, size_t n);
 /* Of a system variable, by name in any case, without scope. */
 enum sql_my_sysvar sql_my_sysvar(const char *name, size_t n);
 
+/* Of a system variable with several names, the one to keep it under: the trackers report the name
+ * that the client used ("tx_isolation"), and a server may know only some of them. NULL: its own
+ * name. Static storage. */
+const char *sql_my_sysvar_key(const char *name, size_t n);
+
 /* "select", "set", ... for logs. */
 const char *sql_my_verb_name(enum sql_my_verb v);
 

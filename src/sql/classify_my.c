@@ -203,7 +203,9 @@ static bool splits(struct my_pass *p)
 	if (!p->o->multi_statements)
 		return false;
 	/* The body's own, or the text's next statement? Only the server's grammar knows. */
-	sql_my_lex_next(&ahead, &t);
+	do
+		sql_my_lex_next(&ahead, &t);
+	while (t.ch == ';');
 	if (t.kind != SQL_MY_TOK_END)
 		my_unsure(p);
 	return true;

@@ -364,3 +364,38 @@ def test_nothing_that_the_server_keeps_is_missed(server, sql_tell):
         server.query(sql)
     assert not wrong, '\n'.join(wrong)
     assert ran > 200
+
+
+# --- names that a stored function may have
+
+def words():
+    return [line.split('\t')[0] for line in (SRC / 'src/sql/my-words.tsv').read_text().splitlines() if line[:1] not in ('#', '')]
+
+
+def test_no_stored_function_passes_for_a_builtin_one(server, sql_tell):
+    """A stored function of each name that the table has is called in each spelling. When it runs, the classification must
+    have said that unknown code may."""
+    spellings = ['select %s(1)', 'select %s (1)', 'select `%s`(1)', 'do %s(1)', 'select 1 + %s/**/(1)', 'select (%s(1))',
+                 'select 1 from t where %s(1)', 'set @x = %s(1)', 'insert into u values (%s(1))', 'select 1, %s (1) as b',
+                 'select case when 1 then %s(1) end', 'select 1 in (2, %s(1))']
+    with login(server) as r:
+        for sql in SETUP + ('drop database if exists app6', 'create database app6', 'use app6', 'create table t (a int)',
+                            'insert into t values (1)', 'create table u (a int)'):
+            assert not isinstance(run(r, sql)[-1], MyError), sql
+        made = [w for w in words() + ['plain_name'] if not isinstance(run(
+            r, 'create function `%s`(a int) returns int deterministic begin set @ran = 1; return 1; end' % w)[-1], MyError)]
+        assert len(made) > 1000
+        texts = [s % w for w in made for s in spellings]
+        wrong, ran = [], 0
+        for sql, s in zip(texts, tell(sql_tell, server, texts, 'single')):
+            if s.flags & ANY:
+                ran += 1
+                continue
+            run(r, 'set @ran = 0')
+            if isinstance(run(r, sql)[-1], MyError):
+                continue
+            if r.one('select @ran') != '0':
+                wrong.append('%s [said: %s]' % (sql, sorted(s.flags)))
+        run(r, 'drop database app6')
+    assert not wrong, '\n'.join(wrong)
+    assert ran > 1000

@@ -373,6 +373,8 @@ static const struct tell_case maria_cases[] = {
 	  "select stored" },
 	{ "SELECT * FROM t WHERE MATCH (a) AGAINST ('x') AND (a ESCAPE (b))", "select" },
 	{ "INSERT INTO t (a) VALUE (1)", "insert write" },
+	{ "SELECT a FROM JSON_TABLE('[]', '$[*]' COLUMNS (a INT PATH '$')) t", "select" },
+	{ "SELECT JSON_TABLE(1)", "select stored" },
 	{ "VALUES (1), (2)", "values" },
 	{ "START SLAVE", "utility server_wide,implicit_commit" },
 	{ "CHANGE MASTER TO MASTER_HOST='x'", "utility server_wide,implicit_commit" },
@@ -797,6 +799,8 @@ Test(classify_my, variables_of_the_server)
 	cr_assert_eq(sql_my_sysvar("autocommit", 10), SQL_MY_SYS_TX);
 	cr_assert_eq(sql_my_sysvar("wait_timeout", 12), SQL_MY_SYS_PLAIN);
 	cr_assert_eq(sql_my_sysvar("", 0), SQL_MY_SYS_PLAIN);
+	cr_assert_str_eq(sql_my_sysvar_key("TX_isolation", 12), "transaction_isolation");
+	cr_assert_null(sql_my_sysvar_key("transaction_isolation", 21));
 }
 
 /* ---- user variables, one by one ---- */
