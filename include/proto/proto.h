@@ -82,6 +82,7 @@ struct pev {
 };
 
 /* Why a session keeps its link: names in SHOW CLIENTS. */
+/* clang-format off */
 #define PROTO_PINS(X) \
 	X(TEMP, "temp") \
 	X(ADVISORY, "advisory_lock") \
@@ -91,12 +92,22 @@ struct pev {
 	X(LOAD, "load") \
 	X(SEED, "setseed") \
 	X(SEQUENCE, "sequence") \
-	X(SETTING, "setting") X(UNKNOWN, "unknown") X(REPLICATION, "replication") \
-		X(CURSOR, "cursor") X(LONG_DATA, "long_data") X(TABLE_LOCK, "lock_tables") \
-			X(GLOBAL_LOCK, "global_lock") X(USER_LOCK, "user_lock") \
-				X(HANDLER, "handler") X(VARIABLE, "user_variable") X(ROLE, "role") \
-					X(DIAG, "diagnostics") X(XA, "xa") \
-						X(NEXT_TX, "next_transaction")
+	X(SETTING, "setting") \
+	X(UNKNOWN, "unknown") \
+	X(REPLICATION, "replication") \
+	X(CURSOR, "cursor") \
+	X(LONG_DATA, "long_data") \
+	X(TABLE_LOCK, "lock_tables") \
+	X(GLOBAL_LOCK, "global_lock") \
+	X(INSTANCE_LOCK, "instance_lock") \
+	X(USER_LOCK, "user_lock") \
+	X(HANDLER, "handler") \
+	X(VARIABLE, "user_variable") \
+	X(ROLE, "role") \
+	X(DIAG, "diagnostics") \
+	X(XA, "xa") \
+	X(NEXT_TX, "next_transaction")
+/* clang-format on */
 enum proto_pin {
 #define X(id, name) PIN_##id##_BIT,
 	PROTO_PINS(X)

@@ -73,6 +73,14 @@ static enum my_next row(struct mydn *d, const struct mypacket_head *h, enum my_c
 		d->ev.n_cells = (unsigned)n;
 		return r;
 	}
+	if (what == MY_CAP_ASK || what == MY_CAP_WISH) {
+		int n = split_row(l, mydn_body(d), h->payload_n);
+		const char *const *cell = (const char *const *)l->cells;
+		bool ok = n >= 0 && (what == MY_CAP_ASK ? my_ask_row(d->c, l, cell, (unsigned)n)
+							: my_wish_row(d->c, cell, (unsigned)n));
+		if (!ok)
+			return mydn_bad(d, "malformed answer to a question of ours");
+	}
 	if (what == MY_CAP_SETUP || what == MY_CAP_CLEAN) {
 		int n = split_row(l, mydn_body(d), h->payload_n);
 		if (n < 0 || !my_setup_row(l, (const char *const *)l->cells, (unsigned)n))
@@ -203,7 +211,15 @@ static enum my_next over(struct mydn *d, const struct mypacket_head *h, const st
 	case MY_CAP_CLEAN: return query_over(d, h, true);
 	case MY_CAP_QUERY: return query_over(d, h, false);
 	case MY_CAP_PREPARE: return prepare_over(d, h);
-	case MY_CAP_ASK: break;
+	case MY_CAP_ASK:
+		my_ask_over(d->c, l, take_error(l, d->e));
+		if (d->c && l->ask_hold)
+			return quiet(d, h);
+		return event(d, d->c ? PEV_ASKED : PEV_TX, h);
+	case MY_CAP_WISH:
+		if (take_error(l, d->e))
+			return mydn_event(d, PEV_BAD, 0);
+		break;
 	}
 	return quiet(d, h);
 }
@@ -217,6 +233,8 @@ enum my_next mydn_captured(
 	(void)ok;
 	if (what == MY_P_ROW)
 		return row(d, h, (enum my_capture)o->what);
+	if (what == MY_P_DEF && o->what == MY_CAP_ASK)
+		my_ask_def(l, mydn_body(d), h->payload_n);
 	if (what == MY_P_ERR) {
 		struct myerror x;
 		struct err e;

@@ -111,14 +111,29 @@ static void ask_status(struct mydn *d)
 	mycommand_put(d->up, &seq, MYCOM_PING);
 }
 
+/* A statement has run, or not. */
+static void finish(struct mydn *d, uint8_t cmd, bool error)
+{
+	if (cmd != MYCOM_QUERY && cmd != MYCOM_STMT_EXECUTE && cmd != MYCOM_STMT_BULK_EXECUTE &&
+		cmd != MYCOM_STMT_PREPARE)
+		return;
+	d->l->own_last = true;
+	if (error)
+		d->c->wish = 0;
+	if (d->c->mode != PROTO_SESSION)
+		my_state_over(d->c, d->l, error);
+}
+
 static enum my_next over(struct mydn *d, bool error)
 {
 	struct my_link *l = d->l;
 	struct my_client *c = d->c;
+	uint8_t cmd = my_owed_head(l)->cmd;
 	bool theirs = to_client(d, my_owed_head(l));
 	l->eof_due = false;
 	my_owed_pop(l);
 	if (theirs) {
+		finish(d, cmd, error);
 		c->in_request = l->n_forward > 0;
 		c->in_infile = false;
 		c->seq = c->in_request ? 1 : 0;
@@ -141,7 +156,8 @@ static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 	flow_cut(&d->f);
 	buf_init(&block, 0);
 	my_learn_translate(d->c, d->l, ok, &block);
-	if ((ok->status & MYSTATUS_PS_OUT_PARAMS) && !(d->c->caps & MYCAP(DEPRECATE_EOF)))
+	if ((ok->status & MYSTATUS_PS_OUT_PARAMS) && !d->l->mariadb &&
+		!(d->c->caps & MYCAP(DEPRECATE_EOF)))
 		ok->status &= (uint16_t)~OUT_BITS; /* the EOF behind the columns has said it */
 	if (what == MY_P_OK)
 		myok_put(d->down, &d->c->seq, d->c->caps, ok);

@@ -9,6 +9,7 @@
 #include "proto/proto.h"
 #include "base/hmap.h"
 #include "flow.h"
+#include "sql/lex_my.h"
 #include "stmtmap.h"
 #include "vars.h"
 
@@ -31,18 +32,48 @@
 #define MY_CLASS_NO_SCHEMA 16U
 
 /* ---- per worker ---- */
+struct my_lex_cache {                /* how texts are read under these settings */
+	struct varset *want, *fresh; /* references */
+	struct sql_my_opts opts;
+	bool valid;
+};
 struct proto_env {
 	struct vartab vars;
 	struct stmttab stmts;
 	uint32_t max_message_bytes; /* of a request; never 0 */
 	uint32_t max_inspect_bytes;
 	uint64_t next_client_id;
+	struct my_lex_cache lex;
 };
 
 /* ---- a client session ---- */
 struct my_client_login; /* mysql_login_int.h */
 struct my_stmts;        /* mysql_stmt.c: its prepared statements */
 
+#define MY_NAMES_MAX_N 32U
+struct my_learn {                    /* only while it is needed */
+	char *names[MY_NAMES_MAX_N]; /* user variables that were set: to be asked for; owned */
+	unsigned n_names;
+};
+
+/* What a request does to its session, if it succeeds. */
+struct my_req {
+	uint64_t flags;                /* SQL_MY_* */
+	uint64_t insert_id;            /* as its OKs said */
+	uint32_t add, del;             /* PIN() bits */
+	uint32_t anyway;               /* pins that it leaves even if it fails */
+	uint32_t kill;                 /* it is a KILL of that number; 0: no */
+	int8_t n_handlers, n_prepared; /* opened or prepared by it, less those given back */
+	uint8_t n_statements;          /* saturating */
+	uint8_t wish; /* session_track_... variables that it sets: bits as in my_wish_names */
+	bool kill_whole;
+	bool warnings;  /* it has left some */
+	bool mode_told; /* a tracker told of sql_mode */
+};
+#define MY_NEED_COLLATION 1U
+#define MY_NEED_MODE 2U
+#define MY_NEED_LAST_ID 4U
+#define MY_NEED_VARS 8U
 struct my_client { /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct my_client_login *login; /* until client_ready(), and again during COM_CHANGE_USER;
@@ -56,10 +87,15 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
 	uint64_t id;             /* never used twice in this env */
-	uint64_t acc;            /* SQL_MY_* of all that was sent since the state was known */
+	struct my_learn *learn;  /* NULL mostly */
+	struct my_req req;       /* the request under way */
+	struct my_req prepared;  /* what text-PREPAREd statements may do */
 	uint64_t last_insert_id; /* as LAST_INSERT_ID() has it */
+	uint64_t insert_id;      /* as the last OK said, until the server was asked */
 	uint32_t number;         /* connection id that it was told. Login half */
 	uint32_t pins;           /* PIN() bits */
+	uint16_t n_handlers, n_prepared;
+	uint8_t needs;           /* MY_NEED_*: what only the server can tell */
 	uint32_t up_left;        /* bytes of the current frame that are still to come */
 	uint32_t up_carry;       /* bytes in front of its next frame's header that go behind it */
 	uint32_t up_tail;        /* with up_carry 0 and up_more: bytes of a frame of their own */
@@ -78,6 +114,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool ready;              /* the welcome was sent */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
+	bool id_set;             /* it may have set LAST_INSERT_ID() to anything */
+	uint8_t wish;            /* of the request under way, until they are known */
 	bool in_request;         /* a request of its is not answered */
 };
 
@@ -115,6 +153,7 @@ enum my_capture {
 	MY_CAP_SYNC,    /* a session's state */
 	MY_CAP_STATUS,  /* COM_PING behind an error: what became of the transaction */
 	MY_CAP_ASK,     /* what only the server can tell */
+	MY_CAP_WISH,    /* which trackers the client asked for, and ours again */
 	MY_CAP_PREPARE, /* COM_STMT_PREPARE for an EXECUTE that waits */
 	MY_CAP_CLEAN,
 	MY_CAP_QUERY /* link_query(), link_ping() */
@@ -180,6 +219,10 @@ struct my_link {
 	bool down_more;           /* the next frame continues the packet */
 	bool eof_due;             /* the client wants an EOF behind the columns, unless they are the
 				  end */
+	bool ask_hold;            /* a request waits for ask */
+	bool tx_text;             /* the next transaction has characteristics of its own */
+	bool own_last;            /* the last statement on it was of the attached session */
+	bool own_id;              /* LAST_INSERT_ID() is that of the attached session */
 	bool prep_wait;           /* a handle was asked for */
 	bool prep_moved;          /* with another state around it */
 	bool columns_moved;       /* they are not those that the client was told */

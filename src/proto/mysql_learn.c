@@ -52,6 +52,8 @@ static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name,
 {
 	if (is_volatile(name) || is_derived(name))
 		return true;
+	if (c && is(name, "sql_mode"))
+		c->req.mode_told = true;
 	char key[NAME_MAX_BYTES + 1];
 	if (name.n > NAME_MAX_BYTES || memchr(name.p, 0, name.n) || memchr(value.p, 0, value.n))
 		return false;
@@ -85,25 +87,49 @@ static bool learn_entry(struct my_client *c, struct my_link *l, const struct myt
 			if (!learn_var(c, l, name, value))
 				return false;
 		return rd_ok(&r);
+	case MYTRACK_TX_TEXT:
+		if (mytrack_read_text(t->data, &value))
+			return false;
+		l->tx_text = value.n > 0;
+		return true;
 	case MYTRACK_SCHEMA:
 		return mytrack_read_text(t->data, &value) == NULL && learn_schema(c, l, value);
 	default: return true;
 	}
 }
 
+/* statement_id, which MySQL adds to each statement. */
+static bool is_heartbeat(const struct mytrack *t)
+{
+	struct rd r = rd_of(t->data.p, t->data.n);
+	struct mystr name, value;
+	return mytrack_next_var(&r, &name, &value) && is(name, "statement_id");
+}
+
 bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 {
 	l->status = ok->status;
 	l->tx = ok->status & MYSTATUS_IN_TRANS ? TX_OPEN : TX_IDLE;
-	if (c)
+	if (c) {
 		c->status = ok->status;
+		c->req.warnings = c->req.warnings || ok->warnings;
+		if (ok->insert_id)
+			c->req.insert_id = ok->insert_id;
+	}
 	if (ok->track.p == NULL)
 		return true;
 	struct rd r = rd_of(ok->track.p, ok->track.n);
 	struct mytrack t;
-	while (mytrack_next(&r, &t))
+	bool changed = false, told = false;
+	while (mytrack_next(&r, &t)) {
+		changed = changed || t.type == MYTRACK_STATE;
+		told = told || t.type == MYTRACK_SCHEMA ||
+		       (t.type == MYTRACK_VAR && !is_heartbeat(&t));
 		if (c && !learn_entry(c, l, &t))
 			return false;
+	}
+	if (c && changed && !told)
+		my_state_changed(c);
 	return rd_ok(&r);
 }
 

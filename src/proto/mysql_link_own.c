@@ -53,16 +53,16 @@ static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "col
 	"session_track_transaction_info", MY_FACT_CLIENT, MY_FACT_RESULTS, MY_FACT_COLLATION };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
 
+#define MY_TRACKERS \
+	"session_track_system_variables='*',session_track_schema=1," \
+	"session_track_state_change=1,session_track_transaction_info='CHARACTERISTICS'"
+
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 {
 	put_query(l, what, false,
-		l->mariadb ? "SET NAMES " MY_BASE_CHARSET ",session_track_system_variables='*',"
-			     "session_track_schema=1,session_track_state_change=1,"
-			     "session_track_transaction_info='CHARACTERISTICS'"
-			   : "SET NAMES " MY_BASE_CHARSET ",session_track_system_variables='*',"
-			     "session_track_schema=1,session_track_state_change=1,"
-			     "session_track_transaction_info='CHARACTERISTICS',"
-			     "session_track_gtids='OWN_GTID'",
+		l->mariadb ? "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
+			   : "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
+			     ",session_track_gtids='OWN_GTID'",
 		up);
 	put_query(l, what, true,
 		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@collation_connection,"
@@ -71,6 +71,41 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 		"@@GLOBAL.character_set_client,@@GLOBAL.character_set_results,"
 		"@@GLOBAL.collation_connection",
 		up);
+}
+
+void my_wish_put(struct my_link *l, struct buf *up)
+{
+	put_query(l, MY_CAP_WISH, false,
+		l->mariadb ? "SELECT @@session_track_system_variables,@@session_track_schema,"
+			     "@@session_track_state_change,@@session_track_transaction_info,'-'"
+			   : "SELECT @@session_track_system_variables,@@session_track_schema,"
+			     "@@session_track_state_change,@@session_track_transaction_info,"
+			     "@@session_track_gtids",
+		up);
+	put_query(l, MY_CAP_WISH, true,
+		l->mariadb ? "SET " MY_TRACKERS
+			   : "SET " MY_TRACKERS ",session_track_gtids='OWN_GTID'",
+		up);
+}
+
+const char *const my_wish_names[MY_WISHES_N] = { "session_track_system_variables",
+	"session_track_schema", "session_track_state_change", "session_track_transaction_info",
+	"session_track_gtids" };
+
+/* What the client set, by its text or to something that is not ours. */
+bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n)
+{
+	static const char *const ours[MY_WISHES_N] = { "*", "1", "1", "CHARACTERISTICS",
+		"OWN_GTID" };
+	if (n != MY_WISHES_N)
+		return false;
+	bool ok = true;
+	for (unsigned i = 0; c && ok && i < n; i++) {
+		const char *v = cell[i] ? cell[i] : "";
+		if ((c->wish & 1U << i) || (strcmp(v, ours[i]) != 0 && strcmp(v, "-") != 0))
+			ok = varset_put(&c->env->vars, &c->tracking, my_wish_names[i], v);
+	}
+	return ok;
 }
 
 bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
@@ -112,8 +147,10 @@ void my_detach(void *cst, void *lst)
 	struct my_client *c = cst;
 	struct my_link *l = lst;
 	l->mid_up = my_client_mid_message(c) || c->in_infile;
-	if (c->pins || c->acc || l->sync_wait)
+	if (my_client_pins(c) || c->needs || c->in_request || l->n_forward > 0 || l->sync_wait ||
+		l->prep_wait || l->ask)
 		l->dirty = MY_DIRTY;
+	l->prep_wait = false;
 	c->in_infile = false;
 	c->up_rest = FLOW_DROP;
 	l->tx_due = false;

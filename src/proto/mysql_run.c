@@ -43,6 +43,8 @@ void my_env_free(struct proto_env *v)
 {
 	if (v == NULL)
 		return;
+	varset_assign(&v->vars, &v->lex.want, NULL);
+	varset_assign(&v->vars, &v->lex.fresh, NULL);
 	stmttab_fini(&v->stmts);
 	vartab_fini(&v->vars);
 	mem_free(MEM_PROTO, v);
@@ -65,6 +67,7 @@ void my_client_run_fini(struct my_client *c)
 	if (v == NULL)
 		return;
 	my_stmts_free(c);
+	my_learn_free(c);
 	varset_assign(&v->vars, &c->start, NULL);
 	varset_assign(&v->vars, &c->want, NULL);
 	varset_assign(&v->vars, &c->tracking, NULL);
@@ -97,8 +100,11 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	varset_unref(t, want);
 	varset_assign(t, &c->tracking, NULL);
 	my_stmts_free(c);
+	my_learn_free(c);
+	c->req = c->prepared = (struct my_req){ 0 };
 	c->pins = 0;
-	c->acc = 0;
+	c->n_handlers = c->n_prepared = 0;
+	c->needs = 0;
 	c->last_insert_id = 0;
 }
 
@@ -197,6 +203,7 @@ void my_link_run_fini(struct my_link *l)
 	if (l->stmts.lru.next == NULL) /* never begun */
 		return;
 	my_owed_fini(l);
+	my_ask_free(l);
 	linkmap_fini(&l->stmts);
 	buf_fini(&l->body);
 	mem_free(MEM_PROTO, l->cells);

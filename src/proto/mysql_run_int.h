@@ -101,7 +101,22 @@ void my_learn_translate(
  * no memory. */
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
 
+/* ---- mysql_state.c ---- */
+/* The request of c->req has got its answer. */
+void my_state_over(struct my_client *c, struct my_link *l, bool error);
+/* A tracker said that something changed, and nothing else. */
+void my_state_changed(struct my_client *c);
+/* Asks for what c->needs says; hold: the session's request waits for it. */
+void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *up);
+void my_ask_def(struct my_link *l, const uint8_t *p, size_t n);
+bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell, unsigned n);
+void my_ask_over(struct my_client *c, struct my_link *l, bool error); /* c NULL: nobody's */
+void my_ask_free(struct my_link *l);
+void my_learn_free(struct my_client *c);
+
 /* ---- mysql_sync.c ---- */
+/* Gives the link the session's LAST_INSERT_ID(); it waits for the answer. */
+void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up);
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up); /* false: nothing to do */
 /* Commands that take a link from one state to another, as captures of that kind. False: there is
  * no difference. */
@@ -142,6 +157,11 @@ void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const s
 void my_client_forget(struct my_client *c, const struct my_link *l);
 
 /* ---- mysql_link_own.c ---- */
+/* Which trackers has the client asked for? And ours again. */
+void my_wish_put(struct my_link *l, struct buf *up);
+bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n);
+#define MY_WISHES_N 5U
+extern const char *const my_wish_names[MY_WISHES_N];
 /* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */
 void my_link_was_reset(struct my_link *l);
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what);

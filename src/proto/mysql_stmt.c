@@ -352,6 +352,10 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 			"Can't create more prepared statements: weirpool's memory for their texts is "
 			"spent");
 	c->counters->client_parses++;
+	if (keep)
+		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, false, &s->req);
+	else
+		my_class_big(&s->req);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_PREPARE, 0);
 	if (o)
 		o->stmt = s->id;

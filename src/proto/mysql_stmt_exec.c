@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sql/classify_my.h"
 #include "wire/mysql/stmt.h"
 
 /* One EXECUTE on its way. */
@@ -122,6 +123,12 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 {
 	struct my_client *c = u->c;
 	struct my_stmt *s = e->s;
+	struct my_req req = s->req;
+	enum my_next next;
+	if (s->text && (req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)))
+		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, true, &req);
+	if (!my_class_check(u, h, &req, &next))
+		return next;
 	if (!take_types(e, u->l->mariadb)) {
 		u->l->failed = true;
 		return MY_STOP;
@@ -134,6 +141,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	else if (s->cursor) /* the server closes it */
 		my_stmt_cursor(c, u->l, s->id, 0, false);
 	my_stmt_drop_long(c->stmts, s);
+	c->req = req;
 	c->counters->binds++;
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_EXECUTE, 0);
 	if (o) {

@@ -16,7 +16,8 @@ struct my_stmt {
 	uint32_t cursor;        /* handle with an open cursor, 0: none */
 	uint32_t long_data;     /* handle that has long data for the next execution, 0: none */
 	uint16_t params_n, columns_n;
-	bool ready; /* the server has answered its PREPARE */
+	struct my_req req; /* what an execution does */
+	bool ready;        /* the server has answered its PREPARE */
 };
 struct my_stmts {
 	struct hmap by_id;

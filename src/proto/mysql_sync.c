@@ -5,8 +5,8 @@
 #include "mysql_run_int.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
-
 #include "wire/mysql/command.h"
 #include "wire/mysql/query.h"
 
@@ -197,6 +197,19 @@ bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 	return true;
 }
 
+void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up)
+{
+	char text[64];
+	uint8_t seq = 0;
+	int n = snprintf(text, sizeof(text), "SET @@SESSION.last_insert_id=%llu",
+		(unsigned long long)c->last_insert_id);
+	my_owed_capture(l, MYCOM_QUERY, MY_CAP_SYNC, true);
+	myquery_put(up, &seq, l->caps, NULL, text, (size_t)n);
+	varset_assign(&l->env->vars, &l->sync_to, l->have);
+	l->sync_wait = true;
+	l->own_id = true;
+}
+
 void my_sync_lost(struct my_client *c, const struct err *e)
 {
 	/* The database is gone, or closed to this user: it has none from here on. */
@@ -212,7 +225,10 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	assert(c->env == l->env);
 	l->raw = c->mode == PROTO_RAW;
 	l->mid_up = false;
-	l->last_client_id = c->id;
+	if (l->last_client_id != c->id)
+		l->own_last = l->own_id = false;
+	if (c->ready) /* before, it does nothing that anybody could look back at */
+		l->last_client_id = c->id;
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
 	return !l->raw && my_sync_put(c, l, up);

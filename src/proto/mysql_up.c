@@ -191,7 +191,8 @@ static bool must_wait(const struct myup *u)
 	struct my_link *l = u->l;
 	if (l == NULL)
 		return false;
-	if (l->sync_wait || l->prep_wait || (l->n_forward > 0 && u->c->mode != PROTO_SESSION))
+	if (l->sync_wait || l->prep_wait || (l->ask && l->ask_hold) ||
+		(l->n_forward > 0 && u->c->mode != PROTO_SESSION))
 		return true;
 	/* What comes behind may be the file. */
 	return l->owed.n > 0 && (my_owed_tail(l)->flags & MY_OWED_F_INFILE);

@@ -64,6 +64,18 @@ enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h);
 
+/* ---- mysql_class.c ---- */
+struct sql_my_opts;
+const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l);
+/* run: it is about to run, so the user variables that it sets will have to be asked for. */
+void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
+	bool run, struct my_req *r);
+/* Of a text that is too large to be looked at. */
+void my_class_big(struct my_req *r);
+/* May the request run on this link now? Else it waits, or has got its refusal: *next_r. */
+bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct my_req *r,
+	enum my_next *next_r);
+
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
 

@@ -410,11 +410,7 @@ static bool scope_keyword(struct sql_my_set *s, struct sql_my_assign *a, bool *r
 		return true;
 	}
 	s->scope = scope;
-	*result = false;
-	if (at_name(s))
-		return false;
-	(void)odd(s); /* SESSION @a */
-	return true;
+	return false;
 }
 
 static bool assignment(struct sql_my_set *s, struct sql_my_assign *a)

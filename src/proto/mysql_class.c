@@ -1,0 +1,299 @@
+/* mysql_class - what a text of a client may do to its session, as pins and as things to ask the
+ * server for: the classifier's facts, statement by statement, in order. Ignorant of packets.
+ * Thread: that of the env. */
+#include "mysql_up_int.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "sql/classify_my.h"
+
+/* ---- how this session's texts are read ---- */
+
+static const char *setting(const struct my_client *c, const struct my_link *l, const char *name)
+{
+	const char *v = varset_get(c->want, name);
+	if (v == NULL)
+		v = varset_get(l->fresh, name);
+	return v ? v : "";
+}
+
+const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l)
+{
+	struct proto_env *v = c->env;
+	struct my_lex_cache *x = &v->lex;
+	if (x->want != c->want || x->fresh != l->fresh || !x->valid) {
+		const char *mode = setting(c, l, "sql_mode");
+		const char *charset = setting(c, l, "character_set_client");
+		varset_assign(&v->vars, &x->want, c->want);
+		varset_assign(&v->vars, &x->fresh, l->fresh);
+		x->opts.mode = sql_my_mode(mode, strlen(mode));
+		x->opts.charset = sql_my_charset(charset, strlen(charset));
+		x->opts.multi_statements = varset_get(c->want, MY_VAR_MULTI) != NULL;
+		x->valid = true;
+	}
+	x->opts.mariadb = l->mariadb;
+	x->opts.version = l->version_n;
+	return &x->opts;
+}
+
+/* ---- user variables ---- */
+
+static bool is_known(const struct my_learn *k, const char *name, size_t n)
+{
+	for (unsigned i = 0; i < k->n_names; i++)
+		if (strlen(k->names[i]) == n && memcmp(k->names[i], name, n) == 0)
+			return true;
+	return false;
+}
+
+static bool add_name(struct my_client *c, const struct sql_my_var *v)
+{
+	struct my_learn *k = c->learn;
+	if (v->name_n == 0 || !v->ascii || memchr(v->name, '`', v->name_n))
+		return false;
+	if (k == NULL && (k = c->learn = mem_alloc(MEM_PROTO, sizeof(*k))) == NULL)
+		return false;
+	if (is_known(k, v->name, v->name_n))
+		return true;
+	if (k->n_names == MY_NAMES_MAX_N)
+		return false;
+	char *copy = mem_strndup(MEM_PROTO, v->name, v->name_n);
+	if (copy)
+		k->names[k->n_names++] = copy;
+	return copy != NULL;
+}
+
+void my_learn_free(struct my_client *c)
+{
+	for (unsigned i = 0; c->learn && i < c->learn->n_names; i++)
+		mem_free(MEM_PROTO, c->learn->names[i]);
+	mem_free(MEM_PROTO, c->learn);
+	c->learn = NULL;
+}
+
+/* Those that the statement may set are asked for when it is over. False: it must keep its link. */
+static bool note_vars(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st)
+{
+	struct sql_my_vars it;
+	struct sql_my_var v;
+	bool ok = true;
+	sql_my_vars_start(&it, o, text, st);
+	while (sql_my_vars_next(&it, &v))
+		if (v.set)
+			ok = add_name(c, &v) && ok;
+	return ok;
+}
+
+/* ---- pins ---- */
+
+/* XA PREPARE sets a MySQL session free; in MariaDB it goes on until COMMIT or ROLLBACK. */
+static bool ends_xa(const struct sql_my_opts *o, const char *text, const struct sql_my_stmt *st)
+{
+	struct sql_my_lex x;
+	struct sql_my_tok t;
+	if (!(st->flags & SQL_MY_TX_END) || !o->mariadb)
+		return st->flags & SQL_MY_TX_END;
+	sql_my_lex_init(&x, o, text + st->at, st->n);
+	sql_my_lex_next(&x, &t);
+	sql_my_lex_next(&x, &t);
+	return t.kind == SQL_MY_TOK_WORD && !(t.n == 7 && strncasecmp(t.p, "prepare", 7) == 0);
+}
+
+static uint32_t pins_of(uint64_t f)
+{
+	static const struct {
+		uint64_t flag;
+		uint32_t pin;
+	} all[] = { { SQL_MY_UNSURE | SQL_MY_STORED | SQL_MY_OPAQUE | SQL_MY_IDENTITY,
+			    PIN(UNKNOWN) },
+		{ SQL_MY_SET_SILENT, PIN(SETTING) }, { SQL_MY_ROLE, PIN(ROLE) },
+		{ SQL_MY_TEMP_MAKE, PIN(TEMP) }, { SQL_MY_TABLE_LOCK, PIN(TABLE_LOCK) },
+		{ SQL_MY_GLOBAL_LOCK, PIN(GLOBAL_LOCK) },
+		{ SQL_MY_INSTANCE_LOCK, PIN(INSTANCE_LOCK) }, { SQL_MY_USER_LOCK, PIN(USER_LOCK) },
+		{ SQL_MY_HANDLER_OPEN, PIN(HANDLER) }, { SQL_MY_PREPARE, PIN(PREPARE) },
+		{ SQL_MY_CALC_FOUND_ROWS, PIN(DIAG) } };
+	uint32_t pins = 0;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (f & all[i].flag)
+			pins |= all[i].pin;
+	return pins;
+}
+
+static uint32_t ends_of(uint64_t f)
+{
+	static const struct {
+		uint64_t flag;
+		uint32_t pin;
+	} all[] = { { SQL_MY_TABLE_UNLOCK, PIN(TABLE_LOCK) },
+		{ SQL_MY_GLOBAL_UNLOCK, PIN(GLOBAL_LOCK) },
+		{ SQL_MY_INSTANCE_UNLOCK, PIN(INSTANCE_LOCK) },
+		{ SQL_MY_USER_UNLOCK_ALL, PIN(USER_LOCK) } };
+	uint32_t pins = 0;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (f & all[i].flag)
+			pins |= all[i].pin;
+	return pins;
+}
+
+/* What a statement leaves behind even if it fails later on. */
+#define ANYWAY (SQL_MY_UNSURE | SQL_MY_STORED | SQL_MY_USER_LOCK | SQL_MY_OPAQUE | SQL_MY_IDENTITY)
+
+static void add(struct my_req *r, uint64_t flags, uint32_t add_pins, uint32_t del)
+{
+	r->add = (r->add & ~del) | add_pins;
+	r->del = (r->del | del) & ~add_pins;
+	r->anyway |= pins_of(flags & ANYWAY);
+	r->flags |= flags;
+}
+
+/* A text PREPARE: what an EXECUTE of it will do, if the text stands there. */
+static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st)
+{
+	struct sql_my_lex x;
+	struct sql_my_tok t;
+	struct my_req inner = { 0 };
+	char *s = st->source == SQL_MY_SOURCE_LITERAL ? mem_alloc(MEM_PROTO, st->source_n + 1)
+						      : NULL;
+	size_t n = 0;
+	bool ok = false;
+	if (s) {
+		sql_my_lex_init(&x, o, text + st->source_at, st->source_n);
+		sql_my_lex_next(&x, &t);
+		ok = sql_my_decode(o, &t, s, st->source_n, &n);
+	}
+	if (ok)
+		my_class(c, o, s, n, false, &inner);
+	else
+		add(&inner, SQL_MY_UNSURE, PIN(UNKNOWN), 0);
+	mem_free(MEM_PROTO, s);
+	if (inner.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)) /* which ones is not kept */
+		inner.add |= PIN(VARIABLE);
+	c->prepared.flags |= inner.flags;
+	c->prepared.add |= inner.add;
+	c->prepared.anyway |= inner.anyway;
+}
+
+/* Which session_track_... variables does a SET name? */
+static uint8_t wishes_of(
+	const struct sql_my_opts *o, const char *text, const struct sql_my_stmt *st)
+{
+	struct sql_my_set set;
+	struct sql_my_assign a;
+	unsigned wish = 0;
+	sql_my_set_start(&set, o, text, st);
+	while (sql_my_set_next(&set, &a))
+		for (unsigned i = 0; a.scope == SQL_MY_S_SESSION && i < MY_WISHES_N; i++)
+			if (strlen(my_wish_names[i]) == a.name_n &&
+				memcmp(my_wish_names[i], a.name, a.name_n) == 0)
+				wish |= 1U << i;
+	return (uint8_t)wish;
+}
+
+static int8_t counted(int8_t n, uint64_t f, uint64_t more, uint64_t less)
+{
+	if ((f & more) && n < INT8_MAX)
+		n++;
+	if ((f & less) && n > INT8_MIN)
+		n--;
+	return n;
+}
+
+static void note_one(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st, bool run, struct my_req *r)
+{
+	uint64_t f = st->flags;
+	uint32_t pins, del = ends_of(f);
+	if (f & SQL_MY_EXECUTE) {
+		add(r, c->prepared.flags, c->prepared.add, 0);
+		if (st->name_n == 0) /* EXECUTE IMMEDIATE */
+			f |= SQL_MY_UNSURE;
+		else
+			f &= ~SQL_MY_STORED;
+	}
+	pins = pins_of(f);
+	if (f & SQL_MY_XA) {
+		if (ends_xa(o, text, st))
+			del |= PIN(XA);
+		else
+			pins |= PIN(XA);
+	}
+	if (run && (f & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)) && !note_vars(c, o, text, st))
+		pins |= PIN(VARIABLE);
+	r->n_handlers = counted(r->n_handlers, f, SQL_MY_HANDLER_OPEN, SQL_MY_HANDLER_CLOSE);
+	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
+	add(r, f, pins, del);
+	if (f & SQL_MY_SET_TRACKER)
+		r->wish |= wishes_of(o, text, st);
+	if (f & SQL_MY_PREPARE)
+		note_prepare(c, o, text, st);
+}
+
+void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
+	bool run, struct my_req *r)
+{
+	struct sql_my_iter it;
+	struct sql_my_stmt st;
+	*r = (struct my_req){ 0 };
+	sql_my_start(&it, o, text, n);
+	while (sql_my_next(&it, &st)) {
+		note_one(c, o, text, &st, run, r);
+		if (r->n_statements < UINT8_MAX)
+			r->n_statements++;
+		if (r->n_statements == 1 && st.id_known &&
+			(st.kill == SQL_MY_KILL_CONNECTION || st.kill == SQL_MY_KILL_QUERY)) {
+			r->kill = st.id > UINT32_MAX ? UINT32_MAX : (uint32_t)st.id;
+			r->kill_whole = st.kill == SQL_MY_KILL_CONNECTION;
+		}
+	}
+	if (r->n_statements > 1) {
+		r->flags |= SQL_MY_MULTI;
+		r->kill = 0;
+	}
+}
+
+void my_class_big(struct my_req *r)
+{
+	*r = (struct my_req){ .n_statements = 2 };
+	add(r, SQL_MY_UNSURE | SQL_MY_MULTI, PIN(UNKNOWN), 0);
+}
+
+/* ---- what looks back ---- */
+
+/* Things of the statement before it, which ran on another link, or ours came in between. */
+static bool looks_lost(const struct my_link *l, uint64_t f)
+{
+	return (f & (SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE |
+			    SQL_MY_SEQ_READ | SQL_MY_LAST_GTID)) &&
+	       !l->own_last;
+}
+
+bool my_class_check(
+	struct myup *u, const struct mypacket_head *h, const struct my_req *r, enum my_next *next_r)
+{
+	struct my_client *c = u->c;
+	struct my_link *l = u->l;
+	uint64_t f = r->flags;
+	if (c->mode == PROTO_SESSION)
+		return true;
+	if (looks_lost(l, f)) {
+		*next_r = my_local_err(u, h, 1235, "42000",
+			"What this asks for was left on another server connection: do both in one "
+			"transaction, or use session pooling");
+		return false;
+	}
+	bool reads_id = f & (SQL_MY_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE | SQL_MY_UNSURE);
+	bool writes = (f & SQL_MY_WRITE) && r->n_statements > 1;
+	if (l->own_id || !(reads_id || writes))
+		return true;
+	flow_cut(&u->f);
+	if (c->needs & MY_NEED_LAST_ID) /* its own statement may have made it right */
+		my_ask_put(c, l, true, u->up);
+	else
+		my_sync_last_id(c, l, u->up);
+	*next_r = MY_STOP;
+	return false;
+}
