@@ -180,7 +180,9 @@ static void use_mock_of_kind(struct policy_decision *d, enum secret_kind k)
 static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 {
 	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
-	bool ours = kind == SECRET_PLAIN || is_of_mysql(kind);
+	/* mysql.user holds other things as well, "invalid" or public keys: no passwords, as which
+	 * they would let anybody in who knows them. */
+	bool ours = is_of_mysql(kind) || (kind == SECRET_PLAIN && !f->secret_asked);
 
 	d->secret_kind = f->user_known && ours         ? kind
 			 : is_of_mysql(f->common_kind) ? f->common_kind
@@ -195,6 +197,8 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 		use_mock(d, "unknown user");
 	else if (kind == SECRET_NONE)
 		use_mock(d, "the user has no password");
+	else if (!ours && kind == SECRET_PLAIN)
+		use_mock(d, "auth_query gave no hash of a password that is known here");
 	else if (!ours || (d->ask == POLICY_MYSQL_SHA2 && kind == SECRET_MYSQL_NATIVE))
 		use_mock_of_kind(d, kind);
 	else

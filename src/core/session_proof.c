@@ -40,6 +40,7 @@ static struct policy_facts facts_of(struct session *s)
 		.user_known = ue != NULL || g->user_known,
 		.secret = ue ? ue->secret : g->secret,
 		.secret_n = ue ? ue->secret_n : g->secret_n,
+		.secret_asked = ue == NULL,
 		.cbind_available = s->st.ssl != NULL,
 		.common_kind = users_common_kind(w->gen->users),
 		.pam_service = w->gen->conf->is_pgbouncer ? "pgbouncer" : NULL,

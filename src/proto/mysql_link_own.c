@@ -224,13 +224,21 @@ static void put_param(struct buf *b, const char *s)
 	buf_puts(b, "' USING utf8mb4)");
 }
 
-/* The text with each ? outside of quotes replaced. */
+static bool is_word(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* The text with each $1 replaced that stands outside of quotes and is no part of a name. */
 static void put_text(struct buf *b, const char *sql, const char *param)
 {
-	char quote = 0;
-	for (; *sql; sql++) {
-		if (quote == 0 && *sql == '?') {
+	char quote = 0, before = ' ';
+	for (; *sql; before = *sql++) {
+		if (quote == 0 && sql[0] == '$' && sql[1] == '1' && !is_word(sql[2]) &&
+			!is_word(before)) {
 			put_param(b, param);
+			sql++;
 			continue;
 		}
 		if (*sql == quote)

@@ -449,3 +449,46 @@ def test_change_user_to_nobody(weirpool, anymy):
         with pytest.raises(MyError) as e:
             r.change_user('nobody', 'app', 'app')
         assert denied(e.value, 'nobody') is True
+
+
+# --- auth_query
+@pytest.fixture
+def authq(weirpool, certs):
+    """weirpool that asks mysql.user by the account super."""
+    def start(server, **kw):
+        wp = weirpool(server, userlist={}, auth_type='md5', auth_user='super', **tls_options(certs), **kw)
+        wp.userlist = dict(super='super', admin='admin')
+        wp.write()
+        wp.admin('RELOAD')
+        return wp
+    return start
+
+
+def test_auth_query(authq, anymy):
+    """Secrets come from mysql.user; the proof opens the server, so that no password stands anywhere."""
+    wp = authq(anymy)
+    for _ in range(2):
+        with RawMy(wp.mysql_port) as r:
+            r.login('app2', tls=True)
+            assert r.one('select current_user()') == 'app2@%'
+    for user, secret in (('app2', 'wrong'), ('nobody', 'app'), ('appempty', ''), ('appempty', 'x')):
+        with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
+            r.login(user, secret, tls=True)
+        assert denied(e.value, user, password='YES' if secret else 'NO') is True
+
+
+def test_what_stands_in_mysql_user_is_no_password(authq, anymy):
+    """Nobody gets in with the text of a column, whatever it is: hashes, public keys, the word "invalid"."""
+    rows = anymy.query('select user, authentication_string from mysql.user')
+    wp = authq(anymy, mysql_databases={'app': dict(host=anymy.host, port=anymy.port, dbname='app', user='app', password='app')})
+    tried = 0
+    for user, text in rows:
+        text = text.decode(errors='replace') if isinstance(text, bytes) else text
+        if not user or user == 'super' or not text or not text.isprintable():
+            continue
+        for plugin in ('mysql_native_password', 'caching_sha2_password'):
+            with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
+                r.login(user, text, plugin=plugin, tls=True)
+            assert e.value.errno == 1045, (user, text)
+        tried += 1
+    assert tried >= 2

@@ -145,6 +145,27 @@ Test(policy, every_method_with_every_secret_on_mysql)
 	}
 }
 
+/* What mysql.user holds for other plugins ("invalid", public keys) is no password. */
+Test(policy, what_auth_query_gives_on_mysql)
+{
+	static const struct {
+		enum secret_kind k;
+		bool mock;
+	} t[] = { { SECRET_PLAIN, true }, { SECRET_MYSQL_NATIVE, false },
+		{ SECRET_MYSQL_SHA2, false } };
+
+	for (size_t i = 0; i < N(t); i++) {
+		struct policy_facts f = facts(AUTH_MD5, t[i].k, true);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		f.mysql = f.secret_asked = true;
+		cr_assert_eq(policy_decide(&f, &d, &e), 0);
+		cr_assert_eq(d.mock, t[i].mock, "%zu", i);
+		cr_assert_eq(d.secret == NULL, t[i].mock, "%zu", i);
+	}
+}
+
 /* Somebody unknown is asked what most users are asked. */
 Test(policy, unknown_users_on_mysql)
 {
