@@ -1,7 +1,7 @@
 /* pg_up_ext - messages that name a prepared statement: Parse, Bind, Describe, Close. In transaction
  * and statement mode a client's name means a statement of its session, and the server knows that
  * statement, once per link, under a name of ours. Thread: that of the env. */
-#include "pg_run_int.h"
+#include "pg_ref_int.h"
 
 #include <assert.h>
 #include <string.h>
@@ -11,26 +11,6 @@
 #define NAME_SHOWN_BYTES 200U /* of a name in an error of ours */
 #define COPY_BIND_BYTES \
 	4096U /* the tail of a Bind up to this is copied, beyond it passes by itself */
-
-void pg_stmt_name(char out[PG_NAME_BYTES], uint32_t id)
-{
-	char digits[10];
-	size_t n = sizeof(PG_STMT_PREFIX) - 1, k = 0;
-	memcpy(out, PG_STMT_PREFIX, n);
-	do {
-		digits[k++] = (char)('0' + id % 10);
-		id /= 10;
-	} while (id);
-	while (k)
-		out[n++] = digits[--k];
-	out[n] = 0;
-}
-
-bool pg_is_our_name(const char *name, size_t n)
-{
-	return n >= sizeof(PG_STMT_PREFIX) - 1 &&
-	       memcmp(name, PG_STMT_PREFIX, sizeof(PG_STMT_PREFIX) - 1) == 0;
-}
 
 static size_t total_of(const struct pgmsg_head *h)
 {
@@ -49,147 +29,15 @@ static size_t body_here(const struct upx *u, const struct pgmsg_head *h)
 	return n < h->body_n ? n : h->body_n;
 }
 
-static bool passes_names(const struct pg_client *c)
-{
-	return c->mode == PROTO_SESSION;
-}
-
 static enum up_next no_memory(struct upx *u)
 {
 	u->l->failed = true;
 	return UP_STOP;
 }
 
-/* ---- what a link has ---- */
-
-/* Under which key a link knows what this session would parse from that text now: settings that
- * change the meaning of a text are part of it, and while they are in doubt nobody else finds it. */
-static struct hash128 link_key(const struct pg_client *c, const struct stmt *s, uint64_t salt)
+static bool passes_names(const struct pg_client *c)
 {
-	struct hash128 k = s->key;
-	k.hi ^= c->want_hash;
-	k.lo ^= salt * UINT64_C(0x9e3779b97f4a7c15);
-	return k;
-}
-
-/* The unnamed statement on the server is this session's own, or of no use to it. */
-struct hash128 pg_unnamed_key(const struct pg_client *c, const struct stmt *s)
-{
-	struct hash128 k = s->key;
-	k.lo ^= c->id * UINT64_C(0x9e3779b97f4a7c15);
-	return k;
-}
-
-bool pg_is_stmt(const struct pg_client *c, const struct stmt *s, struct hash128 key)
-{
-	return hash128_eq(link_key(c, s, 0), key) ||
-	       (c->salt && hash128_eq(link_key(c, s, c->salt), key));
-}
-
-/* The server's unnamed statement is s from now on; NULL: nobody's. */
-static void set_server_unnamed(struct upx *u, const struct stmt *s)
-{
-	struct pg_link *l = u->l;
-	told_forget_unnamed(l);
-	l->has_unnamed = s != NULL;
-	if (s)
-		l->unnamed = pg_unnamed_key(u->c, s);
-}
-
-const struct stmt *pg_find_stmt(const struct pg_client *c, struct hash128 key)
-{
-	if (c->stmts == NULL)
-		return NULL;
-	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);)
-		if (pg_is_stmt(c, it.value, key))
-			return it.value;
-	return NULL;
-}
-
-static struct linkstmt *find_on_link(struct upx *u, const struct stmt *s)
-{
-	struct linkstmt *ls = NULL;
-	if (u->c->salt)
-		ls = linkmap_get(&u->l->stmts, link_key(u->c, s, u->c->salt));
-	return ls ? ls : linkmap_get(&u->l->stmts, link_key(u->c, s, 0));
-}
-
-/* The link forgets it. */
-static bool put_close(struct upx *u, struct linkstmt *old)
-{
-	char name[PG_NAME_BYTES];
-	flow_cut(&u->f);
-	struct owed *o = owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
-	if (o == NULL)
-		return false;
-	o->p.ls = old;
-	old->in_flight++;
-	pg_stmt_name(name, old->id);
-	pgext_put_close(u->up, 'S', name);
-	linkmap_drop(&u->l->stmts, old);
-	return true;
-}
-
-static void evict(struct upx *u)
-{
-	struct linkstmt *old;
-	while ((old = linkmap_oldest(&u->l->stmts, u->c->max_prepared - 1U)) != NULL)
-		if (!put_close(u, old))
-			return;
-}
-
-/* Asks what a statement of ours is (NULL: the unnamed one). */
-static bool put_learn(struct upx *u, struct linkstmt *ls)
-{
-	char name[PG_NAME_BYTES] = "";
-	flow_cut(&u->f);
-	struct owed *o = owed_push(u->l, OWED_DESC_STMT, OWED_SWALLOW);
-	if (o == NULL)
-		return false;
-	o->flags = OWED_F_LEARN;
-	o->p.ls = ls;
-	if (ls) {
-		ls->in_flight++;
-		ls->learning = true;
-		pg_stmt_name(name, ls->id);
-	} else {
-		o->tag = told_unnamed_tag(u->l->unnamed);
-		u->l->unnamed_learning = true;
-	}
-	pgext_put_describe(u->up, 'S', name);
-	u->l->learn_flushed = false;
-	return true;
-}
-
-/* Puts a Parse under a new name of ours. NULL: no memory. */
-static struct linkstmt *put_parse(
-	struct upx *u, const struct stmt *s, enum owed_disp disp, unsigned flags)
-{
-	char name[PG_NAME_BYTES];
-	flow_cut(&u->f);
-	evict(u);
-	struct linkstmt *ls = linkmap_add(&u->l->stmts, link_key(u->c, s, u->c->salt));
-	struct owed *o = ls ? owed_push(u->l, OWED_PARSE, disp) : NULL;
-	if (o == NULL) {
-		u->l->failed = true;
-		return NULL;
-	}
-	u->l->no_replay = true;
-	ls->batch_no = u->l->batch_no;
-	ls->in_flight++;
-	o->p.ls = ls;
-	o->flags = (uint16_t)flags;
-	pg_stmt_name(name, ls->id);
-	pgext_put_parse(u->up, name, s->text, s->text_n, stmt_types(s), s->n_types);
-	ls->schema_no = told_schema_no();
-	u->c->counters->server_parses++;
-	return ls;
-}
-
-/* Parsed by an earlier batch whose outcome is not known yet. */
-static bool in_doubt(const struct upx *u, const struct linkstmt *ls)
-{
-	return !ls->confirmed && ls->batch_no != u->l->batch_no;
+	return c->mode == PROTO_SESSION;
 }
 
 /* ---- Parse ---- */
@@ -224,7 +72,7 @@ static enum up_next parse_raw(
 		stmt_unref(&c->env->stmts, c->unnamed);
 		c->unnamed = NULL;
 		c->unnamed_raw = 1;
-		set_server_unnamed(u, NULL);
+		ref_set_unnamed(u, NULL);
 	}
 	c->counters->server_parses++;
 	return up_pass_owed(u, h, OWED_PARSE, name_n ? 0 : OWED_F_UNNAMED);
@@ -252,7 +100,7 @@ static enum up_next parse_unnamed(struct upx *u, const struct pgmsg_head *h, str
 {
 	struct pg_client *c = u->c;
 	unsigned flags = OWED_F_UNNAMED;
-	set_server_unnamed(u, s);
+	ref_set_unnamed(u, s);
 	if (!set_unnamed(u, s, &flags))
 		return no_memory(u);
 	up_in_batch(u);
@@ -292,19 +140,19 @@ static enum up_next parse_named(
 {
 	struct pg_client *c = u->c;
 	struct pg_link *l = u->l;
-	struct linkstmt *ls = linkmap_get(&l->stmts, link_key(c, s, c->salt));
-	if (ls && in_doubt(u, ls)) {
+	struct linkstmt *ls = linkmap_get(&l->stmts, ref_key(c, s, c->salt));
+	if (ls && ref_in_doubt(u, ls)) {
 		stmt_unref(&c->env->stmts, s);
 		return up_hold(u);
 	}
 	up_in_batch(u);
 	bool ok = learn_rename(c, l, p->name, p->name_n, s);
 	if (ok && ls && is_outdated(c, ls)) {
-		ok = put_close(u, ls);
+		ok = ref_put_close(u, ls);
 		ls = NULL;
 	}
 	if (ok && ls == NULL)
-		ok = put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) != NULL;
+		ok = ref_put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) != NULL;
 	else if (ok && may_be_aborted(u))
 		put_trial(u, s);
 	else if (ok)
@@ -323,30 +171,13 @@ static void learn_names_of(struct upx *u, const struct pgext_parse *p, uint64_t 
 		learn_names(u->c, p->text, p->text_n);
 }
 
-/* The interned statement, a new reference. NULL: the budget is spent. */
-static struct stmt *intern(struct upx *u, const char *text, size_t text_n, const uint8_t *types,
-	unsigned n_types, struct sql_stmt_info *info)
-{
-	struct proto_env *v = u->c->env;
-	const struct pg_lex_opts *x = pg_lex(u->c);
-	struct hash128 key = stmt_key(text, text_n, types, n_types,
-		(uint8_t)((x->scs ? 1 : 0) | (x->unsafe_encoding ? 2 : 0)));
-	struct stmt *s = stmt_find(&v->stmts, key);
-	if (s) {
-		info->flags = s->flags;
-		return s;
-	}
-	up_classify(u, text, text_n, info);
-	return stmt_new(&v->stmts, key, text, text_n, types, n_types, info->flags);
-}
-
 /* DEALLOCATE of a name made by protocol, sent by protocol: see dealloc_query() in pg_up.c. */
 static enum up_next parse_dealloc(
 	struct upx *u, const struct pgmsg_head *h, const struct sql_stmt_info *info)
 {
 	static const char text[] = "DEALLOCATE " PG_STMT_DEALLOC;
 	struct sql_stmt_info again = { 0 };
-	struct stmt *s = intern(u, text, sizeof(text) - 1, NULL, 0, &again);
+	struct stmt *s = ref_intern(u, text, sizeof(text) - 1, NULL, 0, &again);
 	if (s == NULL || !learn_rename(u->c, u->l, info->name, info->name_n, NULL)) {
 		stmt_unref(&u->c->env->stmts, s);
 		return no_memory(u);
@@ -359,7 +190,7 @@ static enum up_next parse_dealloc(
 	stmt_unref(&u->c->env->stmts, u->c->unnamed);
 	u->c->unnamed = s;
 	u->c->unnamed_raw = 0;
-	set_server_unnamed(u, s);
+	ref_set_unnamed(u, s);
 	u->c->counters->server_parses++;
 	flow_drop(&u->f, total_of(h));
 	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
@@ -390,7 +221,7 @@ static enum up_next parse_kept(
 	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n) &&
 		!named_has(c, u->l, info.name, info.name_n))
 		return parse_dealloc(u, h, &info);
-	struct stmt *s = intern(u, p->text, p->text_n, p->types, p->n_types, &info);
+	struct stmt *s = ref_intern(u, p->text, p->text_n, p->types, p->n_types, &info);
 	struct err why;
 	if (s && (s->flags & (SQL_F_PREPARE | SQL_F_EXECUTE | SQL_F_DEALLOCATE)) &&
 		p->name_n == 0) {
@@ -476,123 +307,6 @@ enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
 	return parse_kept(u, h, &p);
 }
 
-/* ---- what Bind and Describe refer to ---- */
-
-enum ref_kind {
-	REF_PASS, /* goes up as it is: the unnamed one, or a name that only the server may know */
-	REF_RENAMED, /* has a name of ours: ls */
-	REF_CHANGED, /* as before (ls, or the unnamed one), but not with the rows that the client
-			was told of */
-	REF_STALE,   /* nor with the parameters */
-	REF_HOLD,
-	REF_MISSING, /* does not exist, and must not be looked for on the server */
-	REF_FAILED
-};
-
-/* The answer to a Describe of ours is needed before anything else can be sent. */
-static enum ref_kind hold_learning(struct upx *u)
-{
-	if (!u->l->learn_flushed) {
-		flow_cut(&u->f);
-		pgext_put_flush(u->up);
-		u->l->learn_flushed = true;
-		up_in_batch(u);
-	}
-	return REF_HOLD;
-}
-
-/* Types that the client was told of, and that the server does not choose any more: from now on
- * they are given with the text, as the server itself keeps them. The new meaning of the name, or
- * NULL: they were. */
-static const struct stmt *give_types(
-	struct upx *u, const char *name, size_t name_n, const struct stmt *s)
-{
-	struct pg_client *c = u->c;
-	struct sql_stmt_info info = { 0 };
-	struct stmtdesc told = { .rows = s->told_rows,
-		.n_params = s->n_told,
-		.params = (uint8_t *)(uintptr_t)s->store };
-	struct stmt *typed = intern(u, s->text, s->text_n, s->store, s->n_told, &info);
-	if (typed == NULL || hash128_eq(typed->key, s->key)) {
-		stmt_unref(&c->env->stmts, typed);
-		return NULL;
-	}
-	struct stmt *x = stmt_told(&c->env->stmts, typed, &told), *old = NULL;
-	stmt_unref(&c->env->stmts, typed);
-	if (x == NULL)
-		return NULL;
-	if (name_n == 0) {
-		old = c->unnamed;
-		c->unnamed = stmt_ref(x);
-	} else if (!stmtmap_put(c->stmts, name, name_n, x, &old)) {
-		stmt_unref(&c->env->stmts, x);
-		return NULL;
-	}
-	stmt_unref(&c->env->stmts, old);
-	stmt_unref(&c->env->stmts, x); /* the name keeps it */
-	return x;
-}
-
-/* Makes the unnamed statement on the server this session's. */
-static enum ref_kind ref_unnamed(struct upx *u)
-{
-	struct pg_client *c = u->c;
-	struct pg_link *l = u->l;
-	const struct stmt *s = c->unnamed;
-	if (c->unnamed_raw)
-		return REF_PASS;
-	if (s == NULL)
-		return REF_MISSING;
-	if (!l->has_unnamed || !hash128_eq(l->unnamed, pg_unnamed_key(c, s))) {
-		flow_cut(&u->f);
-		struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
-		if (o == NULL)
-			return REF_FAILED;
-		o->flags = OWED_F_UNNAMED;
-		l->no_replay = true;
-		pgext_put_parse(u->up, "", s->text, s->text_n, stmt_types(s), s->n_types);
-		set_server_unnamed(u, s);
-		c->counters->server_parses++;
-	}
-	if (s->told_rows == 0)
-		return REF_PASS;
-	if (l->unnamed_desc.rows == 0)
-		return l->unnamed_learning || put_learn(u, NULL) ? hold_learning(u) : REF_FAILED;
-	if (!stmt_told_params(s, &l->unnamed_desc))
-		return give_types(u, "", 0, s) ? ref_unnamed(u) : REF_STALE;
-	return s->told_rows == l->unnamed_desc.rows ? REF_PASS : REF_CHANGED;
-}
-
-/* Nothing of the message at hand (Bind or Describe) is put when the answer is HOLD or MISSING, and
- * it comes again. */
-static enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, const struct stmt *s,
-	struct linkstmt **ls_r)
-{
-	if (name_n == 0)
-		return ref_unnamed(u);
-	if (names_in_doubt(u->c, u->l))
-		return REF_HOLD;
-	if (s == NULL)
-		return pg_is_our_name(name, name_n) ? REF_MISSING : REF_PASS;
-	if (stmt_is_sql(s)) /* named_batch() has made it */
-		return REF_PASS;
-	struct linkstmt *ls = find_on_link(u, s);
-	if (ls && in_doubt(u, ls))
-		return REF_HOLD;
-	if (ls == NULL && (ls = put_parse(u, s, OWED_SWALLOW, 0)) == NULL)
-		return REF_FAILED;
-	*ls_r = ls;
-	if (s->told_rows == 0)
-		return REF_RENAMED;
-	if (ls->desc.rows == 0)
-		return ls->learning || put_learn(u, ls) ? hold_learning(u) : REF_FAILED;
-	if (!stmt_told_params(s, &ls->desc)) {
-		s = give_types(u, name, name_n, s);
-		return s ? ref_stmt(u, name, name_n, s, ls_r) : REF_STALE;
-	}
-	return s->told_rows == ls->desc.rows ? REF_RENAMED : REF_CHANGED;
-}
-
 static enum up_next missing(
 	struct upx *u, const struct pgmsg_head *h, const char *name, size_t name_n)
 {
@@ -602,7 +316,7 @@ static enum up_next missing(
 	flow_cut(&u->f);
 	(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
 	pgext_put_close(u->up, 'S', "");
-	set_server_unnamed(u, NULL);
+	ref_set_unnamed(u, NULL);
 	u->l->no_replay = true;
 	return up_pass_owed(u, h, h->type == 'B' ? OWED_BIND : OWED_DESC_STMT, 0);
 }
@@ -612,7 +326,7 @@ static enum up_next missing(
 static enum up_next stale(struct upx *u, const struct pgmsg_head *h, struct linkstmt *ls)
 {
 	struct err why;
-	if (ls && !put_close(u, ls))
+	if (ls && !ref_put_close(u, ls))
 		return no_memory(u);
 	told_schema_changed();
 	err_set(&why, ERR_STALE_PLAN, "cached plan must not change result type");
@@ -698,11 +412,6 @@ static enum up_next described_next(
 	return UP_NEXT;
 }
 
-static const struct stmt *meant_by(const struct pg_client *c, const char *name, size_t n)
-{
-	return n ? stmtmap_get(c->stmts, name, n) : c->unnamed;
-}
-
 /* s: what the session means by the name; NULL: nothing. */
 static enum up_next bind_served(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b, const struct stmt *s)
@@ -734,12 +443,12 @@ static enum up_next bind_served(
 		ref = ls ? REF_RENAMED : REF_PASS;
 	}
 	up_in_batch(u);
-	if (ref == REF_RENAMED && ls->desc.rows == 0 && !ls->learning && !put_learn(u, ls))
+	if (ref == REF_RENAMED && ls->desc.rows == 0 && !ls->learning && !ref_put_learn(u, ls))
 		ref = REF_FAILED;
 	if (ref == REF_FAILED)
 		return no_memory(u);
 	if (!passes_names(c)) /* ref_stmt() may have given it types */
-		s = meant_by(c, b->stmt, b->stmt_n);
+		s = ref_meant(c, b->stmt, b->stmt_n);
 	if (flags & SQL_F_SET_CONFIG)
 		learn_params(u, body_of(u) + b->tail_off, body_here(u, h) - b->tail_off);
 	if ((flags & (SQL_F_SET | SQL_F_SET_CONFIG | SQL_F_UNKNOWN | SQL_F_BAD)) && s)
@@ -774,7 +483,7 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
 	if (u->l == NULL)
 		return up_event(u, PEV_REQUEST);
 	/* Names of settings may stand in the parameters: these are wanted whole. */
-	const struct stmt *s = meant_by(u->c, b.stmt, b.stmt_n);
+	const struct stmt *s = ref_meant(u->c, b.stmt, b.stmt_n);
 	if (s && (s->flags & SQL_F_SET_CONFIG) && here < h->body_n &&
 		h->body_n <= u->c->env->max_inspect_bytes)
 		return UP_STOP;
@@ -796,7 +505,7 @@ static void describe_tells(
 		o->tag = told_unnamed_tag(l->unnamed);
 	else
 		return;
-	const struct stmt *s = meant_by(u->c, t->name, t->name_n);
+	const struct stmt *s = ref_meant(u->c, t->name, t->name_n);
 	if (s->told_rows == 0)
 		o->flags = OWED_F_TELL;
 	else if (d->rows && !told_set(u->c, t->name, t->name_n, d)) /* it is told anew */
@@ -815,7 +524,7 @@ static enum up_next describe_stmt(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_target *t)
 {
 	struct linkstmt *ls = NULL;
-	const struct stmt *s = meant_by(u->c, t->name, t->name_n);
+	const struct stmt *s = ref_meant(u->c, t->name, t->name_n);
 	bool passes = passes_names(u->c);
 	enum ref_kind ref = passes ? REF_PASS : ref_stmt(u, t->name, t->name_n, s, &ls);
 	if (ref == REF_HOLD)
@@ -895,7 +604,7 @@ static enum up_next close_served(
 	if (t->kind == 'S' && !passes_names(c)) {
 		if (!set_unnamed(u, NULL, &flags))
 			return no_memory(u);
-		set_server_unnamed(u, NULL);
+		ref_set_unnamed(u, NULL);
 	} else if (t->kind == 'P' && t->name_n && (c->pins & PIN(HOLD))) {
 		c->acc |= SQL_F_CLOSE;
 	}
