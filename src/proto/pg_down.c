@@ -278,7 +278,7 @@ static void all_discarded(struct dnx *d, struct pg_client *c)
 	state_want_changed(c);
 	c->pins = 0;
 	c->pins_kept &= ~PIN(SEQUENCE);
-	c->seq_used = false;
+	c->seq_used = c->view_read = false;
 	if (c->learn)
 		c->learn->names_overflow = false;
 	l->discarded = true;
@@ -287,7 +287,7 @@ static void all_discarded(struct dnx *d, struct pg_client *c)
 static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 {
 	struct pg_client *c = o->disp == OWED_FORWARD ? d->c : NULL;
-	if (tag[0] == 'D' && !(o->disp == OWED_CAPTURE && o->synth == PG_CAP_NAMED)) {
+	if (tag[0] == 'D') {
 		if (strcmp(tag, "DISCARD ALL") == 0)
 			all_discarded(d, c);
 		else if (strcmp(tag, "DEALLOCATE ALL") == 0)

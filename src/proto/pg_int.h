@@ -79,6 +79,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool may_reset; /* startup parameters may have been reset: the next request waits for the
 			   answer */
 	bool no_simple; /* disable_pqexec */
+	bool view_read; /* it has looked at pg_prepared_statements */
 	uint8_t sync_tries; /* links that could not take its settings, one after the other */
 	bool no_asking;     /* server_state_tracking = off */
 };

@@ -250,19 +250,27 @@ bool named_wanted(const struct upx *u, const char *text, size_t n, uint64_t flag
 	return (flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u)) || is_view(text, n);
 }
 
-/* The view shall have the session's own, by its own names, and nobody else's. */
+/* The view shall have the session's own, by its own names, and nobody else's. From now on it keeps
+ * its link while it has any: times and counts of plans are those of one server. */
 static void put_view(struct upx *u, const char *text, size_t n)
 {
-	static const char all[] = "DEALLOCATE ALL";
-	flow_cut(&u->f);
-	(void)push_captured(u->l, OWED_QUERY, 0);
-	pgext_put_query(u->up, all, sizeof(all) - 1);
-	u->l->no_replay = true;
-	u->l->has_unnamed = false;
-	linkmap_clear(&u->l->stmts);
-	named_clear(u->l);
+	char name[PG_NAME_BYTES];
+	bool any = false;
+	for (struct linkstmt *x; (x = linkmap_oldest(&u->l->stmts, 0)) != NULL; any = true) {
+		flow_cut(&u->f);
+		pg_stmt_name(name, x->id);
+		(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+		pgext_put_close(u->up, 'S', name);
+		linkmap_drop(&u->l->stmts, x);
+	}
+	if (any) {
+		(void)owed_push(u->l, OWED_SYNC, OWED_SWALLOW);
+		pgext_put_sync(u->up);
+		u->l->no_replay = true;
+	}
 	if (u->c->stmts)
 		put_missing(u, text, n);
+	u->c->view_read = true;
 }
 
 bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt *s)

@@ -955,7 +955,9 @@ def test_sql_prepare_does_not_keep_the_link(weirpool, pg15, use):
             if i == 1:
                 clients[0].simple('rollback')
     d.simple('prepare q as select 1')
-    assert clients[0].one('select count(*) from pg_prepared_statements') == '1'
+    assert clients[0].q('select name from pg_prepared_statements') == [('p',)]
+    eventually(lambda: [r['pins'] for r in wp.admin('show clients') if r['pins']] == ['sql_prepare'], 5)
+    clients[0].simple('deallocate p')
     unpinned(wp)
 
 
@@ -999,6 +1001,7 @@ def test_sql_prepare_like_a_direct_connection(weirpool, pg15):
             other.simple('rollback')
         else:
             begin_end(b)
+    a.simple('deallocate all')
     unpinned(wp)
 
 
