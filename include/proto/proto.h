@@ -283,6 +283,8 @@ struct proto_ops {
 				 its server's: true when the session keeps one link */
 	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
+	/* Before its clients come; may be slow, may be called again. NULL: nothing to do. */
+	void (*prepare)(void);
 	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */
 	void (*env_set)(struct proto_env *v, const struct proto_env_opts *o);
 	void (*env_free)(struct proto_env *v);

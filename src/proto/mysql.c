@@ -19,6 +19,7 @@ const struct proto_ops proto_mysql = {
 	.cancel_logs_in = true,
 	.client_size = sizeof(struct my_client),
 	.link_size = sizeof(struct my_link),
+	.prepare = my_client_prepare_rsa,
 	.env_new = my_env_new,
 	.env_set = my_env_set,
 	.env_free = my_env_free,

@@ -252,8 +252,11 @@ static int catch_signals(struct server *s)
 
 static void add_fds(struct server *s, const int *fds, int n, const struct conf_listen *cl)
 {
+	const struct proto_ops *ops = proto_by_name(cl->kind->name);
+	if (ops->prepare)
+		ops->prepare();
 	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
-		s->ls[s->n_ls++] = (struct core_listen){ fds[i], proto_by_name(cl->kind->name) };
+		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops };
 }
 
 /* Which of the places is this one, that somebody else has opened? */
