@@ -10,6 +10,7 @@ import rawmy
 from mysql_servers import TRIXIE
 from rawmy import MyError, RawMy
 from servers import HERE, SID, as_test_user, eventually
+from test_auth_helper import Directory
 
 # What servers stored for the password 'app': CREATE USER ... IDENTIFIED BY 'app' on MariaDB 10.11 and MySQL 9.7.
 NATIVE_APP = '*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3'
@@ -449,6 +450,50 @@ def test_change_user_to_nobody(weirpool, anymy):
         with pytest.raises(MyError) as e:
             r.change_user('nobody', 'app', 'app')
         assert denied(e.value, 'nobody') is True
+
+
+# --- certificates, the operating system's user, a directory
+def test_cert(weirpool, anymy, certs):
+    wp = weirpool(anymy, auth_type='cert', client_tls_ca_file=certs.crt('ca'), **tls_options(certs, 'verify-full'))
+
+    def come(who, user, secret=''):
+        with RawMy(wp.mysql_port) as r:
+            r.login(user, secret, tls=rawmy.tls_context(cert=certs.crt(who) if who else None, key=certs.key(who) if who else None))
+            return r.one('select current_user()')
+    assert come('app', 'app') == 'app@%'
+    assert come('app', 'app', 'whatever') == 'app@%'
+    for who, user in (('app', 'app2'), ('nobody', 'app'), ('app-otherca', 'app'), (None, 'app')):
+        with pytest.raises((MyError, rawmy.Closed, OSError)):
+            come(who, user)
+
+
+def test_peer(weirpool, anymy):
+    """The tests run as root: the map says whom root may be."""
+    wp = with_socket(weirpool(anymy, hba='local all all peer map=m\n', ident='m root app\n'))
+    with RawMy(0, unix=str(wp.options['mysql_unix_socket'])) as r:
+        r.login('app', 'whatever')
+        assert r.one('select current_user()') == 'app@%'
+    with RawMy(0, unix=str(wp.options['mysql_unix_socket'])) as r, pytest.raises(MyError) as e:
+        r.login('app2', 'app')
+    assert e.value.errno == 1045
+
+
+def test_ldap(weirpool, mysql97, certs):
+    """The password arrives whatever the client begins with, and without TLS it arrives encrypted."""
+    with Directory() as d:
+        wp = weirpool(mysql97, auth_type='ldap', **tls_options(certs), mysql_databases=proven(mysql97),
+                      auth_ldap_options='ldapserver=127.0.0.1 ldapport=%d ldapprefix="cn="' % d.server_address[1])
+        for tls in (True, False):
+            for plugin in ('mysql_native_password', 'caching_sha2_password', 'client_ed25519'):
+                with RawMy(wp.mysql_port) as r:
+                    r.login('alice', 'right', plugin=plugin, tls=tls)
+                    assert r.one('select current_user()') == 'app@%'
+            for secret in ('wrong', ''):
+                with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
+                    r.login('alice', secret, tls=tls)
+                assert denied(e.value, 'alice', password='YES' if secret else 'NO') is True
+        assert set(d.binds) == {'cn=alice'}
+        d.shutdown()
 
 
 # --- auth_query
