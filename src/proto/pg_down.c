@@ -435,6 +435,10 @@ static enum dn_next parameters(struct dnx *d, const struct pgmsg_head *h, struct
 /* A reply that says what a statement is. */
 static enum dn_next learn(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
 {
+	if (h->body_n > PG_DESC_MAX_BYTES && h->type == 't') { /* it can be prepared, not bound */
+		o->flags |= OWED_F_GOT_T;
+		return give(d, h, o);
+	}
 	if (h->body_n > PG_DESC_MAX_BYTES)
 		return dn_bad(d, "a statement's description is too large", h->type);
 	if (!is_whole(d, h))

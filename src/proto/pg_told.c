@@ -71,11 +71,14 @@ bool told_learn(
 	}
 	struct rd r = rd_of(body, n);
 	uint16_t n_params = rd_u16be(&r);
+	if (rd_left(&r) % 4 != 0 || (uint16_t)(rd_left(&r) / 4) != n_params)
+		return false;
+	bool many = rd_left(&r) / 4 > UINT16_MAX; /* such a statement cannot be bound */
 	const uint8_t *types = rd_bytes(&r, (size_t)n_params * 4);
-	if (!rd_ok(&r) || rd_left(&r) > 0)
+	if (!rd_ok(&r))
 		return false;
 	stmtdesc_forget(d);
-	if (n_params == 0)
+	if (n_params == 0 || many)
 		return true;
 	d->params = mem_alloc(MEM_STMT, (size_t)n_params * 4);
 	if (d->params == NULL) {

@@ -601,3 +601,18 @@ def test_many_threads_of_psycopg(weirpool, pg15):
     for t in ts:
         t.join(60)
     assert not failures, failures[:5]
+
+
+@pytest.mark.parametrize('n', [65535, 65536, 150000])
+def test_more_parameters_than_can_be_bound(weirpool, pg15, n):
+    """They can be prepared; the number in ParameterDescription has 16 bits and is what is left of it."""
+    wp = weirpool(pg15)
+    text = 'values ' + ', '.join('($%d::text)' % (i + 1) for i in range(n))
+    direct = rawpg.Raw(pg15.port)
+    direct.login()
+    for c in (wp.raw(), direct):
+        for name in ('', 'many'):
+            c.send(rawpg.parse(name, text) + rawpg.describe('S', name) + rawpg.sync())
+            out = c.until_ready()
+            assert [m.type for m in out] == ['1', 't', 'T', 'Z'] and len(out[1].body) == 2 + 4 * n
+        assert c.one('select 1') == '1'
