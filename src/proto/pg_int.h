@@ -124,7 +124,7 @@ struct owed {
 	uint8_t kind, disp;
 	uint16_t flags;
 	uint8_t synth; /* SYNTH: type of the bodyless message to send. CAPTURE: enum pg_capture */
-	uint16_t tag;  /* BIND, DESC_STMT: told_tag() of the statement's name */
+	uint16_t tag;  /* PARSE, BIND, DESC_STMT: told_tag() of the statement's name */
 	union {
 		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT, or NULL; counted there */
 		struct err *err;     /* OWED_F_FORCED; owned */

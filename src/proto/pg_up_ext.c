@@ -135,6 +135,14 @@ static bool is_outdated(const struct pg_client *c, const struct linkstmt *ls)
 	return ls->schema_no != told_schema_no() || (c->acc & SQL_F_DDL);
 }
 
+static bool put_own_parse(struct upx *u, const struct pgext_parse *p, const struct stmt *s)
+{
+	if (ref_put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) == NULL)
+		return false;
+	owed_tail(u->l)->tag = told_tag(p->name, p->name_n);
+	return true;
+}
+
 static enum up_next parse_named(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p, struct stmt *s)
 {
@@ -152,7 +160,7 @@ static enum up_next parse_named(
 		ls = NULL;
 	}
 	if (ok && ls == NULL)
-		ok = ref_put_parse(u, s, OWED_FORWARD, OWED_F_UNDO) != NULL;
+		ok = put_own_parse(u, p, s);
 	else if (ok && may_be_aborted(u))
 		put_trial(u, s);
 	else if (ok)

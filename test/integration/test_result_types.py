@@ -440,4 +440,11 @@ def test_errors_name_the_statement_as_the_client_does(two):
     both(rawpg.query('select 1') + bind('', '', []) + sync(), 2)
     both(describe('S', '') + sync())
     both(rawpg.query("select 'weirpool_1'::int"))
+    for c in (direct, pooled):
+        c.simple('set client_min_messages = debug2')
+    said = []
+    for c in (direct, pooled):
+        out = c.send(parse('noted', 'select 1') + bind('', 'noted') + execute() + sync()).until_ready()
+        said.append([m.fields['M'] for m in out if m.type == 'N' and m.fields['R'] in ('exec_parse_message', 'exec_bind_message')])
+    assert said[0] == said[1] == ['parse noted: select 1', 'bind <unnamed> to noted']
     direct.bye()
