@@ -300,6 +300,7 @@ struct link {
 	unsigned epoch, gen_serial;
 	uint8_t link_class;
 	int64_t born_us, state_us, checked_us;
+	int64_t idle_us; /* since when nobody uses it, checks apart; 0: somebody does */
 	struct addr addr;
 	char host[64];
 	unsigned port;

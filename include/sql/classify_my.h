@@ -133,8 +133,10 @@ enum sql_my_verb {
 	(UINT64_C(1) << 43) /* leaves state that nothing shows and only a reset clears: BINLOG,
 	                     * BACKUP STAGE, SET RESOURCE GROUP, ... */
 /* -- what it wants to see of the statement before it, or of this very connection -- */
-#define SQL_MY_LAST_ID (UINT64_C(1) << 44)     /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
-#define SQL_MY_SET_LAST_ID (UINT64_C(1) << 45) /* LAST_INSERT_ID(n), SET last_insert_id: silent */
+#define SQL_MY_LAST_ID (UINT64_C(1) << 44) /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
+#define SQL_MY_SET_LAST_ID \
+	(UINT64_C(1) << 45) /* LAST_INSERT_ID(n), LOAD DATA, INSERT ... RETURNING: silent; and SET
+	                     * last_insert_id. Other INSERTs do not have it: look at their OK */
 #define SQL_MY_CALC_FOUND_ROWS (UINT64_C(1) << 46) /* SQL_CALC_FOUND_ROWS */
 #define SQL_MY_FOUND_ROWS (UINT64_C(1) << 47)      /* FOUND_ROWS() */
 #define SQL_MY_ROW_COUNT (UINT64_C(1) << 48)       /* ROW_COUNT() */
@@ -368,6 +370,11 @@ enum sql_my_charset sql_my_charset(const char *name, size_t n);
 
 /* Of a system variable, by name in any case, without scope. */
 enum sql_my_sysvar sql_my_sysvar(const char *name, size_t n);
+
+/* Of a system variable with several names, the one to keep it under: the trackers report the name
+ * that the client used ("tx_isolation"), and a server may know only some of them. NULL: its own
+ * name. Static storage. */
+const char *sql_my_sysvar_key(const char *name, size_t n);
 
 /* "select", "set", ... for logs. */
 const char *sql_my_verb_name(enum sql_my_verb v);

@@ -15,7 +15,7 @@ static void look_at_idle(struct pool_shard *p, int64_t now)
 	for (n = p->links[LINK_IDLE].prev; n != &p->links[LINK_IDLE]; n = prev) {
 		struct link *l = list_entry(n, struct link, node);
 		prev = n->prev;
-		int64_t idle = now - l->state_us,
+		int64_t idle = now - l->idle_us,
 			checked = l->checked_us > l->state_us ? l->checked_us : l->state_us;
 		if (pool_must_close(l)) {
 			link_close(l, "server_lifetime, a lowered limit, or a changed database");

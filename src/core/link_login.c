@@ -357,7 +357,8 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 					"server %s:%u sent bytes behind the end of the login",
 					l->host, l->port);
 				failed(l, &e, false);
-			} else {
+			} else { /* all that came is used up, also what came in parts */
+				buf_consume(&l->st.in, buf_len(&l->st.in));
 				ready(l);
 			}
 			return SIZE_MAX;

@@ -80,7 +80,7 @@ static void evict_idle(struct pool_shard *p, bool by_user)
 		if (!last)
 			continue;
 		struct link *l = list_entry(last, struct link, node);
-		if (!victim || l->state_us < victim->state_us)
+		if (!victim || l->idle_us < victim->idle_us)
 			victim = l;
 	}
 	if (victim)
@@ -270,6 +270,7 @@ static struct link *idle_pop(struct pool_shard *p, const struct waiter *wt)
 			continue;
 		link_set_state(l, LINK_ACTIVE);
 		l->used = true;
+		l->idle_us = 0;
 		p->stats->assignments++;
 		return l;
 	}
@@ -348,6 +349,17 @@ bool pool_must_close(const struct link *l)
 	return atomic_load_explicit(&p->w->core->state, memory_order_relaxed) >= CORE_WAIT_SERVERS;
 }
 
+/* It was only looked after: it stands again among those who have been idle as long. */
+static void back_to_place(struct pool_shard *p, struct link *l)
+{
+	struct list *at = list_last(&p->links[LINK_IDLE]);
+	while (at != &p->links[LINK_IDLE] &&
+		(at == &l->node || list_entry(at, struct link, node)->idle_us < l->idle_us))
+		at = at->prev;
+	list_del(&l->node);
+	list_add_between(&l->node, at, at->next);
+}
+
 void pool_release(struct link *l)
 {
 	struct pool_shard *p = l->shard;
@@ -357,11 +369,14 @@ void pool_release(struct link *l)
 		return;
 	}
 	link_set_state(l, LINK_IDLE);
+	if (!l->idle_us)
+		p->last_used_us = l->idle_us = l->state_us;
+	else
+		back_to_place(p, l);
 	if (p->set.server_round_robin && list_first(&p->links[LINK_IDLE]) != &l->node) {
 		list_del(&l->node);
 		list_append(&p->links[LINK_IDLE], &l->node);
 	}
-	p->last_used_us = l->state_us;
 	pool_touch(p); /* served at the turn's end: the caller may still be reading l */
 }
 

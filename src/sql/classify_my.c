@@ -75,6 +75,10 @@ static void keyword(struct my_pass *p, uint16_t id)
 		if (p->prev.id == MY_W_LOCK)
 			p->flags |= SQL_MY_ROW_LOCK;
 		break;
+	case MY_W_RETURNING: /* MariaDB: its result's end has no insert id (seen on 10.11, 11.8) */
+		if (p->verb == SQL_MY_V_INSERT)
+			p->flags |= SQL_MY_SET_LAST_ID;
+		break;
 	case MY_W_OUTFILE:
 	case MY_W_DUMPFILE: p->flags |= SQL_MY_WRITE; break;
 	case MY_W_FOR: /* MariaDB: NEXT VALUE FOR s, PREVIOUS VALUE FOR s */
@@ -199,7 +203,9 @@ static bool splits(struct my_pass *p)
 	if (!p->o->multi_statements)
 		return false;
 	/* The body's own, or the text's next statement? Only the server's grammar knows. */
-	sql_my_lex_next(&ahead, &t);
+	do
+		sql_my_lex_next(&ahead, &t);
+	while (t.ch == ';');
 	if (t.kind != SQL_MY_TOK_END)
 		my_unsure(p);
 	return true;

@@ -58,6 +58,8 @@ static bool is_naming(const struct my_pass *p)
 	case MY_W_AS:
 	case MY_W_WITH:
 	case MY_W_RECURSIVE: return true;
+	case MY_W_FROM: /* no function, except in MariaDB, where its name is free */
+	case MY_W_JOIN: return p->chain.word != NULL && p->chain.word->id == MY_W_JSON_TABLE;
 	case MY_W_PROCEDURE: return p->verb == SQL_MY_V_SELECT; /* PROCEDURE ANALYSE() */
 	case MY_W_INSERT:
 	case MY_W_REPLACE:

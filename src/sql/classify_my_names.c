@@ -82,6 +82,26 @@ enum sql_my_sysvar sql_my_sysvar(const char *name, size_t n)
 	return n > 7 && is(name, 7, "pseudo_") ? SQL_MY_SYS_IDENTITY : SQL_MY_SYS_PLAIN;
 }
 
+/* Seen on MySQL 9.7, MariaDB 10.11 and 11.8: setting one changes the other without a word. */
+const char *sql_my_sysvar_key(const char *name, size_t n)
+{
+	static const char *const same[][2] = {
+		{ "tx_isolation", "transaction_isolation" },
+		{ "tx_read_only", "transaction_read_only" },
+		{ "identity", "last_insert_id" },
+		{ "log_slow_query", "slow_query_log" },
+		{ "log_slow_query_time", "long_query_time" },
+		{ "log_slow_min_examined_row_limit", "min_examined_row_limit" },
+		{ "wsrep_causal_reads", "wsrep_sync_wait" },
+		{ "pseudo_slave_mode", "pseudo_replica_mode" },
+	};
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (is(name, n, same[i][0]))
+			return same[i][1];
+	return NULL;
+}
+
 const char *sql_my_verb_name(enum sql_my_verb v)
 {
 	static const char *const names[] = {

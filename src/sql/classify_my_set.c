@@ -410,7 +410,11 @@ static bool scope_keyword(struct sql_my_set *s, struct sql_my_assign *a, bool *r
 		return true;
 	}
 	s->scope = scope;
-	return false;
+	*result = false;
+	if (at_name(s))
+		return false;
+	(void)odd(s); /* SESSION @a */
+	return true;
 }
 
 static bool assignment(struct sql_my_set *s, struct sql_my_assign *a)

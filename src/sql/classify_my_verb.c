@@ -385,7 +385,8 @@ static void load(struct my_pass *p)
 		p->expressions = false;
 		return;
 	}
-	be(p, SQL_MY_V_LOAD, SQL_MY_WRITE);
+	/* LAST_INSERT_ID() changes while the OK says 0 (seen on MySQL 9.7) */
+	be(p, SQL_MY_V_LOAD, SQL_MY_WRITE | SQL_MY_SET_LAST_ID);
 	while (my_next(p)) {
 		if (p->prev.id == MY_W_LOCAL)
 			p->flags |= SQL_MY_LOCAL_INFILE;

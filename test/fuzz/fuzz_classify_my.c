@@ -53,7 +53,8 @@ static void parts(const struct sql_my_opts *o, const char *text, const struct sq
 	for (; sql_my_set_next(&set, &a); i++) {
 		want(i <= st->n && a.name_n <= SQL_MY_NAME_MAX && a.value_n <= SQL_MY_VALUE_MAX);
 		want(a.value_at >= st->at && a.value_n_src <= st->at + st->n - a.value_at);
-		want(a.scope != SQL_MY_S_USER || unsure || (st->flags & SQL_MY_VAR_SET));
+		want(a.scope != SQL_MY_S_USER || unsure ||
+			(st->flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)));
 	}
 	sql_my_vars_start(&vars, o, text, st);
 	for (i = 0; sql_my_vars_next(&vars, &v); i++) {

@@ -69,11 +69,11 @@ static const struct tell_case my_cases[] = {
 	{ "UPDATE t, u SET t.a=u.a WHERE t.x=u.x", "update write" },
 	{ "DELETE FROM t WHERE a=@v", "delete write,var_read" },
 	{ "DELETE t FROM t JOIN u USING (x)", "delete write" },
-	{ "LOAD DATA INFILE 'x' INTO TABLE t", "load write" },
+	{ "LOAD DATA INFILE 'x' INTO TABLE t", "load write,set_last_id" },
 	{ "LOAD DATA LOW_PRIORITY LOCAL INFILE 'x' IGNORE INTO TABLE t (@a, b) SET c = @a",
-	  "load write,local_infile,var_silent,var_read" },
+	  "load write,local_infile,var_silent,var_read,set_last_id" },
 	{ "LOAD XML LOCAL INFILE 'x' INTO TABLE t ROWS IDENTIFIED BY '<r>'",
-	  "load write,local_infile" },
+	  "load write,local_infile,set_last_id" },
 	{ "LOAD INDEX INTO CACHE t", "utility server_wide,implicit_commit" },
 	{ "DO 1", "do" },
 	{ "DO @a := 5", "do var_silent" },
@@ -351,7 +351,7 @@ static const struct tell_case maria_cases[] = {
 	{ "SHOW ANALYZE FORMAT=JSON FOR 5", "show conn_ref" },
 	{ "EXPLAIN FOR CONNECTION 5", "explain conn_ref" },
 	{ "SELECT * FROM t PROCEDURE ANALYSE(1, 2)", "select" },
-	{ "INSERT INTO t (a) VALUES (1) RETURNING a, f()", "insert stored,write" },
+	{ "INSERT INTO t (a) VALUES (1) RETURNING a, f()", "insert stored,write,set_last_id" },
 	{ "CREATE OR REPLACE TEMPORARY TABLE t SELECT 1", "ddl write,temp_make" },
 	{ "CREATE SEQUENCE s", "ddl write,ddl,implicit_commit" },
 	{ "DROP SEQUENCE s", "ddl write,ddl,implicit_commit,temp_drop" },
@@ -373,6 +373,8 @@ static const struct tell_case maria_cases[] = {
 	  "select stored" },
 	{ "SELECT * FROM t WHERE MATCH (a) AGAINST ('x') AND (a ESCAPE (b))", "select" },
 	{ "INSERT INTO t (a) VALUE (1)", "insert write" },
+	{ "SELECT a FROM JSON_TABLE('[]', '$[*]' COLUMNS (a INT PATH '$')) t", "select" },
+	{ "SELECT JSON_TABLE(1)", "select stored" },
 	{ "VALUES (1), (2)", "values" },
 	{ "START SLAVE", "utility server_wide,implicit_commit" },
 	{ "CHANGE MASTER TO MASTER_HOST='x'", "utility server_wide,implicit_commit" },
@@ -797,6 +799,8 @@ Test(classify_my, variables_of_the_server)
 	cr_assert_eq(sql_my_sysvar("autocommit", 10), SQL_MY_SYS_TX);
 	cr_assert_eq(sql_my_sysvar("wait_timeout", 12), SQL_MY_SYS_PLAIN);
 	cr_assert_eq(sql_my_sysvar("", 0), SQL_MY_SYS_PLAIN);
+	cr_assert_str_eq(sql_my_sysvar_key("TX_isolation", 12), "transaction_isolation");
+	cr_assert_null(sql_my_sysvar_key("transaction_isolation", 21));
 }
 
 /* ---- user variables, one by one ---- */
