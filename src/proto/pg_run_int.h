@@ -147,8 +147,8 @@ bool pg_is_our_name(const char *name, size_t n);
 bool sync_put(struct pg_client *c, struct pg_link *l, struct buf *up); /* false: nothing to do */
 void sync_tell(
 	struct pg_client *c, struct pg_link *l, struct buf *down); /* ParameterStatus that differ */
-/* What the session sends while its sync is in flight: nothing of it is executed when that fails, and
- * a link that nobody has used before may take the settings. */
+/* What the session sends while its sync is in flight: nothing of it is executed when that fails,
+ * and a link that nobody has used before may take the settings. */
 void sync_keep(struct pg_link *l, const uint8_t *p, size_t n);
 void sync_kept_drop(struct pg_link *l);
 /* The session is as it was before the sync. False: it must hear the error. True: the bytes are to
