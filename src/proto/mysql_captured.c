@@ -106,7 +106,7 @@ static enum my_next quiet(struct mydn *d, const struct mypacket_head *h)
 {
 	struct my_link *l = d->l;
 	const struct my_owed *next = my_owed_head(l);
-	if (l->tx_due && !(next && next->disp == MY_CAPTURE)) {
+	if (d->c == NULL || (l->tx_due && !(next && next->disp == MY_CAPTURE))) {
 		l->tx_due = false;
 		return event(d, PEV_TX, h);
 	}
@@ -206,6 +206,7 @@ static enum my_next over(struct mydn *d, const struct mypacket_head *h, const st
 	}
 	switch (what) {
 	case MY_CAP_SYNC: return sync_over(d, h);
+	case MY_CAP_OPTION:
 	case MY_CAP_STATUS: return take_error(l, d->e) ? mydn_event(d, PEV_BAD, 0) : quiet(d, h);
 	case MY_CAP_SETUP: return setup_over(d, h);
 	case MY_CAP_CLEAN: return query_over(d, h, true);

@@ -30,9 +30,9 @@ const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l)
 		varset_assign(&v->vars, &x->fresh, l->fresh);
 		x->opts.mode = sql_my_mode(mode, strlen(mode));
 		x->opts.charset = sql_my_charset(charset, strlen(charset));
-		x->opts.multi_statements = varset_get(c->want, MY_VAR_MULTI) != NULL;
 		x->valid = true;
 	}
+	x->opts.multi_statements = c->multi;
 	x->opts.mariadb = l->mariadb;
 	x->opts.version = l->version_n;
 	return &x->opts;
@@ -226,6 +226,7 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	r->n_handlers = counted(r->n_handlers, f, SQL_MY_HANDLER_OPEN, SQL_MY_HANDLER_CLOSE);
 	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
 	add(r, f, pins, del);
+	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;
 	if (f & SQL_MY_SET_TRACKER)
 		r->wish |= wishes_of(o, text, st);
 	if (f & SQL_MY_PREPARE)

@@ -65,7 +65,7 @@ static void give(struct mydn *d, const struct mypacket_head *h, const struct my_
 static void put_eof(struct mydn *d)
 {
 	uint16_t status = d->l->status;
-	status &= (uint16_t)~MYSTATUS_OF_REPLY; /* they were of the one before: a cursor's, say */
+	status &= (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | OUT_BITS);
 	status |= d->l->eof_bits;
 	d->l->eof_bits = 0;
 	flow_cut(&d->f);
@@ -192,6 +192,40 @@ static void note_cursor(struct mydn *d, const struct my_owed *o, uint16_t status
 		my_stmt_cursor(d->c, d->l, o->stmt, 0, false);
 }
 
+/* A result of ours in front of the client's. */
+static enum my_next skipped(
+	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
+{
+	struct my_link *l = d->l;
+	if (what != MY_P_OK || l->res.state != MY_RES_FIRST)
+		return mydn_bad(d, "no result for each statement");
+	flow_drop(&d->f, total_of(h));
+	if (--o->skip > 0)
+		return MY_NEXT;
+	varset_assign(&l->env->vars, &l->have, l->sync_to);
+	varset_assign(&l->env->vars, &l->sync_to, NULL);
+	return MY_NEXT;
+}
+
+/* The session's state could not be restored, so its statement was not run. */
+static enum my_next skip_failed(
+	struct mydn *d, const struct mypacket_head *h, const struct myerror *x)
+{
+	struct my_link *l = d->l;
+	struct my_client *c = d->c;
+	myerror_to_err(x, ERR_INTERNAL, d->e);
+	varset_assign(&l->env->vars, &l->sync_to, NULL);
+	my_owed_pop(l);
+	if (c == NULL)
+		return mydn_event(d, PEV_BAD, 0);
+	my_sync_lost(c, d->e);
+	c->req = (struct my_req){ 0 };
+	myerror_put_err(d->down, &c->seq, d->e, false);
+	c->in_request = false;
+	c->seq = 0;
+	return mydn_event(d, PEV_LINK_BAD, total_of(h));
+}
+
 static enum my_next on_ok(
 	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
 {
@@ -202,10 +236,12 @@ static enum my_next on_ok(
 				    : myok_read_end(mydn_body(d), h->payload_n, l->caps, &ok);
 	if (where)
 		return mydn_bad(d, "malformed OK");
-	bool theirs = o->disp == MY_FORWARD || o->what == MY_CAP_STATUS;
+	bool theirs = (o->disp == MY_FORWARD && o->skip == 0) || o->what == MY_CAP_STATUS;
 	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok))
 		return mydn_bad(d, "malformed session state in an OK");
 	my_res_end(&l->res, ok.status);
+	if (o->skip > 0)
+		return skipped(d, what, h, o);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, what, h, &ok);
 	if (to_client(d, o) && o->stmt && what == MY_P_END)
@@ -226,6 +262,8 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 	struct myerror x;
 	if (myerror_read(mydn_body(d), h->payload_n, &x))
 		return mydn_bad(d, "malformed ERR");
+	if (o->skip > 0)
+		return d->f.at > 0 ? MY_STOP : skip_failed(d, h, &x);
 	d->l->res.state = MY_RES_DONE;
 	o->flags |= MY_OWED_F_ERROR;
 	if (o->disp == MY_CAPTURE)
@@ -459,6 +497,8 @@ static enum my_next dn_frame(struct mydn *d)
 		return MY_STOP;
 	if (row && !peek_out(d, &h, o))
 		return MY_STOP;
+	if (o->skip > 0 && what != MY_P_OK && what != MY_P_ERR)
+		return mydn_bad(d, "rows where none are due");
 	l->down_seq = (uint8_t)(h.seq + 1);
 	return row ? on_row(d, &h, o) : dispatch(d, what, &h, o);
 }

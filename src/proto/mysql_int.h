@@ -24,7 +24,6 @@
 /* Entries of a session's and a link's settings that are no system variables. No variable's name
  * begins with '#'; user variables are "@name" with an expression as value. */
 #define MY_VAR_SCHEMA "#schema" /* absent: none is selected */
-#define MY_VAR_MULTI "#multi"   /* present: COM_SET_OPTION allows multi-statements */
 #define MY_VAR_ROLE "#role"     /* what SET ROLE was given; absent: the default role */
 
 /* In client_link_class(), beside my_class_of_caps(): no schema was selected yet, which no command
@@ -68,6 +67,7 @@ struct my_req {
 	uint8_t wish; /* session_track_... variables that it sets: bits as in my_wish_names */
 	bool kill_whole;
 	bool warnings;  /* it has left some */
+	bool lies;      /* SET STATEMENT: what the trackers say is not what stays */
 	bool mode_told; /* a tracker told of sql_mode */
 };
 #define MY_NEED_COLLATION 1U
@@ -112,6 +112,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool console;            /* up() is the console's */
 	bool console_waits;      /* for console_reply() */
 	bool ready;              /* the welcome was sent */
+	bool multi;              /* CLIENT_MULTI_STATEMENTS, as COM_SET_OPTION left it */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
 	bool id_set;             /* it may have set LAST_INSERT_ID() to anything */
@@ -151,6 +152,7 @@ enum my_disp {
 enum my_capture {
 	MY_CAP_SETUP,   /* trackers and facts, behind a login or a client's reset */
 	MY_CAP_SYNC,    /* a session's state */
+	MY_CAP_OPTION,  /* COM_SET_OPTION */
 	MY_CAP_STATUS,  /* COM_PING behind an error: what became of the transaction */
 	MY_CAP_ASK,     /* what only the server can tell */
 	MY_CAP_WISH,    /* which trackers the client asked for, and ours again */
@@ -162,6 +164,7 @@ struct my_owed {
 	uint8_t cmd, disp;
 	uint8_t what;    /* MY_CAPTURE: enum my_capture */
 	uint8_t flags;   /* MY_OWED_F_* */
+	uint8_t skip;    /* results of ours in front of the client's, in the same reply */
 	uint8_t seq;     /* of the reply's first packet, as the server counts */
 	uint8_t cseq;    /* and as the client does */
 	uint32_t stmt;   /* of the client's PREPARE, EXECUTE, FETCH: the id that it knows */
@@ -212,6 +215,7 @@ struct my_link {
 	uint8_t tx;               /* enum tx_state */
 	uint8_t dirty;            /* enum my_dirty */
 	uint8_t server_collation; /* of its greeting. Login half */
+	uint8_t link_class;       /* client_link_class() of those that it serves. Login half */
 	bool mariadb;             /* Login half */
 	bool tx_due;              /* a request is over but for what we asked behind it */
 	bool in_setup;            /* my_link_setup_put() is not answered */
@@ -226,6 +230,8 @@ struct my_link {
 	bool prep_wait;           /* a handle was asked for */
 	bool prep_moved;          /* with another state around it */
 	bool columns_moved;       /* they are not those that the client was told */
+	bool sync_due;            /* attach() found another state than the session's */
+	bool multi;               /* the server takes multi-statements now. Login half first */
 	bool sync_wait;           /* a sync is in the ring */
 	bool mid_up;              /* detached in the middle of a packet to the server */
 	bool raw;                 /* binlog: bytes only */

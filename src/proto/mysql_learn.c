@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "sql/classify_my.h"
 #include "wire/mysql/track.h"
 
 #define NAME_MAX_BYTES 64U
@@ -21,14 +22,23 @@ static bool is(struct mystr s, const char *name)
 static bool is_volatile(struct mystr name)
 {
 	static const char *const all[] = { "statement_id", "last_gtid", "redirect_url",
-		"connection_id", "warning_count", "error_count", "last_insert_id", "identity",
-		"insert_id", "timestamp", "rand_seed1", "rand_seed2", "gtid_next", "gtid_seq_no",
-		"gtid_domain_id", "pseudo_thread_id", "pseudo_slave_mode", "pseudo_replica_mode",
-		"threads_connected" };
+		"connection_id", "warning_count", "error_count", "threads_connected" };
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (is(name, all[i]))
 			return true;
-	return name.n > 14 && strncasecmp(name.p, "session_track_", 14) == 0;
+	switch (sql_my_sysvar(name.p, name.n)) {
+	case SQL_MY_SYS_TRACKER:
+	case SQL_MY_SYS_ONE_USE:
+	case SQL_MY_SYS_LAST_ID:
+	case SQL_MY_SYS_LAST_GTID:
+	case SQL_MY_SYS_DIAG:
+	case SQL_MY_SYS_IDENTITY: return true;
+	case SQL_MY_SYS_PLAIN:
+	case SQL_MY_SYS_MODE:
+	case SQL_MY_SYS_CHARSET:
+	case SQL_MY_SYS_TX: break;
+	}
+	return false;
 }
 
 /* collation_connection says it, and more. */
@@ -50,7 +60,7 @@ bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, cons
 
 static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name, struct mystr value)
 {
-	if (is_volatile(name) || is_derived(name))
+	if (is_volatile(name) || is_derived(name) || (c && c->req.lies))
 		return true;
 	if (c && is(name, "sql_mode"))
 		c->req.mode_told = true;

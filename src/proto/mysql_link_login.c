@@ -47,6 +47,7 @@ int my_link_init(void *lst, struct proto_env *v, const struct proto_link_login *
 	struct my_link *k = lst;
 	(void)up; /* the server speaks first */
 	my_link_run_init(k, v);
+	k->link_class = (uint8_t)in->link_class;
 	struct my_link_login *l = k->login = mem_alloc(MEM_LINK, sizeof(*l));
 	if (l == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");

@@ -128,9 +128,7 @@ bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 void my_link_setup_put(struct my_link *l, struct buf *up)
 {
 	l->in_setup = true;
-	if ((l->caps & MYCAP(MULTI_STATEMENTS)) &&
-		!varset_put(&l->env->vars, &l->have, MY_VAR_MULTI, "1"))
-		l->failed = true;
+	l->multi = l->caps & MYCAP(MULTI_STATEMENTS);
 	my_setup_put(l, up, MY_CAP_SETUP);
 }
 
@@ -151,6 +149,9 @@ void my_detach(void *cst, void *lst)
 		l->prep_wait || l->ask)
 		l->dirty = MY_DIRTY;
 	l->prep_wait = false;
+	/* No command takes a schema away again. */
+	if ((l->link_class & MY_CLASS_NO_SCHEMA) && varset_get(l->have, MY_VAR_SCHEMA))
+		l->spoiled = true;
 	c->in_infile = false;
 	c->up_rest = FLOW_DROP;
 	l->tx_due = false;
@@ -183,11 +184,12 @@ static bool keep(struct my_link *l, const char *name, struct varset **s)
 void my_link_was_reset(struct my_link *l)
 {
 	struct varset *have = NULL;
-	if (!keep(l, MY_VAR_SCHEMA, &have) || !keep(l, MY_VAR_MULTI, &have))
+	if (!keep(l, MY_VAR_SCHEMA, &have))
 		l->failed = true;
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
 	linkmap_clear(&l->stmts);
+	l->tx_text = l->own_last = l->own_id = false;
 }
 
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)

@@ -21,7 +21,7 @@ static void answered(struct myup *u, const struct mypacket_head *h)
 
 static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
 {
-	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY };
+	struct myok ok = { .status = c->status };
 	myok_put(down, seq, c->caps, &ok);
 }
 
@@ -51,11 +51,12 @@ static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
 	return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
 }
 
-/* Multi-statements on or off: the session's own setting; its link follows with the next sync, at
- * once if it has one. */
+/* Multi-statements on or off: the session's own setting; its link is told when it matters. */
 enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
+	struct myok ok = { .status = c->status };
+	uint8_t seq = first_seq(h);
 	uint16_t option;
 	if (!myup_whole(u, h))
 		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : malformed(u, h);
@@ -63,11 +64,12 @@ enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
 		return malformed(u, h);
 	if (option > 1)
 		return my_local_err(u, h, 1047, "08S01", "Unknown command");
-	if (u->l == NULL || u->l->n_forward > 0)
-		return u->l ? MY_STOP : myup_request(u);
-	if (!my_learn_set(c, u->l, MY_VAR_MULTI, option == 0 ? "1" : NULL))
-		u->l->failed = true;
-	return myup_forward(u, h, MYCOM_SET_OPTION, 0);
+	if (myup_busy(u))
+		return MY_STOP;
+	c->multi = option == 0;
+	myok_put_end(u->down, &seq, c->caps, &ok);
+	answered(u, h);
+	return MY_NEXT;
 }
 
 enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h)
@@ -118,6 +120,8 @@ enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h)
 		return r;
 	c->in_request = true;
 	c->seq = first_seq(h);
+	if (u->l)
+		u->l->dirty = MY_DIRTY;
 	if (my_client_change_user(c, myup_body(u), h->payload_n, u->e) != 0) {
 		u->ev.kind = PEV_BAD;
 		return r;

@@ -8,30 +8,80 @@
 #include "sql/classify_my.h"
 #include "wire/mysql/query.h"
 
-#define ATTRS_MAX_BYTES 65536U /* of query attributes of a text that is not here as a whole */
+#define PREFIX_MAX_BYTES (64U << 10) /* of a text that state is put in front of */
+#define ATTRS_MAX_BYTES 65536U       /* of query attributes of a text that is not here as a whole */
 
-/* The command passes in the server's layout. Attributes that it does not know give way to blanks:
- * then all frames keep their lengths. */
-static enum my_next pass(
-	struct myup *u, const struct mypacket_head *h, const struct myquery *q, unsigned flags)
+/* What stands before the text, in the server's layout, and the statements that go in front of it.
+ * Attributes that the server does not know give way to blanks: then all frames keep their
+ * lengths. */
+static void put_head(
+	struct myup *u, const struct myquery *q, const struct buf *prefix, struct buf *b)
 {
 	struct my_client *c = u->c;
 	struct my_link *l = u->l;
-	bool theirs = c->caps & MYCAP(QUERY_ATTRIBUTES), ours = l->caps & MYCAP(QUERY_ATTRIBUTES);
-	(void)myup_owe(u, MYCOM_QUERY, flags);
-	if (theirs == ours)
+	bool same = ((c->caps ^ l->caps) & MYCAP(QUERY_ATTRIBUTES)) == 0;
+	if (same)
+		buf_append(b, myup_body(u), q->text_off);
+	else
+		myquery_put_head(b, l->caps, NULL);
+	while (buf_len(b) < q->text_off)
+		buf_put_u8(b, ' ');
+	if (buf_len(prefix))
+		buf_append(b, buf_data(prefix), buf_len(prefix));
+}
+
+static enum my_next pass(struct myup *u, const struct mypacket_head *h, const struct myquery *q,
+	unsigned flags, const struct buf *prefix, unsigned skip)
+{
+	struct my_client *c = u->c;
+	struct my_link *l = u->l;
+	struct my_owed *o = myup_owe(u, MYCOM_QUERY, flags);
+	if (o)
+		o->skip = (uint8_t)skip;
+	if (skip == 0 && ((c->caps ^ l->caps) & MYCAP(QUERY_ATTRIBUTES)) == 0)
 		return myup_pass(u, h);
 	struct buf head;
 	buf_init(&head, 0);
-	myquery_put_head(&head, l->caps, NULL);
-	while (buf_len(&head) < q->text_off)
-		buf_put_u8(&head, ' ');
+	put_head(u, q, prefix, &head);
 	enum my_next r = MY_STOP;
 	if (!head.failed)
 		r = myup_rehead(u, h, q->text_off, buf_data(&head), buf_len(&head));
 	l->failed = l->failed || head.failed;
 	buf_fini(&head);
 	return r;
+}
+
+/* ---- multi-statements, state in front ---- */
+
+/* Certainly one statement: no semicolon but at the end. */
+static bool is_single(struct mystr t)
+{
+	while (t.n && (t.p[t.n - 1] == ';' || t.p[t.n - 1] == ' ' || t.p[t.n - 1] == '\n' ||
+			      t.p[t.n - 1] == '\r' || t.p[t.n - 1] == '\t'))
+		t.n--;
+	return memchr(t.p, ';', t.n) == NULL;
+}
+
+/* What the session's state needs in front of its statement: in the same command where that is
+ * sure to mean the same. False: it goes alone, and the statement waits for the answer. */
+static bool put_state(struct myup *u, const struct mypacket_head *h, const struct myquery *q,
+	struct buf *prefix, unsigned *skip_r)
+{
+	struct my_client *c = u->c;
+	struct my_link *l = u->l;
+	bool whole = h->payload_n <= PREFIX_MAX_BYTES && myup_whole(u, h);
+	bool single = whole && is_single(q->text);
+	*skip_r = 0;
+	if (l->sync_due && whole && (single || c->multi))
+		*skip_r = my_sync_prefix(c, l, prefix);
+	flow_cut(&u->f);
+	if (l->sync_due)
+		(void)my_sync_put(c, l, u->up);
+	if (l->sync_wait)
+		return false;
+	if (*skip_r > 0 || !single)
+		my_sync_multi(l, *skip_r > 0 || c->multi, u->up);
+	return true;
 }
 
 /* The trackers are ours: which ones the client wants is asked behind its statement. */
@@ -64,10 +114,17 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 		return my_kill(u, h, r.kill, r.kill_whole);
 	if (!my_class_check(u, h, &r, &next))
 		return next;
-	c->req = r;
-	c->counters->queries++;
-	next = pass(u, h, q, may_ask_for_file(u, &r) ? MY_OWED_F_INFILE : 0);
-	put_wish(u, &r);
+	struct buf prefix;
+	unsigned skip;
+	buf_init(&prefix, 0);
+	next = MY_STOP;
+	if (put_state(u, h, q, &prefix, &skip)) {
+		c->req = r;
+		c->counters->queries++;
+		next = pass(u, h, q, may_ask_for_file(u, &r) ? MY_OWED_F_INFILE : 0, &prefix, skip);
+		put_wish(u, &r);
+	}
+	buf_fini(&prefix);
 	return next;
 }
 

@@ -93,7 +93,6 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	bool ok = true;
 	if (l) /* a reset leaves the schema alone, and what COM_SET_OPTION set */
 		ok = varset_put(t, &want, MY_VAR_SCHEMA, varset_get(c->want, MY_VAR_SCHEMA)) &&
-		     varset_put(t, &want, MY_VAR_MULTI, varset_get(c->want, MY_VAR_MULTI)) &&
 		     (l->mariadb || reset_charset(c, l, &want));
 	if (ok)
 		varset_assign(t, &c->want, want);
@@ -125,8 +124,7 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 		c->counters = k->counters;
 	if (k->database && *k->database)
 		ok = varset_put(t, &start, MY_VAR_SCHEMA, k->database);
-	if (ok && (c->caps & MYCAP(MULTI_STATEMENTS)))
-		ok = varset_put(t, &start, MY_VAR_MULTI, "1");
+	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);
 	ok = ok && my_charset_of(c, &start);
 	for (const struct proto_kv *kv = k->forced; ok && kv && kv->key; kv++)
 		ok = varset_put(t, &start, kv->key, kv->value);

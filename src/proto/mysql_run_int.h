@@ -122,6 +122,11 @@ bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up); /* fal
  * no difference. */
 bool my_sync_switch(struct my_link *l, const struct varset *from, const struct varset *to,
 	enum my_capture what, struct buf *up);
+/* The same as statements in front of another one, each with its semicolon; how many. 0: there is no
+ * difference any more, or (l->sync_due still set) it cannot be said so. */
+unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b);
+/* Multi-statements on or off for what follows. */
+void my_sync_multi(struct my_link *l, bool on, struct buf *up);
 /* The sync failed with e: what cannot be had any more is wanted no more. */
 void my_sync_lost(struct my_client *c, const struct err *e);
 

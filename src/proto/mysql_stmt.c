@@ -100,7 +100,7 @@ static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
 /* ---- handles ---- */
 
 /* Settings that cannot change what a text means or what its columns are. */
-static const char *const harmless[] = { MY_VAR_MULTI, "autocommit", "foreign_key_checks",
+static const char *const harmless[] = { "autocommit", "foreign_key_checks",
 	"innodb_lock_wait_timeout", "interactive_timeout", "lock_wait_timeout",
 	"max_execution_time", "max_statement_time", "net_read_timeout", "net_write_timeout",
 	"transaction_isolation", "transaction_read_only", "tx_isolation", "tx_read_only",

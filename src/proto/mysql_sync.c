@@ -118,16 +118,6 @@ static void put_text(struct plan *p, const char *text, size_t n)
 	myquery_put(p->up, &seq, p->l->caps, NULL, text, n);
 }
 
-static void put_multi(struct plan *p)
-{
-	bool on = varset_get(p->want, MY_VAR_MULTI);
-	uint8_t seq = 0;
-	if (on == (varset_get(p->have, MY_VAR_MULTI) != NULL))
-		return;
-	note(p, MYCOM_SET_OPTION);
-	mycommand_put_set_option(p->up, &seq, on ? 0 : 1);
-}
-
 static void put_role(struct plan *p)
 {
 	const char *role = varset_get(p->want, MY_VAR_ROLE);
@@ -158,7 +148,6 @@ bool my_sync_switch(struct my_link *l, const struct varset *from, const struct v
 	struct buf set;
 	if (from == to)
 		return false;
-	put_multi(&p);
 	put_role(&p);
 	put_schema(&p);
 	buf_init(&set, 0);
@@ -182,6 +171,7 @@ static void drop_defaults(struct my_client *c, const struct my_link *l)
 
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 {
+	l->sync_due = false;
 	if (c->want == l->have || l->sync_wait)
 		return false;
 	drop_defaults(c, l);
@@ -217,6 +207,54 @@ void my_sync_lost(struct my_client *c, const struct err *e)
 		(void)varset_put(&c->env->vars, &c->want, MY_VAR_SCHEMA, NULL);
 }
 
+/* ---- in one command with the session's own ---- */
+
+static bool is_plain(const char *s)
+{
+	for (; *s; s++)
+		if (*s < 0x20 || *s >= 0x7f || *s == '`')
+			return false;
+	return true;
+}
+
+unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b)
+{
+	const char *schema = varset_get(c->want, MY_VAR_SCHEMA);
+	const char *role = varset_get(c->want, MY_VAR_ROLE);
+	unsigned n = 0;
+	struct buf set;
+	if (differs(varset_get(l->have, MY_VAR_ROLE), role) || (schema && !is_plain(schema)))
+		return 0;
+	if (schema && differs(varset_get(l->have, MY_VAR_SCHEMA), schema)) {
+		buf_printf(b, "USE `%s`;", schema);
+		n++;
+	}
+	buf_init(&set, 0);
+	if (put_vars(&set, l, l->have, c->want)) {
+		buf_append(b, buf_data(&set), buf_len(&set));
+		buf_put_u8(b, ';');
+		n++;
+	}
+	l->failed = l->failed || set.failed || b->failed;
+	buf_fini(&set);
+	if (n > 0) {
+		varset_assign(&l->env->vars, &l->sync_to, c->want);
+		c->counters->syncs_sent++;
+	}
+	l->sync_due = false;
+	return n;
+}
+
+void my_sync_multi(struct my_link *l, bool on, struct buf *up)
+{
+	uint8_t seq = 0;
+	if (l->multi == on)
+		return;
+	my_owed_capture(l, MYCOM_SET_OPTION, MY_CAP_OPTION, true);
+	mycommand_put_set_option(up, &seq, on ? 0 : 1);
+	l->multi = on;
+}
+
 bool my_attach(void *cst, void *lst, struct buf *up)
 {
 	struct my_client *c = cst;
@@ -231,5 +269,12 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 		l->last_client_id = c->id;
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
-	return !l->raw && my_sync_put(c, l, up);
+	l->sync_due = false;
+	if (l->raw || c->want == l->have)
+		return false;
+	if (!c->ready)
+		return my_sync_put(c, l, up);
+	drop_defaults(c, l);
+	l->sync_due = c->want != l->have; /* in front of its next command, or in one with it */
+	return false;
 }

@@ -151,6 +151,22 @@ static enum my_next binlog(struct myup *u, const struct mypacket_head *h, uint8_
 	return myup_pass(u, h);
 }
 
+/* Does it matter to the command in which state its session is? A text has its own way. */
+static bool needs_state(uint8_t com)
+{
+	switch (com) {
+	case MYCOM_INIT_DB:
+	case MYCOM_FIELD_LIST:
+	case MYCOM_CREATE_DB:
+	case MYCOM_DROP_DB:
+	case MYCOM_STMT_PREPARE:
+	case MYCOM_STMT_EXECUTE:
+	case MYCOM_STMT_BULK_EXECUTE:
+	case MYCOM_STMT_SEND_LONG_DATA: return true;
+	default: return false;
+	}
+}
+
 static enum my_next command(struct myup *u, const struct mypacket_head *h, uint8_t com)
 {
 	switch (com) {
@@ -191,7 +207,7 @@ static bool must_wait(const struct myup *u)
 	struct my_link *l = u->l;
 	if (l == NULL)
 		return false;
-	if (l->sync_wait || l->prep_wait || (l->ask && l->ask_hold) ||
+	if (l->sync_wait || l->prep_wait || l->ask ||
 		(l->n_forward > 0 && u->c->mode != PROTO_SESSION))
 		return true;
 	/* What comes behind may be the file. */
@@ -223,6 +239,11 @@ static enum my_next up_frame(struct myup *u)
 		return unknown(u, &h);
 	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
 		return MY_STOP;
+	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {
+		flow_cut(&u->f);
+		if (my_sync_put(c, u->l, u->up))
+			return MY_STOP;
+	}
 	return command(u, &h, *myup_body(u));
 }
 
