@@ -65,7 +65,7 @@ static void give(struct mydn *d, const struct mypacket_head *h, const struct my_
 static void put_eof(struct mydn *d)
 {
 	uint16_t status = d->l->status;
-	status &= (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | OUT_BITS);
+	status &= (uint16_t)~MYSTATUS_OF_REPLY; /* they were of the one before: a cursor's, say */
 	status |= d->l->eof_bits;
 	d->l->eof_bits = 0;
 	flow_cut(&d->f);

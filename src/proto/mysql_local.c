@@ -21,7 +21,7 @@ static void answered(struct myup *u, const struct mypacket_head *h)
 
 static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
 {
-	struct myok ok = { .status = c->status };
+	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY };
 	myok_put(down, seq, c->caps, &ok);
 }
 

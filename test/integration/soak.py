@@ -12,8 +12,6 @@ import os
 import pathlib
 import random
 import signal
-import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -23,8 +21,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import psycopg  # noqa: E402
 import rawpg  # noqa: E402
+from proxy import Proxy  # noqa: E402
 from rawpg import batch, bind, describe, execute, flush, msg, parse, query, sync  # noqa: E402
-from servers import Certs, PgServer, eventually, free_port, give_to_test_user, remove_tree  # noqa: E402
+from servers import Certs, PgServer, eventually, give_to_test_user, remove_tree  # noqa: E402
 from weir import Weirpool, install_binary  # noqa: E402
 
 ZONES = ['UTC', 'Asia/Tokyo', 'America/New_York', 'Europe/Berlin', 'Australia/Sydney']
@@ -34,70 +33,6 @@ LOST = ('57P01', '57P02', '57P03', '08000', '08003', '08006', '08001', '08004', 
 PATIENCE = 40.0     # s; above query_wait_timeout
 GARBLED = ('synchron', 'unexpected response', 'contents do not agree', 'insufficient data', 'extraneous data', 'invalid length',
            'unrecognized', 'unexpected field', 'could not interpret')
-
-
-class Proxy:
-    """A TCP relay to the server that the nemesis can cut and freeze."""
-
-    def __init__(self, port):
-        self.target = port
-        self.port = free_port()
-        self.pairs = []
-        self.frozen = threading.Event()
-        self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind(('127.0.0.1', self.port))
-        self.sock.listen(64)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            try:
-                s = socket.create_connection(('127.0.0.1', self.target))
-            except OSError:
-                c.close()
-                continue
-            for x in (c, s):
-                x.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.pairs.append((c, s))
-            threading.Thread(target=self.pump, args=(c, s), daemon=True).start()
-            threading.Thread(target=self.pump, args=(s, c), daemon=True).start()
-
-    def pump(self, a, b):
-        try:
-            while True:
-                d = a.recv(65536)
-                while self.frozen.is_set():
-                    time.sleep(0.01)
-                if not d:
-                    break
-                b.sendall(d)
-        except OSError:
-            pass
-        for s in (a, b):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self, reset):
-        pairs, self.pairs = self.pairs, []
-        for c, s in pairs:
-            for x in (c, s):
-                try:
-                    if reset:
-                        x.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-                    x.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def close(self):
-        self.sock.close()
-        self.cut(True)
 
 
 class Ledger:

@@ -3,94 +3,17 @@ everything comes back by itself."""
 import os
 import random
 import signal
-import socket
 import threading
 import time
 
 import pytest
 import rawpg
 from fakepg import FakeServer, error, reply_to_query
+from proxy import Proxy
 from rawpg import query
-from servers import eventually, free_port
+from servers import eventually
 
 pytestmark = pytest.mark.both_workers
-
-
-class Proxy:
-    """A TCP relay to a server that the test can cut, freeze and refuse with."""
-
-    def __init__(self, port):
-        self.target = port
-        self.port = free_port()
-        self.pairs = []
-        self.frozen = threading.Event()
-        self.refuse = False
-        self.listen()
-
-    def listen(self):
-        self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind(('127.0.0.1', self.port))
-        self.sock.listen(64)
-        threading.Thread(target=self.accept, args=(self.sock,), daemon=True).start()
-
-    def accept(self, sock):
-        while True:
-            try:
-                c, _ = sock.accept()
-            except OSError:
-                return
-            if self.refuse:
-                c.close()
-                continue
-            try:
-                s = socket.create_connection(('127.0.0.1', self.target))
-            except OSError:
-                c.close()
-                continue
-            self.pairs.append((c, s))
-            threading.Thread(target=self.pump, args=(c, s), daemon=True).start()
-            threading.Thread(target=self.pump, args=(s, c), daemon=True).start()
-
-    def pump(self, a, b):
-        try:
-            while True:
-                d = a.recv(65536)
-                while self.frozen.is_set():
-                    time.sleep(0.01)
-                if not d:
-                    break
-                b.sendall(d)
-        except OSError:
-            pass
-        for s in (a, b):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self, reset=False):
-        for c, s in self.pairs:
-            for x in (c, s):
-                try:
-                    if reset:
-                        x.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
-                    x.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        self.pairs = []
-
-    def unlisten(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.sock.close()
-
-    def close(self):
-        self.frozen.clear()
-        self.unlisten()
-        self.cut()
 
 
 @pytest.fixture

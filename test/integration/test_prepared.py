@@ -570,7 +570,7 @@ def test_random_pipelines_against_a_direct_connection(weirpool, pg15):
             replies = []
             for conn in (c, d):
                 out = conn.send(data).until_ready(syncs + 1)
-                replies.append([(m.type, m.body if m.type not in 'EN' else m.fields['C']) for m in out])
+                replies.append([(m.type, m.fields if m.type in 'EN' else m.body) for m in out])
             trace.append(data)
             assert replies[0] == replies[1], 'seed %d step %d\n%r' % (seed, step, data)
         for c, d in pairs:

@@ -5,6 +5,7 @@ import random
 import pytest
 import soak
 from conftest import new_server
+from proxy import Proxy
 
 SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
 
@@ -16,7 +17,7 @@ def test_soak(weirpool, base, certs, workers):
     print('SOAK_SEED=%d' % seed)
     server = new_server(base, certs, 15, 'soak')
     soak.prepare(server)
-    proxy = soak.Proxy(server.port)
+    proxy = Proxy(server.port)
     wp = weirpool(databases={'app': dict(host='127.0.0.1', port=proxy.port, dbname='app')}, **soak.OPTIONS)
     try:
         bad, done = soak.soak(wp, server, proxy, SECONDS, seed, 24)

@@ -70,7 +70,7 @@ bool my_record_next(struct my_record *r)
 		line[strcspn(line, "\n")] = 0;
 		if (strncmp(line, "caps 0x", 7) == 0)
 			read_caps(r, line + 7);
-		if (line[0] != 'C' && line[0] != 'S')
+		if (strchr("CSUD", line[0]) == NULL || line[0] == '\0')
 			continue;
 		unsigned seq = 0;
 		size_t off = 2;
@@ -97,13 +97,20 @@ void my_record_close(struct my_record *r)
 	buf_fini(&r->payload);
 }
 
-unsigned my_record_each(const char *part, void (*fn)(struct my_record *r, void *arg), void *arg)
+void my_record_rewind(struct my_record *r)
+{
+	rewind(r->f);
+	r->line_no = 0;
+}
+
+unsigned my_record_each(
+	const char *folder, const char *part, void (*fn)(struct my_record *r, void *arg), void *arg)
 {
 	char dir[500];
 	unsigned n = 0;
 	struct dirent **names;
 	const char *src = getenv("srcdir");
-	snprintf(dir, sizeof(dir), "%s/test/golden/mysql", src ? src : ".");
+	snprintf(dir, sizeof(dir), "%s/test/golden/%s", src ? src : ".", folder);
 	int found = scandir(dir, &names, NULL, alphasort);
 	for (int i = 0; i < found; i++) {
 		struct my_record r;

@@ -155,7 +155,7 @@ Test(wire_mysql_real, every_recorded_packet)
 {
 	struct scene x = { .seed = 1 };
 	buf_init(&x.wire, 0);
-	cr_assert_gt(my_record_each("", run_record, &x), 40);
+	cr_assert_gt(my_record_each("mysql", "", run_record, &x), 40);
 	cr_assert_gt(x.rewritten_n, 1000);
 	cr_assert_geq(x.messages_n, x.rewritten_n);
 }

@@ -78,6 +78,11 @@ const char *mycaps_name(unsigned bit);
 #define MYSTATUS_IN_TRANS_READONLY 0x2000U
 #define MYSTATUS_SESSION_STATE_CHANGED 0x4000U
 #define MYSTATUS_ANSI_QUOTES 0x8000U /* MariaDB */
+/* Those that say something of one reply, not of the session. */
+#define MYSTATUS_OF_REPLY \
+	(MYSTATUS_MORE_RESULTS | MYSTATUS_NO_GOOD_INDEX | MYSTATUS_NO_INDEX | \
+		MYSTATUS_CURSOR_EXISTS | MYSTATUS_LAST_ROW_SENT | MYSTATUS_METADATA_CHANGED | \
+		MYSTATUS_QUERY_WAS_SLOW | MYSTATUS_PS_OUT_PARAMS | MYSTATUS_SESSION_STATE_CHANGED)
 
 /* First byte of a message from a client. */
 enum mycom {
