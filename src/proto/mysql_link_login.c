@@ -198,6 +198,7 @@ static bool is_final(unsigned number)
 	case 1044: /* access denied to database */
 	case 1045: /* access denied */
 	case 1049: /* unknown database */
+	case 1129: /* host is blocked because of many connection errors */
 	case 1130: /* host is not allowed to connect */
 	case 1251: /* authentication protocol */
 	case 1524: /* plugin is not loaded */
@@ -238,6 +239,14 @@ static struct pev on_ok(struct my_link *k, const struct mypacket *m, struct buf 
 	return my_pev(PEV_DROP, m->total);
 }
 
+/* Who breaks off here is counted by the server (max_connect_errors), which shuts out a host after a
+ * hundred of them: an answer that is none makes it a refused login, which is not counted so. */
+static struct pev break_off(struct my_link_login *l, struct buf *up)
+{
+	mypacket_put(up, &l->seq, NULL, 0);
+	return bad(l);
+}
+
 static struct pev on_switch(
 	struct my_link_login *l, const struct mypacket *m, struct buf *up, struct err *e)
 {
@@ -245,7 +254,7 @@ static struct pev on_switch(
 		return malformed(l, "a second authentication method", e);
 	l->switched = true;
 	if (my_link_auth_switch(l, m->payload, m->payload_n, up, e))
-		return bad(l);
+		return break_off(l, up);
 	return my_pev(PEV_DROP, m->total);
 }
 
@@ -262,20 +271,20 @@ static struct pev on_auth(
 	case MYAUTH_SWITCH: return on_switch(l, m, up, e);
 	case MYAUTH_MORE:
 		if (my_link_auth_more(l, m->payload + 1, m->payload_n - 1, up, e))
-			return bad(l);
+			return break_off(l, up);
 		return my_pev(PEV_DROP, m->total);
 	case MYAUTH_OLD_SWITCH:
 		(void)err_set(e, ERR_SERVER_REFUSED,
 			"cannot log in to the server as user \"%.60s\": its password is stored "
 			"in the form of before MySQL 4.1",
 			l->user);
-		return bad(l);
+		return break_off(l, up);
 	case MYAUTH_NEXT_FACTOR:
 		(void)err_set(e, ERR_SERVER_REFUSED,
 			"cannot log in to the server as user \"%.60s\": it asks for a second "
 			"factor, not supported",
 			l->user);
-		return bad(l);
+		return break_off(l, up);
 	case MYAUTH_OTHER:
 		if (l->step != MY_LK_SALT)
 			break;

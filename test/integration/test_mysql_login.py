@@ -1,8 +1,10 @@
 """Logins of MySQL clients, and ours at MySQL and MariaDB servers: every authentication plugin on both sides, with real
 clients and raw packets, over TCP, TLS and unix sockets; wrong passwords, cold caches, refused accounts."""
 import contextlib
+import socket
 import struct
 import subprocess
+import threading
 
 import pymysql
 import pytest
@@ -363,6 +365,51 @@ def test_too_many_connections_of_the_server(weirpool, any_victim):
             r.login('app2')
             return r.one('select 5') == '5'
     assert eventually(lambda: not raises(again), 20)
+
+
+def test_a_proof_that_does_not_open_the_server(weirpool, mysql97):
+    """Said at once, with the reason."""
+    wp = weirpool(mysql97, userlist=dict(app=NATIVE_APP), auth_type='md5')
+    e = refusal(wp, plugin='mysql_native_password')
+    assert e.errno == 1045 and 'caching_sha2_password' in e.text, e
+
+
+def test_a_login_is_not_broken_off_half_way(weirpool, mysql97):
+    """A server counts that (max_connect_errors) and in the end shuts out all of weirpool: it hears an empty answer."""
+    with RawMy(mysql97.port) as r:
+        greeting = r.trace[0][1]
+    heard, done = [], threading.Event()
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        wp = weirpool(auth_type='trust', mysql_databases={'app': dict(host='127.0.0.1', port=server.getsockname()[1])})
+
+        def serve_one(c):
+            c.settimeout(20)
+            c.sendall(rawmy.frames(greeting, 0))
+            if c.recv(4096):                          # (else it was only looked at)
+                c.sendall(rawmy.frames(b'\xfemysql_clear_password\0', 2))
+                while more := c.recv(4096):
+                    heard.append(more)
+                done.set()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while not done.is_set():
+                    with server.accept()[0] as c:
+                        serve_one(c)
+        threading.Thread(target=serve, daemon=True).start()
+        e = refusal(wp)
+        assert e.errno == 1045 and 'in clear' in e.text, e
+        assert done.wait(20)
+    assert b''.join(heard) == rawmy.frames(b'', 3)
+
+
+def test_limits_of_clients(weirpool, anymy):
+    wp = weirpool(anymy, max_client_conn=1)
+    with wp.my() as r:
+        assert r.one('select 5') == '5'
+        e = refusal(wp)
+        assert (e.errno, e.sqlstate) == (1040, '08004'), e
+    assert eventually(lambda: not raises(lambda: wp.my().bye()))
 
 
 def test_databases_that_are_not_there(weirpool, anymy):
