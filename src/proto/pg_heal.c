@@ -157,6 +157,8 @@ static bool may_go(const struct dnx *d, const struct linkstmt *healed)
 			return false;
 		if (o->kind == OWED_DESC_STMT && new_rows)
 			return false;
+		if (o->kind == OWED_BIND && new_rows && (o->flags & OWED_F_FORMATS))
+			return false;
 		if (o->kind == OWED_BIND)
 			unheard = new_rows;
 		else if (o->kind == OWED_DESC_PORTAL)

@@ -118,6 +118,7 @@ enum owed_disp {
 #define OWED_F_LEARN 2048U  /* DESC_STMT: the answer is kept, see pg_told.c */
 #define OWED_F_TELL 4096U   /* when it succeeds, its statement counts as told */
 #define OWED_F_HEAL 8192U   /* SYNC behind which a batch may be sent again; its ls is what for */
+#define OWED_F_FORMATS 32768U /* BIND: with a format for each column that the client knows */
 #define OWED_F_NEEDS 16384U /* the entry before it makes the statement that it executes */
 
 struct owed {

@@ -398,6 +398,16 @@ static uint64_t bind_flags(
 						 what it calls was not */
 }
 
+/* Does it name a format for each of several columns? Its client goes by what it was told of them. */
+static bool names_formats(
+	const struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b)
+{
+	struct pgext_bind_tail t;
+	return flow_ahead(&u->f) >= total_of(h) &&
+	       pgext_read_bind_tail(body_of(u) + b->tail_off, h->body_n - b->tail_off, &t) &&
+	       t.n_result_formats > 1;
+}
+
 /* Does the client ask for the columns of this portal next? Then it reads whatever comes. */
 static enum up_next described_next(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b, bool *yes_r)
@@ -416,7 +426,8 @@ static enum up_next described_next(
 	if (n - total_of(h) < total_of(&next))
 		return UP_STOP;
 	*yes_r = pgext_read_target(p + PGMSG_HEAD_BYTES, next.body_n, &t) && t.kind == 'P' &&
-		 t.name_n == b->portal_n && memcmp(t.name, b->portal, t.name_n) == 0;
+		 t.name_n == b->portal_n && memcmp(t.name, b->portal, t.name_n) == 0 &&
+		 !names_formats(u, h, b);
 	return UP_NEXT;
 }
 
@@ -472,6 +483,8 @@ static enum up_next bind_served(
 	if (o && ref == REF_RENAMED) {
 		o->tag = told_tag(b->stmt, b->stmt_n);
 		o->flags = s->told_rows == 0 ? OWED_F_TELL : 0;
+		if (names_formats(u, h, b))
+			o->flags |= OWED_F_FORMATS;
 	}
 	if (ref == REF_RENAMED)
 		return put_bind(u, h, b, ls);

@@ -150,6 +150,28 @@ def test_a_client_that_asks_each_time_gets_the_new_rows(two):
     assert cell(run(c, 's')) == struct.pack('!q', 7)  # it has been told
 
 
+@pytest.mark.parametrize('seen', [True, False])
+@pytest.mark.parametrize('hop', [True, False])
+def test_a_client_that_names_a_format_for_each_column_is_told(two, hop, seen):
+    """pgx: it describes the portal each time, but asks for the formats that suit the columns of old."""
+    two.table('rt', 'id int, f1 int, f2 int', '(7, 1, 2)')
+    c = two.wp.raw()
+    prepare(c, 's', 'select * from rt where id = $1', (23,))
+    asks = bind('', 's', (b'7',), (), (1, 1, 0)) + describe('P') + execute() + sync()
+    assert not rawpg.errors(c.send(asks).until_ready())
+    if seen:
+        two.su.execute('alter table rt owner to app')
+        assert not rawpg.errors(c.simple('alter table rt drop f1'))
+    else:
+        two.su.execute('alter table rt drop f1')
+    if hop:
+        two.other_link()
+    assert is_stale(c.send(asks).until_ready())
+    prepare(c, 's2', 'select * from rt where id = $1', (23,))
+    asks = bind('', 's2', (b'7',), (), (1, 0)) + describe('P') + execute() + sync()
+    assert len(rawpg.rows(c.send(asks).until_ready())) == 1
+
+
 def test_types_of_parameters_stay(two):
     """As a server does: the types that were told are kept, and converted."""
     two.table('rt', 'a int4, b int4')
