@@ -394,7 +394,7 @@ static struct pev link_step(void *lst, const uint8_t *p, size_t n, struct buf *u
 	if (k == 0)
 		return ev(PEV_MORE, 0);
 	if (is(p, k, "ERR")) {
-		bad(e, ERR_SERVER_REFUSED, "the server refused the login");
+		err_set(e, ERR_SERVER_REFUSED, "%.*s", (int)k - 1, (const char *)p);
 		snprintf(e->sqlstate, sizeof e->sqlstate, "%s", "28000");
 		return ev(PEV_BAD, 0);
 	}
