@@ -264,7 +264,7 @@ const struct language lang_pg = {
 struct my_server {
 	enum { MY_BEGIN, MY_LOGIN, MY_SERVE } step;
 	uint64_t caps;
-	bool in_tx;
+	bool in_tx, more; /* more: another result follows this one */
 };
 
 static struct myresponse my_response(const char *user)
@@ -359,17 +359,19 @@ static void my_server_begin(struct peer *p)
 
 static uint16_t my_status(const struct my_server *s)
 {
-	return (uint16_t)(MYSTATUS_AUTOCOMMIT | (s->in_tx ? MYSTATUS_IN_TRANS : 0));
+	return (uint16_t)(MYSTATUS_AUTOCOMMIT | (s->in_tx ? MYSTATUS_IN_TRANS : 0) |
+			  (s->more ? MYSTATUS_MORE_RESULTS : 0));
 }
 
-static void my_ok(struct peer *p, uint8_t seq)
+static uint8_t my_ok(struct peer *p, uint8_t seq)
 {
 	struct my_server *s = p->server;
 	struct myok ok = { .status = my_status(s) };
 	myok_put(&p->to_link, &seq, s->caps, &ok);
+	return seq;
 }
 
-static void my_rows(struct peer *p, uint8_t seq, const char *const *cells, unsigned n)
+static uint8_t my_rows(struct peer *p, uint8_t seq, const char *const *cells, unsigned n)
 {
 	struct my_server *s = p->server;
 	struct myok end = { .header = 0xfe, .status = my_status(s) };
@@ -393,6 +395,7 @@ static void my_rows(struct peer *p, uint8_t seq, const char *const *cells, unsig
 		myrow_put_cell(b, TEXT(cells[i]));
 	mypacket_end(b, at, &seq);
 	myok_put_end(b, &seq, s->caps, &end);
+	return seq;
 }
 
 /* How many columns a SELECT of ours has: as many as commas outside of parentheses, and one. */
@@ -407,7 +410,7 @@ static unsigned my_columns(const char *sql)
 	return n;
 }
 
-static void my_query(struct peer *p, const char *sql, uint8_t seq)
+static uint8_t my_statement(struct peer *p, const char *sql, uint8_t seq)
 {
 	static const char *const facts[40] = { "", "ON", "SYSTEM", "utf8mb4_0900_ai_ci", "", "1",
 		"0", "OFF", "utf8mb4", "utf8mb4", "utf8mb4_0900_ai_ci", "", "", "", "", "", "", "",
@@ -416,13 +419,28 @@ static void my_query(struct peer *p, const char *sql, uint8_t seq)
 	char cell[60] = "";
 	const char *cells[1] = { cell };
 	if (!strncmp(sql, "SELECT @@", 9)) {
-		my_rows(p, seq, facts, my_columns(sql));
+		return my_rows(p, seq, facts, my_columns(sql));
 	} else if (sscanf(sql, "SELECT '%59[^']'", cell) == 1) {
-		my_rows(p, seq, cells, 1);
+		return my_rows(p, seq, cells, 1);
 	} else {
 		s->in_tx = strcmp(sql, "COMMIT") && strcmp(sql, "ROLLBACK") &&
 			   (s->in_tx || !strcmp(sql, "BEGIN"));
-		my_ok(p, seq);
+		return my_ok(p, seq);
+	}
+}
+
+/* The statements of a text, a result for each. */
+static void my_query(struct peer *p, char *sql, uint8_t seq)
+{
+	struct my_server *s = p->server;
+	for (char *end, *next; sql; sql = next) {
+		bool quoted = false;
+		for (end = sql; *end && (quoted || *end != ';'); end++)
+			quoted ^= *end == '\'';
+		next = *end ? end + 1 : NULL;
+		*end = 0;
+		s->more = next != NULL;
+		seq = my_statement(p, sql, seq);
 	}
 }
 
