@@ -295,3 +295,13 @@ const struct proto_login *my_client_login(const void *cst)
 	const struct my_client *c = cst;
 	return c->login ? &c->login->info : NULL;
 }
+
+const struct err *my_client_words(const struct my_client *c, const struct err *e, struct err *own)
+{
+	const struct proto_login *l = my_client_login(c);
+	if (e->code != ERR_NO_DATABASE || e->mysql_errno || l == NULL || !l->database_given)
+		return e;
+	(void)err_set(own, e->code, "Unknown database '%.64s'", l->database);
+	(void)err_hint(own, "weirpool has no such entry in [mysql_databases]");
+	return own;
+}

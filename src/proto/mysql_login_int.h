@@ -104,6 +104,9 @@ struct pev my_client_step(void *cst, const uint8_t *p, size_t n, struct buf *dow
 size_t my_client_want(const void *cst, const uint8_t *p, size_t n);
 void my_client_tls_answer(void *cst, bool yes, struct buf *down);
 const struct proto_login *my_client_login(const void *cst);
+/* An error of ours before the login's end in the words of a real server, which some clients look
+ * for: in own; or e. */
+const struct err *my_client_words(const struct my_client *c, const struct err *e, struct err *own);
 
 int my_client_auth(void *cst, const struct proto_proof *pr, struct buf *down, struct err *e);
 void my_client_auth_result(void *cst, bool ok, struct buf *down);

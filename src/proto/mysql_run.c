@@ -238,7 +238,10 @@ void my_put_error(void *cst, struct buf *down, const struct err *e, bool fatal)
 {
 	struct my_client *c = cst;
 	uint8_t none = 0;
+	struct err own;
 	(void)fatal;
+	if (c)
+		e = my_client_words(c, e, &own);
 	myerror_put_err(down, c ? &c->seq : &none, e, c == NULL);
 }
 
