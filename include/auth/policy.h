@@ -13,7 +13,7 @@
 enum policy_ask {
 	POLICY_REFUSE,    /* never handed out with return 0: the safe value of a zeroed decision */
 	POLICY_ADMIT,     /* nothing to ask: trust, any, or certificate / peer already matched */
-	POLICY_PASSWORD,  /* AuthenticationCleartextPassword; compare by policy_check_password() */
+	POLICY_PASSWORD,  /* AuthenticationCleartextPassword; compare by clearpw_check() */
 	POLICY_MD5,       /* AuthenticationMD5Password; compare by md5pw_verify() */
 	POLICY_SCRAM,     /* AuthenticationSASL; scram_server with secret (PLAIN: derive first) */
 	POLICY_MYSQL_ANY, /* MySQL: the secret is plain, the plugin is the client's choice */
@@ -71,9 +71,4 @@ bool policy_needs_user(const struct policy_facts *f);
 /* 0 and a decision, or -1: refuse at once with *e (msg for the client, internal for the log). */
 int policy_decide(const struct policy_facts *f, struct policy_decision *d_r, struct err *e)
 	__attribute__((warn_unused_result));
-/* A password sent in clear against any kind of secret, in constant time. SLOW for SECRET_SCRAM
- * (PBKDF2). A mock decision is always wrong. 0 and *ok_r, or -1 on internal failure (then *ok_r is
- * false). */
-int policy_check_password(const struct policy_decision *d, const char *user, const char *pw,
-	size_t pw_n, bool *ok_r, struct err *e) __attribute__((warn_unused_result));
 #endif

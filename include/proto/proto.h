@@ -174,7 +174,7 @@ struct proto_proof { /* what to ask of a client; secrets are only read during cl
 	bool doomed; /* the user does not exist or may not in: run the exchange, fail at the end,
 			same bytes and timing as far as can be */
 	/* Plain, "md5...", "SCRAM-SHA-256$...", "*HEX", or "$A$..."; PROOF_SCRAM takes a plain one
-	 * too (derives, slow). NULL if doomed */
+	 * too (derives, slow). NULL if doomed, or one that takes the same time */
 	const char *secret;
 	uint32_t scram_iterations; /* for deriving from a plain secret */
 	bool offer_plus;           /* TLS: offer SCRAM-SHA-256-PLUS as well */

@@ -82,6 +82,17 @@ void core_reload(struct core *c, struct core_gen *gen)
 	gen_unref(old);
 }
 
+/* ---- log ---- */
+
+void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt, va_list ap)
+{
+	char name[24], ctx[256], msg[512];
+	vsnprintf(msg, sizeof msg, fmt, ap);
+	snprintf(name, sizeof name, "%s%08x", who->prefix, who->id);
+	snprintf(ctx, sizeof ctx, "%s/%s@%s:%u", who->db, who->user, who->host, who->port);
+	log_line(lv, name, ctx, "%s", msg);
+}
+
 /* ---- start and stop ---- */
 
 static int client_fd_end(void)

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "core/core.h"
 
+#include <stdarg.h>
+
 /* pool.c */
 /* A link for wt's owner, or NULL: wt waits, first come first served, and
  * session_granted()/authq_granted() follows. */
@@ -33,8 +35,8 @@ void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
 	const char *client_user, struct err *e);
 /* NULL: this worker has none. */
-struct pool_shard *shard_find(struct worker *w, const struct proto_ops *ops, const char *db,
-	const char *client_user);
+struct pool_shard *shard_find(
+	struct worker *w, const struct proto_ops *ops, const char *db, const char *client_user);
 /* The entry for what a client of this protocol asked for, and the name of the dbase that stands for
  * it: where the database is a session's own business, one for all of an entry. NULL: none. */
 const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops *ops,
@@ -173,6 +175,14 @@ int helper_ask_uid(struct session *s, unsigned uid, struct err *e);
 void helper_free(struct worker *w);
 
 /* core.c */
+struct core_party {         /* of whom a line of the log is */
+	const char *prefix; /* with id: the ptr of SHOW CLIENTS and SHOW SERVERS */
+	unsigned id;
+	const char *db, *user, *host;
+	unsigned port;
+};
+void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 void core_console_start(struct core_console *r);
 
 /* worker.c */

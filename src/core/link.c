@@ -31,17 +31,14 @@ const char *link_state_name(enum link_state s)
 
 void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
 {
-	char who[24], ctx[256], msg[512];
+	struct core_party who = { "S-0x5", l->id, l->pool->db->name, l->pool->user, l->host,
+		l->port };
 	va_list ap;
 	if (!log_on(lv))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof msg, fmt, ap);
+	core_vlog(lv, &who, fmt, ap);
 	va_end(ap);
-	snprintf(who, sizeof who, "S-0x5%08x", l->id); /* the ptr of SHOW SERVERS */
-	snprintf(
-		ctx, sizeof ctx, "%s/%s@%s:%u", l->pool->db->name, l->pool->user, l->host, l->port);
-	log_line(lv, who, ctx, "%s", msg);
 }
 
 /* Which state may follow which. */

@@ -29,23 +29,21 @@ const char *session_state_name(enum session_state s)
 
 void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
 {
-	char who[24], ctx[256], host[64], msg[512];
+	char host[64];
 	va_list ap;
 	if (!log_on(lv))
 		return;
-	va_start(ap, fmt);
-	vsnprintf(msg, sizeof msg, fmt, ap);
-	va_end(ap);
 	const struct proto_login *pl = s->login && s->greeted ? s->ops->client_login(s->cst) : NULL;
 	const char *db = s->db                ? s->db->name
 			 : s->is_console      ? "weirpool"
 			 : pl && pl->database ? pl->database
 					      : "(nodb)";
 	const char *user = s->account ? s->account->name : pl && pl->user ? pl->user : "(nouser)";
-	snprintf(who, sizeof who, "C-0xc%08x", s->id); /* the ptr of SHOW CLIENTS */
-	snprintf(ctx, sizeof ctx, "%s/%s@%s:%u", db, user, addr_host(&s->addr, host, sizeof host),
-		addr_port(&s->addr));
-	log_line(lv, who, ctx, "%s", msg);
+	struct core_party who = { "C-0xc", s->id, db, user, addr_host(&s->addr, host, sizeof host),
+		addr_port(&s->addr) };
+	va_start(ap, fmt);
+	core_vlog(lv, &who, fmt, ap);
+	va_end(ap);
 }
 
 void session_set_state(struct session *s, enum session_state st)

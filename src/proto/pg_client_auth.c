@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "crypto/clearpw.h"
 #include "crypto/digest.h"
 #include "wire/pg/auth.h"
 #include "wire/pg/msg.h"
@@ -199,45 +200,6 @@ static bool keep_password(struct pg_client_login *l, const char *pw, size_t n)
 	return true;
 }
 
-/* Compares texts in a time that does not depend on where they differ, nor on the secret's length.
- */
-static int equal_texts(
-	const char *a, size_t a_n, const char *b, size_t b_n, bool *ok_r, struct err *e)
-{
-	uint8_t ha[DIGEST_SHA256_BYTES], hb[DIGEST_SHA256_BYTES];
-	if (digest_sha256(a, a_n, ha, e) || digest_sha256(b, b_n, hb, e))
-		return -1;
-	*ok_r = mem_equal_ct(ha, hb, sizeof(ha));
-	mem_wipe(ha, sizeof(ha));
-	mem_wipe(hb, sizeof(hb));
-	return 0;
-}
-
-static int check_clear(
-	struct pg_client_login *l, const char *pw, size_t n, bool *ok_r, struct err *e)
-{
-	const char *secret = l->secret;
-	size_t secret_n = strlen(secret);
-	*ok_r = false;
-	if (scram_is_secret(secret, secret_n)) {
-		struct scram_secret s = { 0 };
-		int rc = scram_secret_parse(secret, secret_n, &s, e);
-		if (rc == 0)
-			rc = scram_secret_check(&s, pw, n, ok_r, e);
-		mem_wipe(&s, sizeof(s));
-		return rc;
-	}
-	if (md5pw_is_secret(secret, secret_n)) {
-		char mine[MD5PW_LEN + 1];
-		if (md5pw_secret(pw, n, l->info.user, mine, e))
-			return -1;
-		*ok_r = secret_n == MD5PW_LEN && mem_equal_ct(mine, secret, MD5PW_LEN);
-		mem_wipe(mine, sizeof(mine));
-		return 0;
-	}
-	return equal_texts(secret, secret_n, pw, n, ok_r, e);
-}
-
 static struct pev on_clear(
 	struct pg_client *c, const struct pgmsg *m, struct buf *down, struct err *e)
 {
@@ -261,7 +223,7 @@ static struct pev on_clear(
 			.text_n = n };
 	}
 	bool ok;
-	if (check_clear(l, pw, n, &ok, e))
+	if (clearpw_check(l->secret, l->info.user, pw, n, &ok, e))
 		return bad(l);
 	return ok && !l->doomed ? prove(c, m->total, down, e) : wrong(l, e);
 }

@@ -200,7 +200,6 @@ Test(policy, unknown_user_is_never_admitted)
 				(enum auth_method)m, (enum secret_kind)k, false);
 			struct policy_decision d;
 			struct err e = { 0 };
-			bool ok = true;
 
 			f.is_tls = f.cert_verified = true;
 			f.cert_cn = "alice";
@@ -218,8 +217,6 @@ Test(policy, unknown_user_is_never_admitted)
 				continue; /* the directory knows */
 			cr_assert(d.mock, "%s", auth_method_name((enum auth_method)m));
 			cr_assert_null(d.secret);
-			cr_assert_eq(policy_check_password(&d, "alice", "pw", 2, &ok, &e), 0);
-			cr_assert(!ok);
 		}
 	}
 }
@@ -300,13 +297,10 @@ Test(policy, empty_secret_and_empty_user)
 	struct policy_facts f = facts(AUTH_PLAIN, SECRET_NONE, true);
 	struct policy_decision d;
 	struct err e = { 0 };
-	bool ok;
 
 	f.secret = "";
 	cr_assert_eq(policy_decide(&f, &d, &e), 0);
 	cr_assert(d.mock);
-	cr_assert_eq(policy_check_password(&d, "alice", "", 0, &ok, &e), 0);
-	cr_assert(!ok);
 	for (int m = 0; m < AUTH_METHOD_N; m++) {
 		f = facts((enum auth_method)m, SECRET_PLAIN, true);
 		f.user = "";
@@ -530,52 +524,6 @@ Test(policy, pam_and_ldap_details)
 	f.auth_type = AUTH_MD5;
 	cr_assert(policy_needs_user(&f));
 	hba_free(&h);
-}
-
-/* ---- passwords in clear ---- */
-
-static bool check(enum secret_kind k, const char *secret, const char *pw)
-{
-	struct policy_decision d = { .ask = POLICY_PASSWORD, .secret_kind = k, .secret = secret };
-	struct err e = { 0 };
-	bool ok = true;
-
-	d.secret_n = strlen(secret);
-	cr_assert_eq(policy_check_password(&d, "admin", pw, strlen(pw), &ok, &e), 0, "%s", e.msg);
-	return ok;
-}
-
-Test(policy, clear_passwords)
-{
-	static const char md5[] = "md545f2603610af569b6155c45067268c6b"; /* admin, 1234 */
-
-	cr_assert(check(SECRET_PLAIN, "pw", "pw"));
-	cr_assert(!check(SECRET_PLAIN, "pw", "p"));
-	cr_assert(!check(SECRET_PLAIN, "pw", "pwx"));
-	cr_assert(!check(SECRET_PLAIN, "pw", ""));
-	cr_assert(check(SECRET_MD5, md5, "1234"));
-	cr_assert(!check(SECRET_MD5, md5, "12345"));
-	cr_assert(!check(SECRET_MD5, md5, md5), "the hash is not the password");
-	cr_assert(check(SECRET_SCRAM, scram_text(), "pw"));
-	cr_assert(!check(SECRET_SCRAM, scram_text(), "px"));
-	cr_assert(!check(SECRET_SCRAM, scram_text(), scram_text()));
-}
-
-/* Used with a decision of another kind, it says no. */
-Test(policy, check_password_is_for_password_decisions)
-{
-	struct policy_decision d = {
-		.ask = POLICY_MD5, .secret_kind = SECRET_PLAIN, .secret = "pw", .secret_n = 2
-	};
-	struct err e = { 0 };
-	bool ok = true;
-
-	cr_assert_eq(policy_check_password(&d, "u", "pw", 2, &ok, &e), 0);
-	cr_assert(!ok);
-	d = (struct policy_decision){ 0 };
-	ok = true;
-	cr_assert_eq(policy_check_password(&d, "u", "pw", 2, &ok, &e), 0);
-	cr_assert(!ok);
 }
 
 /* ---- names of methods ---- */
