@@ -243,12 +243,12 @@ static void console_login(struct session *s)
 		return;
 	}
 	s->account = core_account(w->core, user);
+	session_log(LOG_LV_INFO, s, "console login: user=%s privilege=%s", user,
+		s->privilege == CONSOLE_ADMIN ? "admin" : "stats");
 	key_make(s);
 	size_t n = key_bytes(s, key, s->ops->client_key_size(s->cst));
 	s->ops->console_start(s->cst, w->core->version, key, n, &w->down);
 	session_send(s, &w->down);
-	session_log(LOG_LV_INFO, s, "console login: user=%s privilege=%s", user,
-		s->privilege == CONSOLE_ADMIN ? "admin" : "stats");
 	session_login_fini(s);
 	session_set_state(s, SESSION_IDLE);
 	timer_clear(w->loop, &s->timer);

@@ -587,3 +587,10 @@ def test_what_stands_in_mysql_user_is_no_password(authq, anymy):
             assert e.value.errno == 1045, (user, text)
         tried += 1
     assert tried >= 2
+
+
+def test_the_log_names_who_came_to_the_console(weirpool, maria1011):
+    """The name was read from memory that the login had given back."""
+    w = weirpool(maria1011)
+    with w.my('admin', db='weirpool'):
+        w.wait_log('console login: user=admin privilege=admin')
