@@ -247,6 +247,18 @@ static bool is_default(const struct my_client *c, const char *name)
 	return c->mariadb && strcmp(name, "utf8mb4_general_ci") == 0;
 }
 
+int my_charset_check(const struct my_client *c, struct err *e)
+{
+	const char *name = c->collation < 256 ? names[c->collation] : NULL;
+	if (name == NULL || !c->mariadb || !is_wide(name))
+		return 0;
+	err_set(e, ERR_UNSUPPORTED,
+		"Variable 'character_set_client' can't be set to the value of '%.*s'",
+		(int)strcspn(name, "_"), name);
+	e->mysql_errno = 1231;
+	return -1;
+}
+
 bool my_charset_of(const struct my_client *c, struct varset **set)
 {
 	struct vartab *t = &c->env->vars;

@@ -13,7 +13,8 @@
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
 #define COLUMNS_MAX_N 65535U
 #define OUT_BITS (MYSTATUS_PS_OUT_PARAMS | MYSTATUS_MORE_RESULTS)
-#define PEEK_MAX_BYTES 65536U /* of the one row of OUT parameters */
+#define PEEK_MAX_BYTES 65536U /* a result up to this is looked through for its end */
+#define PEEK_MAX_N 256U
 
 static size_t total_of(const struct mypacket_head *h)
 {
@@ -62,14 +63,28 @@ static void give(struct mydn *d, const struct mypacket_head *h, const struct my_
 	flow_pass(&d->f, h->payload_n);
 }
 
+/* Of a status, what a server says while its rows are still to come. */
+#define EARLY_BITS \
+	(MYSTATUS_IN_TRANS | MYSTATUS_AUTOCOMMIT | MYSTATUS_MORE_RESULTS | \
+		MYSTATUS_NO_BACKSLASH_ESCAPES | MYSTATUS_PS_OUT_PARAMS | \
+		MYSTATUS_IN_TRANS_READONLY | MYSTATUS_ANSI_QUOTES | MYSTATUS_METADATA_CHANGED)
+
+/* The EOF behind columns: as the end says, if that is known already, else as the status was. */
 static void put_eof(struct mydn *d)
 {
-	uint16_t status = d->l->status;
-	status &= (uint16_t)~MYSTATUS_OF_REPLY; /* they were of the one before: a cursor's, say */
-	status |= d->l->eof_bits;
-	d->l->eof_bits = 0;
+	struct my_link *l = d->l;
+	const struct my_owed *o = my_owed_head(l);
+	uint16_t status = l->status, warnings = 0;
+	status &= (uint16_t) ~(MYSTATUS_MORE_RESULTS | MYSTATUS_PS_OUT_PARAMS);
+	if (o && (o->calls || o->n_results > 1))
+		status |= MYSTATUS_MORE_RESULTS;
+	if (l->peeked) {
+		status = l->peek_status;
+		warnings = l->peek_warnings;
+	}
+	l->peeked = false;
 	flow_cut(&d->f);
-	myok_put_eof(d->down, &d->c->seq, status, 0);
+	myok_put_eof(d->down, &d->c->seq, status & EARLY_BITS, warnings);
 }
 
 static bool wants_eof(const struct mydn *d, const struct my_owed *o)
@@ -150,8 +165,12 @@ static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 	struct buf block;
 	bool opens = what == MY_P_END && (ok->status & MYSTATUS_CURSOR_EXISTS) &&
 		     d->l->res.cmd == MYCOM_STMT_EXECUTE;
-	if (d->l->eof_due && !opens)
+	if (d->l->eof_due && !opens) {
+		d->l->peeked = true;
+		d->l->peek_status = ok->status;
+		d->l->peek_warnings = ok->warnings;
 		put_eof(d);
+	}
 	d->l->eof_due = false;
 	flow_cut(&d->f);
 	buf_init(&block, 0);
@@ -240,6 +259,8 @@ static enum my_next on_ok(
 	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok))
 		return mydn_bad(d, "malformed session state in an OK");
 	my_res_end(&l->res, ok.status);
+	if (o->skip == 0 && o->n_results > 0)
+		o->n_results--;
 	if (o->skip > 0)
 		return skipped(d, what, h, o);
 	if (o->disp == MY_CAPTURE)
@@ -366,26 +387,33 @@ static enum my_next on_progress(struct mydn *d, const struct mypacket_head *h, s
 
 /* ---- rows ---- */
 
-/* That a result is the OUT parameters of a CALL is said at its end, but to clients with EOF
- * packets in front of its one row. False: the end is not here yet. */
-static bool peek_out(struct mydn *d, const struct mypacket_head *row, const struct my_owed *o)
+/* Looks for the end of a small result: what it says, clients with EOF packets hear in front of the
+ * rows as well. That a result is the OUT parameters of a CALL they must hear there. False: that is
+ * not here yet. */
+static bool peek_end(struct mydn *d, const struct mypacket_head *row, const struct my_owed *o)
 {
-	struct mypacket next;
+	struct my_link *l = d->l;
+	struct mypacket m;
 	struct myok ok;
-	if (!d->l->eof_due || !to_client(d, o) || o->cmd != MYCOM_STMT_EXECUTE ||
-		row->payload_n > PEEK_MAX_BYTES || !my_stmt_is_call(d->c, o->stmt))
+	if (!l->eof_due || !to_client(d, o))
 		return true;
 	size_t at = total_of(row), ahead = flow_ahead(&d->f);
-	const uint8_t *p = d->f.p + d->f.at + at;
-	if (ahead <= at + MYPACKET_HEAD_BYTES)
-		return false;
-	if (p[MYPACKET_HEAD_BYTES] != 0xfe)
-		return true;
-	int rc = mypacket_take(p, ahead - at, MY_WHOLE_MAX_BYTES, &next);
-	if (rc > 0 && myok_read_end(next.payload, next.payload_n, d->l->caps, &ok) == NULL &&
-		(ok.status & MYSTATUS_PS_OUT_PARAMS))
-		d->l->eof_bits = OUT_BITS;
-	return rc != 0;
+	bool must = o->cmd == MYCOM_STMT_EXECUTE && row->payload_n <= PEEK_MAX_BYTES &&
+		    my_stmt_is_call(d->c, o->stmt);
+	for (unsigned i = 0; i < PEEK_MAX_N && at <= PEEK_MAX_BYTES && at < ahead; i++) {
+		const uint8_t *p = d->f.p + d->f.at + at;
+		if (mypacket_take(p, ahead - at, MY_WHOLE_MAX_BYTES, &m) <= 0)
+			break;
+		if (myreply_row(m.payload, m.payload_n, m.payload_n, l->caps) == MYREPLY_EOF) {
+			l->peeked = myok_read_end(m.payload, m.payload_n, l->caps, &ok) == NULL;
+			l->peek_status = ok.status;
+			l->peek_warnings = ok.warnings;
+			return true;
+		}
+		must = false; /* of one row */
+		at += m.total;
+	}
+	return !must;
 }
 
 static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
@@ -495,7 +523,7 @@ static enum my_next dn_frame(struct mydn *d)
 	/* What may be an event stands alone; a long reply goes before its end. */
 	if (d->f.at > 0 && (ours || (!row && d->f.at - d->f.from > TX_COPY_BYTES)))
 		return MY_STOP;
-	if (row && !peek_out(d, &h, o))
+	if (row && !peek_end(d, &h, o))
 		return MY_STOP;
 	if (o->skip > 0 && what != MY_P_OK && what != MY_P_ERR)
 		return mydn_bad(d, "rows where none are due");

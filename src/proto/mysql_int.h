@@ -65,6 +65,7 @@ struct my_req {
 	int8_t n_handlers, n_prepared; /* opened or prepared by it, less those given back */
 	uint8_t n_statements;          /* saturating */
 	uint8_t wish; /* session_track_... variables that it sets: bits as in my_wish_names */
+	bool calls;   /* it has a CALL, or what may be one */
 	bool kill_whole;
 	bool warnings;  /* it has left some */
 	bool lies;      /* SET STATEMENT: what the trackers say is not what stays */
@@ -81,6 +82,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	struct proto_counters *counters;
 	struct varset *start;    /* of the login: what COM_RESET_CONNECTION returns to */
 	struct varset *want;     /* what differs from a fresh link of the pool */
+	struct varset *base;     /* what a server said of fresh sessions when it logged in */
 	struct varset *tracking; /* session_track_...: its own wishes, not the link's; absent: the
 				    server's defaults */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
@@ -162,13 +164,15 @@ enum my_capture {
 };
 struct my_owed {
 	uint8_t cmd, disp;
-	uint8_t what;    /* MY_CAPTURE: enum my_capture */
-	uint8_t flags;   /* MY_OWED_F_* */
-	uint8_t skip;    /* results of ours in front of the client's, in the same reply */
-	uint8_t seq;     /* of the reply's first packet, as the server counts */
-	uint8_t cseq;    /* and as the client does */
-	uint32_t stmt;   /* of the client's PREPARE, EXECUTE, FETCH: the id that it knows */
-	uint32_t handle; /* EXECUTE: and the server */
+	uint8_t what;      /* MY_CAPTURE: enum my_capture */
+	uint8_t flags;     /* MY_OWED_F_* */
+	uint8_t skip;      /* results of ours in front of the client's, in the same reply */
+	uint8_t seq;       /* of the reply's first packet, as the server counts */
+	uint8_t cseq;      /* and as the client does */
+	uint8_t n_results; /* to come, as its text says */
+	bool calls;        /* more may come: CALL */
+	uint32_t stmt;     /* of the client's PREPARE, EXECUTE, FETCH: the id that it knows */
+	uint32_t handle;   /* EXECUTE: and the server */
 };
 #define MY_OWED_F_INFILE 1U /* may ask for a file: what the client sends next waits */
 #define MY_OWED_F_LAST 2U   /* the last of several captures that belong together */
@@ -203,41 +207,42 @@ struct my_link {
 	uint64_t caps;           /* negotiated. Login half */
 	uint64_t server_caps;    /* all that the server has. Login half */
 	uint64_t last_client_id;
-	uint32_t version_n;       /* as in executable comments: 90704, 101119. Login half */
-	uint32_t thread_id;       /* Login half */
-	uint32_t down_left;       /* bytes of the current frame that are still to come */
-	uint32_t prep_handle;     /* the answer */
-	uint32_t n_forward;       /* entries of the client in the ring */
-	uint16_t status;          /* SERVER_STATUS_* as last said. Login half first */
-	uint16_t eof_bits;        /* of the status in the EOF that is due */
-	uint8_t down_rest;        /* enum flow_rest */
-	uint8_t down_seq;         /* sequence id of its next packet, if begun */
-	uint8_t tx;               /* enum tx_state */
-	uint8_t dirty;            /* enum my_dirty */
-	uint8_t server_collation; /* of its greeting. Login half */
-	uint8_t link_class;       /* client_link_class() of those that it serves. Login half */
-	bool mariadb;             /* Login half */
-	bool tx_due;              /* a request is over but for what we asked behind it */
-	bool in_setup;            /* my_link_setup_put() is not answered */
-	bool begun;               /* the reply to the ring's head has begun */
-	bool down_more;           /* the next frame continues the packet */
-	bool eof_due;             /* the client wants an EOF behind the columns, unless they are the
+	uint32_t version_n;   /* as in executable comments: 90704, 101119. Login half */
+	uint32_t thread_id;   /* Login half */
+	uint32_t down_left;   /* bytes of the current frame that are still to come */
+	uint32_t prep_handle; /* the answer */
+	uint32_t n_forward;   /* entries of the client in the ring */
+	uint16_t status;      /* SERVER_STATUS_* as last said. Login half first */
+	uint16_t peek_status, peek_warnings; /* of the end, if peeked */
+	uint8_t down_rest;                   /* enum flow_rest */
+	uint8_t down_seq;                    /* sequence id of its next packet, if begun */
+	uint8_t tx;                          /* enum tx_state */
+	uint8_t dirty;                       /* enum my_dirty */
+	uint8_t server_collation;            /* of its greeting. Login half */
+	uint8_t link_class; /* client_link_class() of those that it serves. Login half */
+	bool mariadb;       /* Login half */
+	bool peeked;        /* the end of the rows was looked at */
+	bool tx_due;        /* a request is over but for what we asked behind it */
+	bool in_setup;      /* my_link_setup_put() is not answered */
+	bool begun;         /* the reply to the ring's head has begun */
+	bool down_more;     /* the next frame continues the packet */
+	bool eof_due;       /* the client wants an EOF behind the columns, unless they are the
 				  end */
-	bool ask_hold;            /* a request waits for ask */
-	bool tx_text;             /* the next transaction has characteristics of its own */
-	bool own_last;            /* the last statement on it was of the attached session */
-	bool own_id;              /* LAST_INSERT_ID() is that of the attached session */
-	bool prep_wait;           /* a handle was asked for */
-	bool prep_moved;          /* with another state around it */
-	bool columns_moved;       /* they are not those that the client was told */
-	bool sync_due;            /* attach() found another state than the session's */
-	bool multi;               /* the server takes multi-statements now. Login half first */
-	bool sync_wait;           /* a sync is in the ring */
-	bool mid_up;              /* detached in the middle of a packet to the server */
-	bool raw;                 /* binlog: bytes only */
-	bool spoiled;             /* a session did what no cleaning undoes */
-	bool failed;              /* out of memory in the middle: cannot go on */
-	uint8_t key[4];           /* link_cancel_key(): thread_id */
+	bool ask_hold;      /* a request waits for ask */
+	bool tx_text;       /* the next transaction has characteristics of its own */
+	bool own_last;      /* the last statement on it was of the attached session */
+	bool own_id;        /* LAST_INSERT_ID() is that of the attached session */
+	bool prep_wait;     /* a handle was asked for */
+	bool prep_moved;    /* with another state around it */
+	bool columns_moved; /* they are not those that the client was told */
+	bool sync_due;      /* attach() found another state than the session's */
+	bool multi;         /* the server takes multi-statements now. Login half first */
+	bool sync_wait;     /* a sync is in the ring */
+	bool mid_up;        /* detached in the middle of a packet to the server */
+	bool raw;           /* binlog: bytes only */
+	bool spoiled;       /* a session did what no cleaning undoes */
+	bool failed;        /* out of memory in the middle: cannot go on */
+	uint8_t key[4];     /* link_cancel_key(): thread_id */
 };
 
 static inline struct pev my_pev(enum pev_kind kind, size_t n)

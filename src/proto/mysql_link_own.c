@@ -46,12 +46,30 @@ static void put_query(
 	myquery_put(up, &seq, l->caps, NULL, sql, strlen(sql));
 }
 
-/* The facts that setup asks for, in order. The trackers' globals are what a session of its own
- * would have. */
-static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "collation_connection",
-	"session_track_system_variables", "session_track_schema", "session_track_state_change",
-	"session_track_transaction_info", MY_FACT_CLIENT, MY_FACT_RESULTS, MY_FACT_COLLATION };
+/* The facts that setup asks for, in order; what a session keeps as it found it comes first. The
+ * trackers' globals are what a session of its own would have. */
+static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "transaction_isolation",
+	"collation_connection", "session_track_system_variables", "session_track_schema",
+	"session_track_state_change", "session_track_transaction_info", MY_FACT_CLIENT,
+	MY_FACT_RESULTS, MY_FACT_COLLATION };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
+#define FACT_ISOLATION 3U
+#define FACTS_KEPT_N 4U
+#define OLD_ISOLATION "tx_isolation"
+
+/* MariaDB has had MySQL's name since 11.1. */
+static const char *isolation(const struct my_link *l)
+{
+	return l->mariadb && l->version_n < 110101 ? OLD_ISOLATION : facts[FACT_ISOLATION];
+}
+
+bool my_is_fact(const char *name)
+{
+	for (size_t i = 0; i < FACTS_KEPT_N; i++)
+		if (strcmp(name, facts[i]) == 0)
+			return true;
+	return strcmp(name, OLD_ISOLATION) == 0;
+}
 
 #define MY_TRACKERS \
 	"session_track_system_variables='*',session_track_schema=1," \
@@ -64,13 +82,15 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 			   : "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
 			     ",session_track_gtids='OWN_GTID'",
 		up);
-	put_query(l, what, true,
-		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@collation_connection,"
-		"@@GLOBAL.session_track_system_variables,@@GLOBAL.session_track_schema,"
-		"@@GLOBAL.session_track_state_change,@@GLOBAL.session_track_transaction_info,"
-		"@@GLOBAL.character_set_client,@@GLOBAL.character_set_results,"
-		"@@GLOBAL.collation_connection",
-		up);
+	char sql[512];
+	snprintf(sql, sizeof(sql),
+		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@%s,"
+		"@@collation_connection,@@GLOBAL.session_track_system_variables,"
+		"@@GLOBAL.session_track_schema,@@GLOBAL.session_track_state_change,"
+		"@@GLOBAL.session_track_transaction_info,@@GLOBAL.character_set_client,"
+		"@@GLOBAL.character_set_results,@@GLOBAL.collation_connection",
+		isolation(l));
+	put_query(l, what, true, sql, up);
 }
 
 void my_wish_put(struct my_link *l, struct buf *up)
@@ -117,7 +137,7 @@ bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 	if (n != FACTS_N)
 		return false;
 	for (unsigned i = 0; i < n; i++)
-		v[i + 2] = (struct var){ facts[i], cell[i] };
+		v[i + 2] = (struct var){ i == FACT_ISOLATION ? isolation(l) : facts[i], cell[i] };
 	if (!varset_make(t, v, FACTS_N + 2, &fresh))
 		return false;
 	varset_assign(t, &l->fresh, fresh);

@@ -36,8 +36,11 @@ static enum my_next pass(struct myup *u, const struct mypacket_head *h, const st
 	struct my_client *c = u->c;
 	struct my_link *l = u->l;
 	struct my_owed *o = myup_owe(u, MYCOM_QUERY, flags);
-	if (o)
+	if (o) {
 		o->skip = (uint8_t)skip;
+		o->n_results = c->req.n_statements;
+		o->calls = c->req.calls;
+	}
 	if (skip == 0 && ((c->caps ^ l->caps) & MYCAP(QUERY_ATTRIBUTES)) == 0)
 		return myup_pass(u, h);
 	struct buf head;

@@ -70,6 +70,7 @@ void my_client_run_fini(struct my_client *c)
 	my_learn_free(c);
 	varset_assign(&v->vars, &c->start, NULL);
 	varset_assign(&v->vars, &c->want, NULL);
+	varset_assign(&v->vars, &c->base, NULL);
 	varset_assign(&v->vars, &c->tracking, NULL);
 	c->env = NULL;
 }
@@ -113,6 +114,8 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	struct vartab *t = &c->env->vars;
 	struct varset *start = NULL;
 	bool ok = true;
+	if (my_charset_check(c, e))
+		return -1;
 	c->mode = (uint8_t)k->mode;
 	c->max_prepared = k->max_prepared == 0           ? PREPARED_DEFAULT_N
 			  : k->max_prepared > UINT16_MAX ? UINT16_MAX

@@ -149,6 +149,8 @@ uint32_t my_stmts_pins(const struct my_client *c);
 
 /* ---- mysql_charset.c ---- */
 /* Adds what the collation of the login packet means to *set. False: no memory. */
+/* MariaDB lets nobody in with some of them. -1: e. */
+int my_charset_check(const struct my_client *c, struct err *e);
 bool my_charset_of(const struct my_client *c, struct varset **set);
 /* Is it one of the three variables that belong together? */
 bool my_charset_is(const char *name);
@@ -169,6 +171,8 @@ bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n);
 extern const char *const my_wish_names[MY_WISHES_N];
 /* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */
 void my_link_was_reset(struct my_link *l);
+/* A setting that setup asks for and that a session keeps as it was at its login. */
+bool my_is_fact(const char *name);
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what);
 /* The facts. False: malformed, or no memory. */
 bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n);

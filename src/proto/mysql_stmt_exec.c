@@ -147,6 +147,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	if (o) {
 		o->stmt = s->id;
 		o->handle = handle;
+		o->calls = req.calls;
 	}
 	enum my_next r = pass(u, h, e, handle);
 	if (s->params_n)

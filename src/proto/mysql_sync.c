@@ -169,12 +169,28 @@ static void drop_defaults(struct my_client *c, const struct my_link *l)
 	}
 }
 
+/* Links that were made before and after somebody set a global variable differ: the session stays as
+ * it began. */
+static void keep_base(struct my_client *c, const struct my_link *l)
+{
+	for (uint32_t i = 0; c->base && i < c->base->n && c->base != l->fresh; i++) {
+		const struct var *v = &c->base->v[i];
+		const char *fresh = varset_get(l->fresh, v->name);
+		if (my_is_fact(v->name) && fresh && strcmp(fresh, v->value) != 0 &&
+			varset_get(c->want, v->name) == NULL)
+			(void)varset_put(&c->env->vars, &c->want, v->name, v->value);
+	}
+}
+
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 {
 	l->sync_due = false;
-	if (c->want == l->have || l->sync_wait)
+	if (l->sync_wait)
 		return false;
+	keep_base(c, l);
 	drop_defaults(c, l);
+	if (c->want == l->have)
+		return false;
 	if (!my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up)) {
 		varset_assign(&l->env->vars, &l->have, c->want);
 		return false;
@@ -270,10 +286,11 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
 	l->sync_due = false;
-	if (l->raw || c->want == l->have)
+	if (l->raw || (c->want == l->have && (c->base == l->fresh || c->base == NULL)))
 		return false;
 	if (!c->ready)
 		return my_sync_put(c, l, up);
+	keep_base(c, l);
 	drop_defaults(c, l);
 	l->sync_due = c->want != l->have; /* in front of its next command, or in one with it */
 	return false;

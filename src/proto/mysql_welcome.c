@@ -13,6 +13,8 @@
 
 /* One entry for each database that a server has let this user select; all zero: none given. */
 struct proto_cache {
+	struct proto_env *env;
+	struct varset *base; /* of the link that was seen last */
 	unsigned n, next;
 	uint16_t status;
 	struct hash128 v[CACHE_N];
@@ -35,12 +37,15 @@ static bool knows(const struct proto_cache *k, struct hash128 key)
 	return false;
 }
 
-static void learn(struct proto_cache **kp, struct hash128 key, uint16_t status)
+static void learn(struct proto_cache **kp, struct proto_env *v, struct hash128 key, uint16_t status,
+	struct varset *base)
 {
 	if (*kp == NULL && (*kp = mem_alloc(MEM_PROTO, sizeof(**kp))) == NULL)
 		return;
 	struct proto_cache *k = *kp;
+	k->env = v;
 	k->status = status;
+	varset_assign(&v->vars, &k->base, base);
 	if (knows(k, key))
 		return;
 	if (k->n < CACHE_N)
@@ -55,22 +60,29 @@ void my_cache_export(const void *cst, struct buf *out)
 	struct hash128 key = key_of(c);
 	buf_append(out, &key, sizeof(key));
 	buf_append(out, &c->status, sizeof(c->status));
+	varset_pack(c->base, out);
 }
 
 void my_cache_import(struct proto_cache **cache, struct proto_env *v, const uint8_t *p, size_t n)
 {
 	struct hash128 key;
+	struct varset *base = NULL;
 	uint16_t status;
-	(void)v;
-	if (n != sizeof(key) + sizeof(status))
+	struct rd r = rd_of(p, n);
+	const uint8_t *k = rd_bytes(&r, sizeof(key)), *s = rd_bytes(&r, sizeof(status));
+	if (!rd_ok(&r))
 		return;
-	memcpy(&key, p, sizeof(key));
-	memcpy(&status, p + sizeof(key), sizeof(status));
-	learn(cache, key, status);
+	memcpy(&key, k, sizeof(key));
+	memcpy(&status, s, sizeof(status));
+	if (varset_unpack(&v->vars, &r, &base))
+		learn(cache, v, key, status, base);
+	varset_unref(&v->vars, base);
 }
 
 void my_cache_free(struct proto_cache **kp)
 {
+	if (*kp)
+		varset_assign(&(*kp)->env->vars, &(*kp)->base, NULL);
 	mem_free(MEM_PROTO, *kp);
 	*kp = NULL;
 }
@@ -103,8 +115,9 @@ bool my_client_ready(void *cst, void *lst, struct proto_cache **cache, const uin
 		return false;
 	c->status = (l ? l->status : (*cache)->status) &
 		    (MYSTATUS_AUTOCOMMIT | MYSTATUS_NO_BACKSLASH_ESCAPES);
-	if (l && cache)
-		learn(cache, key_of(c), c->status);
+	varset_assign(&c->env->vars, &c->base, l ? l->fresh : (*cache)->base);
+	if (l && cache && c->mode != PROTO_RAW)
+		learn(cache, c->env, key_of(c), c->status, c->base);
 	put_welcome(c, down);
 	my_client_login_free(c);
 	c->ready = true;
