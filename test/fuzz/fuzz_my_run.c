@@ -56,8 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	play(data + 1, size - 1, 0, &whole);
 	play(data + 1, size - 1, 1 + data[0] % 64, &pieces);
-	/* Where a side broke the protocol it is a matter of time what was said before. */
-	bool sound = whole.why[0] == 0 && pieces.why[0] == 0;
+	/* Where a side broke the protocol it is a matter of time what was said before; a login has
+	 * nonces. */
+	bool sound = whole.why[0] == 0 && pieces.why[0] == 0 && whole.c != MY_C_LOGIN;
 	if (sound && (!same(&whole.up, &pieces.up) || !same(&whole.down, &pieces.down))) {
 		fprintf(stderr, "up %zu and %zu bytes, down %zu and %zu\n", buf_len(&whole.up),
 			buf_len(&pieces.up), buf_len(&whole.down), buf_len(&pieces.down));

@@ -71,10 +71,8 @@ static void run_line(struct my_core *x, struct my_record *r)
 	switch (r->who) {
 	case 'C': add_packet(r, &x->c_in); break;
 	case 'S':
-		if (x->l == MY_L_NONE) {
-			buf_fini(&x->down); /* what another proof would have caused */
+		if (x->l == MY_L_NONE)
 			my_core_link_begin(x);
-		}
 		add_packet(r, &x->s_in);
 		break;
 	case 'U':
