@@ -21,7 +21,8 @@ struct user_entry {
 struct users;
 struct users *users_new(void);
 void users_free(struct users **u); /* wipes the secrets; *u may be NULL */
-/* Adds or replaces (the last one wins); copies. ERR_CONFIG when the secret claims to be SCRAM and
+/* Adds or replaces (the last one wins); copies; a MySQL secret may be given in hexadecimal
+ * (mysql_sha2_unhex()). ERR_CONFIG when the secret claims to be SCRAM and
  * is malformed. Only before the set is shared. */
 int users_add(struct users *u, const char *name, size_t name_n, const char *secret, size_t secret_n,
 	struct err *e) __attribute__((warn_unused_result));

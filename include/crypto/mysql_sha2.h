@@ -37,6 +37,9 @@ int mysql_sha2_check(const uint8_t scramble[MYSQL_SCRAMBLE_BYTES],
 /* ---- the stored form ---- */
 
 bool mysql_sha2_is_secret(const char *s, size_t n);
+/* "0x" and the secret in hexadecimal, as SHOW CREATE USER prints it with
+ * print_identified_with_as_hex: its salt may hold line ends and the like. False: it is no such. */
+bool mysql_sha2_unhex(const char *s, size_t n, char out[MYSQL_SHA2_SECRET_LEN]);
 /* SLOW: 5000 rounds take about 3 ms. Is pw the password of the stored secret? Longer ones than
  * MYSQL_SHA2_PASSWORD_MAX never are. *ok_r is false unless 0 is returned. Asserts
  * mysql_sha2_is_secret(). */

@@ -5,6 +5,7 @@
 #include "auth_int.h"
 #include "base/hmap.h"
 #include "base/mem.h"
+#include "crypto/mysql_sha2.h"
 
 #include <assert.h>
 #include <string.h>
@@ -71,10 +72,15 @@ int users_add(struct users *u, const char *name, size_t name_n, const char *secr
 {
 	const char *wrong = unusable(name, name_n, secret, secret_n);
 	struct scram_secret scram = { 0 };
-	enum secret_kind kind = secret_kind_of(secret, secret_n);
+	char sha2[MYSQL_SHA2_SECRET_LEN];
 	struct user_entry *ue;
 	void *old = NULL;
 
+	if (mysql_sha2_unhex(secret, secret_n, sha2)) {
+		secret = sha2;
+		secret_n = sizeof sha2;
+	}
+	enum secret_kind kind = secret_kind_of(secret, secret_n);
 	if (wrong)
 		return err_set(e, ERR_CONFIG, "%s", wrong);
 	if (kind == SECRET_SCRAM && scram_secret_parse(secret, secret_n, &scram, e) < 0)
@@ -82,6 +88,7 @@ int users_add(struct users *u, const char *name, size_t name_n, const char *secr
 	ue = mem_xalloc(MEM_AUTH, sizeof *ue);
 	ue->name = mem_xstrndup(MEM_AUTH, name, name_n);
 	ue->secret = mem_xstrndup(MEM_AUTH, secret, secret_n);
+	mem_wipe(sha2, sizeof sha2);
 	ue->secret_n = secret_n;
 	ue->kind = kind;
 	if (kind == SECRET_SCRAM) {

@@ -89,6 +89,26 @@ bool mysql_sha2_is_secret(const char *s, size_t n)
 	return true;
 }
 
+/* Of either case; -1: none */
+static int any_digit(char c)
+{
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : digit(c);
+}
+
+bool mysql_sha2_unhex(const char *s, size_t n, char out[MYSQL_SHA2_SECRET_LEN])
+{
+	if (n != 2 + 2 * MYSQL_SHA2_SECRET_LEN || s[0] != '0' || s[1] != 'x')
+		return false;
+	for (size_t i = 0; i < MYSQL_SHA2_SECRET_LEN; i++) {
+		int high = any_digit(s[2 + 2 * i]), low = any_digit(s[3 + 2 * i]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (char)(high << 4 | low);
+	}
+	return mysql_sha2_is_secret(out, MYSQL_SHA2_SECRET_LEN);
+}
+
 /* p[0..n) filled with repetitions of d (steps 16 and 20) */
 static void repeat(uint8_t *p, size_t n, const uint8_t d[MYSQL_SHA2_BYTES])
 {

@@ -4,6 +4,7 @@
 #include "crypto/mysql_sha2.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 /* mysql.user of MySQL 9.7, CREATE USER ... IDENTIFIED WITH caching_sha2_password BY */
@@ -68,6 +69,22 @@ Test(mysql_sha2, is_secret)
 	cr_assert(!mysql_sha2_is_secret(s, 70), "hash");
 	cr_assert(!mysql_sha2_is_secret("$A$005$", 7));
 	cr_assert(!mysql_sha2_is_secret("", 0));
+}
+
+Test(mysql_sha2, hexadecimal)
+{
+	char hex[2 + 2 * MYSQL_SHA2_SECRET_LEN + 1], s[MYSQL_SHA2_SECRET_LEN], want[sizeof s];
+
+	snprintf(hex, sizeof hex, "0x%s", STORED[0].hex);
+	unhex(STORED[0].hex, want);
+	cr_assert(mysql_sha2_unhex(hex, 142, s));
+	cr_assert_arr_eq(s, want, sizeof s);
+	cr_assert(!mysql_sha2_unhex(hex, 141, s));
+	cr_assert(!mysql_sha2_unhex(hex + 2, 140, s));
+	hex[2] = '3';
+	cr_assert(!mysql_sha2_unhex(hex, 142, s), "not a secret");
+	hex[2] = 'g';
+	cr_assert(!mysql_sha2_unhex(hex, 142, s), "not a digit");
 }
 
 Test(mysql_sha2, stored_form_of_a_server)

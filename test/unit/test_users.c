@@ -258,3 +258,23 @@ Test(users, load)
 	cr_assert_eq(users_load("/tmp", &u, &e), -1, "a directory");
 	cr_assert_null(u);
 }
+
+/* As SHOW CREATE USER prints it: the salt may hold what no line of a file can. */
+Test(users, mysql_secrets_in_hexadecimal)
+{
+	static const char text[] =
+		"\"app\" \"0x244124303035245D1661315E50502569156C351A6B1E1946747B65325537434F69615A65"
+		"79466B4D7954686C684F5A464C57387548562F3454737852394B354F7A4A55507538\"\n"
+		"\"short\" \"0x244124\"\n"
+		"\"native\" \"*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3\"\n";
+	struct users *u = NULL;
+	struct err e = { 0 };
+
+	cr_assert_eq(users_parse("f", text, sizeof text - 1, &u, &e), 0, "%s", e.msg);
+	cr_assert_eq(users_get(u, "app")->kind, SECRET_MYSQL_SHA2);
+	cr_assert_eq(users_get(u, "app")->secret_n, 70);
+	cr_assert_arr_eq(users_get(u, "app")->secret, "$A$005$]\x16", 9);
+	cr_assert_eq(users_get(u, "short")->kind, SECRET_PLAIN);
+	cr_assert_eq(users_get(u, "native")->kind, SECRET_MYSQL_NATIVE);
+	users_free(&u);
+}
