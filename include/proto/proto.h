@@ -281,6 +281,7 @@ struct proto_ops {
 				 PEV_QUERY_DONE follows; else it is all that is said */
 	bool key_names_link;  /* its cancel key begins with a process id that the client takes for
 				 its server's: true when the session keeps one link */
+	const char *probe_sql; /* one row: product and version, role, user */
 	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
 	/* Before its clients come; may be slow, may be called again. NULL: nothing to do. */

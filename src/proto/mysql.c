@@ -17,6 +17,8 @@ const struct proto_ops proto_mysql = {
 	.greets = true,
 	.schema_is_state = true,
 	.cancel_logs_in = true,
+	.probe_sql = "SELECT CONCAT(IF(LOCATE('MariaDB',VERSION()),'MariaDB ','MySQL '),VERSION()),"
+		     "IF(@@GLOBAL.read_only,'read-only','primary'),CURRENT_USER()",
 	.client_size = sizeof(struct my_client),
 	.link_size = sizeof(struct my_link),
 	.prepare = my_client_prepare_rsa,

@@ -9,7 +9,8 @@
 #include "wire/mysql/query.h"
 
 #define PREFIX_MAX_BYTES (64U << 10) /* of a text that state is put in front of */
-#define ATTRS_MAX_BYTES 65536U       /* of query attributes of a text that is not here as a whole */
+#define KILL_MAX_BYTES 200U
+#define ATTRS_MAX_BYTES 65536U /* of query attributes of a text that is not here as a whole */
 
 /* What stands before the text, in the server's layout, and the statements that go in front of it.
  * Attributes that the server does not know give way to blanks: then all frames keep their
@@ -131,6 +132,21 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	return next;
 }
 
+/* A lone KILL is ours to carry out: it must not wait for a server connection, which perhaps the one
+ * holds that it is to end. */
+static bool is_kill(const struct myquery *q, struct sql_my_stmt *st)
+{
+	static const struct sql_my_opts any; /* there is nothing quoted in it */
+	struct sql_my_iter it;
+	struct sql_my_stmt next;
+	if (q->text.n > KILL_MAX_BYTES)
+		return false;
+	sql_my_start(&it, &any, q->text.p, q->text.n);
+	return sql_my_next(&it, st) && st->id_known && st->id <= UINT32_MAX &&
+	       (st->kill == SQL_MY_KILL_CONNECTION || st->kill == SQL_MY_KILL_QUERY) &&
+	       !sql_my_next(&it, &next);
+}
+
 enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
@@ -146,5 +162,10 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 		return MY_STOP;
 	if (got <= 0)
 		return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
-	return u->l ? run(u, h, &q) : myup_request(u);
+	struct sql_my_stmt st;
+	if (u->l)
+		return run(u, h, &q);
+	if (have == h->payload_n && is_kill(&q, &st))
+		return my_kill(u, h, (uint32_t)st.id, st.kill == SQL_MY_KILL_CONNECTION);
+	return myup_request(u);
 }

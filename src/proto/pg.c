@@ -51,6 +51,9 @@ const struct proto_ops proto_pg = {
 	.id = 0,
 	.port = 5432,
 	.alpn = "postgresql",
+	.probe_sql = "SELECT 'PostgreSQL ' || pg_catalog.current_setting('server_version'), "
+		     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replica' ELSE 'primary' END, "
+		     "current_user",
 	.query_prologue = "SET search_path = pg_catalog, pg_temp", /* CVE-2025-12819 */
 	.client_size = sizeof(struct pg_client),
 	.link_size = sizeof(struct pg_link),

@@ -7,11 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const char sql[] =
-	"SELECT pg_catalog.current_setting('server_version'), "
-	"CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replica' ELSE 'primary' END, "
-	"pg_catalog.current_database(), current_user";
-
 static void paste(const struct conf *conf)
 {
 	struct buf b;
@@ -28,12 +23,13 @@ static void paste(const struct conf *conf)
 static void done(struct core_query *q)
 {
 	const struct core_gen *gen = q->arg;
-	if (err_is(&q->err) || q->n_cells < 4)
+	const struct conf_db *d = &gen->conf->dbs[0];
+	if (err_is(&q->err) || q->n_cells < 3)
 		printf("Cannot use the server yet: %s\nweirpool keeps trying when clients come.\n",
 			err_is(&q->err) ? q->err.msg : "it gave no row");
 	else
-		printf("Reached %s: PostgreSQL %s, %s, database %s as user %s, %s.\n", q->where,
-			q->cells[0], q->cells[1], q->cells[2], q->cells[3],
+		printf("Reached %s: %s, %s, database %s as user %s, %s.\n", q->where, q->cells[0],
+			q->cells[1], *d->dbname ? d->dbname : d->name, q->cells[2],
 			q->tls ? q->tls : "without TLS");
 	paste(gen->conf);
 }
@@ -50,7 +46,7 @@ void probe_say(struct core *c, struct core_gen *gen)
 	q->ops = proto_by_name(d->kind->name);
 	q->db = d->name;
 	q->user = *d->force_user ? d->force_user : *conf->url_user ? conf->url_user : "postgres";
-	q->sql = sql;
+	q->sql = q->ops->probe_sql;
 	q->done = done;
 	q->arg = gen; /* of the start: a URL is not reloaded */
 	core_query(c, q);
