@@ -349,8 +349,8 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 	struct my_stmt *s = add(c, keep ? (const char *)myup_body(u) + 1 : NULL, h->payload_n - 1);
 	if (s == NULL)
 		return my_local_err(u, h, 1461, "42000",
-			"Can't create more prepared statements: weirpool's memory for their texts is "
-			"spent");
+			"Can't create more prepared statements: weirpool's memory for their texts "
+			"is spent");
 	c->counters->client_parses++;
 	if (keep)
 		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, false, &s->req);

@@ -398,7 +398,7 @@ static uint64_t bind_flags(
 						 what it calls was not */
 }
 
-/* Does it name a format for each of several columns? Its client goes by what it was told of them. */
+/* Does it name a format for each of several columns? Its client goes by what it was told. */
 static bool names_formats(
 	const struct upx *u, const struct pgmsg_head *h, const struct pgext_bind *b)
 {
