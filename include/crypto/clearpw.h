@@ -9,7 +9,8 @@
 
 /* Is pw (not empty; the empty one never is right) the password of user, whose secret is a string?
  * In a time that does not tell where texts differ, nor how long the secret is. SLOW for a SCRAM
- * secret (PBKDF2). 0 and *ok_r, or -1 on internal failure or a malformed secret (then *ok_r is false). */
+ * secret (PBKDF2). 0 and *ok_r, or -1 on internal failure or a malformed secret (then *ok_r is
+ * false). */
 int clearpw_check(const char *secret, const char *user, const char *pw, size_t pw_n, bool *ok_r,
 	struct err *e) __attribute__((warn_unused_result));
 #endif
