@@ -13,8 +13,7 @@
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
 #define COLUMNS_MAX_N 65535U
 #define OUT_BITS (MYSTATUS_PS_OUT_PARAMS | MYSTATUS_MORE_RESULTS)
-#define PEEK_MAX_BYTES 65536U /* a result up to this is looked through for its end */
-#define PEEK_MAX_N 256U
+#define PEEK_MAX_BYTES 65536U /* of a first row that waits for what comes behind it */
 
 static size_t total_of(const struct mypacket_head *h)
 {
@@ -387,33 +386,29 @@ static enum my_next on_progress(struct mydn *d, const struct mypacket_head *h, s
 
 /* ---- rows ---- */
 
-/* Looks for the end of a small result: what it says, clients with EOF packets hear in front of the
- * rows as well. That a result is the OUT parameters of a CALL they must hear there. False: that is
- * not here yet. */
+/* What the end of a result of one row says, clients with EOF packets hear in front of the row as
+ * well: that there are warnings, or that it is the OUT parameters of a CALL. False: what comes
+ * behind the first row is not here yet. */
 static bool peek_end(struct mydn *d, const struct mypacket_head *row, const struct my_owed *o)
 {
 	struct my_link *l = d->l;
 	struct mypacket m;
 	struct myok ok;
-	if (!l->eof_due || !to_client(d, o))
+	if (!l->eof_due || !to_client(d, o) || row->payload_n > PEEK_MAX_BYTES)
 		return true;
 	size_t at = total_of(row), ahead = flow_ahead(&d->f);
-	bool must = o->cmd == MYCOM_STMT_EXECUTE && row->payload_n <= PEEK_MAX_BYTES &&
-		    my_stmt_is_call(d->c, o->stmt);
-	for (unsigned i = 0; i < PEEK_MAX_N && at <= PEEK_MAX_BYTES && at < ahead; i++) {
-		const uint8_t *p = d->f.p + d->f.at + at;
-		if (mypacket_take(p, ahead - at, MY_WHOLE_MAX_BYTES, &m) <= 0)
-			break;
-		if (myreply_row(m.payload, m.payload_n, m.payload_n, l->caps) == MYREPLY_EOF) {
-			l->peeked = myok_read_end(m.payload, m.payload_n, l->caps, &ok) == NULL;
-			l->peek_status = ok.status;
-			l->peek_warnings = ok.warnings;
-			return true;
-		}
-		must = false; /* of one row */
-		at += m.total;
-	}
-	return !must;
+	const uint8_t *p = d->f.p + d->f.at + at;
+	if (ahead <= at + MYPACKET_HEAD_BYTES)
+		return false;
+	if (p[MYPACKET_HEAD_BYTES] != 0xfe)
+		return true;
+	int rc = mypacket_take(p, ahead - at, MY_WHOLE_MAX_BYTES, &m);
+	if (rc <= 0)
+		return rc < 0;
+	l->peeked = myok_read_end(m.payload, m.payload_n, l->caps, &ok) == NULL;
+	l->peek_status = ok.status;
+	l->peek_warnings = ok.warnings;
+	return true;
 }
 
 static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
