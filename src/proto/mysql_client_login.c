@@ -53,8 +53,7 @@ static void greet(struct my_client *c, const struct proto_greet *g, struct buf *
 	l->offered = (MY_CLIENT_CAPS & f.caps) | MY_OWN_CAPS;
 	if (!g->tls)
 		l->offered &= ~MYCAP(SSL);
-	if (f.mariadb)
-		l->offered &= ~MYCAP(MYSQL);
+	l->offered &= f.mariadb ? ~MYCAP(MYSQL) : MYCAPS_BASIC;
 	l->greeted = f.mariadb ? MY_PLUGIN_NATIVE : MY_PLUGIN_SHA2;
 	const char *plugin = f.mariadb ? MYAUTH_NATIVE : MYAUTH_CACHING_SHA2;
 	m.version = f.version;

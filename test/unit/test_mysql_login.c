@@ -624,6 +624,34 @@ Test(mysql_login, hostile_clients)
 	client_refuses("\x16\x03\x01\x02\x00", 5, "a ClientHello without a request");
 }
 
+/* MariaDB's extended capabilities mean something only to who was offered them. */
+Test(mysql_login, no_extended_capabilities_of_mysql)
+{
+	for (int v = 0; v < 2; v++) {
+		struct my_client *c = mem_alloc(MEM_MISC, sizeof(*c));
+		struct proto_greet g = { .number = 7, .version = v ? MARIADB_1011 : MYSQL_97 };
+		struct myresponse x = { .caps = (MY_CLIENT_CAPS | MYCAP(MARIADB_BULK)) &
+						~MYCAP(MYSQL) & ~MYCAP(SSL),
+			.user = { "u", 1 },
+			.auth = { "", 0 },
+			.plugin = { MYAUTH_NATIVE, strlen(MYAUTH_NATIVE) } };
+		struct err e = { 0 };
+		struct buf down, msg;
+		uint8_t seq = 1;
+		buf_init(&down, 0);
+		buf_init(&msg, 0);
+		my_client_init(c, env, &g, &down);
+		cr_assert_eq(myresponse_put(&msg, &seq, &x), 0);
+		struct pev ev = my_client_step(c, buf_data(&msg), buf_len(&msg), &down, &e);
+		cr_assert_eq(ev.kind, PEV_LOGIN, "%s", e.msg);
+		cr_assert_eq(!(c->caps & ~MYCAPS_BASIC), v == 0);
+		my_client_fini(c);
+		mem_free(MEM_MISC, c);
+		buf_fini(&down);
+		buf_fini(&msg);
+	}
+}
+
 /* ---- hostile servers ---- */
 
 static struct pev link_hears(
