@@ -204,6 +204,11 @@ static void man_option(struct buf *out, const struct opt *o)
 		man_text(out, shown_default(o, o->dflt_pgb));
 		buf_puts(out, ")");
 	}
+	if (o->dflt_mysql) {
+		buf_puts(out, " (in [mysql_databases]: ");
+		man_text(out, shown_default(o, o->dflt_mysql));
+		buf_puts(out, ")");
+	}
 	buf_puts(out, ".\n");
 	if (o->scopes & (OPT_DB | OPT_USER) && o->scopes & OPT_GLOBAL) {
 		buf_puts(out, "Also in: ");
@@ -277,6 +282,9 @@ void conf_gen_sample(struct buf *out)
 		";app = host=127.0.0.1 port=5432 dbname=app\n"
 		";; every database of one server\n;* = host=127.0.0.1\n"
 		";; with settings of its own\n;reports = host=db2 pool_mode=session pool_size=5\n\n"
+		";; the same for MySQL and MariaDB, whose clients come to mysql_listen_port\n"
+		"[mysql_databases]\n;shop = host=127.0.0.1 port=3306 dbname=shop\n"
+		";; every schema of one server\n;* = host=127.0.0.1\n\n"
 		";; settings for one user, wherever it goes\n[users]\n;batch = pool_size=2 "
 		"query_timeout=1h\n\n"
 		";; other weirpools behind the same address\n[peers]\n;1 = host=10.0.0.1\n;2 = "
