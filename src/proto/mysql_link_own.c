@@ -208,7 +208,7 @@ void my_link_was_reset(struct my_link *l)
 		l->failed = true;
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
-	linkmap_clear(&l->stmts);
+	my_stmt_forget_handles(l);
 	l->tx_text = l->own_last = l->own_id = false;
 }
 

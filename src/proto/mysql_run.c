@@ -205,6 +205,7 @@ void my_link_run_fini(struct my_link *l)
 		return;
 	my_owed_fini(l);
 	my_ask_free(l);
+	my_stmt_forget_handles(l);
 	linkmap_fini(&l->stmts);
 	buf_fini(&l->body);
 	mem_free(MEM_PROTO, l->cells);

@@ -139,6 +139,8 @@ void my_stmt_refused(struct my_client *c, uint32_t id); /* ... with an error */
 /* A cursor was opened by an EXECUTE, or has given its last row. */
 void my_stmt_cursor(
 	struct my_client *c, struct my_link *l, uint32_t id, uint32_t handle, bool open);
+/* The server has closed them all, open cursors included: a reset, or the link ends. */
+void my_stmt_forget_handles(struct my_link *l);
 /* Is that the number of columns that the client was told? */
 bool my_stmt_columns_fit(const struct my_client *c, uint32_t id, uint64_t columns);
 /* One that was prepared without columns: CALL. */

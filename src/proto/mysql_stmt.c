@@ -305,6 +305,15 @@ void my_stmt_cursor(struct my_client *c, struct my_link *l, uint32_t id, uint32_
 		linkmap_release(&l->stmts, x);
 }
 
+void my_stmt_forget_handles(struct my_link *l)
+{
+	list_for_safe(n, &l->stmts.lru) {
+		struct linkstmt *x = list_entry(n, struct linkstmt, lru);
+		x->in_flight = 0; /* its cursor went with it */
+		linkmap_drop(&l->stmts, x);
+	}
+}
+
 void my_stmt_put_reset(struct myup *u, struct my_stmt *s)
 {
 	uint32_t handle = s->cursor ? s->cursor : s->long_data;
