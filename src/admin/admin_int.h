@@ -92,7 +92,9 @@ enum collect {
 	COLLECT_BUFFERED = 8, /* only those with bytes in a buffer */
 };
 struct conn_fact {
-	char type; /* C or S */
+	const struct proto_ops *ops;
+	uint32_t number; /* as its client knows it */
+	char type;       /* C or S */
 	bool tls, close_needed, console;
 	uint8_t replication;    /* 0 none, 1 physical, 2 logical */
 	enum session_state cst; /* type C */

@@ -247,7 +247,7 @@ static void wait_row(struct core_console *r, const struct conn_fact *f, int list
 	rowset_set(rs, row, 11, f->app_name);
 }
 
-static bool with_pins(const struct core_console *r)
+static bool with_ours(const struct core_console *r)
 {
 	return admin_conf(r)->global.console_columns == CONF_COLUMNS_WEIRPOOL;
 }
@@ -262,10 +262,17 @@ static void put_row(struct core_console *r, enum view view, const struct conn_fa
 	case VIEW_CLIENTS:
 		row = conn_row(rs, f, false, port);
 		pin_text(f->pins, text, sizeof text);
-		if (with_pins(r))
-			rowset_set(rs, row, 21, text);
+		if (!with_ours(r))
+			break;
+		rowset_set(rs, row, 21, text);
+		rowset_set(rs, row, 22, f->ops->name);
+		rowset_setf(rs, row, 23, "%d", as_int(f->number));
 		break;
-	case VIEW_SERVERS: conn_row(rs, f, false, port); break;
+	case VIEW_SERVERS:
+		row = conn_row(rs, f, false, port);
+		if (with_ours(r))
+			rowset_set(rs, row, 21, f->ops->name);
+		break;
 	case VIEW_SOCKETS: socket_row(rs, f, port); break;
 	case VIEW_FDS: fd_row(rs, f, port); break;
 	case VIEW_PINS: pin_row(rs, f, port); break;
@@ -312,8 +319,8 @@ void show_clients(struct core_console *r, const struct cmd_line *l)
 {
 	(void)l;
 	admin_cols(&r->result, CONN_TYPES, CONN_COLUMNS);
-	if (with_pins(r))
-		admin_cols(&r->result, "s", "pins");
+	if (with_ours(r))
+		admin_cols(&r->result, "ssi", "pins protocol connection_id");
 	ask(r, VIEW_CLIENTS, COLLECT_CLIENTS);
 }
 
@@ -321,6 +328,8 @@ void show_servers(struct core_console *r, const struct cmd_line *l)
 {
 	(void)l;
 	admin_cols(&r->result, CONN_TYPES, CONN_COLUMNS);
+	if (with_ours(r))
+		admin_cols(&r->result, "s", "protocol");
 	ask(r, VIEW_SERVERS, COLLECT_SERVERS);
 }
 

@@ -80,6 +80,8 @@ static void add_session(struct conn_part *p, struct session *s, const struct now
 	if (!f)
 		return;
 	f->type = 'C';
+	f->ops = ops;
+	f->number = s->number;
 	f->id = s->id;
 	f->cst = s->state;
 	f->console = s->is_console;
@@ -116,6 +118,7 @@ static void add_link(struct conn_part *p, struct link *l, const struct now *now)
 	if (!f)
 		return;
 	f->type = 'S';
+	f->ops = ops;
 	f->id = l->id;
 	f->lst = l->state;
 	f->user = l->pool->user;
