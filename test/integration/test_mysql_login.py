@@ -355,6 +355,8 @@ def test_too_many_connections_of_the_server(weirpool, any_victim):
     s = any_victim
     before = s.query('select @@global.max_connections')[0][0]
     wp = weirpool(s, auth_type='trust', query_wait_timeout=3, server_login_retry=1)
+    with wp.my('app') as r:                           # (weirpool has looked at the server: it does not come and go any more)
+        assert r.one('select 5') == '5'
     with s.connect() as c, c.cursor() as k:
         k.execute('set global max_connections = 10')
         held = []
