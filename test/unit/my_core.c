@@ -109,7 +109,11 @@ static void proven(struct my_core *x)
 		.counters = &x->counters,
 		.database = OPS->client_login(x->cst)->database };
 	struct err e = { 0 };
-	must(OPS->client_conf(x->cst, &conf, &e) == 0);
+	if (OPS->client_conf(x->cst, &conf, &e)) {
+		failed(x, "client", &e);
+		client_gone(x);
+		return;
+	}
 	buf_fini(&x->down); /* nonces, and what another proof would have caused */
 	bool in = OPS->client_ready(x->cst, NULL, &x->cache, key, sizeof(key), &x->down);
 	x->c = in ? MY_C_READY : MY_C_WAITS;
