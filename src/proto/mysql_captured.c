@@ -169,6 +169,11 @@ static enum my_next setup_over(struct mydn *d, const struct mypacket_head *h)
 		return mydn_event(d, PEV_BAD, 0);
 	if (!l->in_setup)
 		return quiet(d, h);
+	if (l->tx != TX_IDLE) { /* init_connect may do so */
+		err_set(d->e, ERR_SERVER_REFUSED,
+			"the server begins a transaction with each connection (init_connect)");
+		return mydn_event(d, PEV_BAD, 0);
+	}
 	l->in_setup = false;
 	return event(d, PEV_AUTH_OK, h);
 }
