@@ -6,8 +6,9 @@ The info string of a block says how (scripts/check-docs insists on test=NAME):
     text test=NAME output   what the block before it printed; a line `...` stands for any lines, ... inside a line for anything
 Blocks of one page with the same NAME are one story: they run in order, in one directory, against one server.
 
-In the pages db.example.com is the database server (port 5432, role app, password secret, database app), weirpool listens on
-port 6432, and its files are in /etc/weirpool. Here these become a server of the tests, a free port and a temporary directory."""
+In the pages db.example.com is the database server (port 5432, role app, password secret, database app), my.example.com a
+MariaDB (port 3306, the same account and schema), weirpool listens on ports 6432 and 6033, and its files are in /etc/weirpool.
+Here these become servers of the tests, free ports and a temporary directory."""
 import contextlib
 import fcntl
 import hashlib
@@ -70,9 +71,10 @@ STORIES = stories()
 class Stage:
     """Where a story is played."""
 
-    def __init__(self, directory, server, certs, port):
+    def __init__(self, directory, server, mysql, certs, port, mysql_port):
         self.dir = pathlib.Path(directory)
-        self.port = port
+        self.port, self.mysql_port = port, mysql_port
+        self.serves_mysql = False
         self.log = self.dir / 'log'
         self.daemons = []
         self.places = [('@db.example.com', '@127.0.0.1:%d' % server.port),
@@ -80,7 +82,11 @@ class Stage:
                        ('host=db.example.com', 'host=127.0.0.1 port=%d' % server.port),
                        ('db.example.com', '127.0.0.1'),
                        ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
-                       ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port))]
+                       ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port))]
+        if mysql:
+            self.places += [('@my.example.com', '@127.0.0.1:%d' % mysql.port), ('port=3306', ''),
+                            ('host=my.example.com', 'host=127.0.0.1 port=%d' % mysql.port),
+                            ('-h my.example.com', '-h 127.0.0.1 -P %d' % mysql.port)]
         for name in ('ca.crt', 'server.crt', 'server.key', 'app.crt', 'app.key'):
             self.put(name, pathlib.Path(certs.path(name)).read_text(), 0o600)
         bindir = self.dir / 'bin'
@@ -102,7 +108,7 @@ class Stage:
         return text
 
     def back(self, text):
-        return text.replace(str(self.port), '6432').replace(str(self.dir), '/etc/weirpool')
+        return text.replace(str(self.port), '6432').replace(str(self.mysql_port), '6033').replace(str(self.dir), '/etc/weirpool')
 
     def put(self, name, text, mode=0o644):
         p = self.dir / name
@@ -118,7 +124,9 @@ class Stage:
                 p = subprocess.Popen(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                      start_new_session=True)
             self.daemons.append(p)
-            self.wait_listening(p)
+            ports = [self.mysql_port] if 'mysql://' in block.text else [self.port] + [self.mysql_port] * self.serves_mysql
+            for port in ports:
+                self.wait_listening(p, port)
             return self.log.read_text(errors='replace')
         r = subprocess.run(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, timeout=120)
@@ -127,12 +135,12 @@ class Stage:
             block.where, r.returncode, out, self.logged())
         return out
 
-    def wait_listening(self, p):
+    def wait_listening(self, p, port):
         def listening():
             """weirpool listens"""
             assert p.poll() is None, 'it ended with %d:\n%s' % (p.returncode, self.logged())
             with socket.socket() as s:
-                return s.connect_ex(('127.0.0.1', self.port)) == 0
+                return s.connect_ex(('127.0.0.1', port)) == 0
         eventually(listening, 20)
         time.sleep(0.2)
 
@@ -160,10 +168,11 @@ def matches(expected, real):
 
 
 def with_port(text):
-    """6432 is the default, so pages need not say it; here it is another one."""
-    if re.search('^listen_port', text, re.M):
-        return text
-    return re.sub(r'^(\[(weirpool|pgbouncer)\]\n)', r'\1listen_port = 6432\n', text, flags=re.M)
+    """6432 and 6033 are the defaults, so pages need not say them; here they are others."""
+    for option, port in (('listen_port', '6432'), ('mysql_listen_port', '6033')):
+        if not re.search('^' + option, text, re.M):
+            text = re.sub(r'^(\[(weirpool|pgbouncer)\]\n)', r'\g<1>%s = %s\n' % (option, port), text, flags=re.M)
+    return text
 
 
 def play(blocks, stage):
@@ -172,6 +181,7 @@ def play(blocks, stage):
         if 'file' in b.flags:
             path = pathlib.Path(stage.here(b.flags['file']))
             assert path.is_absolute() and stage.dir in path.parents, b.where
+            stage.serves_mysql |= '\n[mysql_databases]\n' in '\n' + b.text
             stage.put(str(path.relative_to(stage.dir)), stage.here(with_port(b.text)), 0o600)
         elif 'output' in b.flags:
             if last is not None and 'daemon' in last.flags:  # it may take a moment to say it
@@ -186,20 +196,20 @@ def play(blocks, stage):
 
 
 @contextlib.contextmanager
-def port_6432():
+def default_ports():
     with open('/tmp/weirpool-test-docs.lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield 6432
+        yield 6432, 6033
 
 
 @contextlib.contextmanager
-def port_of(blocks):
-    """A free port; started from a URL weirpool listens on 6432 and nowhere else, so such stories take turns."""
-    if not any('daemon' in b.flags and 'postgres://' in b.text for b in blocks):
-        yield free_port()
+def ports_of(blocks):
+    """Free ports; started from a URL weirpool listens on 6432 or 6033 and nowhere else, so such stories take turns."""
+    if not any('daemon' in b.flags and '://' in b.text for b in blocks):
+        yield free_port(), free_port()
         return
-    with port_6432() as port:
-        yield port
+    with default_ports() as ports:
+        yield ports
 
 
 @pytest.fixture(scope='module')
@@ -214,10 +224,21 @@ def documented(victim):
     return victim
 
 
+@pytest.fixture(scope='module')
+def documented_mysql(maria_victim):
+    """The MariaDB that the pages speak of."""
+    maria_victim.query("alter user app@'%' identified by 'secret'")
+    maria_victim.query("create user dba@'%' identified by 'secret'")
+    maria_victim.query("grant all on *.* to dba@'%' with grant option")
+    maria_victim.query("create table account (id int auto_increment primary key, name text)", database='app')
+    maria_victim.query("insert into account (name) values ('first')", database='app')
+    return maria_victim
+
+
 def run_demo(blocks, base):
     """./demo is for people and ends with Ctrl-C; --once is the same, and ends by itself."""
     assert [b.text.split('#')[0].strip() for b in blocks] == ['./demo']
-    with port_6432():
+    with default_ports():
         r = subprocess.run([str(SRC / 'demo'), '--once'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            timeout=400, env=dict(os.environ, WEIRPOOL_BIN=find_binary()))
     assert r.returncode == 0, r.stdout[-5000:]
@@ -258,7 +279,7 @@ PARAMS = [pytest.param(key, id='-'.join(key), marks=[pytest.mark.slow] if key[1]
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize('key', PARAMS)
-def test_story(key, base, documented, certs, tmp_path_factory):
+def test_story(key, base, certs, request):
     blocks = STORIES[key]
     if key[1] in SPECIAL:
         SPECIAL[key[1]](blocks, base)
@@ -266,8 +287,10 @@ def test_story(key, base, documented, certs, tmp_path_factory):
     directory = pathlib.Path(base) / ('doc-%s-%s' % key)
     directory.mkdir(mode=0o755)
     give_to_test_user(directory)
-    with port_of(blocks) as port:
-        stage = Stage(directory, documented, certs, port)
+    texts = ''.join(b.text for b in blocks)
+    mysql = request.getfixturevalue('documented_mysql') if 'my.example.com' in texts else None
+    with ports_of(blocks) as (port, mysql_port):
+        stage = Stage(directory, request.getfixturevalue('documented'), mysql, certs, port, mysql_port)
         try:
             play(blocks, stage)
         finally:
@@ -277,7 +300,8 @@ def test_story(key, base, documented, certs, tmp_path_factory):
 def test_pages_have_stories():
     """README and each page that shows commands are among them: a parser that finds nothing would pass everything."""
     pages = {page for page, _ in STORIES}
-    assert {'README', 'quickstart', 'pooling', 'from-pgbouncer', 'authentication', 'tls', 'console', 'operations'} <= pages
+    assert {'README', 'quickstart', 'pooling', 'from-pgbouncer', 'authentication', 'tls', 'console', 'operations',
+            'mysql'} <= pages
 
 
 def test_console_page_is_complete(weirpool, pg15):
