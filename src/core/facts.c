@@ -83,12 +83,16 @@ static void tell_all(struct core *c, const struct proto_ops *ops, const uint8_t 
 	}
 }
 
-/* Under core.lock: what all entries that still stand in the configuration said. */
+/* Under core.lock: what all entries of the configuration said, in the order of their names. */
 static void join_all(struct worker *w, const struct proto_ops *ops, struct buf *all)
 {
-	for (struct hmap_it it = hmap_begin(&w->core->dbases); hmap_next(&it);) {
-		const struct dbase *d = it.value;
-		if (d->ops == ops && d->facts && conf_db_find_in(w->gen->conf, ops->name, d->name))
+	const struct conf *conf = w->gen->conf;
+	for (unsigned i = 0; i < conf->dbs_n; i++) {
+		const struct conf_db *db = &conf->dbs[i];
+		const struct dbase *d = strcmp(db->kind->name, ops->name) == 0
+						? core_dbase_locked(w->core, ops, db->name)
+						: NULL;
+		if (d && d->facts)
 			ops->facts_join(all, d->facts, d->facts_n);
 	}
 }
