@@ -278,7 +278,7 @@ static void all_discarded(struct dnx *d, struct pg_client *c)
 	state_want_changed(c);
 	c->pins = 0;
 	c->pins_kept &= ~PIN(SEQUENCE);
-	c->seq_used = c->view_read = false;
+	c->seq_used = false;
 	if (c->learn)
 		c->learn->names_overflow = false;
 	l->discarded = true;

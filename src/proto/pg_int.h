@@ -79,7 +79,6 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool may_reset; /* startup parameters may have been reset: the next request waits for the
 			   answer */
 	bool no_simple; /* disable_pqexec */
-	bool view_read; /* it has looked at pg_prepared_statements */
 	uint8_t sync_tries; /* links that could not take its settings, one after the other */
 	bool no_asking;     /* server_state_tracking = off */
 };
@@ -169,6 +168,7 @@ struct pg_link {
 	uint16_t replay_n;
 	char **cells;              /* PEV_ROW */
 	uint64_t last_client_id;   /* whose request ran here last */
+	uint64_t unnamed_view;     /* view_text() of the unnamed statement, if it reads that view */
 	uint64_t batch_flags;      /* SQL_F_* bound since the last Sync */
 	uint32_t batch_no;         /* Syncs and Queries sent */
 	uint32_t clears_batch;     /* batch_no of the last entry with OWED_F_CLEARS */

@@ -1,8 +1,8 @@
 /* pg_named - statements that stand on a link under the names that a session gave them: those that
- * it PREPAREd in SQL, and those of the protocol that EXECUTE or the server's view of them must
- * find. A link has those of one session at a time; what another one left is closed first, and what
- * is missing is prepared again in front of the request that may need it. Thread: that of the env.
- * Source: PostgreSQL docs, PREPARE; Message Flow. */
+ * it PREPAREd in SQL, and those of the protocol that EXECUTE must find. A link has those of one
+ * session at a time; what another one left is closed first, and what is missing is prepared again
+ * in front of the request that may need it. Thread: that of the env. Source: PostgreSQL docs,
+ * PREPARE; Message Flow. */
 #include "pg_down_int.h"
 
 #include <string.h>
@@ -199,11 +199,11 @@ static void put_missing(struct upx *u, const char *text, size_t n)
 	if (u->c->learn && u->c->learn->undo)
 		text = NULL;
 	for (struct hmap_it it = hmap_begin(&u->c->stmts->names); hmap_next(&it);) {
-		if ((text == NULL && !stmt_is_sql(it.value)) ||
-			named_has(u->c, u->l, it.key, it.key_n) ||
+		const struct stmt *s = ((const struct stmtname *)it.value)->s;
+		if ((text == NULL && !stmt_is_sql(s)) || named_has(u->c, u->l, it.key, it.key_n) ||
 			(text && u->l->tx != TX_IDLE && !mentions(text, n, it.key, it.key_n)))
 			continue;
-		put(u, it.key, it.key_n, it.value);
+		put(u, it.key, it.key_n, s);
 	}
 }
 
@@ -213,9 +213,17 @@ static bool wants_sql(const struct upx *u)
 	if (stmtmap_n_sql(u->c->stmts) == 0 || u->l->tx != TX_IDLE || !may_put(u))
 		return false;
 	for (struct hmap_it it = hmap_begin(&u->c->stmts->names); hmap_next(&it);)
-		if (stmt_is_sql(it.value) && !named_has(u->c, u->l, it.key, it.key_n))
+		if (stmt_is_sql(((const struct stmtname *)it.value)->s) &&
+			!named_has(u->c, u->l, it.key, it.key_n))
 			return true;
 	return false;
+}
+
+/* Outside of a transaction: those of SQL that are missing. */
+void named_put_sql(struct upx *u)
+{
+	if (wants_sql(u))
+		put_missing(u, NULL, 0);
 }
 
 /* The first message of an extended batch: what it will refer to is not known yet. */
@@ -237,40 +245,11 @@ bool named_batch(struct upx *u)
 	(SQL_F_UNKNOWN | SQL_F_BAD | SQL_F_EXECUTE | SQL_F_PREPARE | SQL_F_DEALLOCATE | \
 		SQL_F_TX_BEGIN | SQL_F_MULTI)
 
-static bool is_view(const char *text, size_t n)
-{
-	static const char view[] = "pg_prepared_statements";
-	return mentions(text, n, view, sizeof(view) - 1);
-}
-
-bool named_wanted(const struct upx *u, const char *text, size_t n, uint64_t flags)
+bool named_wanted(const struct upx *u, uint64_t flags)
 {
 	if (stmtmap_n(u->c->stmts) == 0)
 		return false;
-	return (flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u)) || is_view(text, n);
-}
-
-/* The view shall have the session's own, by its own names, and nobody else's. From now on it keeps
- * its link while it has any: times and counts of plans are those of one server. */
-static void put_view(struct upx *u, const char *text, size_t n)
-{
-	char name[PG_NAME_BYTES];
-	bool any = false;
-	for (struct linkstmt *x; (x = linkmap_oldest(&u->l->stmts, 0)) != NULL; any = true) {
-		flow_cut(&u->f);
-		pg_stmt_name(name, x->id);
-		(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
-		pgext_put_close(u->up, 'S', name);
-		linkmap_drop(&u->l->stmts, x);
-	}
-	if (any) {
-		(void)owed_push(u->l, OWED_SYNC, OWED_SWALLOW);
-		pgext_put_sync(u->up);
-		u->l->no_replay = true;
-	}
-	if (u->c->stmts)
-		put_missing(u, text, n);
-	u->c->view_read = true;
+	return (flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u));
 }
 
 bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt *s)
@@ -283,12 +262,9 @@ bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt 
 
 void named_query(struct upx *u, const char *text, size_t n, uint64_t flags)
 {
-	unsigned all = stmtmap_n(u->c->stmts);
-	if ((all == 0 && linkmap_n(&u->l->stmts) == 0) || !may_put(u) || u->l->tx == TX_FAILED)
+	if (stmtmap_n(u->c->stmts) == 0 || !may_put(u) || u->l->tx == TX_FAILED)
 		return;
-	if (is_view(text, n) && u->l->tx == TX_IDLE)
-		put_view(u, text, n);
-	else if (all && ((flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u))))
+	if ((flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u)))
 		put_missing(u, flags & SQL_F_EXECUTE ? text : NULL, n);
 }
 

@@ -57,7 +57,7 @@ static void let_go(struct pg_link *l, struct owed *o)
 		l->n_held--;
 	if (o->flags & OWED_F_FORCED)
 		mem_free(MEM_PROTO, o->p.err);
-	else if (o->disp != OWED_CAPTURE && o->p.ls)
+	else if ((o->disp != OWED_CAPTURE || o->kind == OWED_PARSE) && o->p.ls)
 		linkmap_release(&l->stmts, o->p.ls);
 	o->p.ls = NULL;
 }

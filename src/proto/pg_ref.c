@@ -2,6 +2,7 @@
  * name of ours, and what must be sent first so that the link has it. Ignorant of what is done with
  * it. Thread: that of the env. */
 #include "pg_ref_int.h"
+#include "pg_view_int.h"
 
 #include <string.h>
 
@@ -46,7 +47,10 @@ struct stmt *ref_intern(struct upx *u, const char *text, size_t text_n, const ui
 		return s;
 	}
 	up_classify(u, text, text_n, info);
-	return stmt_new(&v->stmts, key, text, text_n, types, n_types, info->flags);
+	s = stmt_new(&v->stmts, key, text, text_n, types, n_types, info->flags);
+	if (s)
+		s->view = view_mentioned(text, text_n) && view_rewrite(x, text, text_n, "", NULL);
+	return s;
 }
 
 /* ---- what a link has ---- */
@@ -89,13 +93,15 @@ const struct stmt *pg_find_stmt(const struct pg_client *c, struct hash128 key)
 {
 	if (c->stmts == NULL)
 		return NULL;
-	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);)
-		if (pg_is_stmt(c, it.value, key))
-			return it.value;
+	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);) {
+		const struct stmt *s = ((const struct stmtname *)it.value)->s;
+		if (pg_is_stmt(c, s, key))
+			return s;
+	}
 	return NULL;
 }
 
-static struct linkstmt *find_on_link(struct upx *u, const struct stmt *s)
+struct linkstmt *ref_on_link(struct upx *u, const struct stmt *s)
 {
 	struct linkstmt *ls = NULL;
 	if (u->c->salt)
@@ -150,6 +156,32 @@ bool ref_put_learn(struct upx *u, struct linkstmt *ls)
 	return true;
 }
 
+uint64_t ref_put_text(struct upx *u, const char *name, const struct stmt *s)
+{
+	struct buf text;
+	uint64_t view = 0;
+	if (!s->view) {
+		pgext_put_parse(u->up, name, s->text, s->text_n, stmt_types(s), s->n_types);
+		return 0;
+	}
+	buf_init(&text, 0);
+	view = view_text(u, s->text, s->text_n, &text);
+	pgext_put_parse(u->up, name, (const char *)buf_data(&text), buf_len(&text), stmt_types(s),
+		s->n_types);
+	buf_fini(&text);
+	return view;
+}
+
+/* What ref_put_text() would return. */
+static uint64_t view_now(struct upx *u, const struct stmt *s)
+{
+	struct buf text;
+	buf_init(&text, 0);
+	uint64_t view = view_text(u, s->text, s->text_n, &text);
+	buf_fini(&text);
+	return view;
+}
+
 /* Puts a Parse under a new name of ours. NULL: no memory. */
 struct linkstmt *ref_put_parse(
 	struct upx *u, const struct stmt *s, enum owed_disp disp, unsigned flags)
@@ -169,7 +201,7 @@ struct linkstmt *ref_put_parse(
 	o->p.ls = ls;
 	o->flags = (uint16_t)flags;
 	pg_stmt_name(name, ls->id);
-	pgext_put_parse(u->up, name, s->text, s->text_n, stmt_types(s), s->n_types);
+	ls->view = ref_put_text(u, name, s);
 	ls->schema_no = told_schema_no();
 	u->c->counters->server_parses++;
 	return ls;
@@ -237,15 +269,18 @@ static enum ref_kind ref_unnamed(struct upx *u)
 		return REF_PASS;
 	if (s == NULL)
 		return REF_MISSING;
-	if (!l->has_unnamed || !hash128_eq(l->unnamed, pg_unnamed_key(c, s))) {
+	if (s->view && names_in_doubt(c, l))
+		return REF_HOLD;
+	if (!l->has_unnamed || !hash128_eq(l->unnamed, pg_unnamed_key(c, s)) ||
+		(s->view && l->unnamed_view != view_now(u, s))) {
 		flow_cut(&u->f);
 		struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
 		if (o == NULL)
 			return REF_FAILED;
 		o->flags = OWED_F_UNNAMED;
 		l->no_replay = true;
-		pgext_put_parse(u->up, "", s->text, s->text_n, stmt_types(s), s->n_types);
 		ref_set_unnamed(u, s);
+		l->unnamed_view = ref_put_text(u, "", s);
 		c->counters->server_parses++;
 	}
 	if (s->told_rows == 0)
@@ -271,9 +306,14 @@ enum ref_kind ref_stmt(struct upx *u, const char *name, size_t name_n, const str
 		return pg_is_our_name(name, name_n) ? REF_MISSING : REF_PASS;
 	if (stmt_is_sql(s)) /* named_batch() has made it */
 		return REF_PASS;
-	struct linkstmt *ls = find_on_link(u, s);
+	struct linkstmt *ls = ref_on_link(u, s);
 	if (ls && ref_in_doubt(u, ls))
 		return REF_HOLD;
+	if (ls && s->view && ls->view != view_now(u, s)) {
+		if (!ref_put_close(u, ls))
+			return REF_FAILED;
+		ls = NULL;
+	}
 	if (ls == NULL && (ls = ref_put_parse(u, s, OWED_SWALLOW, 0)) == NULL)
 		return REF_FAILED;
 	*ls_r = ls;

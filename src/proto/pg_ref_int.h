@@ -28,6 +28,7 @@ struct stmt *ref_intern(struct upx *u, const char *text, size_t text_n, const ui
 	unsigned n_types, struct sql_stmt_info *info);
 
 /* ---- what a link has ---- */
+struct linkstmt *ref_on_link(struct upx *u, const struct stmt *s); /* or NULL */
 struct hash128 ref_key(const struct pg_client *c, const struct stmt *s, uint64_t salt);
 /* Puts a Parse under a new name of ours. NULL: no memory. */
 struct linkstmt *ref_put_parse(
@@ -37,6 +38,9 @@ bool ref_put_close(struct upx *u, struct linkstmt *old); /* the link forgets it;
 bool ref_put_learn(struct upx *u, struct linkstmt *ls);
 /* Parsed by an earlier batch whose outcome is not known yet. */
 bool ref_in_doubt(const struct upx *u, const struct linkstmt *ls);
+/* Puts its Parse, for which nothing is owed yet. What it returns is for linkstmt.view, or
+ * unnamed_view. */
+uint64_t ref_put_text(struct upx *u, const char *name, const struct stmt *s);
 /* The server's unnamed statement is s from now on; NULL: nobody's. */
 void ref_set_unnamed(struct upx *u, const struct stmt *s);
 #endif

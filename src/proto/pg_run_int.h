@@ -167,6 +167,7 @@ void named_evict(struct upx *u); /* something of the session is about to be sent
 bool named_batch(struct upx *u); /* an extended batch is about to begin. False: it must wait */
 /* A Query is about to be sent: makes what it may look for. */
 void named_query(struct upx *u, const char *text, size_t n, uint64_t flags);
+void named_put_sql(struct upx *u); /* those of SQL that the link lacks, outside of a transaction */
 /* Makes s for an EXECUTE. False: it is there already. True: the entry pushed next is
  * OWED_F_NEEDS. */
 bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt *s);
@@ -175,7 +176,7 @@ bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt 
 struct stmt *named_intern(
 	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info);
 /* Will named_query() have to make any? Then the session's names must be known. */
-bool named_wanted(const struct upx *u, const char *text, size_t n, uint64_t flags);
+bool named_wanted(const struct upx *u, uint64_t flags);
 bool named_prepared(struct upx *u, const char *name, size_t n, const struct stmt *s);
 void named_refused(struct pg_link *l, uint32_t id, const struct err *e);
 void named_asking(struct pg_link *l);

@@ -454,8 +454,6 @@ enum proto_release pg_link_release(void *cst, void *lst, struct buf *up)
 	if (c->pins &
 		PIN(UNKNOWN)) /* asking failed: again, but not before the client did something */
 		f = c->n_requests ? f | c->acc | SQL_F_UNKNOWN : 0;
-	if (c->view_read && stmtmap_n_sql(c->stmts))
-		c->pins |= PIN(PREPARE);
 	if (c->pins_kept)
 		return pinned(c, l, up);
 	if (c->pins && (f & may_unpin(c->pins)) == 0)

@@ -120,11 +120,12 @@ const struct stmt *told_find(const struct pg_client *c, const struct linkstmt *l
 	if (c->stmts == NULL)
 		return NULL;
 	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);) {
-		if (told_tag(it.key, it.key_n) != tag || !pg_is_stmt(c, it.value, ls->key))
+		const struct stmt *s = ((const struct stmtname *)it.value)->s;
+		if (told_tag(it.key, it.key_n) != tag || !pg_is_stmt(c, s, ls->key))
 			continue;
 		*name_r = it.key;
 		*name_n_r = it.key_n;
-		return it.value;
+		return s;
 	}
 	for (const struct pg_undo *x = c->learn ? c->learn->undo : NULL; x; x = x->next) {
 		if (x->old == NULL || told_tag(x->name, x->name_n) != tag ||
@@ -177,7 +178,7 @@ void told_done(struct pg_client *c, struct pg_link *l, const struct owed *o)
 	if (c->stmts == NULL || d->rows == 0)
 		return;
 	for (struct hmap_it it = hmap_begin(&c->stmts->names); hmap_next(&it);) {
-		const struct stmt *s = it.value;
+		const struct stmt *s = ((const struct stmtname *)it.value)->s;
 		if (s->told_rows || told_tag(it.key, it.key_n) != o->tag ||
 			!pg_is_stmt(c, s, o->p.ls->key))
 			continue;

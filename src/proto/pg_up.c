@@ -2,6 +2,7 @@
  * cause, and lets it pass. Statement names are pg_up_ext.c's. Ignorant of pools and sockets.
  * Thread: that of the env. Source: PostgreSQL docs, Message Flow. */
 #include "pg_run_int.h"
+#include "pg_view_int.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -408,6 +409,11 @@ static uint64_t named_flags(const struct upx *u, const struct named *x, uint64_t
 	return u->c->pins & PIN(PREPARE) ? flags : flags & ~SQL_F_DEALLOCATE;
 }
 
+static bool is_view(const struct upx *u, const char *text, size_t n)
+{
+	return view_mentioned(text, n) && view_rewrite(pg_lex(u->c), text, n, "", NULL);
+}
+
 /* PREPARE of a statement that can be made again on another link. False: it cannot. */
 static bool query_prepare(struct upx *u, const struct pgmsg_head *h, const char *text, size_t n,
 	const struct sql_stmt_info *info)
@@ -437,6 +443,20 @@ static enum up_next query_deallocate(
 	return up_pass_owed(u, h, OWED_QUERY, OWED_F_UNDO);
 }
 
+/* It reads pg_prepared_statements: the server gets another text. */
+static enum up_next query_view(
+	struct upx *u, const struct pgmsg_head *h, const char *text, size_t n)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	(void)view_text(u, text, n, &b);
+	flow_drop(&u->f, total_of(h));
+	(void)owed_push(u->l, OWED_QUERY, OWED_FORWARD);
+	pgext_put_query(u->up, (const char *)buf_data(&b), buf_len(&b));
+	buf_fini(&b);
+	return UP_NEXT;
+}
+
 static enum up_next query_put(struct upx *u, const struct pgmsg_head *h, const char *text, size_t n,
 	const struct sql_stmt_info *info, const struct named *x)
 {
@@ -448,6 +468,9 @@ static enum up_next query_put(struct upx *u, const struct pgmsg_head *h, const c
 		needs = named_execute(u, info->name, info->name_n, x->s);
 	else if (x->s == NULL)
 		named_query(u, text, n, info->flags);
+	bool view = is_view(u, text, n);
+	if (view)
+		view_make(u);
 	note_set(u, info);
 	note_names(u, text, n, info);
 	if (x->s && x->verb == SQL_V_EXECUTE)
@@ -459,6 +482,8 @@ static enum up_next query_put(struct upx *u, const struct pgmsg_head *h, const c
 		return query_deallocate(u, h, info);
 	if (reset)
 		return query_reset(u, h, text, n, info);
+	if (view)
+		return query_view(u, h, text, n);
 	return up_pass_owed(u, h, OWED_QUERY,
 		(info->flags & SQL_F_COPY_IN ? OWED_F_COPY : 0) | (needs ? OWED_F_NEEDS : 0));
 }
@@ -472,7 +497,7 @@ static enum up_next query_served(
 	if (u->l->sync_wait && (info.flags & (SQL_F_TX_END | SQL_F_BAD)))
 		return up_hold(u);
 	struct named x = named_of(u, &info);
-	if ((x.verb != SQL_V_EMPTY || named_wanted(u, text, n, info.flags)) &&
+	if ((x.verb != SQL_V_EMPTY || named_wanted(u, info.flags) || is_view(u, text, n)) &&
 		(names_in_doubt(u->c, u->l) ||
 			(u->l->ask_wait && (u->c->acc_asking & NAMES_TOUCHED))))
 		return up_hold(u);

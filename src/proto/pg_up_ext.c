@@ -2,6 +2,7 @@
  * and statement mode a client's name means a statement of its session, and the server knows that
  * statement, once per link, under a name of ours. Thread: that of the env. */
 #include "pg_ref_int.h"
+#include "pg_view_int.h"
 
 #include <assert.h>
 #include <string.h>
@@ -105,7 +106,14 @@ static enum up_next parse_unnamed(struct upx *u, const struct pgmsg_head *h, str
 		return no_memory(u);
 	up_in_batch(u);
 	c->counters->server_parses++;
-	return up_pass_owed(u, h, OWED_PARSE, flags);
+	if (!s->view)
+		return up_pass_owed(u, h, OWED_PARSE, flags);
+	flow_drop(&u->f, total_of(h));
+	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
+	if (o)
+		o->flags = (uint16_t)flags;
+	u->l->unnamed_view = ref_put_text(u, "", s);
+	return UP_NEXT;
 }
 
 /* Is the transaction aborted, or may it be before the server gets here? Then a Parse must fail. */
@@ -155,7 +163,7 @@ static enum up_next parse_named(
 	}
 	up_in_batch(u);
 	bool ok = learn_rename(c, l, p->name, p->name_n, s);
-	if (ok && ls && is_outdated(c, ls)) {
+	if (ok && ls && (s->view || is_outdated(c, ls))) {
 		ok = ref_put_close(u, ls);
 		ls = NULL;
 	}
@@ -214,6 +222,24 @@ static bool may_deallocate(const char *text, size_t n)
 	return false;
 }
 
+/* What the statement will look for on the server, when it is the first of its batch. */
+static void before_batch(struct upx *u, const struct stmt *s)
+{
+	struct sql_stmt_info info;
+	if (u->l->ext_open || s == NULL)
+		return;
+	if (s->view)
+		view_make(u);
+	if (!(s->flags & SQL_F_EXECUTE) || stmt_is_sql(s) || stmtmap_n(u->c->stmts) == 0)
+		return;
+	up_classify(u, s->text, s->text_n, &info);
+	const struct stmt *x = info.verb == SQL_V_EXECUTE && info.n_statements == 1 && info.name_n
+				       ? stmtmap_get(u->c->stmts, info.name, info.name_n)
+				       : NULL;
+	if (x)
+		(void)named_execute(u, info.name, info.name_n, x);
+}
+
 static enum up_next parse_kept(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p)
 {
@@ -251,6 +277,11 @@ static enum up_next parse_kept(
 		learn_names_of(u, p, info.flags);
 	if (s == NULL)
 		return parse_raw(u, h, p->name, p->name_n, info.flags);
+	if (s->view && names_in_doubt(c, u->l)) {
+		stmt_unref(&c->env->stmts, s);
+		return up_hold(u);
+	}
+	before_batch(u, s);
 	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s);
 }
 
@@ -446,6 +477,8 @@ static enum up_next bind_served(
 		up_in_batch(u);
 		return up_forced(u, h, &why, NULL, 0);
 	}
+	if (!passes_names(c) && !names_in_doubt(c, u->l))
+		before_batch(u, s);
 	enum ref_kind ref = passes_names(c) ? REF_PASS : ref_stmt(u, b->stmt, b->stmt_n, s, &ls);
 	if (ref == REF_HOLD)
 		return up_hold(u);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 void stmtdesc_forget(struct stmtdesc *d)
@@ -138,13 +139,18 @@ struct stmtmap *stmtmap_new(void)
 	return m;
 }
 
+static void free_name(void *x)
+{
+	mem_free(MEM_STMT, x);
+}
+
 void stmtmap_clear(struct stmtmap *m, struct stmttab *t)
 {
 	if (m == NULL)
 		return;
 	for (struct hmap_it it = hmap_begin(&m->names); hmap_next(&it);)
-		stmt_unref(t, it.value);
-	hmap_fini(&m->names, NULL);
+		stmt_unref(t, ((struct stmtname *)it.value)->s);
+	hmap_fini(&m->names, free_name);
 	hmap_init(&m->names);
 	m->bytes = 0;
 	m->n_sql = 0;
@@ -161,22 +167,38 @@ void stmtmap_free(struct stmtmap **m, struct stmttab *t)
 
 struct stmt *stmtmap_get(const struct stmtmap *m, const char *name, size_t name_n)
 {
-	return m ? hmap_get(&m->names, name, name_n) : NULL;
+	const struct stmtname *x = m ? hmap_get(&m->names, name, name_n) : NULL;
+	return x ? x->s : NULL;
+}
+
+/* Two statements of one microsecond were prepared one after the other all the same. */
+static struct stmtname *new_name(struct stmtmap *m, const char *name, size_t name_n)
+{
+	struct stmtname *x = mem_alloc(MEM_STMT, sizeof(*x));
+	int64_t now = clock_wall_us();
+	if (x == NULL || !hmap_put(&m->names, name, name_n, x, NULL)) {
+		mem_free(MEM_STMT, x);
+		return NULL;
+	}
+	m->last_us = now > m->last_us ? now : m->last_us + 1;
+	x->prepared_us = m->last_us;
+	return x;
 }
 
 bool stmtmap_put(
 	struct stmtmap *m, const char *name, size_t name_n, struct stmt *s, struct stmt **old_r)
 {
-	void *old = NULL;
-	if (s == NULL)
-		old = hmap_del(&m->names, name, name_n);
-	else if (hmap_put(&m->names, name, name_n, s, &old))
-		m->bytes += stmt_ref(s)->text_n;
-	else
-		return false;
-	if (s && s->sql)
-		m->n_sql++;
-	*old_r = old;
+	struct stmtname *x = hmap_get(&m->names, name, name_n);
+	*old_r = x ? x->s : NULL;
+	if (s) {
+		if (x == NULL && (x = new_name(m, name, name_n)) == NULL)
+			return false;
+		x->s = stmt_ref(s);
+		m->bytes += s->text_n;
+		m->n_sql += s->sql;
+	} else if (x) {
+		mem_free(MEM_STMT, hmap_del(&m->names, name, name_n));
+	}
 	if (*old_r) {
 		m->bytes -= (*old_r)->text_n;
 		m->n_sql -= (*old_r)->sql;

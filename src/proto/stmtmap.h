@@ -36,6 +36,7 @@ struct stmt {
 	uint64_t told_rows;     /* as in struct stmtdesc; 0: nothing was told */
 	struct stmt *of;        /* the one without what was told, a reference; or NULL */
 	bool sql;               /* the text is a PREPARE: see pg_named.c */
+	bool view;              /* it reads pg_prepared_statements: see pg_view.c */
 	const char *text;       /* NUL-terminated; then n_types * 4 bytes, as they came */
 	uint8_t store[];        /* text and types; or n_told * 4 bytes */
 };
@@ -70,18 +71,23 @@ static inline const uint8_t *stmt_types(const struct stmt *s)
 }
 
 /* ---- of a session: what it calls them ---- */
+struct stmtname {
+	struct stmt *s;      /* a reference */
+	int64_t prepared_us; /* wall clock; rises from name to name */
+};
 struct stmtmap {
-	struct hmap names; /* name -> struct stmt, one reference each */
-	size_t bytes;      /* of their texts */
-	unsigned n_sql;    /* of them are SQL's */
+	struct hmap names; /* name -> struct stmtname, owned */
+	int64_t last_us;
+	size_t bytes;   /* of their texts */
+	unsigned n_sql; /* of them are SQL's */
 };
 struct stmtmap *stmtmap_new(void); /* NULL: no memory */
 void stmtmap_free(struct stmtmap **m, struct stmttab *t);
 void stmtmap_clear(struct stmtmap *m, struct stmttab *t);
 struct stmt *stmtmap_get(
 	const struct stmtmap *m, const char *name, size_t name_n); /* borrowed; m may be NULL */
-/* Names s (NULL: takes the name away). The caller's reference is not consumed. The former
- * statement, with its reference, goes to *old_r. False: no memory. */
+/* Names s (NULL: takes the name away); a name that is there keeps its time. The caller's reference
+ * is not consumed. The former statement, with its reference, goes to *old_r. False: no memory. */
 bool stmtmap_put(
 	struct stmtmap *m, const char *name, size_t name_n, struct stmt *s, struct stmt **old_r);
 unsigned stmtmap_n(const struct stmtmap *m);
@@ -97,6 +103,7 @@ struct linkstmt {
 	bool gone;          /* dropped from the map while in flight */
 	bool learning;      /* a Describe is in flight whose answer goes to desc */
 	uint32_t schema_no; /* told_schema_no() when it was parsed */
+	uint64_t view;      /* view_text() of what was parsed; 0: another statement */
 	struct stmtdesc desc;
 	struct list lru;
 };

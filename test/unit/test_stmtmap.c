@@ -98,6 +98,30 @@ Test(stmtmap, names_of_a_session)
 	cr_assert_null(s);
 }
 
+static int64_t time_of(const struct stmtmap *s, const char *name)
+{
+	return ((const struct stmtname *)hmap_get(&s->names, name, strlen(name)))->prepared_us;
+}
+
+Test(stmtmap, names_have_their_order)
+{
+	struct stmtmap *s = stmtmap_new();
+	struct stmt *a = make("a"), *b = make("b"), *old;
+	cr_assert(stmtmap_put(s, "z", 1, a, &old));
+	cr_assert(stmtmap_put(s, "y", 1, a, &old));
+	cr_assert(stmtmap_put(s, "x", 1, b, &old));
+	cr_assert_gt(time_of(s, "z"), 0);
+	cr_assert_lt(time_of(s, "z"), time_of(s, "y"));
+	cr_assert_lt(time_of(s, "y"), time_of(s, "x"));
+	int64_t was = time_of(s, "y");
+	cr_assert(stmtmap_put(s, "y", 1, b, &old));
+	stmt_unref(&t, old);
+	cr_assert_eq(time_of(s, "y"), was);
+	stmt_unref(&t, a);
+	stmt_unref(&t, b);
+	stmtmap_free(&s, &t);
+}
+
 Test(stmtmap, the_least_recently_used_goes_first)
 {
 	struct linkstmt *a = linkmap_add(&m, key_of("a")), *b = linkmap_add(&m, key_of("b")),
