@@ -247,9 +247,13 @@ void my_stmt_prepared(
 		struct hash128 key = fresh_key(s);
 		struct linkstmt *old = linkmap_get(&l->stmts, key);
 		struct hash128 nobodys = { old ? old->id : 0, c->id };
-		/* One of them is enough: the other one is evicted when its turn comes. */
+		/* One of them is enough: the other one is the first to be evicted. */
 		if (old && !linkmap_rekey(&l->stmts, old, nobodys))
 			l->failed = true;
+		if (old && !l->failed) {
+			list_del(&old->lru);
+			list_append(&l->stmts.lru, &old->lru);
+		}
 		struct linkstmt *now = l->failed ? NULL : linkmap_add(&l->stmts, key);
 		if (now)
 			now->id = x->id;
@@ -365,6 +369,9 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, false, &s->req);
 	else
 		my_class_big(&s->req);
+	/* Its handle comes on top of those that the link has. */
+	flow_cut(&u->f);
+	evict(u->l, c->max_prepared, u->up);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_PREPARE, 0);
 	if (o)
 		o->stmt = s->id;
