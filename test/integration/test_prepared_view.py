@@ -191,3 +191,40 @@ def test_execute_by_an_extended_query(two, within):
             b.simple('begin')
             b.simple('select 1')
     assert code(a.send(batch('execute missing') + sync()).until_ready()) == ['26000']
+
+
+@both_protocols
+@in_and_out
+def test_more_than_a_link_remembers(weirpool, anypg, protocol, within):
+    wp = weirpool(anypg, default_pool_size=1, query_wait_timeout=10, max_prepared_statements=10)
+    a, b = wp.raw(), wp.raw()
+    for i in range(40):
+        prepare(a, 'a%d' % i, 'select %d, $1::int' % i)
+        prepare(b, 'b%d' % i, 'select %d, $1::int' % i)
+    for c, name in ((a, 'a'), (b, 'b'), (a, 'a')):
+        if within:
+            c.simple('begin')
+        rows = read(c, 'select name, statement, parameter_types from pg_prepared_statements order by prepare_time', protocol)
+        assert [r[:2] for r in rows] == [('%s%d' % (name, i), 'select %d, $1::int' % i) for i in range(40)]
+        assert {r[2] for r in rows} <= {'{integer}', None}      # None: nobody asked for it, and this link has not got it
+        if within:
+            c.simple('commit')
+
+
+@pytest.mark.parametrize('encoding', ['LATIN1', 'UTF8', 'SJIS'])
+@pytest.mark.parametrize('scs', ['on', 'off'])
+def test_texts_of_every_encoding(two, encoding, scs):
+    """What this link lacks is told in the client's own bytes."""
+    a, b, text = two.raw(), two.raw(), "select 'y\\\\' /* \u00e4 */" if encoding != 'SJIS' else "select '\u8868\u793a'"
+    a.simple("set client_encoding = '%s'" % encoding)
+    a.simple('set standard_conforming_strings = %s' % scs)
+    sent = parse('s', '@', []).replace(b'@', text.encode(encoding))
+    sent = sent[:1] + (len(sent) - 1).to_bytes(4, 'big') + sent[5:]
+    assert rawpg.kinds(a.send(sent + sync()).until_ready()) == '1Z'
+    for _ in range(2):
+        a.simple('begin')
+        out = a.simple('select statement from pg_prepared_statements')
+        assert [m.body[6:] for m in out if m.type == 'D'] == [text.encode(encoding)], out
+        a.simple('commit')
+        b.simple('begin')
+        b.simple('select 1')
