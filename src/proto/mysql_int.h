@@ -94,6 +94,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	struct my_req prepared;  /* what text-PREPAREd statements may do */
 	uint64_t last_insert_id; /* as LAST_INSERT_ID() has it */
 	uint64_t insert_id;      /* as the last OK said, until the server was asked */
+	uint32_t n_attached;     /* links that it was given so far */
 	uint32_t number;         /* connection id that it was told. Login half */
 	uint32_t pins;           /* PIN() bits */
 	uint16_t n_handlers, n_prepared;
@@ -207,12 +208,13 @@ struct my_link {
 	uint64_t caps;           /* negotiated. Login half */
 	uint64_t server_caps;    /* all that the server has. Login half */
 	uint64_t last_client_id;
-	uint32_t version_n;   /* as in executable comments: 90704, 101119. Login half */
-	uint32_t thread_id;   /* Login half */
-	uint32_t down_left;   /* bytes of the current frame that are still to come */
-	uint32_t prep_handle; /* the answer */
-	uint32_t n_forward;   /* entries of the client in the ring */
-	uint16_t status;      /* SERVER_STATUS_* as last said. Login half first */
+	uint32_t last_attached; /* n_attached of that client then */
+	uint32_t version_n;     /* as in executable comments: 90704, 101119. Login half */
+	uint32_t thread_id;     /* Login half */
+	uint32_t down_left;     /* bytes of the current frame that are still to come */
+	uint32_t prep_handle;   /* the answer */
+	uint32_t n_forward;     /* entries of the client in the ring */
+	uint16_t status;        /* SERVER_STATUS_* as last said. Login half first */
 	uint16_t peek_status, peek_warnings; /* of the end, if peeked */
 	uint8_t down_rest;                   /* enum flow_rest */
 	uint8_t down_seq;                    /* sequence id of its next packet, if begun */

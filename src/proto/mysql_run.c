@@ -105,7 +105,9 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	c->pins = 0;
 	c->n_handlers = c->n_prepared = 0;
 	c->needs = 0;
-	c->last_insert_id = 0;
+	c->last_insert_id = c->insert_id = 0;
+	c->id_set = false;
+	c->n_attached++; /* on no link anything is left of it that it may see */
 }
 
 int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)

@@ -191,6 +191,21 @@ static bool state_then(const struct my_client *c, const struct my_stmt *s, struc
 	return ok;
 }
 
+/* What a handle's state is made of, or is restored to behind its PREPARE, must be known. True: it
+ * is being asked for. */
+static bool asks_first(struct myup *u)
+{
+	if (u->c->mode == PROTO_SESSION ||
+		!(u->c->needs & (MY_NEED_COLLATION | MY_NEED_MODE | MY_NEED_VARS)))
+		return false;
+	flow_cut(&u->f);
+	my_ask_put(u->c, u->l, true, u->up);
+	return true;
+}
+
+/* Pins of a session whose state is not all known: it keeps its link, and the state stays. */
+#define VAGUE_PINS (PIN(UNKNOWN) | PIN(SETTING) | PIN(VARIABLE))
+
 /* Asks for a handle. If the session's state is not what it was when s was prepared, the link's is
  * made so around it. */
 static void put_prepare(struct myup *u, const struct my_stmt *s, struct hash128 key)
@@ -200,7 +215,9 @@ static void put_prepare(struct myup *u, const struct my_stmt *s, struct hash128 
 	uint8_t seq = 0;
 	flow_cut(&u->f);
 	evict(l, u->c->max_prepared, u->up);
-	if (!state_then(u->c, s, &then)) {
+	if (u->c->pins & VAGUE_PINS) {
+		then = varset_ref(l->have);
+	} else if (!state_then(u->c, s, &then)) {
 		l->failed = true;
 		return;
 	}
@@ -224,7 +241,7 @@ struct linkstmt *my_stmt_handle(struct myup *u, struct my_stmt *s, const struct 
 	if (x == NULL && (x = linkmap_get(&l->stmts, fresh)) != NULL && typed &&
 		!linkmap_rekey(&l->stmts, x, *typed))
 		l->failed = true;
-	if (x == NULL)
+	if (x == NULL && !asks_first(u))
 		put_prepare(u, s, typed ? *typed : fresh);
 	return x;
 }
@@ -359,6 +376,8 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 		return MY_STOP;
 	if (u->l == NULL)
 		return myup_request(u);
+	if (asks_first(u))
+		return MY_STOP;
 	struct my_stmt *s = add(c, keep ? (const char *)myup_body(u) + 1 : NULL, h->payload_n - 1);
 	if (s == NULL)
 		return my_local_err(u, h, 1461, "42000",

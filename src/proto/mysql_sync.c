@@ -279,10 +279,13 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	assert(c->env == l->env);
 	l->raw = c->mode == PROTO_RAW;
 	l->mid_up = false;
-	if (l->last_client_id != c->id)
+	/* What its last statement left is here only if it was on no other link since. */
+	if (l->last_client_id != c->id || l->last_attached != c->n_attached)
 		l->own_last = l->own_id = false;
-	if (c->ready) /* before, it does nothing that anybody could look back at */
+	if (c->ready) { /* before, it does nothing that anybody could look back at */
 		l->last_client_id = c->id;
+		l->last_attached = ++c->n_attached;
+	}
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
 	l->sync_due = false;

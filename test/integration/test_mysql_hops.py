@@ -1,0 +1,113 @@
+"""A MySQL session that comes to another server connection, or back to one that it had: nothing of it is lost, and nothing of
+what was there before is taken for its own."""
+import pytest
+
+import rawmy as my
+
+CAPS = my.MODERN | my.MULTI_STATEMENTS
+
+
+@pytest.fixture
+def pair(anymy, mypool):
+    """Two clients of two server connections; begin and commit move them."""
+    wp = mypool(anymy, default_pool_size=2, max_prepared_statements=2)
+    anymy.query('drop table if exists app.hop')
+    anymy.query('create table app.hop (id int auto_increment primary key, a varchar(50))')
+    with wp.my(caps=CAPS) as a, wp.my(caps=CAPS) as b:
+        a.wp = wp
+        yield a, b
+        a.bye()
+        b.bye()
+
+
+def test_last_insert_id_in_the_middle_of_a_transaction(pair):
+    a, b = pair
+    for _ in range(3):
+        b.do('begin')
+        b.one('select last_insert_id()')
+        a.do("insert into hop (a) values ('x')")
+        i = a.one('select last_insert_id()')
+        b.do('commit')
+        for c in (a, b, a):
+            c.do('begin')
+            c.q('select count(*) from hop')
+            assert c.one('select last_insert_id()') == (i if c is a else '0')
+            c.do('commit')
+
+
+def test_what_is_left_on_a_connection_is_old_when_its_client_was_elsewhere(pair):
+    """Two connections, and the client on each of them in turn, without anybody between."""
+    a, b = pair
+    ids = []
+    for i in range(6):
+        b.do('begin')
+        ids.append(a.do("insert into hop (a) values ('x')").insert_id)
+        assert a.one('select last_insert_id()') == str(ids[-1])
+        with a.wp.my(caps=CAPS) as c:
+            # a holds one connection while b's is free: then a gets that one
+            c.do('begin') if i % 2 else None
+            b.do('commit')
+            assert a.one('select last_insert_id()') == str(ids[-1])
+            try:
+                assert a.one('select row_count()') == '-1'
+            except my.MyError as e:
+                assert e.errno == 1235
+            c.bye()
+        assert b.one('select last_insert_id()') == '0'
+
+
+def test_a_reset_client_has_no_id(pair):
+    a, b = pair
+    for forget in (a.reset_connection, lambda: a.change_user('app', 'app', 'app')):
+        a.do("insert into hop (a) values ('x')")
+        assert a.one('select last_insert_id()') != '0'
+        forget()
+        assert a.one('select last_insert_id()') == '0'
+        a.do('begin')
+        a.do("insert into hop (a) values ('x')")
+        forget()
+        assert a.one('select last_insert_id()') == '0'
+
+
+def forget_handles(a):
+    """Two handles are kept on a connection."""
+    for i in range(3):
+        a.execute(a.prepare('select %d, ?' % i), [1])
+
+
+CHANGES = [("set @x = 'new'", 'select @x'), ("select 'new' into @x", 'select @x'),
+           ("set names utf8mb4 collate utf8mb4_bin", 'select @@collation_connection'),
+           ("call hop_mode()", 'select @@sql_mode, @@time_zone'), ("do hop_f()", 'select @x')]
+
+
+@pytest.mark.parametrize('do,ask', CHANGES, ids=[c[0] for c in CHANGES])
+def test_preparing_again_takes_nothing_away(pair, anymy, do, ask):
+    """A handle is made in the state of its PREPARE; what the session has done since, in this very transaction, stays."""
+    a, b = pair
+    for sql in ('drop procedure if exists hop_mode', 'drop function if exists hop_f',
+                "create procedure hop_mode() begin set session sql_mode = 'ANSI'; set time_zone = '+02:00'; end",
+                "create function hop_f() returns int begin set @x = 'new'; return 1; end"):
+        anymy.query(sql, database='app')
+    with my.RawMy(anymy.port) as r:
+        r.login(caps=CAPS)
+        r.do("set names latin1")
+        r.do("set @x = 'old'")
+        r.do(do)
+        want = r.q(ask)
+    a.do("set names latin1")
+    a.do("set @x = 'old'")
+    s = a.prepare('select ?, @x')
+    t = a.prepare('select ?')
+    a.do('set @other = 1')
+    a.do('begin')
+    a.q('select count(*) from hop')
+    forget_handles(a)
+    a.do(do)
+    for stmt in (s, t):
+        a.execute(stmt, ['p'])
+        forget_handles(a)
+        assert a.q(ask) == want
+    a.do('commit')
+    a.execute(s, ['p'])
+    b.q('select 1')
+    assert a.q(ask) == want
