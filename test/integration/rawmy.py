@@ -4,7 +4,6 @@ Written from the "MySQL Client/Server Protocol" pages of MySQL's internals manua
 against both servers. It retries nothing and hides nothing: every packet that came is in `trace`, with its sequence id."""
 import contextlib
 import hashlib
-import os
 import socket
 import ssl
 import struct

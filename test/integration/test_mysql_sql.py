@@ -12,6 +12,8 @@ import rawmy as my
 from rawmy import MyError, RawMy, ResultSet
 from servers import eventually
 
+pytestmark = pytest.mark.timeout(600)  # hundreds of statements at each server
+
 SRC = pathlib.Path(__file__).resolve().parents[2]
 VERSION = {'mysql97': 90704, 'maria1011': 101100, 'maria118': 110800}
 TRACK = "set session session_track_system_variables = '*', session_track_schema = 1, session_track_state_change = 1"

@@ -6,7 +6,6 @@ import random
 import struct
 
 import asyncpg
-import psycopg
 import pytest
 import rawpg
 from rawpg import bind, close, describe, execute, flush, parse, sync
