@@ -466,8 +466,8 @@ static enum my_next fetch(struct myup *u, const struct mypacket_head *h, struct 
 	char msg[64];
 	uint32_t handle = s->cursor ? s->cursor : s->fixed;
 	if (handle == 0 || u->l == NULL) {
-		snprintf(msg, sizeof(msg), "The statement (%u) has no open cursor.",
-			(unsigned)s->id);
+		snprintf(msg, sizeof(msg), "The statement (%u) has no open cursor%s",
+			(unsigned)s->id, u->c->mariadb ? "" : ".");
 		return my_local_err(u, h, 1421, "HY000", msg);
 	}
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_FETCH, 0);

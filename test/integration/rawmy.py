@@ -541,11 +541,15 @@ class RawMy:
         while True:
             head = self.recv_exact(4)
             n = int.from_bytes(head[:3], 'little')
-            assert head[3] == self.seq % 256, 'sequence id %d, expected %d' % (head[3], self.seq % 256)
+            # an error that nobody asked for (the server closes) has the number 0, also behind a command
+            assert head[3] == self.seq % 256 or head[3] == 0 and self.seq == 1, \
+                'sequence id %d, expected %d' % (head[3], self.seq % 256)
+            unasked = head[3] != self.seq % 256
             self.seq = head[3] + 1
             out.append(self.recv_exact(n))
             if n < 0xffffff:
                 payload = b''.join(out)
+                assert not unasked or payload[:1] == b'\xff', 'unasked: %r' % payload[:100]
                 self.trace.append((head[3], payload))
                 return payload
 
@@ -921,4 +925,5 @@ class RawMy:
 
     def long_data(self, stmt, index, data):
         """Has no answer."""
-        return self.command(bytes([COM_STMT_SEND_LONG_DATA]) + struct.pack('<IH', stmt.id, index) + data)
+        sid = stmt.id if isinstance(stmt, Stmt) else stmt
+        return self.command(bytes([COM_STMT_SEND_LONG_DATA]) + struct.pack('<IH', sid, index) + data)

@@ -67,8 +67,8 @@ class Direct:
 class Weirpool:
     """One running weirpool.
 
-    server: the PgServer that databases app, app2 and postgres lead to, or the MyServer of the entries app and app2 of
-    [mysql_databases]; mysql: a MyServer beside a PgServer. databases, mysql_databases, users, peers: name -> dict or the text
+    server: the PgServer that databases app, app2 and postgres lead to, or the MyServer of the entries app, app2 and * of
+    [mysql_databases]; mysql: a MyServer beside a PgServer (myapp, myapp2, *). databases, mysql_databases, users, peers: name -> dict or the text
     of the entry; they come on top. nofile is the limit of descriptors. Other keyword arguments are options of the main section; None leaves one out."""
 
     direct = False
@@ -91,7 +91,9 @@ class Weirpool:
             server, mysql = None, server
         if mysql is not None:
             for d in ('app', 'app2'):
-                self.mysql_databases[d] = dict(host=mysql.host, port=mysql.port, dbname=d)
+                name = d if server is None else 'my' + d
+                self.mysql_databases[name] = dict(host=mysql.host, port=mysql.port, dbname=d)
+            self.mysql_databases['*'] = dict(host=mysql.host, port=mysql.port)
         self.mysql_databases.update(mysql_databases or {})
         self.mysql_port = int(options.pop('mysql_listen_port', 0)) or (free_port() if self.mysql_databases else None)
         if server is not None:
