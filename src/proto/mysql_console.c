@@ -284,6 +284,19 @@ struct pev my_console_up(
 	return my_pev(used ? PEV_DROP : PEV_MORE, used);
 }
 
+/* There are no notices: what one says goes with the OK. */
+static void put_notice(struct my_client *c, uint8_t *seq, struct buf *down, const struct rowset *r)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	if (r->notice && r->notice_detail && buf_puts(&b, r->notice) && buf_puts(&b, "\n") &&
+		buf_puts(&b, r->notice_detail) && buf_put_u8(&b, 0))
+		put_ok(c, seq, down, (const char *)buf_data(&b));
+	else
+		put_ok(c, seq, down, r->notice);
+	buf_fini(&b);
+}
+
 void my_console_reply(void *cst, const struct rowset *r, struct buf *down)
 {
 	struct my_client *c = cst;
@@ -296,7 +309,7 @@ void my_console_reply(void *cst, const struct rowset *r, struct buf *down)
 	else if (r->n_cols)
 		my_rowset_put(down, &seq, c->caps, r);
 	else
-		put_ok(c, &seq, down, r->notice);
+		put_notice(c, &seq, down, r);
 }
 
 void my_console_start(
