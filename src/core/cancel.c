@@ -26,6 +26,7 @@ struct cancel {
 	struct worker *w;
 	const struct proto_ops *ops;
 	struct link *link; /* NULL: a peer, or the link is gone */
+	struct list waits; /* struct cancel_wait */
 	int client_fd;     /* closed when the server has closed; -1 none */
 	struct timer timer;
 	struct resolver_req *req;
@@ -136,10 +137,20 @@ static struct session *find(struct worker *w, uint64_t key, const uint8_t *p, si
 
 /* ---- a request's connection to a server or a peer ---- */
 
+static void tell(struct cancel *c, bool shutdown)
+{
+	struct list *n;
+	while ((n = list_pop(&c->waits))) {
+		struct cancel_wait *w = list_entry(n, struct cancel_wait, node);
+		w->done(w, shutdown);
+	}
+}
+
 static void finish(struct cancel *c)
 {
 	struct worker *w = c->w;
 	struct link *l = c->link;
+	tell(c, false);
 	if (c->req)
 		resolver_cancel(c->req);
 	timer_clear(w->loop, &c->timer);
@@ -330,6 +341,7 @@ static struct cancel *cancel_new(
 	c->st.fd = -1;
 	c->st.closed = true;
 	list_init(&c->node);
+	list_init(&c->waits);
 	list_append(&w->cancels, &c->node);
 	w->n_cancels++;
 	timer_init(&c->timer, on_timeout, c);
@@ -444,6 +456,15 @@ void session_cancel(struct session *s, int fd)
 		close(fd);
 }
 
+bool session_cancel_wait(struct session *s, struct cancel_wait *w)
+{
+	if (!s->link || !s->link->cancel)
+		return false;
+	list_init(&w->node);
+	list_append(&s->link->cancel->waits, &w->node);
+	return true;
+}
+
 struct cancel_mail {
 	struct mail mail;
 	int fd;
@@ -517,7 +538,10 @@ void cancels_sweep(struct worker *w)
 void cancels_free(struct worker *w)
 {
 	struct list *n;
-	while ((n = list_first(&w->cancels)))
-		finish(list_entry(n, struct cancel, node));
+	while ((n = list_first(&w->cancels))) {
+		struct cancel *c = list_entry(n, struct cancel, node);
+		tell(c, true);
+		finish(c);
+	}
 	cancels_sweep(w);
 }

@@ -153,6 +153,14 @@ void cancels_free(struct worker *w);
 /* Ends what s runs, or its wait for a link. Takes fd, unless it is -1: closed when the server has
  * taken note. */
 void session_cancel(struct session *s, int fd);
+/* Whom to tell, once, when the cancel request that is under way for s's link has ended, whatever
+ * came of it; shutdown: the workers end, and nobody is to be told. False: none is under way. w is
+ * the caller's, and stays where it is until then. */
+struct cancel_wait {
+	struct list node;
+	void (*done)(struct cancel_wait *w, bool shutdown);
+};
+bool session_cancel_wait(struct session *s, struct cancel_wait *w);
 void key_make(struct session *s); /* slot and key */
 void key_free(struct session *s);
 /* From now on the key begins with the process id of the session's own link, if that can be. */

@@ -7,6 +7,7 @@
 
 struct core_kill {
 	struct mail mail;
+	struct cancel_wait wait;
 	struct core *core;
 	unsigned from;        /* worker */
 	uint32_t asker, slot; /* its id and slot: it may be gone when the answer comes */
@@ -46,6 +47,21 @@ static void answer(struct mail *mail, void *owner)
 	mem_free(MEM_MSG, k);
 }
 
+static void send_answer(struct core_kill *k)
+{
+	k->mail.fn = answer;
+	loop_post(k->core->worker[k->from]->loop, &k->mail);
+}
+
+static void canceled(struct cancel_wait *wait, bool shutdown)
+{
+	struct core_kill *k = list_entry(wait, struct core_kill, wait);
+	if (shutdown)
+		mem_free(MEM_MSG, k);
+	else
+		send_answer(k);
+}
+
 static void carry_out(struct mail *mail, void *owner)
 {
 	struct core_kill *k = list_entry(mail, struct core_kill, mail);
@@ -59,8 +75,9 @@ static void carry_out(struct mail *mail, void *owner)
 		session_kill(s, ERR_KILLED, "Connection was killed");
 	else
 		session_cancel(s, -1);
-	k->mail.fn = answer;
-	loop_post(w->core->worker[k->from]->loop, &k->mail);
+	/* As with a server, what that session does once this is answered is not hit any more. */
+	if (!s || err_is(&k->err) || k->whole || !session_cancel_wait(s, &k->wait))
+		send_answer(k);
 }
 
 void session_kill_other(struct session *s, const struct pev *ev)
@@ -75,6 +92,7 @@ void session_kill_other(struct session *s, const struct pev *ev)
 	k->from = w->id;
 	k->asker = s->id;
 	k->slot = s->slot;
+	k->wait.done = canceled;
 	k->number = ev->number;
 	k->whole = ev->whole;
 	k->account = s->account;

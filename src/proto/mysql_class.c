@@ -287,7 +287,9 @@ bool my_class_check(
 			"transaction, or use session pooling");
 		return false;
 	}
-	bool reads_id = f & (SQL_MY_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE | SQL_MY_UNSURE);
+	/* (What may set it may also leave it as it is.) */
+	bool reads_id = f & (SQL_MY_LAST_ID | SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE |
+				    SQL_MY_UNSURE);
 	bool writes = (f & SQL_MY_WRITE) && r->n_statements > 1;
 	if (l->own_id || !(reads_id || writes))
 		return true;

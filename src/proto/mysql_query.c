@@ -91,8 +91,7 @@ static bool put_state(struct myup *u, const struct mypacket_head *h, const struc
 /* The trackers are ours: which ones the client wants is asked behind its statement. */
 static void put_wish(struct myup *u, const struct my_req *r)
 {
-	if (!(r->flags & (SQL_MY_SET_TRACKER | SQL_MY_UNSURE)) || u->c->up_left > 0 ||
-		u->c->up_more)
+	if (!(r->flags & SQL_MY_SET_TRACKER) || u->c->up_left > 0 || u->c->up_more)
 		return;
 	flow_cut(&u->f);
 	u->c->wish = r->wish;

@@ -1,5 +1,7 @@
 """A MySQL session that comes to another server connection, or back to one that it had: nothing of it is lost, and nothing of
 what was there before is taken for its own."""
+import time
+
 import pytest
 
 import rawmy as my
@@ -111,3 +113,43 @@ def test_preparing_again_takes_nothing_away(pair, anymy, do, ask):
     a.execute(s, ['p'])
     b.q('select 1')
     assert a.q(ask) == want
+
+
+CONDITIONAL = ['update hop set a = last_insert_id(5) where id < 0', "load data local infile 'f' into table hop_log",
+               'insert into hop_log select last_insert_id(9) from hop where id < 0']
+
+
+@pytest.mark.parametrize('sql', CONDITIONAL)
+def test_an_id_that_a_statement_might_have_set(anymy, mypool, sql):
+    wp = mypool(anymy, default_pool_size=1)
+    for s in ('drop table if exists hop, hop_log', 'create table hop (id int auto_increment primary key, a varchar(50))',
+              'create table hop_log (a varchar(50))'):
+        anymy.query(s, database='app')
+    with wp.my(caps=CAPS | my.LOCAL_FILES) as a, wp.my(caps=CAPS | my.LOCAL_FILES) as b:
+        a.local_files['f'] = b'x\n'
+        for _ in range(2):
+            i = a.do("insert into hop (a) values ('x')").insert_id
+            assert a.one('select last_insert_id()') == str(i)
+            assert b.one('select last_insert_id()') == '0'
+            b.q('select 1')
+            a.do(sql)
+            b.q('select 1')
+            assert a.one('select last_insert_id()') == str(i)
+
+
+def test_an_acknowledged_kill_query_is_over(pair):
+    """What its victim runs afterwards is not hit."""
+    a, b = pair
+    a.do('begin')
+    for _ in range(100):
+        a.command(my.query('select sleep(0.005)'))
+        time.sleep(0.004)
+        b.do('kill query %d' % a.greeting.id)
+        a.results()
+        assert a.one('select benchmark(100000, 1 + 1)') == '0'
+
+
+def test_errors_of_what_nobody_understands(pair):
+    a, _ = pair
+    assert a.error('selec').errno == 1064
+    assert a.q('show errors')[0][1] == '1064'
