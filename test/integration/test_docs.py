@@ -197,7 +197,7 @@ def play(blocks, stage):
 
 @contextlib.contextmanager
 def default_ports():
-    with open('/tmp/weirpool-test-docs.lock', 'w') as lock:
+    with open('/tmp/.weirpool-test-6432.lock', 'w') as lock:  # test_cli.py takes turns, too
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield 6432, 6033
 
