@@ -104,7 +104,7 @@ struct pev {
 	X(HANDLER, "handler") \
 	X(VARIABLE, "user_variable") \
 	X(ROLE, "role") \
-	X(DIAG, "diagnostics") \
+	X(FOUND_ROWS, "found_rows") \
 	X(XA, "xa") \
 	X(NEXT_TX, "next_transaction")
 /* clang-format on */

@@ -81,6 +81,8 @@ static enum my_next row(struct mydn *d, const struct mypacket_head *h, enum my_c
 		if (!ok)
 			return mydn_bad(d, "malformed answer to a question of ours");
 	}
+	if (what == MY_CAP_DIAG && d->c)
+		my_diag_row(d->c, mydn_body(d), h->payload_n);
 	if (what == MY_CAP_SETUP || what == MY_CAP_CLEAN) {
 		int n = split_row(l, mydn_body(d), h->payload_n);
 		if (n < 0 || !my_setup_row(l, (const char *const *)l->cells, (unsigned)n))
@@ -218,6 +220,7 @@ static enum my_next over(struct mydn *d, const struct mypacket_head *h, const st
 	case MY_CAP_CLEAN: return query_over(d, h, true);
 	case MY_CAP_QUERY: return query_over(d, h, false);
 	case MY_CAP_PREPARE: return prepare_over(d, h);
+	case MY_CAP_DIAG:
 	case MY_CAP_ASK:
 		my_ask_over(d->c, l, take_error(l, d->e));
 		if (d->c && l->ask_hold)
@@ -240,6 +243,8 @@ enum my_next mydn_captured(
 	(void)ok;
 	if (what == MY_P_ROW)
 		return row(d, h, (enum my_capture)o->what);
+	if (what == MY_P_DEF && o->what == MY_CAP_DIAG && d->c)
+		my_diag_def(d->c, mydn_body(d), h->payload_n);
 	if (what == MY_P_DEF && o->what == MY_CAP_ASK)
 		my_ask_def(l, mydn_body(d), h->payload_n);
 	if (what == MY_P_ERR) {

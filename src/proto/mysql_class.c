@@ -114,7 +114,7 @@ static uint32_t pins_of(uint64_t f)
 		{ SQL_MY_GLOBAL_LOCK, PIN(GLOBAL_LOCK) },
 		{ SQL_MY_INSTANCE_LOCK, PIN(INSTANCE_LOCK) }, { SQL_MY_USER_LOCK, PIN(USER_LOCK) },
 		{ SQL_MY_HANDLER_OPEN, PIN(HANDLER) }, { SQL_MY_PREPARE, PIN(PREPARE) },
-		{ SQL_MY_CALC_FOUND_ROWS, PIN(DIAG) } };
+		{ SQL_MY_CALC_FOUND_ROWS, PIN(FOUND_ROWS) } };
 	uint32_t pins = 0;
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (f & all[i].flag)
@@ -234,6 +234,19 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 		note_prepare(c, o, text, st);
 }
 
+static bool gives_found(const struct sql_my_stmt *st)
+{
+	return st->verb == SQL_MY_V_SELECT || st->verb == SQL_MY_V_VALUES ||
+	       st->verb == SQL_MY_V_TABLE;
+}
+
+static bool keeps_found(const struct sql_my_stmt *st)
+{
+	return st->verb == SQL_MY_V_SET || st->verb == SQL_MY_V_BEGIN ||
+	       st->verb == SQL_MY_V_COMMIT || st->verb == SQL_MY_V_ROLLBACK ||
+	       st->verb == SQL_MY_V_USE;
+}
+
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r)
 {
@@ -245,6 +258,9 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 		note_one(c, o, text, &st, run, r);
 		if (r->n_statements < UINT8_MAX)
 			r->n_statements++;
+		r->selects = r->n_statements == 1 && gives_found(&st);
+		r->keeps_found = r->n_statements == 1 && keeps_found(&st);
+		r->no_verb = r->n_statements == 1 && st.verb == SQL_MY_V_OTHER;
 		if (r->n_statements == 1 && st.id_known &&
 			(st.kill == SQL_MY_KILL_CONNECTION || st.kill == SQL_MY_KILL_QUERY)) {
 			r->kill = st.id > UINT32_MAX ? UINT32_MAX : (uint32_t)st.id;
@@ -266,11 +282,11 @@ void my_class_big(struct my_req *r)
 /* ---- what looks back ---- */
 
 /* Things of the statement before it, which ran on another link, or ours came in between. */
-static bool looks_lost(const struct my_link *l, uint64_t f)
+bool my_class_looks_lost(const struct my_link *l, uint64_t f)
 {
 	return (f & (SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE |
 			    SQL_MY_SEQ_READ | SQL_MY_LAST_GTID)) &&
-	       !l->own_last;
+	       (!l->own_last || ((f & SQL_MY_ROW_COUNT) && !l->own_count));
 }
 
 bool my_class_check(
@@ -281,7 +297,7 @@ bool my_class_check(
 	uint64_t f = r->flags;
 	if (c->mode == PROTO_SESSION)
 		return true;
-	if (looks_lost(l, f)) {
+	if (my_class_looks_lost(l, f)) {
 		*next_r = my_local_err(u, h, 1235, "42000",
 			"What this asks for was left on another server connection: do both in one "
 			"transaction, or use session pooling");

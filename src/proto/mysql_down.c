@@ -6,12 +6,14 @@
 
 #include <assert.h>
 
+#include "sql/classify_my.h"
 #include "wire/mysql/column.h"
 #include "wire/mysql/command.h"
 #include "wire/mysql/stmt.h"
 
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
 #define COLUMNS_MAX_N 65535U
+#define UNKNOWN_ERROR 1105U
 #define OUT_BITS (MYSTATUS_PS_OUT_PARAMS | MYSTATUS_MORE_RESULTS)
 #define PEEK_MAX_BYTES 65536U /* of a first row that waits for what comes behind it */
 
@@ -125,20 +127,36 @@ static void ask_status(struct mydn *d)
 	mycommand_put(d->up, &seq, MYCOM_PING);
 }
 
+/* What ROW_COUNT() and FOUND_ROWS() say from here on. */
+static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
+{
+	const struct my_req *r = &c->req;
+	c->row_count = error ? -1 : l->affected;
+	if (r->selects && !error && !(r->flags & SQL_MY_CALC_FOUND_ROWS) && l->affected < 0) {
+		c->found_rows = l->n_rows;
+		c->found_known = true;
+	} else if (!r->keeps_found) {
+		c->found_known = false;
+	}
+}
+
 /* A statement has run, or not. */
-static void finish(struct mydn *d, uint8_t cmd, bool error)
+static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 {
 	if (cmd != MYCOM_QUERY && cmd != MYCOM_STMT_EXECUTE && cmd != MYCOM_STMT_BULK_EXECUTE &&
 		cmd != MYCOM_STMT_PREPARE)
 		return;
-	d->l->own_last = true;
+	d->l->own_last = d->l->own_count = true;
+	if (cmd != MYCOM_STMT_PREPARE)
+		note_counts(d->c, d->l, error);
 	if (error)
 		d->c->wish = 0;
 	if (d->c->mode != PROTO_SESSION)
 		my_state_over(d->c, d->l, error);
 }
 
-static enum my_next over(struct mydn *d, bool error)
+/* error: its number, 0: none. */
+static enum my_next over(struct mydn *d, unsigned error)
 {
 	struct my_link *l = d->l;
 	struct my_client *c = d->c;
@@ -198,7 +216,7 @@ static enum my_next on_eof(struct mydn *d, const struct mypacket_head *h, struct
 	if (to_client(d, o) && (wants_eof(d, o) || cursor))
 		put_ok(d, MY_P_END, &ok);
 	flow_drop(&d->f, total_of(h));
-	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+	return l->res.state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 
 /* The end of an EXECUTE's columns, or of a FETCH's rows. */
@@ -264,6 +282,7 @@ static enum my_next on_ok(
 		return skipped(d, what, h, o);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, what, h, &ok);
+	l->affected = what == MY_P_OK && ok.affected <= INT64_MAX ? (int64_t)ok.affected : -1;
 	if (to_client(d, o) && o->stmt && what == MY_P_END)
 		note_cursor(d, o, ok.status);
 	if (l->columns_moved)
@@ -272,7 +291,7 @@ static enum my_next on_ok(
 	if (to_client(d, o))
 		put_ok(d, what, &ok);
 	flow_drop(&d->f, total_of(h));
-	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+	return l->res.state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 
 /* ---- the other packets ---- */
@@ -293,7 +312,7 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 	if (o->cmd == MYCOM_STMT_PREPARE && to_client(d, o))
 		my_stmt_refused(d->c, o->stmt);
 	give(d, h, o);
-	return over(d, true);
+	return over(d, x.number ? x.number : UNKNOWN_ERROR);
 }
 
 static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
@@ -305,6 +324,7 @@ static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, stru
 		n > COLUMNS_MAX_N || !follows)
 		return mydn_bad(d, "malformed column count");
 	my_res_count(&l->res, n);
+	l->n_rows = 0;
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, MY_P_COUNT, h, NULL);
 	if (to_client(d, o) && o->cmd == MYCOM_STMT_EXECUTE)
@@ -333,7 +353,7 @@ static enum my_next on_def(struct mydn *d, const struct mypacket_head *h, struct
 		else
 			put_eof(d);
 	}
-	return r->state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+	return r->state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 
 static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
@@ -354,7 +374,7 @@ static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, s
 		l->dirty = MY_DIRTY; /* a handle that nobody knows */
 	if (to_client(d, o))
 		mystmt_put_prepared(d->down, &d->c->seq, d->c->caps, &x);
-	return l->res.state == MY_RES_DONE ? over(d, false) : MY_NEXT;
+	return l->res.state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 
 static enum my_next on_infile(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
@@ -423,6 +443,7 @@ static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct
 	if (d->l->eof_due && to_client(d, o))
 		put_eof(d);
 	d->l->eof_due = false;
+	d->l->n_rows++;
 	d->l->down_more = h->payload_n == MYPACKET_PAYLOAD_MAX;
 	give(d, h, o);
 	return MY_NEXT;
@@ -475,7 +496,7 @@ static enum my_next dispatch(
 	case MY_P_TEXT:
 		d->l->res.state = MY_RES_DONE;
 		give(d, h, o);
-		return over(d, false);
+		return over(d, 0);
 	case MY_P_ROW:
 	case MY_P_MORE:
 	case MY_P_BAD: break;

@@ -47,6 +47,7 @@ struct proto_env {
 
 /* ---- a client session ---- */
 struct my_client_login; /* mysql_login_int.h */
+struct my_diag;         /* mysql_diag.c */
 struct my_stmts;        /* mysql_stmt.c: its prepared statements */
 
 #define MY_NAMES_MAX_N 32U
@@ -64,8 +65,11 @@ struct my_req {
 	uint32_t kill;                 /* it is a KILL of that number; 0: no */
 	int8_t n_handlers, n_prepared; /* opened or prepared by it, less those given back */
 	uint8_t n_statements;          /* saturating */
-	uint8_t wish; /* session_track_... variables that it sets: bits as in my_wish_names */
-	bool calls;   /* it has a CALL, or what may be one */
+	uint8_t wish;     /* session_track_... variables that it sets: bits as in my_wish_names */
+	bool calls;       /* it has a CALL, or what may be one */
+	bool no_verb;     /* it begins with no word that we know: a syntax error is its end */
+	bool selects;     /* one SELECT: FOUND_ROWS() is the number of its rows */
+	bool keeps_found; /* FOUND_ROWS() stays what it was */
 	bool kill_whole;
 	bool warnings;  /* it has left some */
 	bool lies;      /* SET STATEMENT: what the trackers say is not what stays */
@@ -75,7 +79,8 @@ struct my_req {
 #define MY_NEED_MODE 2U
 #define MY_NEED_LAST_ID 4U
 #define MY_NEED_VARS 8U
-struct my_client { /* an idle session of thousands: keep it small */
+#define MY_NEED_DIAG 16U /* warnings, before anything else runs */
+struct my_client {       /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct my_client_login *login; /* until client_ready(), and again during COM_CHANGE_USER;
 					  freed by the login half */
@@ -89,11 +94,15 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
 	uint64_t id;             /* never used twice in this env */
+	struct my_diag
+		*diag; /* of its last statement, which ran on a link that others have by now */
 	struct my_learn *learn;  /* NULL mostly */
 	struct my_req req;       /* the request under way */
 	struct my_req prepared;  /* what text-PREPAREd statements may do */
 	uint64_t last_insert_id; /* as LAST_INSERT_ID() has it */
 	uint64_t insert_id;      /* as the last OK said, until the server was asked */
+	uint64_t found_rows;     /* FOUND_ROWS(), if found_known */
+	int64_t row_count;       /* ROW_COUNT() */
 	uint32_t n_attached;     /* links that it was given so far */
 	uint32_t number;         /* connection id that it was told. Login half */
 	uint32_t pins;           /* PIN() bits */
@@ -118,9 +127,10 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool multi;              /* CLIENT_MULTI_STATEMENTS, as COM_SET_OPTION left it */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
-	bool id_set;             /* it may have set LAST_INSERT_ID() to anything */
-	uint8_t wish;            /* of the request under way, until they are known */
-	bool in_request;         /* a request of its is not answered */
+	bool found_known;
+	bool id_set;     /* it may have set LAST_INSERT_ID() to anything */
+	uint8_t wish;    /* of the request under way, until they are known */
+	bool in_request; /* a request of its is not answered */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -158,6 +168,7 @@ enum my_capture {
 	MY_CAP_OPTION,  /* COM_SET_OPTION */
 	MY_CAP_STATUS,  /* COM_PING behind an error: what became of the transaction */
 	MY_CAP_ASK,     /* what only the server can tell */
+	MY_CAP_DIAG,    /* SHOW WARNINGS */
 	MY_CAP_WISH,    /* which trackers the client asked for, and ours again */
 	MY_CAP_PREPARE, /* COM_STMT_PREPARE for an EXECUTE that waits */
 	MY_CAP_CLEAN,
@@ -208,6 +219,8 @@ struct my_link {
 	uint64_t caps;           /* negotiated. Login half */
 	uint64_t server_caps;    /* all that the server has. Login half */
 	uint64_t last_client_id;
+	uint64_t n_rows;        /* of the result under way */
+	int64_t affected;       /* by the last statement, -1: it gave rows or failed */
 	uint32_t last_attached; /* n_attached of that client then */
 	uint32_t version_n;     /* as in executable comments: 90704, 101119. Login half */
 	uint32_t thread_id;     /* Login half */
@@ -233,6 +246,7 @@ struct my_link {
 	bool ask_hold;      /* a request waits for ask */
 	bool tx_text;       /* the next transaction has characteristics of its own */
 	bool own_last;      /* the last statement on it was of the attached session */
+	bool own_count;     /* and ROW_COUNT() */
 	bool own_id;        /* LAST_INSERT_ID() is that of the attached session */
 	bool prep_wait;     /* a handle was asked for */
 	bool prep_moved;    /* with another state around it */

@@ -100,7 +100,7 @@ static bool learn_entry(struct my_client *c, struct my_link *l, const struct myt
 	case MYTRACK_TX_TEXT:
 		if (mytrack_read_text(t->data, &value))
 			return false;
-		l->tx_text = value.n > 0;
+		l->tx_text = value.n > 0 && !(l->status & MYSTATUS_IN_TRANS);
 		return true;
 	case MYTRACK_SCHEMA:
 		return mytrack_read_text(t->data, &value) == NULL && learn_schema(c, l, value);

@@ -12,11 +12,30 @@ static uint8_t first_seq(const struct mypacket_head *h)
 	return (uint8_t)(h->seq + 1);
 }
 
+/* A link that it took in vain is let go as soon as it answers. */
+static void let_go(struct myup *u)
+{
+	struct my_link *l = u->l;
+	uint8_t seq = 0;
+	if (l == NULL || l->owed.n > 0 || u->c->mode == PROTO_SESSION || u->c->up_more)
+		return;
+	my_owed_capture(l, MYCOM_PING, MY_CAP_STATUS, true);
+	mycommand_put(u->up, &seq, MYCOM_PING);
+	l->tx_due = true;
+}
+
 static void answered(struct myup *u, const struct mypacket_head *h)
 {
 	u->c->in_request = false;
 	u->c->seq = 0;
 	myup_drop(u, h);
+	let_go(u);
+}
+
+enum my_next my_local_done(struct myup *u, const struct mypacket_head *h)
+{
+	answered(u, h);
+	return MY_NEXT;
 }
 
 static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
@@ -94,6 +113,7 @@ enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t num
 	u->ev.whole = whole;
 	u->c->in_request = true;
 	u->c->seq = first_seq(h);
+	let_go(u);
 	return r;
 }
 

@@ -68,6 +68,7 @@ void my_client_run_fini(struct my_client *c)
 		return;
 	my_stmts_free(c);
 	my_learn_free(c);
+	my_diag_free(&c->diag);
 	varset_assign(&v->vars, &c->start, NULL);
 	varset_assign(&v->vars, &c->want, NULL);
 	varset_assign(&v->vars, &c->base, NULL);
@@ -101,6 +102,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	varset_assign(t, &c->tracking, NULL);
 	my_stmts_free(c);
 	my_learn_free(c);
+	my_diag_free(&c->diag);
 	c->req = c->prepared = (struct my_req){ 0 };
 	c->pins = 0;
 	c->n_handlers = c->n_prepared = 0;

@@ -102,8 +102,8 @@ void my_learn_translate(
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
 
 /* ---- mysql_state.c ---- */
-/* The request of c->req has got its answer. */
-void my_state_over(struct my_client *c, struct my_link *l, bool error);
+/* The request of c->req has got its answer: an error of that number, 0: none. */
+void my_state_over(struct my_client *c, struct my_link *l, unsigned number);
 /* A tracker said that something changed, and nothing else. */
 void my_state_changed(struct my_client *c);
 /* Asks for what c->needs says; hold: the session's request waits for it. */
@@ -113,6 +113,11 @@ bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell,
 void my_ask_over(struct my_client *c, struct my_link *l, bool error); /* c NULL: nobody's */
 void my_ask_free(struct my_link *l);
 void my_learn_free(struct my_client *c);
+
+/* ---- mysql_diag.c ---- */
+void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
+void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);
+void my_diag_free(struct my_diag **dp);
 
 /* ---- mysql_sync.c ---- */
 /* Gives the link the session's LAST_INSERT_ID(); it waits for the answer. */

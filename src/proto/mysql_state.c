@@ -14,6 +14,8 @@
 
 #define VALUE_MAX_BYTES 16384U /* of a user variable that is carried */
 
+#define SYNTAX_ERROR 1064U
+
 /* ---- a request is over ---- */
 
 /* A tracker's "something changed" that one of these explains. */
@@ -45,9 +47,12 @@ static void forget_prepared(struct my_client *c)
 		c->prepared = (struct my_req){ 0 };
 }
 
-void my_state_over(struct my_client *c, struct my_link *l, bool error)
+void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 {
 	struct my_req *r = &c->req;
+	bool error = number != 0;
+	if (r->no_verb && number == SYNTAX_ERROR) /* nothing ran */
+		*r = (struct my_req){ .n_statements = 1 };
 	/* Of several statements some may have succeeded before one failed. */
 	bool partly = r->n_statements > 1;
 	if (!error || partly)
@@ -74,10 +79,14 @@ void my_state_over(struct my_client *c, struct my_link *l, bool error)
 		l->failed = true;
 	if ((r->flags & SQL_MY_IDENTITY) || ((r->flags & SQL_MY_ROLE) && l->mariadb))
 		l->spoiled = true;
+	if (!(r->flags & SQL_MY_KEEPS_DIAG)) {
+		my_diag_free(&c->diag);
+		c->needs &= (uint8_t)~MY_NEED_DIAG;
+	}
 	if (error || r->warnings)
-		c->pins |= PIN(DIAG);
-	else if (!(r->flags & (SQL_MY_KEEPS_DIAG | SQL_MY_CALC_FOUND_ROWS)))
-		c->pins &= ~PIN(DIAG);
+		c->needs |= MY_NEED_DIAG;
+	if (!(r->flags & SQL_MY_CALC_FOUND_ROWS))
+		c->pins &= ~PIN(FOUND_ROWS);
 	*r = (struct my_req){ 0 };
 }
 
@@ -118,16 +127,41 @@ static void put_var(struct buf *b, const char *name)
 		buf_len(b) ? "," : "SELECT ", name, name, name);
 }
 
+static void put_query(struct my_link *l, enum my_capture what, bool last, const char *text,
+	size_t n, struct buf *up)
+{
+	uint8_t seq = 0;
+	my_owed_capture(l, MYCOM_QUERY, what, last);
+	myquery_put(up, &seq, l->caps, NULL, text, n);
+}
+
+/* The columns to ask for. */
+static void put_needs(struct my_client *c, struct my_ask *a, struct buf *b)
+{
+	if (a->needs & MY_NEED_COLLATION)
+		put_column(b, "@@collation_connection");
+	if (a->needs & MY_NEED_MODE)
+		put_column(b, "@@sql_mode");
+	if (a->needs & MY_NEED_LAST_ID)
+		put_column(b, "LAST_INSERT_ID()");
+	for (unsigned i = 0; c->learn && i < c->learn->n_names; i++) {
+		a->names[a->n_names++] = c->learn->names[i];
+		put_var(b, c->learn->names[i]);
+	}
+	if (c->learn)
+		c->learn->n_names = 0;
+	my_learn_free(c);
+}
+
 void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *up)
 {
+	static const char warnings[] = "SHOW WARNINGS";
 	struct my_ask *a = l->ask = mem_alloc(MEM_PROTO, sizeof(*a));
 	struct buf b;
-	uint8_t seq = 0;
 	if (a == NULL) {
 		l->failed = true;
 		return;
 	}
-	buf_init(&b, 0);
 	l->ask_hold = hold;
 	a->needs = c->needs;
 	a->insert_id = c->insert_id;
@@ -135,21 +169,13 @@ void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *u
 	c->needs = 0;
 	c->insert_id = 0;
 	c->id_set = false;
-	if (a->needs & MY_NEED_COLLATION)
-		put_column(&b, "@@collation_connection");
-	if (a->needs & MY_NEED_MODE)
-		put_column(&b, "@@sql_mode");
-	if (a->needs & MY_NEED_LAST_ID)
-		put_column(&b, "LAST_INSERT_ID()");
-	for (unsigned i = 0; c->learn && i < c->learn->n_names; i++) {
-		a->names[a->n_names++] = c->learn->names[i];
-		put_var(&b, c->learn->names[i]);
-	}
-	if (c->learn)
-		c->learn->n_names = 0;
-	my_learn_free(c);
-	my_owed_capture(l, MYCOM_QUERY, MY_CAP_ASK, true);
-	myquery_put(up, &seq, l->caps, NULL, (const char *)buf_data(&b), buf_len(&b));
+	buf_init(&b, 0);
+	put_needs(c, a, &b);
+	if (a->needs & MY_NEED_DIAG)
+		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0, warnings, sizeof(warnings) - 1, up);
+	a->done = buf_len(&b) == 0;
+	if (!a->done)
+		put_query(l, MY_CAP_ASK, true, (const char *)buf_data(&b), buf_len(&b), up);
 	l->failed = l->failed || b.failed;
 	buf_fini(&b);
 	c->counters->asks_sent++;

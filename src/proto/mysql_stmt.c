@@ -384,6 +384,8 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 			"Can't create more prepared statements: weirpool's memory for their texts "
 			"is spent");
 	c->counters->client_parses++;
+	flow_cut(&u->f);
+	evict(u->l, c->max_prepared, u->up);
 	if (keep)
 		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, false, &s->req);
 	else

@@ -54,6 +54,8 @@ static inline bool myup_busy(const struct myup *u)
 }
 
 /* ---- mysql_local.c: commands answered here, or refused ---- */
+/* The answer was put. */
+enum my_next my_local_done(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
 	const char *state, const char *msg);
@@ -72,9 +74,17 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 	bool run, struct my_req *r);
 /* Of a text that is too large to be looked at. */
 void my_class_big(struct my_req *r);
+/* Does it ask for something of the statement before it that is not on this link? */
+bool my_class_looks_lost(const struct my_link *l, uint64_t f);
 /* May the request run on this link now? Else it waits, or has got its refusal: *next_r. */
 bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct my_req *r,
 	enum my_next *next_r);
+
+/* ---- mysql_diag.c ---- */
+/* Answers a SHOW WARNINGS or the like from what is kept. False: nothing is, or it is another
+ * text. */
+#define MY_SHOWN_HERE (SQL_MY_DIAG | SQL_MY_ROW_COUNT | SQL_MY_FOUND_ROWS | SQL_MY_CONN_ID)
+bool my_diag_show(struct myup *u, const char *text, size_t n, const struct my_req *r, uint8_t *seq);
 
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);

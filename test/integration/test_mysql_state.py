@@ -1,0 +1,543 @@
+"""A session's state on MySQL and MariaDB in transaction mode: two clients take turns on one server connection, and neither
+sees what the other has set. WEIRPOOL_TEST_DIRECT=1 runs the same against servers themselves."""
+import contextlib
+
+import pytest
+from rawmy import (CLASSIC, DEPRECATE_EOF, MODERN, MULTI_STATEMENTS, QUERY_ATTRIBUTES, SESSION_TRACK, T_BLOB, MyError, P,
+                   ResultSet)
+from servers import eventually
+
+
+class Two:
+    """Clients a and b of one pool, and a table of their own."""
+
+    def __init__(self, wp, caps=MODERN | MULTI_STATEMENTS, **kw):
+        self.wp = wp
+        self.a, self.b = wp.my(caps=caps, **kw), wp.my(caps=caps, **kw)
+        self.b.do('use app2')
+        self.a.do('drop table if exists app.st')
+        self.a.do('create table app.st (i int primary key auto_increment, v varchar(20))')
+
+    def hop(self):
+        """The other one uses the server connection, with a state of its own."""
+        self.b.do("select 1")
+
+
+@pytest.fixture
+def two(anymy, mypool):
+    yield Two(mypool(anymy, pool_size=1))
+
+
+def pins(wp):
+    return {p for r in wp.admin('SHOW CLIENTS') if r['user'] != 'admin' for p in r['pins'].split(',') if p}
+
+
+def is_free(two):
+    """The session lets go: the other one gets the only server connection."""
+    if not two.wp.direct:
+        eventually(lambda: not pins(two.wp), 10)
+    two.hop()
+
+
+# --- settings
+def test_variables_stay_with_their_session(two):
+    a, b = two.a, two.b
+    q = 'select @@time_zone, @@wait_timeout, @@group_concat_max_len'
+    before = b.q(q)
+    a.do("set time_zone = '+03:00', wait_timeout = 1234")
+    a.do('set session group_concat_max_len = 777')
+    assert b.q(q) == before
+    assert a.q(q) == [['+03:00', '1234', '777']]
+    a.do('set time_zone = default, wait_timeout = default, group_concat_max_len = default')
+    two.hop()
+    assert a.q(q) == before
+
+
+def test_a_mode_changes_how_texts_are_read(two):
+    a, b = two.a, two.b
+    a.do("set sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")
+    assert b.q(r'''select "it's", 'a\'b' ''') == [["it's", "a'b"]]
+    assert a.q(r'''select 1 as "x;y", 'a\' ''') == [['1', 'a\\']]
+    assert b.q('select "x"') == [['x']]
+
+
+def test_schema(two):
+    a, b = two.a, two.b
+    a.do('use app2')
+    b.init_db('app')
+    assert (a.one('select database()'), b.one('select database()')) == ('app2', 'app')
+    a.init_db('app')
+    b.do('use app2')
+    assert (a.one('select database()'), b.one('select database()')) == ('app', 'app2')
+    assert a.error('use nosuch').errno in (1044, 1049)
+    assert a.one('select database()') == 'app'
+
+
+def test_a_session_without_schema(anymy, mypool):
+    two = Two(mypool(anymy, pool_size=1, mysql_databases={'*': dict(host=anymy.host, port=anymy.port)}), db=None)
+    c = two.wp.my(caps=MODERN, db=None)
+    assert c.one('select database()') is None
+    assert c.error('select * from st').errno == 1046
+    two.hop()
+    assert c.one('select database()') is None
+    c.do('use app')
+    two.hop()
+    assert c.one('select database()') == 'app'
+    d = two.wp.my(caps=MODERN, db=None)
+    assert d.one('select database()') is None
+
+
+def test_a_dropped_schema(anymy, mypool):
+    two = Two(mypool(anymy, pool_size=1), user='super')
+    a, b = two.a, two.b
+    a.do('create database if not exists gone')
+    a.do('use gone')
+    two.hop()
+    b.do('drop database gone')
+    with pytest.raises(MyError) as e:
+        a.q('select * from nosuch')
+    assert e.value.errno in (1046, 1049, 1146), e.value
+    a.do('use app')
+    assert a.one('select database()') == 'app'
+
+
+def test_character_sets(two):
+    a, b = two.a, two.b
+    q = 'select @@character_set_client, @@collation_connection, @@character_set_results'
+    before = b.q(q)
+    a.do('set names latin1 collate latin1_german2_ci')
+    assert b.q(q) == before
+    assert a.q(q) == [['latin1', 'latin1_german2_ci', 'latin1']]
+    a.do('set collation_connection = latin1_bin')
+    two.hop()
+    assert a.q(q) == [['latin1', 'latin1_bin', 'latin1']]
+    a.do('set character_set_results = null')
+    two.hop()
+    assert a.q(q) == [['latin1', 'latin1_bin', None]]
+    a.do('set names utf8mb4')
+    two.hop()
+    assert a.one('select @@character_set_client') == 'utf8mb4'
+    assert a.one("select hex('\u00e4')") == 'C3A4'
+
+
+def test_autocommit(two):
+    a, b = two.a, two.b
+    a.do('set autocommit = 0')
+    assert b.one('select @@autocommit') == '1'
+    assert a.one('select @@autocommit') == '0'
+    a.do("insert into st (v) values ('mine')")
+    a.do('rollback')
+    assert b.one('select count(*) from app.st') == '0'
+    a.do("insert into st (v) values ('mine')")
+    a.do('commit')
+    assert b.one('select count(*) from app.st') == '1'
+    a.do('rollback')
+    a.do('set autocommit = 1')
+    two.hop()
+    assert a.one('select @@autocommit') == '1'
+
+
+def test_isolation(two):
+    a, b = two.a, two.b
+    q = "show variables like 't%isolation'"
+    before = b.q(q)
+    a.do('set session transaction isolation level read committed')
+    assert b.q(q) == before
+    assert {r[1] for r in a.q(q)} == {'READ-COMMITTED'}
+    a.do('set session transaction read only')
+    two.hop()
+    assert a.error("insert into st (v) values ('x')").errno == 1792
+    b.do("insert into app.st (v) values ('y')")
+
+
+def test_isolation_of_the_next_transaction(two):
+    a = two.a
+    a.do('set transaction read only')
+    if not two.wp.direct:
+        assert pins(two.wp) == {'next_transaction'}
+    a.do('begin')
+    assert a.error("insert into st (v) values ('x')").errno == 1792
+    a.do('rollback')
+    is_free(two)
+    a.do("insert into st (v) values ('x')")
+
+
+# --- user variables
+VALUES = {'i': '1', 'n': '-5', 'u': '18446744073709551615', 'c': 'cast(7 as unsigned)', 'd': '1.50', 'e': '1.25e10', 's': "'x''y'",
+          'b': "x'00ff27'", 'l': "_latin1 x'e4'", 'z': "''", 'o': 'null', 'k': "'gr\u00fcn' collate utf8mb4_bin"}
+
+
+def test_user_variables(two):
+    a, b = two.a, two.b
+    names = sorted(VALUES)
+    q = 'select ' + ', '.join('hex(@%s), @%s is null, charset(@%s), collation(@%s)' % (n, n, n, n) for n in names if n != 'o')
+    types = 'create table app.types as select ' + ', '.join('@%s as %s' % (n, n) for n in names if n != 'o')
+
+    def seen():
+        a.do('drop table if exists app.types')
+        a.do(types)
+        return a.q(q), a.q('show create table app.types')
+    a.do('begin')
+    a.do('set ' + ', '.join('@%s = %s' % (n, VALUES[n]) for n in names))
+    before = a.q(q)
+    a.do('commit')
+    b.do("set @i = 99, @q = 5")
+    assert a.q(q) == before
+    assert b.q('select @i, @q, @s') == [['99', '5', None]]
+    assert a.q('select @i, @q, @o') == [['1', None, None]]
+    first = seen()
+    two.hop()
+    assert seen() == first
+
+
+@pytest.mark.parametrize('text', ['select 5 into @q', 'select @q := 5', 'set @q = (select 5)', 'do @q := 5',
+                                  'set @p = 1; set @q = @p + 4'])
+def test_user_variables_set_in_passing(two, text):
+    two.a.all(text)
+    two.hop()
+    assert float(two.a.one('select @q')) == 5
+    assert two.b.one('select @q') is None
+
+
+def test_user_variables_of_a_prepared_statement(two):
+    s = two.a.prepare('select ? into @v')
+    two.a.execute(s, [P('one')])
+    two.hop()
+    assert two.a.one('select @v') == 'one'
+    two.a.execute(s, [P('two')])
+    two.hop()
+    assert two.a.one('select @v') == 'two'
+
+
+# --- LAST_INSERT_ID()
+def test_last_insert_id(two):
+    a, b = two.a, two.b
+    b.do('use app')
+    a.do("insert into st (v) values ('a')")
+    b.do("insert into st (v) values ('b'), ('b')")
+    assert a.one('select last_insert_id()') == '1'
+    assert b.one('select last_insert_id()') == '2'
+    a.do("insert into st (i, v) values (1000, 'explicit')")
+    two.hop()
+    assert a.one('select last_insert_id()') == '1'
+    b.do("insert into st (i, v) values (2000, 'explicit')")
+    assert b.one('select last_insert_id()') == '2'
+    a.do('select last_insert_id(77)')
+    two.hop()
+    assert a.one('select last_insert_id()') == '77'
+    assert b.one('select last_insert_id()') == '2'
+
+
+def test_last_insert_id_in_a_transaction(two):
+    a, b = two.a, two.b
+    a.do("insert into st (v) values ('a')")
+    b.do('use app')
+    b.do('begin')
+    b.do("insert into st (v) values ('b')")
+    assert b.one('select last_insert_id()') == '2'
+    b.do("insert into st (i, v) values (500, 'c')")
+    assert b.one('select last_insert_id()') == '2'
+    b.do('commit')
+    assert a.one('select last_insert_id()') == '1'
+    r = a.all("insert into st (v) values ('x'); insert into st (i, v) values (9000, 'y')")
+    two.hop()
+    assert a.one('select last_insert_id()') == str(r[0].insert_id)
+
+
+# --- transactions
+def test_an_error_leaves_the_transaction_as_it_is(two):
+    a, b = two.a, two.b
+    a.do("insert into st (i, v) values (1, 'x')")
+    a.do('begin')
+    a.do("insert into st (v) values ('tx')")
+    assert a.error("insert into st (i) values (1)").errno == 1062
+    assert a.one("select count(*) from st where v = 'tx'") == '1'
+    a.do('rollback')
+    assert b.one("select count(*) from app.st where v = 'tx'") == '0'
+
+
+def test_a_failing_ddl_commits(two):
+    a, b = two.a, two.b
+    a.do('begin')
+    a.do("insert into st (v) values ('ddl')")
+    assert a.error('create table st (i int)').errno == 1050
+    assert b.one("select count(*) from app.st where v = 'ddl'") == '1'
+
+
+def test_a_client_that_leaves_in_a_transaction(two):
+    a, b = two.a, two.b
+    a.do('begin')
+    a.do("insert into st (v) values ('gone')")
+    a.shut()
+    eventually(lambda: b.one("select count(*) from app.st where v = 'gone'") == '0', 10)
+    b.do("insert into app.st (v) values ('b')")
+
+
+# --- prepared statements
+def test_prepared_statements_of_two_sessions(two):
+    a, b = two.a, two.b
+    b.do('use app')
+    a.do("insert into st (v) values ('one'), ('two')")
+    text = 'select ?, v from st where i = ?'
+    sa, sb = a.prepare(text), b.prepare(text)
+    assert a.execute(sa, [P('x'), P(1)]).rows == [[b'x', b'one']]
+    assert b.execute(sb, [P(7), P(2)]).rows == [[7, b'two']]
+    assert a.execute(sa, [P('y'), P(2)]).rows == [[b'y', b'two']]
+    assert a.execute(sa, [P('z'), P(1)], bind=False).rows == [[b'z', b'one']]
+    b.close_stmt(sb)
+    assert a.execute(sa, [P(None), P(1)]).rows == [[None, b'one']]
+    with pytest.raises(MyError) as e:
+        b.execute(sb, [P(7), P(2)])
+    assert e.value.errno == 1243
+
+
+def test_no_handle_remembers_the_types_of_others(two):
+    """MySQL 9.7 compares as numbers for ever what was once executed with a number."""
+    a, b = two.a, two.b
+    a.do("insert into st (i, v) values (1, '7'), (2, '07x')")
+    b.do('use app')
+    text = 'select i from st where v = ? order by i'
+    sa, sb = a.prepare(text), b.prepare(text)
+    assert a.execute(sa, [P(7)]).rows == [[1], [2]]
+    assert b.execute(sb, [P('7')]).rows == [[1]]
+
+
+def test_a_prepared_statement_keeps_its_schema(two):
+    a = two.a
+    for db in ('app', 'app2'):
+        a.do('drop table if exists %s.sw' % db)
+        a.do("create table %s.sw as select '%s' as v" % (db, db))
+    a.do('use app')
+    s = a.prepare('select v from sw')
+    a.do('use app2')
+    other = two.wp.my(caps=MODERN)
+    for _ in range(3):
+        two.hop()
+        other.do('select 1')
+        assert a.execute(s, []).rows == [[b'app']]
+        assert a.one('select database()') == 'app2'
+
+
+def test_many_statements_on_one_connection(anymy, mypool):
+    two = Two(mypool(anymy, pool_size=1, max_prepared_statements=5))
+    made = [two.a.prepare('select %d + ?' % i) for i in range(30)]
+    for _ in range(2):
+        for i, s in enumerate(made):
+            assert two.a.execute(s, [P(1)]).rows == [[i + 1]]
+        two.hop()
+    if not two.wp.direct:
+        assert max(int(r['prepared_statements']) for r in two.wp.admin('SHOW SERVERS')) <= 5
+
+
+def test_long_data_pins_until_it_is_used(two):
+    a = two.a
+    a.do('drop table if exists app.ld')
+    a.do('create table app.ld (b longblob)')
+    s = a.prepare('insert into ld values (?)')
+    a.long_data(s, 0, b'x' * 100000)
+    a.long_data(s, 0, b'y' * 100000)
+    a.ping()
+    a.execute(s, [P(None, kind=T_BLOB)])
+    is_free(two)
+    assert two.b.one('select concat(length(b), right(b, 1)) from app.ld') == '200000y'
+
+
+def test_a_cursor_pins_until_its_last_row(two):
+    a = two.a
+    a.do("insert into st (v) values ('1'), ('2'), ('3')")
+    s = a.prepare('select i, v from st order by i')
+    r = a.execute_all(s, [], flags=1)[0]
+    if not two.wp.direct:
+        assert pins(two.wp) == {'cursor'}
+    assert a.one('select count(*) from st') == '3'
+    assert len(a.fetch(s, 2, r.columns).rows) == 2
+    assert len(a.fetch(s, 2, r.columns).rows) == 1
+    is_free(two)
+    a.execute_all(s, [], flags=1)
+    a.reset_stmt(s)
+    is_free(two)
+    a.execute_all(s, [], flags=1)
+    a.close_stmt(s)
+    is_free(two)
+
+
+# --- pins
+PINS = [('lock tables st write', 'unlock tables', 'lock_tables'),
+        ('lock tables st read', 'begin; rollback', 'lock_tables'),
+        ("select get_lock('weirpool', 0)", 'select release_all_locks()', 'user_lock'),
+        ('handler st open', 'handler st close', 'handler'),
+        ("prepare p from 'select 1'", 'deallocate prepare p', 'sql_prepare'),
+        ('select sql_calc_found_rows 1 limit 0', 'select found_rows()', 'found_rows')]
+
+
+@pytest.mark.parametrize('begin,end,name', PINS, ids=[p[0] for p in PINS])
+def test_what_cannot_be_carried_pins_and_ends(two, begin, end, name):
+    a = two.a
+    if name == 'user_lock' and two.wp.server.family == 'mariadb' and two.wp.server.kind == 'maria1011':
+        a.q('select version()')
+    a.all(begin)
+    if not two.wp.direct:
+        assert pins(two.wp) == {name}
+    a.all(end)
+    is_free(two)
+
+
+@pytest.mark.parametrize('text', ['create temporary table app.tt (i int)', 'create temporary table app.tt as select 1 as i'])
+def test_temporary_tables_pin(two, text):
+    a = two.a
+    a.do(text)
+    a.do('insert into app.tt values (5)')
+    if not two.wp.direct:
+        assert pins(two.wp) == {'temp'}
+    assert a.q('select max(i) from app.tt') == [['5']]
+    a.reset_connection()
+    is_free(two)
+    assert a.error('select * from app.tt').errno == 1146
+
+
+def test_nothing_is_left_to_the_next(two):
+    """A session that ends with locks, temporary tables, variables and a role leaves none of it."""
+    a, b = two.a, two.b
+    a.do("create temporary table app.left_over (i int)")
+    a.all("select get_lock('weirpool_left', 0)")
+    a.do("set @left = 1, sql_mode = ''")
+    a.do('lock tables st write')
+    a.bye()
+    assert b.error('select * from app.left_over').errno == 1146
+    assert b.one('select @left') is None
+    assert b.one("select is_free_lock('weirpool_left')") == '1'
+    assert b.one('select @@sql_mode') != ''
+    b.do("insert into app.st (v) values ('b')")
+
+
+def test_counts_of_the_statement_before(two):
+    """Of the session's own, whichever connection it is on."""
+    a = two.a
+    a.do("insert into st (v) values ('x'), ('y'), ('z')")
+    s = a.prepare('select i from st where i < ?')
+    for text, rows, found in (("update st set v = 'q' where i < 3", '2', None), ('select i from st', '-1', '3'), ('set @x = 1', '0', '3'),
+                              ('select nosuch', '-1', None), ('select i from st where 0', '-1', '0')):
+        a.do('select i from st')
+        a.all(text)
+        two.hop()
+        assert a.one('select row_count()') == rows, text
+        a.do('select i from st')
+        a.all(text)
+        two.hop()
+        if found is not None:
+            assert a.one('SELECT FOUND_ROWS()') == found, text
+    a.execute(s, [P(3)])
+    two.hop()
+    assert a.one('select found_rows()') == '2'
+    assert a.one('select found_rows()') == '1'
+
+
+def test_things_of_the_statement_before(two):
+    """What is not carried is found on the same connection, or refused: never another's."""
+    a = two.a
+    a.do("insert into st (v) values ('x')")
+    for text in ('select found_rows() + 0', 'select row_count() + 0'):
+        a.do("update st set v = 'y'")
+        two.hop()
+        with contextlib.suppress(MyError):
+            r = a.one(text)
+            assert two.wp.direct, 'told %s on a connection that another has used' % r
+
+
+def test_a_session_has_one_connection_id(two):
+    a, b = two.a, two.b
+    first = a.one('select connection_id()')
+    assert first == str(a.greeting.id)
+    two.hop()
+    assert a.one('SELECT CONNECTION_ID()') == first
+    assert b.one('select connection_id()') != first
+
+
+def shown(session, text):
+    r = session.all(text)[0]
+    if isinstance(r, MyError):
+        raise r
+    return [(bytes(c[0]), int(c[1]), bytes(c[2])) for c in r.rows]
+
+
+def test_warnings_and_errors_are_shown_on_another_connection(two):
+    a = two.a
+    for text in ("select cast('x' as signed), cast('y' as signed)", 'select nosuch from st', 'drop table if exists app.nosuch'):
+        a.do('begin')
+        a.all(text)
+        want = shown(a, 'show warnings'), shown(a, 'show errors'), a.q('show count(*) warnings'), a.one('select @@error_count')
+        a.do('rollback')
+        a.all(text)
+        two.hop()
+        assert shown(a, 'show warnings') == want[0] and want[0]
+        two.hop()
+        got = shown(a, 'SHOW  ERRORS;'), a.q('show count(*) warnings'), a.one('select @@error_count')
+        assert got == want[1:]
+        a.do('select i from st')
+        two.hop()
+        assert shown(a, 'show warnings') == []
+
+
+# --- trackers
+def test_trackers_are_what_the_client_asked_for(two):
+    a, b = two.a, two.b
+    a.do("set session_track_transaction_info = 'CHARACTERISTICS', session_track_system_variables = 'wait_timeout'")
+    two.hop()
+    assert [t for t in a.all('set wait_timeout = 99')[0].trackers if t[0] == 'var'] == [('var', 'wait_timeout', '99')]
+    assert ('characteristics', 'START TRANSACTION;') in a.all('begin')[0].trackers
+    a.do('commit')
+    assert b.all('set wait_timeout = 98')[0].trackers == []
+    a.do('set session_track_schema = 0')
+    two.hop()
+    assert [t for t in a.all('use app2')[0].trackers if t[0] == 'schema'] == []
+    assert ('schema', 'app') in b.all('use app')[0].trackers
+    assert a.error("set session_track_transaction_info = 'nonsense'").errno == 1231
+    assert ('characteristics', 'START TRANSACTION;') in a.all('begin')[0].trackers
+
+
+def test_reset_connection(two):
+    a = two.a
+    a.do("set @x = 1, wait_timeout = 77")
+    s = a.prepare('select 1')
+    two.hop()
+    a.reset_connection()
+    assert a.q('select @x, @@wait_timeout = 77, database()') == [[None, '0', 'app']]
+    with pytest.raises(MyError) as e:
+        a.execute(s, [])
+    assert e.value.errno == 1243
+
+
+@pytest.mark.parametrize('caps', [CLASSIC, CLASSIC | DEPRECATE_EOF, CLASSIC | SESSION_TRACK, MODERN, MODERN | QUERY_ATTRIBUTES],
+                         ids=['classic', 'no eof', 'track', 'modern', 'attributes'])
+def test_state_in_front_of_any_result(anymy, mypool, caps):
+    two = Two(mypool(anymy, pool_size=1), caps=caps | MULTI_STATEMENTS)
+    a = two.a
+    a.do("set @x = 1, time_zone = '+01:00'")
+    for text, n in (('select @x, @@time_zone', 1), ('select @x; select 2; do 1', 3), ('select @x from st where 0', 1),
+                    ('insert into st (v) values (@@time_zone)', 1)):
+        two.b.do("set @x = 2, time_zone = '+02:00'")
+        out = a.all(text)
+        assert len(out) == n
+        if isinstance(out[0], ResultSet) and out[0].rows:
+            assert out[0].rows[0][0] == b'1'
+    assert a.one('select v from st') == '+01:00'
+    two.hop()
+    assert a.error('selec 1').errno == 1064
+    two.hop()
+    assert a.error('select nosuch from st').errno == 1054
+
+
+def test_one_statement_at_a_time(two):
+    """A client without CLIENT_MULTI_STATEMENTS cannot be made to run a second one."""
+    c = two.wp.my(caps=MODERN)
+    c.do("set @x = 1")
+    two.hop()
+    assert c.error("select 1; insert into st (v) values ('injected')").errno == 1064
+    assert c.one('select @x') == '1'
+    two.hop()
+    assert c.one('select @x;') == '1'
+    c.set_option(True)
+    assert len(c.all('select 1; select 2')) == 2
+    c.set_option(False)
+    assert c.error('select 1; select 2').errno == 1064
+    assert two.b.one("select count(*) from app.st") == '0'
