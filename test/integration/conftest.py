@@ -94,13 +94,17 @@ def anypg(request):
     return request.getfixturevalue('pg%d' % request.param)
 
 
+def new_my_server(base, certs, kind, tag):
+    d = tempfile.mkdtemp(prefix='%s-' % tag, dir=base)
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    return MyServer(d, kind, certs=certs).create()
+
+
 def my_server_fixture(kind, scope, tag):
     @pytest.fixture(scope=scope)
     def server(base, certs):
-        d = tempfile.mkdtemp(prefix='%s-' % tag, dir=base)
-        os.chmod(d, 0o755)
-        give_to_test_user(d)
-        s = MyServer(d, kind, certs=certs).create()
+        s = new_my_server(base, certs, kind, tag)
         yield s
         s.kill9()
     return server

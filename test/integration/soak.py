@@ -8,75 +8,34 @@ query, a prepared statement that is missing) is wrong as well.
 
 Alone:  python3 test/integration/soak.py      SOAK_SECONDS=60 SOAK_SEED=n SOAK_WORKERS=2 SOAK_CLIENTS=24 WEIRPOOL_BIN=...
 The test suite runs a short one: test_soak_ledger.py."""
-import os
+import functools
 import pathlib
-import random
-import signal
 import sys
-import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import psycopg  # noqa: E402
 import rawpg  # noqa: E402
-from proxy import Proxy  # noqa: E402
+from ledger import PATIENCE, Client, Gone, Nemesis, Soak  # noqa: E402
 from rawpg import batch, bind, describe, execute, flush, msg, parse, query, sync  # noqa: E402
-from servers import Certs, PgServer, eventually, give_to_test_user, remove_tree  # noqa: E402
-from weir import Weirpool, install_binary  # noqa: E402
+from servers import PgServer  # noqa: E402
 
 ZONES = ['UTC', 'Asia/Tokyo', 'America/New_York', 'Europe/Berlin', 'Australia/Sydney']
 PATHS = ['public', 'a, public', 'b, public', 'a, b, public']
 # what the end of a connection may look like; anything else is an accusation
 LOST = ('57P01', '57P02', '57P03', '08000', '08003', '08006', '08001', '08004', '53300', '57P05')
-PATIENCE = 40.0     # s; above query_wait_timeout
 GARBLED = ('synchron', 'unexpected response', 'contents do not agree', 'insufficient data', 'extraneous data', 'invalid length',
            'unrecognized', 'unexpected field', 'could not interpret')
 
 
-class Ledger:
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.committed, self.failed, self.unknown = set(), set(), set()
-        self.wrong = []
-        self.statements = self.connects = 0
-
-    def book(self, where, nonce):
-        with self.lock:
-            where.add(nonce)
-
-    def accuse(self, who, what):
-        with self.lock:
-            self.wrong.append('client %d: %s' % (who, what))
-
-
-class Gone(Exception):
-    """The connection has ended in a way that may be."""
-
-
-class Client(threading.Thread):
-    """What both kinds of clients have in common: nonces, settings as they should be, the choice of what to do next.
-
-    settings: as the session has them; initial: as a new connection has them."""
+class PgClient(Client):
+    """What both kinds of clients have in common: settings of their own."""
 
     def __init__(self, wp, number, ledger, seed, stop):
-        super().__init__(daemon=True)
-        self.wp, self.number, self.ledger, self.stop = wp, number, ledger, stop
-        self.rnd = random.Random(seed * 1000 + number)
-        self.conn = None
-        self.n = 0
+        super().__init__(wp, number, ledger, seed, stop)
         self.initial = {'application_name': 'soak-%d' % number, 'TimeZone': ZONES[number % len(ZONES)],
                         'search_path': PATHS[number % len(PATHS)], 'app.tenant': 't%d' % number}
-        self.settings = {}
-
-    def nonce(self):
-        self.n += 1
-        self.ledger.statements += 1
-        return 'c%d-%d-%08x' % (self.number, self.n, self.rnd.getrandbits(32))
-
-    def wrong(self, what):
-        self.ledger.accuse(self.number, what)
 
     def startup_options(self):
         return "-c app.tenant=%s -c search_path=%s" % (self.initial['app.tenant'], self.initial['search_path'].replace(' ', ''))
@@ -85,34 +44,14 @@ class Client(threading.Thread):
         return {'application_name': 'soak-%d-%d' % (self.number, self.n), 'TimeZone': self.rnd.choice(ZONES),
                 'search_path': self.rnd.choice(PATHS), 'app.tenant': 't%d.%d' % (self.number, self.n)}[name]
 
-    def run(self):
-        while time.monotonic() < self.stop:
-            try:
-                if self.conn is None:
-                    self.connect()
-                    self.ledger.connects += 1
-                    self.settings = dict(self.initial)
-                self.rnd.choice(self.actions())()
-            except Gone:
-                self.drop()
-                time.sleep(self.rnd.random() * 0.05)
-            except Exception as e:
-                self.wrong('%s: %s' % (type(e).__name__, e))
-                self.drop()
-        self.drop()
-
     def check_settings(self, got):
         same = {k: v.replace(' ', '') if k == 'search_path' else v for k, v in got.items()}
         want = {k: v.replace(' ', '') if k == 'search_path' else v for k, v in self.settings.items()}
         if same != want:
             self.wrong('settings are %r, should be %r' % (got, self.settings))
 
-    def booked_apart(self, nonce, outcome):
-        self.ledger.book({'committed': self.ledger.committed, 'failed': self.ledger.failed,
-                          'unknown': self.ledger.unknown}[outcome], nonce)
 
-
-class RawClient(Client):
+class RawClient(PgClient):
     """A raw socket: simple and extended protocol, pipelines, halves of messages."""
 
     def connect(self):
@@ -127,11 +66,6 @@ class RawClient(Client):
             self.lost(e)
         self.conn.sock.settimeout(PATIENCE)
         self.prepared = set()
-
-    def lost(self, e):
-        if isinstance(e, TimeoutError):
-            self.wrong('no answer within %g s' % PATIENCE)
-        raise Gone from e
 
     def drop(self):
         if self.conn:
@@ -356,7 +290,7 @@ class RawClient(Client):
             self.wrong('canceled %s, got %r' % (n, rawpg.rows(out)))
 
 
-class DriverClient(Client):
+class DriverClient(PgClient):
     """psycopg 3: prepares by itself, pipelines, server-side cursors, COPY."""
 
     def connect(self):
@@ -380,6 +314,7 @@ class DriverClient(Client):
         raise Gone from e
 
     def guarded(self, fn):
+        @functools.wraps(fn)
         def call():
             try:
                 fn()
@@ -483,56 +418,13 @@ class DriverClient(Client):
         self.check_settings(got)
 
 
-class Nemesis:
-    """Does harm until the time is over."""
-
-    def __init__(self, wp, server, proxy, seed):
-        self.wp, self.server, self.proxy = wp, server, proxy
-        self.rnd = random.Random(seed)
-        self.done = {}
-
-    def run(self, stop):
-        harm = {self.kill_backends: 12, self.cut_network: 3, self.kill_server: 1, self.restart_server: 1, self.freeze: 2,
-                self.reload: 3, self.hang_up: 3, self.reconnect: 2, self.pause: 2, self.stray_cancels: 4, self.strangers: 3}
-        while time.monotonic() < stop and self.wp.alive():
-            time.sleep(0.05 + self.rnd.random() * 0.4)
-            what = self.rnd.choices(list(harm), weights=list(harm.values()))[0]
-            self.done[what.__name__] = self.done.get(what.__name__, 0) + 1
-            what()
+class PgNemesis(Nemesis):
+    def harm(self):
+        return {**super().harm(), self.stray_cancels: 4, self.strangers: 3}
 
     def kill_backends(self):
         self.server.query("select pg_terminate_backend(pid) from (select pid from pg_stat_activity where usename = 'app'"
                           ' order by random() limit 2) x')
-
-    def cut_network(self):
-        self.proxy.cut(self.rnd.random() < 0.5)
-
-    def kill_server(self):
-        self.server.kill9()
-        time.sleep(self.rnd.random() * 0.3)
-        self.server.start()
-
-    def restart_server(self):
-        self.server.restart('fast')
-
-    def freeze(self):
-        self.proxy.frozen.set()
-        time.sleep(self.rnd.random() * 0.5)
-        self.proxy.frozen.clear()
-
-    def reload(self):
-        self.wp.reload(default_pool_size=self.rnd.randrange(3, 6))
-
-    def hang_up(self):
-        self.wp.kill(signal.SIGHUP)
-
-    def reconnect(self):
-        self.wp.admin('RECONNECT')
-
-    def pause(self):
-        self.wp.kill(signal.SIGUSR1)
-        time.sleep(self.rnd.random() * 0.5)
-        self.wp.kill(signal.SIGUSR2)
 
     def stray_cancels(self):
         """With keys that were never given out, or to nobody."""
@@ -546,59 +438,6 @@ class Nemesis:
                 c.send(self.rnd.choice([self.rnd.randbytes(40), msg('Q', b'select 1\0'), rawpg.startup({'user': 'app'})[:9]]))
 
 
-def check_table(server, ledger):
-    there = [r[0] for r in server.query('select nonce from ledger', dbname='app')]
-    total = server.query('select sum(balance) from account', dbname='app')[0][0]
-    found = set(there)
-    bad = list(ledger.wrong)
-    for what, which in (('lost though committed', ledger.committed - found), ('there though failed', ledger.failed & found),
-                        ('there but never booked', found - ledger.committed - ledger.failed - ledger.unknown),
-                        ('written twice', {n for n in found if there.count(n) > 1} if len(there) > len(found) else set())):
-        bad += ['%s: %s' % (what, n) for n in sorted(which)]
-    if total:
-        bad.append('the accounts sum up to %d' % total)
-    return bad
-
-
-def links_at_rest(server):
-    """All links idle, none in a transaction."""
-    return server.query("select count(*) from pg_stat_activity where usename = 'app' and state <> 'idle'")[0][0] == 0
-
-
-def soak(wp, server, proxy, seconds, seed, n_clients):
-    """Runs it all; returns the complaints (empty: good) and a line that tells what was done."""
-    ledger = Ledger()
-    stop = time.monotonic() + seconds
-    clients = [(DriverClient if i % 3 == 2 else RawClient)(wp, i, ledger, seed, stop) for i in range(n_clients)]
-    nemesis = Nemesis(wp, server, proxy, seed)
-    for c in clients:
-        c.start()
-    bad = []
-    try:
-        nemesis.run(stop - min(3, seconds / 4))
-    except (OSError, rawpg.Closed, rawpg.PgError) as e:     # of weirpool: the server's would be psycopg's
-        bad.append('the nemesis was refused: %r' % e)
-    for c in clients:
-        c.join(PATIENCE + 20)
-    bad += ['client %d hangs' % c.number for c in clients if c.is_alive()]
-    if not wp.alive():
-        bad.append('weirpool has died: %s' % wp.log()[-300:])
-    try:
-        eventually(lambda: links_at_rest(server), 15, 0.2)
-    except AssertionError as e:
-        bad.append('links are still busy: %s %r' % (e, server.query(
-            "select pid, state, query from pg_stat_activity where usename = 'app' and state <> 'idle'")))
-    bad += check_table(server, ledger)
-    if len(ledger.committed) < seconds * 3:
-        bad.append('only %d writes in %g s: too few to prove anything' % (len(ledger.committed), seconds))
-    return bad, '%d statements, %d connections, %d committed, %d failed, %d unknown; %r' % (
-        ledger.statements, ledger.connects, len(ledger.committed), len(ledger.failed), len(ledger.unknown), nemesis.done)
-
-
-OPTIONS = dict(default_pool_size=5, max_prepared_statements=6, query_wait_timeout=30, max_client_conn=200, server_lifetime=3,
-               server_connect_timeout=2, max_db_connections=6, server_login_retry=1, log_connections=0, log_disconnections=0)
-
-
 def prepare(server):
     with server.connect('app') as c:
         c.execute('create table ledger (nonce text, client int); create table account (id int primary key, balance int);'
@@ -606,39 +445,15 @@ def prepare(server):
                   'create schema a; create schema b; grant usage on schema a, b to app')
 
 
-def main():
-    seconds = float(os.environ.get('SOAK_SECONDS', '60'))
-    seed = int(os.environ.get('SOAK_SEED', random.randrange(1 << 30)))
-    print('SOAK_SECONDS=%g SOAK_SEED=%d' % (seconds, seed), flush=True)
-    base = tempfile.mkdtemp(prefix='weirpool-soak.')
-    os.chmod(base, 0o755)
-    give_to_test_user(base)
-    server = PgServer(base, 15, 'soak', Certs(os.path.join(base, 'certs')), extra_conf='restart_after_crash = on\n').create()
-    prepare(server)
-    proxy = Proxy(server.port)
-    wp = Weirpool(base, install_binary(base), server, workers=int(os.environ.get('SOAK_WORKERS', '2')),
-                  databases={'app': dict(host='127.0.0.1', port=proxy.port, dbname='app')}, **OPTIONS)
-    bad, done = [], ''
-    try:
-        bad, done = soak(wp, server, proxy, seconds, seed, int(os.environ.get('SOAK_CLIENTS', '24')))
-        wp.stop(signal.SIGTERM)
-    except AssertionError as e:
-        bad.append(str(e))
-    finally:
-        if wp.alive():
-            wp.kill(signal.SIGKILL)
-        server.stop('immediate')
-        proxy.close()
-    print(done)
-    for b in bad[:40]:
-        print('WRONG ' + b[:600])
-    print('%d complaints' % len(bad))
-    if not bad:
-        remove_tree(base)
-    else:
-        print('logs are in ' + base)
-    return 1 if bad else 0
+def databases(port):
+    return dict(databases={'app': dict(host='127.0.0.1', port=port, dbname='app')})
+
+
+SOAK = Soak([RawClient, RawClient, DriverClient], PgNemesis, (rawpg.Closed, rawpg.PgError),
+            lambda server, sql: server.query(sql, dbname='app'),
+            "select pid, state, query from pg_stat_activity where usename = 'app' and state <> 'idle'", prepare)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(SOAK.main(lambda base, certs: PgServer(base, 15, 'soak', certs, extra_conf='restart_after_crash = on\n').create(),
+                       databases))

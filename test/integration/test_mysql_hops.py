@@ -5,6 +5,7 @@ import time
 import pytest
 
 import rawmy as my
+from servers import eventually
 
 CAPS = my.MODERN | my.MULTI_STATEMENTS
 
@@ -153,3 +154,19 @@ def test_errors_of_what_nobody_understands(pair):
     a, _ = pair
     assert a.error('selec').errno == 1064
     assert a.q('show errors')[0][1] == '1064'
+
+
+@pytest.mark.parametrize('workers', [2], indirect=True)
+def test_kill_finds_its_victim_on_any_worker(anymy, mypool, workers):
+    wp = mypool(anymy, default_pool_size=4)
+    clients = [wp.my(caps=CAPS) for _ in range(8)]
+    for c in clients:
+        with wp.my(caps=CAPS) as other:
+            c.command(my.query('select sleep(20)'))
+            eventually(lambda: anymy.query("select 1 from information_schema.processlist where info like 'select sleep%%'"))
+            other.do('kill query %d' % c.greeting.id)
+            c.results()
+            assert c.one('select 1') == '1'
+            other.bye()
+    for c in clients:
+        c.bye()

@@ -1,28 +1,22 @@
-"""A short soak (soak.py tells what it proves). SOAK_SECONDS makes it longer (default 20); the seed is printed."""
+"""Short soaks (soak.py and soak_my.py tell what they prove). SOAK_SECONDS makes them longer; the seed is printed."""
 import os
-import random
 
 import pytest
 import soak
-from conftest import new_server
-from proxy import Proxy
+import soak_my
+from conftest import new_my_server, new_server
 
 SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
+MY_SECONDS = float(os.environ.get('SOAK_SECONDS', '15'))
 
 
 @pytest.mark.both_workers
 @pytest.mark.timeout(SECONDS * 2 + 180)
 def test_soak(weirpool, base, certs, workers):
-    seed = int(os.environ.get('SOAK_SEED', random.randrange(1 << 30)))
-    print('SOAK_SEED=%d' % seed)
-    server = new_server(base, certs, 15, 'soak')
-    soak.prepare(server)
-    proxy = Proxy(server.port)
-    wp = weirpool(databases={'app': dict(host='127.0.0.1', port=proxy.port, dbname='app')}, **soak.OPTIONS)
-    try:
-        bad, done = soak.soak(wp, server, proxy, SECONDS, seed, 24)
-    finally:
-        server.stop('immediate')
-        proxy.close()
-    print(done)
-    assert not bad, '%d complaints: %s' % (len(bad), '\n'.join(bad[:10]))
+    soak.SOAK.short(weirpool, new_server(base, certs, 15, 'soak'), soak.databases, SECONDS)
+
+
+@pytest.mark.parametrize('kind,workers', [('maria1011', 1), ('mysql97', 2)], indirect=['workers'])
+@pytest.mark.timeout(MY_SECONDS * 2 + 180)
+def test_soak_my(weirpool, base, certs, kind, workers):
+    soak_my.SOAK.short(weirpool, new_my_server(base, certs, kind, 'soak'), soak_my.databases, MY_SECONDS)
