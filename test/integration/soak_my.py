@@ -531,6 +531,7 @@ class RawClient(MyClient):
         if e:
             self.judged(e, (1317,))
         if unknown:
+            self.last_words(self.conn.ping)     # its answer may have come before its end
             self.wrong('kill query: it is not known, but answers %r' % out)
         elif not e and text(out[0].rows[0][0]) != n:
             self.wrong('killed %s, got %r' % (n, out[0].rows))
