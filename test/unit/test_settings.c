@@ -456,7 +456,7 @@ Test(show, the_sample_loads_also_with_every_line_uncommented)
 			all[n++] = *p;
 	t = try_text(all);
 	cr_assert_eq(t.errors_n, 0U, "%s", t.said);
-	cr_assert_eq(t.conf->dbs_n, 3U);
+	cr_assert_eq(t.conf->dbs_n, 5U); /* two of them MySQL's */
 	try_end(&t);
 	free(text);
 	free(all);
