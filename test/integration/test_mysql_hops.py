@@ -170,3 +170,14 @@ def test_kill_finds_its_victim_on_any_worker(anymy, mypool, workers):
             other.bye()
     for c in clients:
         c.bye()
+
+
+def test_the_status_behind_an_error_is_the_clients_own(anymy, mypool):
+    wp = mypool(anymy, default_pool_size=1)
+    with wp.my(caps=CAPS) as a, wp.my(caps=CAPS) as b:
+        for _ in range(2):
+            b.all("set autocommit = 0, sql_mode = 'ANSI'")
+            a.error('select * from nowhere')
+            b.all('select 1')
+            assert a.ping().status & my.AUTOCOMMIT
+            assert a.do('select @@error_count').status & my.AUTOCOMMIT
