@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "sql/classify_my.h"
 #include "wire/mysql/column.h"
 #include "wire/mysql/row.h"
@@ -67,66 +68,147 @@ void my_diag_row(struct my_client *c, const uint8_t *p, size_t n)
 	c->diag->n_errors += is_error(p, n);
 }
 
-/* ---- showing ---- */
+/* ---- which questions ---- */
 
-enum shows {
-	SHOW_NONE,
-	SHOW_ALL,
-	SHOW_ERRORS,
-	SHOW_N_ALL,
-	SHOW_N_ERRORS,
-	SHOW_ROW_COUNT,
-	SHOW_FOUND_ROWS,
-	SHOW_ID
+enum asks { ASK_NONE, ASK_N_ALL, ASK_N_ERRORS, ASK_ROW_COUNT, ASK_FOUND_ROWS, ASK_LAST_ID, ASK_ID };
+#define ITEMS_MAX_N 8U
+struct question {
+	bool shows, errors; /* SHOW WARNINGS, SHOW ERRORS */
+	bool counts;        /* SHOW COUNT(*) ... */
+	uint64_t skip, limit;
+	unsigned n_items; /* SELECT */
+	struct {
+		enum asks what;
+		struct mystr name; /* as written */
+	} item[ITEMS_MAX_N];
 };
 
-/* The text without case, comments and superfluous blanks. name_r: what is selected, as written. */
-static enum shows which(
-	const struct sql_my_opts *o, const char *text, size_t n, struct mystr *name_r)
-{
-	static const struct {
-		const char *text;
-		enum shows what;
-	} known[] = { { "show warnings", SHOW_ALL }, { "show errors", SHOW_ERRORS },
-		{ "show count ( * ) warnings", SHOW_N_ALL },
-		{ "show count ( * ) errors", SHOW_N_ERRORS },
-		{ "select @@ warning_count", SHOW_N_ALL },
-		{ "select @@ error_count", SHOW_N_ERRORS },
-		{ "select @@ session . warning_count", SHOW_N_ALL },
-		{ "select @@ session . error_count", SHOW_N_ERRORS },
-		{ "select row_count ( )", SHOW_ROW_COUNT },
-		{ "select found_rows ( )", SHOW_FOUND_ROWS },
-		{ "select connection_id ( )", SHOW_ID } };
-	char word[64];
-	size_t at = 0;
-	const char *from = NULL, *to = NULL;
+struct words {
 	struct sql_my_lex x;
 	struct sql_my_tok t;
-	sql_my_lex_init(&x, o, text, n);
-	for (sql_my_lex_next(&x, &t); t.kind != SQL_MY_TOK_END; sql_my_lex_next(&x, &t)) {
-		if (t.kind == SQL_MY_TOK_BAD || at + t.n + 2 > sizeof(word))
-			return SHOW_NONE;
-		if (t.kind == SQL_MY_TOK_PUNCT && t.ch == ';')
-			continue;
-		if (at)
-			word[at++] = ' ';
-		memcpy(word + at, t.p, t.n);
-		from = from == NULL && at > 0 ? t.p : from;
-		to = t.p + t.n;
-		at += t.n;
-	}
-	*name_r = (struct mystr){ from, from ? (size_t)(to - from) : 0 };
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strlen(known[i].text) == at && strncasecmp(word, known[i].text, at) == 0)
-			return known[i].what;
-	return SHOW_NONE;
+};
+
+static void next(struct words *w)
+{
+	sql_my_lex_next(&w->x, &w->t);
 }
+
+static bool take(struct words *w, const char *word)
+{
+	size_t n = strlen(word);
+	if (w->t.n != n || strncasecmp(w->t.p, word, n) != 0)
+		return false;
+	next(w);
+	return true;
+}
+
+static bool at_end(struct words *w)
+{
+	while (w->t.kind == SQL_MY_TOK_PUNCT && w->t.ch == ';')
+		next(w);
+	return w->t.kind == SQL_MY_TOK_END;
+}
+
+static bool take_number(struct words *w, uint64_t *n_r)
+{
+	if (w->t.kind != SQL_MY_TOK_NUMBER || num_u64n(w->t.p, w->t.n, 0, UINT64_MAX, n_r) != 0)
+		return false;
+	next(w);
+	return true;
+}
+
+/* [LIMIT [skip,] count] */
+static bool take_limit(struct words *w, struct question *q)
+{
+	q->limit = UINT64_MAX;
+	if (!take(w, "limit"))
+		return true;
+	if (!take_number(w, &q->limit))
+		return false;
+	if (!take(w, ","))
+		return true;
+	q->skip = q->limit;
+	return take_number(w, &q->limit);
+}
+
+static bool read_show(struct words *w, struct question *q)
+{
+	q->shows = true;
+	q->counts = take(w, "count");
+	if (q->counts && !(take(w, "(") && take(w, "*") && take(w, ")")))
+		return false;
+	q->errors = take(w, "errors");
+	if (!q->errors && !take(w, "warnings"))
+		return false;
+	return (q->counts || take_limit(w, q)) && at_end(w);
+}
+
+static enum asks read_item(struct words *w)
+{
+	static const struct {
+		const char *name;
+		enum asks what;
+	} functions[] = { { "row_count", ASK_ROW_COUNT }, { "found_rows", ASK_FOUND_ROWS },
+		{ "last_insert_id", ASK_LAST_ID }, { "connection_id", ASK_ID } };
+	if (w->t.kind == SQL_MY_TOK_SYSVAR) {
+		next(w);
+		if (take(w, "session") && !take(w, "."))
+			return ASK_NONE;
+		return take(w, "warning_count") ? ASK_N_ALL
+		       : take(w, "error_count") ? ASK_N_ERRORS
+						: ASK_NONE;
+	}
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (take(w, functions[i].name))
+			return take(w, "(") && take(w, ")") ? functions[i].what : ASK_NONE;
+	return ASK_NONE;
+}
+
+static bool read_select(struct words *w, struct question *q)
+{
+	do {
+		const char *from = w->t.p;
+		if (q->n_items == ITEMS_MAX_N)
+			return false;
+		enum asks what = read_item(w);
+		const char *to = w->t.kind == SQL_MY_TOK_END ? w->x.end : w->t.p;
+		if (what == ASK_NONE)
+			return false;
+		while (to > from &&
+			(to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\n' || to[-1] == '\r'))
+			to--;
+		q->item[q->n_items].what = what;
+		q->item[q->n_items++].name = (struct mystr){ from, (size_t)(to - from) };
+	} while (take(w, ","));
+	return at_end(w);
+}
+
+/* False: it asks for something else as well, or in another way. */
+static bool read_question(
+	const struct sql_my_opts *o, const char *text, size_t n, struct question *q)
+{
+	struct words w;
+	*q = (struct question){ .n_items = 0 };
+	sql_my_lex_init(&w.x, o, text, n);
+	next(&w);
+	if (take(&w, "show"))
+		return read_show(&w, q);
+	return take(&w, "select") && read_select(&w, q);
+}
+
+/* ---- answers ---- */
 
 static void put_end(struct myup *u, uint8_t *seq)
 {
 	struct myok ok = { .status = u->c->status };
-	ok.status &= (uint16_t) ~(MYSTATUS_SESSION_STATE_CHANGED | MYSTATUS_MORE_RESULTS);
+	ok.status &= (uint16_t)~MYSTATUS_OF_REPLY;
 	myok_put_end(u->down, seq, u->c->caps, &ok);
+}
+
+static void put_eof(struct myup *u, uint8_t *seq)
+{
+	if (!(u->c->caps & MYCAP(DEPRECATE_EOF)))
+		put_end(u, seq);
 }
 
 static struct mystr str(const char *s)
@@ -144,123 +226,173 @@ static void put_column(struct myup *u, uint8_t *seq, struct mycolumn x)
 /* As servers describe them; nothing was kept of a statement that left none. */
 static void put_defs(struct myup *u, uint8_t *seq)
 {
-	put_column(u, seq,
-		(struct mycolumn){ .name = str("Level"),
-			.collation = 45,
-			.length = 28,
-			.type = MYTYPE_VAR_STRING,
-			.flags = 1,
-			.decimals = 31 });
+	static const struct mycolumn text = {
+		.collation = 45, .type = MYTYPE_VAR_STRING, .flags = 1, .decimals = 31
+	};
+	struct mycolumn x = text;
+	x.name = str("Level");
+	x.length = 28;
+	put_column(u, seq, x);
 	put_column(u, seq,
 		(struct mycolumn){ .name = str("Code"),
 			.collation = 63,
 			.length = 4,
 			.type = MYTYPE_LONG,
-			.flags = 0xa1 });
-	put_column(u, seq,
-		(struct mycolumn){ .name = str("Message"),
-			.collation = 45,
-			.length = 2048,
-			.type = MYTYPE_VAR_STRING,
-			.flags = 1,
-			.decimals = 31 });
+			.flags = FLAGS_ID });
+	x.name = str("Message");
+	x.length = 2048;
+	put_column(u, seq, x);
 }
 
-static void put_rows(struct myup *u, uint8_t *seq, bool errors)
+static void show(struct myup *u, const struct question *q, uint8_t *seq)
 {
 	const struct my_diag *d = u->c->diag;
-	bool eof = !(u->c->caps & MYCAP(DEPRECATE_EOF));
 	struct rd r = d ? rd_of(buf_data(&d->packets), buf_len(&d->packets)) : rd_of("", 0);
+	uint64_t row = 0;
 	mycolumn_put_count(u->down, seq, u->c->caps, DIAG_DEFS_N, true);
 	if (d == NULL)
 		put_defs(u, seq);
-	for (unsigned i = 0; rd_left(&r) > 0; i++) {
+	for (unsigned i = 0; i < DIAG_DEFS_N && rd_left(&r) > 0; i++) {
+		uint32_t n = rd_u32le(&r);
+		mypacket_put(u->down, seq, rd_bytes(&r, n), n);
+	}
+	put_eof(u, seq);
+	while (rd_left(&r) > 0) {
 		uint32_t n = rd_u32le(&r);
 		const uint8_t *p = rd_bytes(&r, n);
-		if (eof && i == DIAG_DEFS_N)
-			put_end(u, seq);
-		if (p && (i < DIAG_DEFS_N || !errors || is_error(p, n)))
+		if (p == NULL || (q->errors && !is_error(p, n)))
+			continue;
+		if (row >= q->skip && row - q->skip < q->limit)
 			mypacket_put(u->down, seq, p, n);
+		row++;
 	}
-	if (eof && (d == NULL || d->n_rows == 0))
-		put_end(u, seq);
 	put_end(u, seq);
 }
 
-static void put_number(struct myup *u, uint8_t *seq, struct mystr name, int64_t n, unsigned flags)
+static int64_t value_of(const struct my_client *c, enum asks what)
 {
-	char digits[24];
-	struct mystr cell = { digits, 0 };
+	switch (what) {
+	case ASK_N_ALL: return c->diag ? c->diag->n_rows : 0;
+	case ASK_N_ERRORS: return c->diag ? c->diag->n_errors : 0;
+	case ASK_ROW_COUNT: return c->row_count;
+	case ASK_FOUND_ROWS: return (int64_t)c->found_rows;
+	case ASK_LAST_ID: return (int64_t)c->last_insert_id;
+	case ASK_ID: return c->number;
+	case ASK_NONE: break;
+	}
+	return 0;
+}
+
+static void put_def(struct myup *u, uint8_t *seq, enum asks what, struct mystr name)
+{
 	/* MariaDB's connection ids are INT UNSIGNED. */
-	bool narrow = flags == FLAGS_ID && u->l->mariadb;
-	cell.n = (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)n);
-	mycolumn_put_count(u->down, seq, u->c->caps, 1, true);
+	bool narrow = what == ASK_ID && u->l->mariadb;
+	unsigned flags = what == ASK_N_ALL || what == ASK_N_ERRORS ? FLAGS_COUNT
+			 : what == ASK_ID || what == ASK_LAST_ID   ? FLAGS_ID
+								   : FLAGS_NUMBER;
 	put_column(u, seq,
 		(struct mycolumn){ .name = name,
 			.collation = 63,
 			.length = narrow ? 10 : 21,
 			.type = narrow ? MYTYPE_LONG : MYTYPE_LONGLONG,
 			.flags = (uint16_t)flags });
-	if (!(u->c->caps & MYCAP(DEPRECATE_EOF)))
-		put_end(u, seq);
+}
+
+static void put_numbers(struct myup *u, const struct question *q, uint8_t *seq)
+{
+	char digits[24];
+	mycolumn_put_count(u->down, seq, u->c->caps, q->n_items, true);
+	for (unsigned i = 0; i < q->n_items; i++)
+		put_def(u, seq, q->item[i].what, q->item[i].name);
+	put_eof(u, seq);
 	size_t at = mypacket_begin(u->down);
-	myrow_put_cell(u->down, cell);
+	for (unsigned i = 0; i < q->n_items; i++) {
+		int64_t v = value_of(u->c, q->item[i].what);
+		bool is_unsigned = q->item[i].what == ASK_LAST_ID;
+		int n = snprintf(
+			digits, sizeof(digits), is_unsigned ? "%llu" : "%lld", (long long)v);
+		myrow_put_cell(u->down, (struct mystr){ digits, (size_t)n });
+	}
 	mypacket_end(u->down, at, seq);
 	put_end(u, seq);
 }
 
-static bool shows_diag(struct myup *u, enum shows what, struct mystr name, bool show, uint8_t *seq)
+/* Do we know it, and does the link not know better? */
+static bool is_ours(const struct myup *u, enum asks what)
 {
-	const struct my_diag *d = u->c->diag;
-	if (u->l->own_last || (d && (d->cut || d->n_defs != DIAG_DEFS_N)))
+	const struct my_client *c = u->c;
+	const struct my_diag *d = c->diag;
+	if (what == ASK_ID)
+		return true;
+	if (c->mode == PROTO_SESSION)
 		return false;
-	if (show)
-		name = str(
-			what == SHOW_N_ALL ? "@@session.warning_count" : "@@session.error_count");
-	unsigned all = d ? d->n_rows : 0, errors = d ? d->n_errors : 0;
-	if (what == SHOW_ALL || what == SHOW_ERRORS)
-		put_rows(u, seq, what == SHOW_ERRORS);
-	else
-		put_number(u, seq, name, what == SHOW_N_ALL ? all : errors, FLAGS_COUNT);
-	return true;
+	switch (what) {
+	case ASK_N_ALL:
+	case ASK_N_ERRORS: return d == NULL || (!d->cut && d->n_defs == DIAG_DEFS_N);
+	case ASK_FOUND_ROWS: return c->found_known;
+	case ASK_LAST_ID: return !(c->needs & MY_NEED_LAST_ID);
+	case ASK_ROW_COUNT: return true;
+	case ASK_ID:
+	case ASK_NONE: break;
+	}
+	return false;
 }
 
-/* It was a SELECT of one row itself, as far as the next one is concerned. */
-static void has_run(struct my_client *c)
+/* Is one of them wrong on the link? */
+static bool is_lost(const struct my_link *l, enum asks what)
+{
+	return what == ASK_ID || (what == ASK_ROW_COUNT && !l->own_count) ||
+	       (what == ASK_LAST_ID ? !l->own_id : !l->own_last);
+}
+
+/* It was a statement itself, as far as the next one is concerned; a SHOW keeps what it shows. */
+static void has_run(struct my_client *c, struct my_link *l, bool shows)
 {
 	c->row_count = -1;
 	c->found_rows = 1;
-	c->found_known = true;
+	c->found_known = !shows;
+	l->own_count = false;
+	if (shows)
+		return;
 	my_diag_free(&c->diag);
 	c->needs &= (uint8_t)~MY_NEED_DIAG;
+	l->own_last = false;
 }
 
-bool my_diag_show(struct myup *u, const char *text, size_t n, const struct my_req *r, uint8_t *seq)
+bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq)
 {
 	struct my_client *c = u->c;
-	struct mystr name;
-	enum shows what = which(my_lex(c, u->l), text, n, &name);
-	bool session = c->mode == PROTO_SESSION;
-	flow_cut(&u->f);
-	switch (what) {
-	case SHOW_ALL:
-	case SHOW_ERRORS:
-	case SHOW_N_ALL:
-	case SHOW_N_ERRORS: return !session && shows_diag(u, what, name, !(r->selects), seq);
-	case SHOW_ROW_COUNT:
-		if (session)
-			return false;
-		put_number(u, seq, name, c->row_count, FLAGS_NUMBER);
-		break;
-	case SHOW_FOUND_ROWS:
-		if (session || u->l->own_last || !c->found_known)
-			return false;
-		put_number(u, seq, name, (int64_t)c->found_rows, FLAGS_NUMBER);
-		break;
-	case SHOW_ID: put_number(u, seq, name, c->number, FLAGS_ID); break;
-	case SHOW_NONE: return false;
+	struct question q;
+	bool ours = true, lost = false;
+	if (!read_question(my_lex(c, u->l), text, n, &q))
+		return false;
+	if (q.counts) {
+		q.n_items = 1;
+		q.item[0].what = q.errors ? ASK_N_ERRORS : ASK_N_ALL;
+		q.item[0].name = str(
+			q.errors ? "@@session.error_count" : "@@session.warning_count");
 	}
-	has_run(c);
-	u->l->own_last = u->l->own_count = false;
+	for (unsigned i = 0; i < q.n_items; i++) {
+		ours = ours && is_ours(u, q.item[i].what);
+		lost = lost || is_lost(u->l, q.item[i].what);
+	}
+	if (q.n_items == 0) {
+		ours = is_ours(u, ASK_N_ALL);
+		lost = is_lost(u->l, ASK_N_ALL);
+	}
+	if (!ours || !lost)
+		return false;
+	flow_cut(&u->f);
+	if (q.n_items > 0)
+		put_numbers(u, &q, seq);
+	else
+		show(u, &q, seq);
+	has_run(c, u->l, q.shows);
 	return true;
+}
+
+uint16_t my_diag_warnings(const struct my_client *c)
+{
+	unsigned n = c->diag ? c->diag->n_rows : 0;
+	return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }

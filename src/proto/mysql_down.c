@@ -180,6 +180,8 @@ static enum my_next over(struct mydn *d, unsigned error)
 static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 {
 	struct buf block;
+	if (d->l->res.cmd == MYCOM_PING && !d->l->own_last)
+		ok->warnings = my_diag_warnings(d->c);
 	bool opens = what == MY_P_END && (ok->status & MYSTATUS_CURSOR_EXISTS) &&
 		     d->l->res.cmd == MYCOM_STMT_EXECUTE;
 	if (d->l->eof_due && !opens) {

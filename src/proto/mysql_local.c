@@ -40,7 +40,8 @@ enum my_next my_local_done(struct myup *u, const struct mypacket_head *h)
 
 static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
 {
-	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY };
+	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY,
+		.warnings = my_diag_warnings(c) };
 	myok_put(down, seq, c->caps, &ok);
 }
 

@@ -117,7 +117,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 		return my_kill(u, h, r.kill, r.kill_whole);
 	uint8_t seq = (uint8_t)(h->seq + 1);
 	if ((r.flags & MY_SHOWN_HERE) && r.n_statements == 1 && !myup_busy(u) &&
-		my_diag_show(u, q->text.p, q->text.n, &r, &seq))
+		my_diag_show(u, q->text.p, q->text.n, &seq))
 		return my_local_done(u, h);
 	if (!my_class_check(u, h, &r, &next))
 		return next;

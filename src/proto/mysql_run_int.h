@@ -117,6 +117,8 @@ void my_learn_free(struct my_client *c);
 /* ---- mysql_diag.c ---- */
 void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);
+/* How many there are, if they are kept. */
+uint16_t my_diag_warnings(const struct my_client *c);
 void my_diag_free(struct my_diag **dp);
 
 /* ---- mysql_sync.c ---- */

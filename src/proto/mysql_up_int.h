@@ -83,8 +83,9 @@ bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct 
 /* ---- mysql_diag.c ---- */
 /* Answers a SHOW WARNINGS or the like from what is kept. False: nothing is, or it is another
  * text. */
-#define MY_SHOWN_HERE (SQL_MY_DIAG | SQL_MY_ROW_COUNT | SQL_MY_FOUND_ROWS | SQL_MY_CONN_ID)
-bool my_diag_show(struct myup *u, const char *text, size_t n, const struct my_req *r, uint8_t *seq);
+#define MY_SHOWN_HERE \
+	(SQL_MY_DIAG | SQL_MY_ROW_COUNT | SQL_MY_FOUND_ROWS | SQL_MY_CONN_ID | SQL_MY_LAST_ID)
+bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq);
 
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
