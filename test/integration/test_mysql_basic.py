@@ -370,7 +370,7 @@ def test_kill_of_another_user(anymy, mypool):
 
 # --- everything else that a client may say
 def test_query_attributes(mysql97, mypool):
-    wp = mypool(mysql97, default_pool_size=1)
+    wp = mypool(mysql97, default_pool_size=2)  # (a function that weirpool does not know pins)
     with wp.my(caps=my.MODERN | my.QUERY_ATTRIBUTES) as r, wp.my() as other:
         assert r.caps & my.QUERY_ATTRIBUTES
         sql = "select mysql_query_attribute_string('who')"

@@ -485,7 +485,7 @@ def both_offer(server, mode, wp):
 
 
 @pytest.mark.parametrize('name', SCRIPTS)
-@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('mode', [m if m in ('modern', 'classic') else pytest.param(m, marks=pytest.mark.slow) for m in MODES])
 def test_same_bytes(anymy, mypool, mode, name):
     wp = mypool(anymy, default_pool_size=1)
     caps = both_offer(anymy, mode, wp)
@@ -496,6 +496,7 @@ def test_same_bytes(anymy, mypool, mode, name):
         r.bye()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SCRIPTS)
 @pytest.mark.parametrize('mode', ['modern', 'classic'])
 def test_same_bytes_beside_a_neighbour(anymy, mypool, mode, name):
