@@ -430,7 +430,7 @@ def test_limits_of_clients(weirpool, anymy):
 def test_databases_that_are_not_there(weirpool, anymy):
     wp = weirpool(anymy)
     e = refusal(wp, db='nowhere')
-    assert (e.errno, e.sqlstate) == (1049, '42000') and e.text.startswith("Unknown database 'nowhere'"), e
+    assert e.errno in (1044, 1049) and e.sqlstate == '42000' and 'nowhere' in e.text, e
     wp = weirpool(anymy, auth_type='md5', mysql_databases={'*': dict(host=anymy.host, port=anymy.port)})
     e = refusal(wp, db='nowhere')
     assert e.errno in (1044, 1049), e                 # (who may not see it is not told that it is not there)
