@@ -225,6 +225,8 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 		pins |= PIN(VARIABLE);
 	r->n_handlers = counted(r->n_handlers, f, SQL_MY_HANDLER_OPEN, SQL_MY_HANDLER_CLOSE);
 	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
+	if (run && (f & MY_HOLDS) && r->n_statements == 0)
+		my_hold_note(c, o, text, st);
 	add(r, f, pins, del);
 	r->calls = r->calls || st->verb == SQL_MY_V_CALL || st->verb == SQL_MY_V_EXECUTE;
 	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;

@@ -47,6 +47,7 @@ struct proto_env {
 
 /* ---- a client session ---- */
 struct my_client_login; /* mysql_login_int.h */
+struct my_hold;         /* mysql_hold.c */
 struct my_diag;         /* mysql_diag.c */
 struct my_stmts;        /* mysql_stmt.c: its prepared statements */
 
@@ -94,6 +95,8 @@ struct my_client {       /* an idle session of thousands: keep it small */
 	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
 	uint64_t id;             /* never used twice in this env */
+	struct my_hold *hold;    /* what the request under way does to held; or NULL */
+	struct varset *held;     /* temporary tables and user locks, by name: how often */
 	struct my_diag
 		*diag; /* of its last statement, which ran on a link that others have by now */
 	struct my_learn *learn;  /* NULL mostly */
@@ -105,6 +108,7 @@ struct my_client {       /* an idle session of thousands: keep it small */
 	int64_t row_count;       /* ROW_COUNT() */
 	uint32_t n_attached;     /* links that it was given so far */
 	uint32_t number;         /* connection id that it was told. Login half */
+	uint32_t held_unknown;   /* PIN() bits of what is held under names that are not known */
 	uint32_t pins;           /* PIN() bits */
 	uint16_t n_handlers, n_prepared;
 	uint8_t needs;           /* MY_NEED_*: what only the server can tell */

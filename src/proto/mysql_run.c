@@ -69,6 +69,7 @@ void my_client_run_fini(struct my_client *c)
 	my_stmts_free(c);
 	my_learn_free(c);
 	my_diag_free(&c->diag);
+	my_hold_forget(c);
 	varset_assign(&v->vars, &c->start, NULL);
 	varset_assign(&v->vars, &c->want, NULL);
 	varset_assign(&v->vars, &c->base, NULL);
@@ -103,6 +104,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	my_stmts_free(c);
 	my_learn_free(c);
 	my_diag_free(&c->diag);
+	my_hold_forget(c);
 	c->req = c->prepared = (struct my_req){ 0 };
 	c->pins = 0;
 	c->n_handlers = c->n_prepared = 0;

@@ -114,6 +114,11 @@ void my_ask_over(struct my_client *c, struct my_link *l, bool error); /* c NULL:
 void my_ask_free(struct my_link *l);
 void my_learn_free(struct my_client *c);
 
+/* ---- mysql_hold.c ---- */
+void my_hold_over(struct my_client *c, const struct my_req *r, bool error);
+void my_hold_forget(struct my_client *c);
+void my_hold_free(struct my_hold **hp);
+
 /* ---- mysql_diag.c ---- */
 void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);

@@ -58,10 +58,14 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 	if (!error || partly)
 		c->pins = (c->pins & ~(error ? 0 : r->del)) | r->add;
 	c->pins |= r->anyway;
+	my_hold_over(c, r, error);
 	if (!error) {
 		count(&c->n_handlers, r->n_handlers, PIN(HANDLER), &c->pins);
 		count(&c->n_prepared, r->n_prepared, PIN(PREPARE), &c->pins);
 		forget_prepared(c);
+	} else if (partly) { /* it may have got so far */
+		count(&c->n_handlers, r->n_handlers > 0 ? r->n_handlers : 0, 0, &c->pins);
+		count(&c->n_prepared, r->n_prepared > 0 ? r->n_prepared : 0, 0, &c->pins);
 	}
 	if (r->flags & SQL_MY_SET_NAMES)
 		c->needs |= MY_NEED_COLLATION;

@@ -125,7 +125,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	struct my_stmt *s = e->s;
 	struct my_req req = s->req;
 	enum my_next next;
-	if (s->text && (req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)))
+	if (s->text && (req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | MY_HOLDS)))
 		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, true, &req);
 	if (!my_class_check(u, h, &req, &next))
 		return next;

@@ -68,6 +68,7 @@ enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h);
 
 /* ---- mysql_class.c ---- */
 struct sql_my_opts;
+struct sql_my_stmt;
 const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l);
 /* run: it is about to run, so the user variables that it sets will have to be asked for. */
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
@@ -79,6 +80,12 @@ bool my_class_looks_lost(const struct my_link *l, uint64_t f);
 /* May the request run on this link now? Else it waits, or has got its refusal: *next_r. */
 bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct my_req *r,
 	enum my_next *next_r);
+
+/* ---- mysql_hold.c ---- */
+#define MY_HOLDS (SQL_MY_TEMP_MAKE | SQL_MY_TEMP_DROP | SQL_MY_USER_LOCK | SQL_MY_USER_UNLOCK)
+/* What it makes or gives back, if it can be read. */
+void my_hold_note(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st);
 
 /* ---- mysql_diag.c ---- */
 /* Answers a SHOW WARNINGS or the like from what is kept. False: nothing is, or it is another

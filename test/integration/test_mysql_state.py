@@ -365,6 +365,10 @@ def test_a_cursor_pins_until_its_last_row(two):
 PINS = [('lock tables st write', 'unlock tables', 'lock_tables'),
         ('lock tables st read', 'begin; rollback', 'lock_tables'),
         ("select get_lock('weirpool', 0)", 'select release_all_locks()', 'user_lock'),
+        ("select get_lock('Weirpool', 0)", "select release_lock('weirpool')", 'user_lock'),
+        ("do get_lock('weirpool', 0); do get_lock('other', 0)", 'do release_all_locks()', 'user_lock'),
+        ('create temporary table tt (i int)', 'drop table tt', 'temp'),
+        ('create temporary table if not exists tt as select 1 as i', 'drop temporary table if exists st2, `app`.`tt`', 'temp'),
         ('handler st open', 'handler st close', 'handler'),
         ("prepare p from 'select 1'", 'deallocate prepare p', 'sql_prepare'),
         ('select sql_calc_found_rows 1 limit 0', 'select found_rows()', 'found_rows')]
@@ -393,6 +397,29 @@ def test_temporary_tables_pin(two, text):
     a.reset_connection()
     is_free(two)
     assert a.error('select * from app.tt').errno == 1146
+
+
+def test_pins_end_with_the_last_of_a_kind(two):
+    a = two.a
+    a.do('create temporary table t1 (i int)')
+    a.do('create temporary table app2.t1 (i int)')
+    a.do('drop table t1')
+    if not two.wp.direct:
+        assert pins(two.wp) == {'temp'}
+    assert a.q('select * from app2.t1') == []
+    a.do('drop table app2.t1')
+    is_free(two)
+    assert a.error('select * from app2.t1').errno == 1146
+    for _ in range(2):
+        a.all("select get_lock('twice', 0)")
+    a.all("select release_lock('twice')")
+    if not two.wp.direct:
+        assert pins(two.wp) == {'user_lock'}
+    a.all("select release_lock('twice')")
+    is_free(two)
+    assert two.b.one("select is_free_lock('twice')") == '1'
+    assert a.error('drop table nosuch').errno == 1051
+    is_free(two)
 
 
 def test_nothing_is_left_to_the_next(two):
