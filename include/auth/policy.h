@@ -29,9 +29,10 @@ struct policy_facts {
 	const struct ident *ident; /* may be NULL */
 	const char *db, *user;     /* as the client named them */
 	bool is_unix, is_tls, physical_replication;
-	/* The client speaks MySQL: plain, md5 and (never by mysql_native_password) scram-sha-256
-	 * mean a password, proved by the plugin that the stored secret allows. */
+	/* The client speaks MySQL: plain, md5 and scram-sha-256 mean a password, proved by the
+	 * plugin that the stored secret allows. */
 	bool mysql;
+	bool mysql_empty; /* a secret of "" means: no password, and that may do */
 	const struct sockaddr *addr;
 	const char *cert_cn; /* CN of the verified client certificate, or NULL */
 	size_t cert_cn_n;    /* its length: a CN with a NUL inside matches nobody */
@@ -58,7 +59,7 @@ struct policy_decision {
 	bool mock; /* run the exchange, then fail: unknown user or a secret that cannot serve */
 	bool offer_plus; /* with SCRAM */
 	enum secret_kind secret_kind;
-	const char *secret; /* borrowed from facts; NULL if mock */
+	const char *secret; /* borrowed from facts; NULL if mock; "": no password, to be proved */
 	size_t secret_n;
 	const char *pam_service; /* with PAM; never NULL then */
 	const char *ldap;        /* with LDAP; NULL: auth_ldap_options */

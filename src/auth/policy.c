@@ -176,18 +176,26 @@ static void use_mock_of_kind(struct policy_decision *d, enum secret_kind k)
 	use_mock(d, why);
 }
 
-/* The same methods towards MySQL's clients. What PostgreSQL stores cannot check their proofs. */
+/* Who has no password proves that by an empty answer; the secret is "", not NULL. */
+static bool has_empty_password(const struct policy_facts *f)
+{
+	return f->mysql_empty && f->secret && f->secret_n == 0;
+}
+
+/* The same methods towards MySQL's clients: the stored secret says which plugin. What PostgreSQL
+ * stores cannot check their proofs. */
 static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 {
 	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
 	/* mysql.user holds other things as well, "invalid" or public keys: no passwords, as which
 	 * they would let anybody in who knows them. */
-	bool ours = is_of_mysql(kind) || (kind == SECRET_PLAIN && !f->secret_asked);
+	bool ours = is_of_mysql(kind) || (kind == SECRET_PLAIN && !f->secret_asked) ||
+		    (kind == SECRET_NONE && has_empty_password(f));
 
 	d->secret_kind = f->user_known && ours         ? kind
 			 : is_of_mysql(f->common_kind) ? f->common_kind
 						       : SECRET_PLAIN;
-	if (d->method == AUTH_SCRAM || d->secret_kind == SECRET_MYSQL_SHA2)
+	if (d->secret_kind == SECRET_MYSQL_SHA2)
 		d->ask = POLICY_MYSQL_SHA2;
 	else if (d->secret_kind == SECRET_MYSQL_NATIVE)
 		d->ask = POLICY_MYSQL_NATIVE;
@@ -195,11 +203,11 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 		d->ask = POLICY_MYSQL_ANY;
 	if (!f->user_known)
 		use_mock(d, "unknown user");
-	else if (kind == SECRET_NONE)
+	else if (!ours && kind == SECRET_NONE)
 		use_mock(d, "the user has no password");
 	else if (!ours && kind == SECRET_PLAIN)
 		use_mock(d, "auth_query gave no hash of a password that is known here");
-	else if (!ours || (d->ask == POLICY_MYSQL_SHA2 && kind == SECRET_MYSQL_NATIVE))
+	else if (!ours)
 		use_mock_of_kind(d, kind);
 	else
 		use_secret(f, d);

@@ -14,6 +14,14 @@ _Static_assert((int)CONF_AUTH_LDAP == (int)AUTH_LDAP && (int)CONF_AUTH_HBA == (i
 		       (int)CONF_AUTH_ANY == (int)AUTH_ANY,
 	"conf and auth number the methods alike");
 
+/* A user without a password: only where the server itself is logged in to as that user, and so has
+ * the last word. */
+static bool empty_may_do(const struct session *s)
+{
+	const struct conf_db *d = s->login->cdb;
+	return !s->is_console && d && !*d->force_user && !*d->password;
+}
+
 static struct policy_facts facts_of(struct session *s)
 {
 	struct worker *w = s->w;
@@ -29,6 +37,7 @@ static struct policy_facts facts_of(struct session *s)
 		.is_unix = addr_is_unix(&s->addr),
 		.is_tls = s->st.ssl != NULL,
 		.mysql = s->ops->mysql_auth,
+		.mysql_empty = empty_may_do(s),
 		.physical_replication = pl->replication == REPL_PHYSICAL,
 		.addr = &s->addr.u.sa,
 		.cert_cn = g->cn_n ? g->cn : NULL,

@@ -115,16 +115,38 @@ def test_a_client_is_switched_to_what_the_secret_allows(weirpool, anymy, certs, 
         assert denied(e.value) is True
 
 
-def test_scram_sha_256_never_takes_sha1(weirpool, mysql97):
-    wp = weirpool(mysql97, userlist=dict(app='app', app2=NATIVE_APP), auth_type='scram-sha-256')
-    with RawMy(wp.mysql_port) as r:
-        r.login(plugin='mysql_native_password')
-        assert r.plugin == 'caching_sha2_password'
-        assert r.one('select 5') == '5'
-    with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
-        r.login('app2', plugin='mysql_native_password')
-    assert denied(e.value, 'app2') is True
-    wp.wait_log('another kind than can serve here: mysql_native_password')
+@pytest.mark.parametrize('auth_type', [None, 'scram-sha-256', 'md5', 'plain'])
+@pytest.mark.parametrize('secret', SECRETS)
+def test_the_secret_decides_whatever_auth_type_says(weirpool, anymy, certs, secret, auth_type):
+    """Out of the box too; who names a plugin that will do is not asked for another one."""
+    wp = weirpool(anymy, userlist=dict(app=SECRETS[secret]), auth_type=auth_type, mysql_databases=proven(anymy), **tls_options(certs))
+    for begin in ('mysql_native_password', 'caching_sha2_password'):
+        with RawMy(wp.mysql_port) as r:
+            r.login(plugin=begin, tls=True)
+            assert r.one('select 5') == '5'
+            assert r.plugin == {'native': 'mysql_native_password', 'sha2': 'caching_sha2_password', 'plain': begin}[secret]
+            if begin == r.plugin == r.greeting.plugin:
+                assert not [s for s in r.auth_steps if s.startswith('switch')], r.auth_steps
+        with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
+            r.login(plugin=begin, tls=True, secret='wrong')
+        assert denied(e.value) is True
+
+
+@pytest.mark.parametrize('plugin', ['mysql_native_password', 'caching_sha2_password', 'client_ed25519'])
+def test_a_user_without_a_password(weirpool, anymy, plugin):
+    """An empty secret of auth_file is an empty password where the server is asked for that very user, and nowhere else."""
+    forced = {'forced': dict(host=anymy.host, port=anymy.port, user='app', password='app', dbname='app')}
+    wp = weirpool(anymy, userlist=dict(admin='admin', appempty='', app=''), mysql_databases=forced, admin_users='admin,appempty')
+    for tcp in (RawMy(anymy.port, anymy.host), RawMy(wp.mysql_port)):
+        with tcp as r:
+            r.login('appempty', '', plugin=plugin)
+            assert r.one('select current_user()') == 'appempty@%'
+    for user, secret, db in (('appempty', 'x', 'app'), ('appempty', '', 'forced'), ('appempty', '', 'weirpool'), ('nobody', '', 'app')):
+        with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
+            r.login(user, secret, db, plugin=plugin)
+        assert denied(e.value, user, password='YES' if secret else 'NO') is True, (user, db)
+    e = refusal(wp, 'app', '')                       # (the server knows better)
+    assert (e.errno, e.sqlstate) == (1045, '28000')
 
 
 @pytest.mark.parametrize('secret', ['md545f2603610af569b6155c45067268c6b',
@@ -179,7 +201,7 @@ def test_hba(weirpool, anymy, certs):
         r.login('app')
     with RawMy(wp.mysql_port) as r:
         r.login('app2', tls=True)
-        assert r.plugin == 'caching_sha2_password'
+        assert r.plugin == r.greeting.plugin
     with RawMy(wp.mysql_port) as r:
         r.login('appempty', '')
     for user in ('app2', 'super', 'nobody'):
@@ -452,7 +474,7 @@ def test_old_clients(weirpool, mysql97, maria1011):
     with RawMy(wp.mysql_port) as r:
         r.login(caps=caps, plugin='mysql_native_password')
         assert r.one('select 5') == '5'
-    wp = weirpool(mysql97, auth_type='scram-sha-256')
+    wp = weirpool(mysql97, userlist=dict(app=SHA2_APP))
     with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
         r.login(caps=caps, plugin='mysql_native_password')
     assert (e.value.errno, e.value.sqlstate) == (1251, '08004')

@@ -125,10 +125,10 @@ Test(policy, every_method_with_every_secret_on_mysql)
 		{ AUTH_MD5, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
 		{ AUTH_MD5, SECRET_MD5, POLICY_MYSQL_ANY, true },
 		{ AUTH_MD5, SECRET_SCRAM, POLICY_MYSQL_ANY, true },
-		{ AUTH_SCRAM, SECRET_PLAIN, POLICY_MYSQL_SHA2, false },
+		{ AUTH_SCRAM, SECRET_PLAIN, POLICY_MYSQL_ANY, false },
 		{ AUTH_SCRAM, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
-		{ AUTH_SCRAM, SECRET_MYSQL_NATIVE, POLICY_MYSQL_SHA2, true },
-		{ AUTH_SCRAM, SECRET_SCRAM, POLICY_MYSQL_SHA2, true },
+		{ AUTH_SCRAM, SECRET_MYSQL_NATIVE, POLICY_MYSQL_NATIVE, false },
+		{ AUTH_SCRAM, SECRET_SCRAM, POLICY_MYSQL_ANY, true },
 	};
 
 	for (size_t i = 0; i < N(t); i++) {
@@ -142,6 +142,32 @@ Test(policy, every_method_with_every_secret_on_mysql)
 		cr_assert_eq(d.mock, t[i].mock, "row %zu", i);
 		cr_assert_eq(d.secret == NULL, d.mock, "row %zu", i);
 		cr_assert_eq(*d.why != 0, d.mock, "row %zu", i);
+	}
+}
+
+/* A user without a password, where that may be. */
+Test(policy, empty_passwords_on_mysql)
+{
+	for (int m = AUTH_PLAIN; m <= AUTH_SCRAM; m++) {
+		for (int may = 0; may < 2; may++) {
+			for (int known = 0; known < 2; known++) {
+				struct policy_facts f =
+					facts((enum auth_method)m, SECRET_NONE, known);
+				struct policy_decision d;
+				struct err e = { 0 };
+
+				f.mysql = true;
+				f.mysql_empty = may;
+				f.secret = "";
+				cr_assert_eq(policy_decide(&f, &d, &e), 0);
+				cr_assert_eq(d.mock, !(may && known), "%d %d %d", m, may, known);
+				cr_assert_eq(d.secret == NULL, d.mock);
+				cr_assert_eq(d.ask, POLICY_MYSQL_ANY);
+				f.mysql = false; /* PostgreSQL's empty passwords match nothing */
+				cr_assert_eq(policy_decide(&f, &d, &e), 0);
+				cr_assert(d.mock);
+			}
+		}
 	}
 }
 
