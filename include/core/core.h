@@ -156,8 +156,6 @@ enum link_state {
 	LINK_CLOSING,
 	LINK_N
 };
-const char *session_state_name(enum session_state s);
-const char *link_state_name(enum link_state s);
 
 /* Per database on one worker: written by the worker, read on its thread (scatter). Times in
  * microseconds. */

@@ -117,7 +117,6 @@ void session_authq_done(
 	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e);
 struct authq **session_authq(struct session *s); /* where its running auth_query stands */
 const struct conf_db *session_login_db(const struct session *s);
-const char *session_login_dbase(const struct session *s); /* name of its struct dbase */
 const char *session_login_user(const struct session *s);
 const char *session_auth_user(const struct session *s);  /* auth_user of its database, or NULL */
 const char *session_auth_scope(const struct session *s); /* the database where auth_query runs */

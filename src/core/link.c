@@ -13,22 +13,6 @@
 #define PIPELINE_TIMEOUT_US 1000000 /* what a client left behind may take, up to its last request */
 #define CLEAN_TIMEOUT_US 10000000   /* a link that is not clean by then is closed */
 
-static const char *const state_names[LINK_N] = {
-	[LINK_CONNECTING] = "new",
-	[LINK_LOGIN] = "login",
-	[LINK_IDLE] = "idle",
-	[LINK_ACTIVE] = "active",
-	[LINK_CLEANING] = "tested",
-	[LINK_CANCELED] = "being_canceled",
-	[LINK_MOVING] = "moving",
-	[LINK_CLOSING] = "closing",
-};
-
-const char *link_state_name(enum link_state s)
-{
-	return state_names[s];
-}
-
 void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
 {
 	struct core_party who = { "S-0x5", l->id, l->pool->db->name, l->pool->user, l->host,

@@ -14,19 +14,6 @@
 #define LOGINS_MAX 4096   /* per worker, at a time */
 #define LINGER_US 2000000 /* a client has this long to take the last error */
 
-static const char *const state_names[SESSION_N] = {
-	[SESSION_LOGIN] = "login",
-	[SESSION_IDLE] = "idle",
-	[SESSION_WAITING] = "waiting",
-	[SESSION_ACTIVE] = "active",
-	[SESSION_CLOSING] = "closing",
-};
-
-const char *session_state_name(enum session_state s)
-{
-	return state_names[s];
-}
-
 void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
 {
 	char host[64];

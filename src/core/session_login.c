@@ -106,11 +106,6 @@ const struct conf_db *session_login_db(const struct session *s)
 	return s->login->cdb;
 }
 
-const char *session_login_dbase(const struct session *s)
-{
-	return s->login->dbase;
-}
-
 const char *session_login_user(const struct session *s)
 {
 	return login_of(s)->user;

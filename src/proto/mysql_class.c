@@ -227,6 +227,8 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
 	if (run && (f & MY_HOLDS) && r->n_statements == 0)
 		my_hold_note(c, o, text, st);
+	if (my_hold_renames(c, o, text, st))
+		pins |= PIN(TEMP);
 	add(r, f, pins, del);
 	r->calls = r->calls || st->verb == SQL_MY_V_CALL || st->verb == SQL_MY_V_EXECUTE;
 	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;

@@ -13,7 +13,7 @@
 #include "sql/classify_my.h"
 
 #define NAMES_MAX_N 8U
-#define KEY_MAX_BYTES 540U
+#define KEY_MAX_BYTES (4U * SQL_MY_NAME_MAX + 8U)
 #define COUNT_MAX 1000000U
 
 /* What a request does to them. */
@@ -80,7 +80,19 @@ static bool add(struct my_hold *h, const char *key, size_t n)
 	return copy != NULL;
 }
 
-/* [schema.]table: as "t", schema, 1, table. Its case is kept: what a server takes for the same name
+/* Sets compare names without case, which those of tables have: a capital is marked. */
+static size_t put_cased(char *out, const char *name, size_t n)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] >= 'A' && name[i] <= 'Z')
+			out[at++] = 2;
+		out[at++] = name[i];
+	}
+	return at;
+}
+
+/* [schema.]table: as "t", schema, 1, table. What a server takes for the same name in another case
  * only pins for longer. */
 static bool take_table(struct words *w, const struct my_client *c, struct my_hold *h)
 {
@@ -91,17 +103,14 @@ static bool take_table(struct words *w, const struct my_client *c, struct my_hol
 		return false;
 	key[0] = 't';
 	if (take(w, ".")) {
-		memcpy(key + at, name, n);
-		at += n;
+		at += put_cased(key + at, name, n);
 		if (!take_ident(w, name, sizeof(name), &n))
 			return false;
 	} else if (schema && strlen(schema) < SQL_MY_NAME_MAX) {
-		memcpy(key + at, schema, strlen(schema));
-		at += strlen(schema);
+		at += put_cased(key + at, schema, strlen(schema));
 	}
 	key[at++] = 1;
-	memcpy(key + at, name, n);
-	return add(h, key, at + n);
+	return add(h, key, at + put_cased(key + at, name, n));
 }
 
 static bool read_create(struct words *w, const struct my_client *c, struct my_hold *h)
@@ -185,6 +194,19 @@ void my_hold_note(struct my_client *c, const struct sql_my_opts *o, const char *
 		my_hold_free(&h);
 }
 
+bool my_hold_renames(const struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st)
+{
+	struct words w = { .o = o };
+	if (!(c->pins & PIN(TEMP)) || !(st->flags & SQL_MY_DDL))
+		return false;
+	sql_my_lex_init(&w.x, o, text + st->at, st->n);
+	for (next(&w); w.t.kind != SQL_MY_TOK_END && w.t.kind != SQL_MY_TOK_BAD; next(&w))
+		if (take(&w, "rename"))
+			return true;
+	return w.t.kind == SQL_MY_TOK_BAD;
+}
+
 /* ---- counting ---- */
 
 static void count(struct my_client *c, const char *key, bool up, bool all)
@@ -230,7 +252,8 @@ void my_hold_over(struct my_client *c, const struct my_req *r, bool error)
 	}
 	if (h && (!error || h->pin == PIN(USER_LOCK))) {
 		for (unsigned i = 0; i < h->n; i++)
-			count(c, h->key[i], h->makes, !h->makes && h->pin == PIN(TEMP));
+			if (h->makes || !error)
+				count(c, h->key[i], h->makes, !h->makes && h->pin == PIN(TEMP));
 	} else if (h == NULL) {
 		c->held_unknown |= (error && r->n_statements == 1 ? r->anyway : r->add) & both;
 	}

@@ -48,14 +48,44 @@ static bool is_derived(struct mystr name)
 	       is(name, "collation_database");
 }
 
+/* ---- variables with several names, of which trackers tell the one that was used first on that
+ * connection ---- */
+
+static bool is_same(const char *a, const char *b)
+{
+	const char *ka = sql_my_sysvar_key(a, strlen(a)), *kb = sql_my_sysvar_key(b, strlen(b));
+	return strcasecmp(ka ? ka : a, kb ? kb : b) == 0;
+}
+
+const char *my_learn_get(const struct varset *s, const char *name)
+{
+	for (uint32_t i = 0; s && i < s->n; i++)
+		if (is_same(s->v[i].name, name))
+			return s->v[i].value;
+	return NULL;
+}
+
+/* Under this name alone. */
+static bool put(struct vartab *t, struct varset **s, const char *name, const char *value)
+{
+	for (uint32_t i = 0; *s && i < (*s)->n; i++) {
+		const char *other = (*s)->v[i].name;
+		if (strcasecmp(other, name) == 0 || !is_same(other, name))
+			continue;
+		if (!varset_put(t, s, other, NULL))
+			return false;
+		i = UINT32_MAX; /* another set: once more */
+	}
+	return varset_put(t, s, name, value);
+}
+
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value)
 {
 	struct vartab *t = &l->env->vars;
-	const char *fresh = varset_get(l->fresh, name);
+	const char *fresh = my_learn_get(l->fresh, name);
 	if (fresh && value && strcmp(fresh, value) == 0)
 		value = NULL;
-	return varset_put(t, &l->have, name, value) &&
-	       (c == NULL || varset_put(t, &c->want, name, value));
+	return put(t, &l->have, name, value) && (c == NULL || put(t, &c->want, name, value));
 }
 
 static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name, struct mystr value)

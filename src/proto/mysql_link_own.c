@@ -56,11 +56,17 @@ static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "tra
 #define FACT_ISOLATION 3U
 #define FACTS_KEPT_N 4U
 #define OLD_ISOLATION "tx_isolation"
+#define NEW_NAMES_VERSION 110101U
 
-/* MariaDB has had MySQL's name since 11.1. */
-static const char *isolation(const struct my_link *l)
+const char *my_name_on(const struct my_link *l, const char *name)
 {
-	return l->mariadb && l->version_n < 110101 ? OLD_ISOLATION : facts[FACT_ISOLATION];
+	static const char *const names[][2] = { { OLD_ISOLATION, "transaction_isolation" },
+		{ "tx_read_only", "transaction_read_only" } };
+	unsigned now = !(l->mariadb && l->version_n < NEW_NAMES_VERSION);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcasecmp(name, names[i][0]) == 0 || strcasecmp(name, names[i][1]) == 0)
+			return names[i][now];
+	return name;
 }
 
 bool my_is_fact(const char *name)
@@ -89,7 +95,7 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 		"@@GLOBAL.session_track_schema,@@GLOBAL.session_track_state_change,"
 		"@@GLOBAL.session_track_transaction_info,@@GLOBAL.character_set_client,"
 		"@@GLOBAL.character_set_results,@@GLOBAL.collation_connection",
-		isolation(l));
+		my_name_on(l, facts[FACT_ISOLATION]));
 	put_query(l, what, true, sql, up);
 }
 
@@ -137,7 +143,7 @@ bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 	if (n != FACTS_N)
 		return false;
 	for (unsigned i = 0; i < n; i++)
-		v[i + 2] = (struct var){ i == FACT_ISOLATION ? isolation(l) : facts[i], cell[i] };
+		v[i + 2] = (struct var){ my_name_on(l, facts[i]), cell[i] };
 	if (!varset_make(t, v, FACTS_N + 2, &fresh))
 		return false;
 	varset_assign(t, &l->fresh, fresh);

@@ -100,6 +100,8 @@ void my_learn_translate(
 /* A setting of the link, and of its session if there is one; value NULL: as on a fresh link. False:
  * no memory. */
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
+/* The value of a setting, under whichever of its names; or NULL. */
+const char *my_learn_get(const struct varset *s, const char *name);
 
 /* ---- mysql_state.c ---- */
 /* The request of c->req has got its answer: an error of that number, 0: none. */
@@ -155,8 +157,6 @@ void my_stmt_cursor(
 void my_stmt_forget_handles(struct my_link *l);
 /* Is that the number of columns that the client was told? */
 bool my_stmt_columns_fit(const struct my_client *c, uint32_t id, uint64_t columns);
-/* One that was prepared without columns: CALL. */
-bool my_stmt_is_call(const struct my_client *c, uint32_t id);
 void my_stmts_free(struct my_client *c);
 unsigned my_stmts_n(const struct my_client *c);
 uint32_t my_stmts_pins(const struct my_client *c);
@@ -185,6 +185,8 @@ bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n);
 extern const char *const my_wish_names[MY_WISHES_N];
 /* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */
 void my_link_was_reset(struct my_link *l);
+/* A variable's name on that server: transaction_... is MySQL's, and MariaDB's since 11.1. */
+const char *my_name_on(const struct my_link *l, const char *name);
 /* A setting that setup asks for and that a session keeps as it was at its login. */
 bool my_is_fact(const char *name);
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what);

@@ -294,12 +294,6 @@ bool my_stmt_columns_fit(const struct my_client *c, uint32_t id, uint64_t column
 	return s == NULL || s->columns_n == 0 || s->columns_n == columns;
 }
 
-bool my_stmt_is_call(const struct my_client *c, uint32_t id)
-{
-	const struct my_stmt *s = my_stmt_get(c, id);
-	return s && s->columns_n == 0;
-}
-
 /* ---- cursors, long data ---- */
 
 void my_stmt_drop_long(struct my_stmts *m, struct my_stmt *s)

@@ -57,12 +57,13 @@ static bool empty_is_null(const char *name)
 	       strcmp(name, "innodb_ft_user_stopword_table") == 0;
 }
 
-static void put_set(struct buf *b, unsigned n, const char *name, const char *value)
+static void put_set(
+	struct buf *b, unsigned n, const struct my_link *l, const char *name, const char *value)
 {
 	buf_puts(b, n ? "," : "SET ");
 	if (*name != '@')
 		buf_puts(b, "@@SESSION.");
-	buf_puts(b, name);
+	buf_puts(b, my_name_on(l, name));
 	buf_put_u8(b, '=');
 	if (*name == '@')
 		buf_puts(b, value ? value : "NULL");
@@ -89,11 +90,11 @@ static unsigned put_vars(struct buf *b, const struct my_link *l, const struct va
 	my_charset_put(b, &n, l, have, want);
 	for (uint32_t i = 0; have && i < have->n; i++)
 		if (is_variable(have->v[i].name) && varset_get(want, have->v[i].name) == NULL)
-			put_set(b, n++, have->v[i].name, NULL);
+			put_set(b, n++, l, have->v[i].name, NULL);
 	for (uint32_t i = 0; want && i < want->n; i++)
 		if (is_variable(want->v[i].name) &&
 			differs(varset_get(have, want->v[i].name), want->v[i].value))
-			put_set(b, n++, want->v[i].name, want->v[i].value);
+			put_set(b, n++, l, want->v[i].name, want->v[i].value);
 	return n;
 }
 
@@ -162,7 +163,7 @@ bool my_sync_switch(struct my_link *l, const struct varset *from, const struct v
 static void drop_defaults(struct my_client *c, const struct my_link *l)
 {
 	for (uint32_t i = 0; c->want && i < c->want->n; i++) {
-		const char *name = c->want->v[i].name, *fresh = varset_get(l->fresh, name);
+		const char *name = c->want->v[i].name, *fresh = my_learn_get(l->fresh, name);
 		if (fresh && strcmp(fresh, c->want->v[i].value) == 0 &&
 			varset_put(&c->env->vars, &c->want, name, NULL))
 			i = UINT32_MAX; /* another set: once more */
@@ -175,9 +176,9 @@ static void keep_base(struct my_client *c, const struct my_link *l)
 {
 	for (uint32_t i = 0; c->base && i < c->base->n && c->base != l->fresh; i++) {
 		const struct var *v = &c->base->v[i];
-		const char *fresh = varset_get(l->fresh, v->name);
+		const char *fresh = my_learn_get(l->fresh, v->name);
 		if (my_is_fact(v->name) && fresh && strcmp(fresh, v->value) != 0 &&
-			varset_get(c->want, v->name) == NULL)
+			my_learn_get(c->want, v->name) == NULL)
 			(void)varset_put(&c->env->vars, &c->want, v->name, v->value);
 	}
 }

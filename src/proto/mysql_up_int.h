@@ -83,6 +83,9 @@ bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct 
 
 /* ---- mysql_hold.c ---- */
 #define MY_HOLDS (SQL_MY_TEMP_MAKE | SQL_MY_TEMP_DROP | SQL_MY_USER_LOCK | SQL_MY_USER_UNLOCK)
+/* May it give a temporary table another name? */
+bool my_hold_renames(const struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st);
 /* What it makes or gives back, if it can be read. */
 void my_hold_note(struct my_client *c, const struct sql_my_opts *o, const char *text,
 	const struct sql_my_stmt *st);

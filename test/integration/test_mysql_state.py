@@ -150,6 +150,47 @@ def test_isolation(two):
     b.do("insert into app.st (v) values ('y')")
 
 
+TWINS = {'mysql97': [], 'maria1011': [('log_slow_query_time', 'long_query_time', 7, 8)],
+         'maria118': [('transaction_isolation', 'tx_isolation', "'SERIALIZABLE'", "'READ-COMMITTED'"),
+                      ('tx_isolation', 'transaction_isolation', "'SERIALIZABLE'", "'READ-COMMITTED'"),
+                      ('log_slow_query_time', 'long_query_time', 7, 8),
+                      ('min_examined_row_limit', 'log_slow_min_examined_row_limit', 7, 8)]}
+
+
+@pytest.mark.parametrize('kind,pair', [(k, p) for k, pairs in TWINS.items() for p in pairs])
+def test_variables_with_two_names(request, mypool, kind, pair):
+    """The trackers tell the name that was used first on that server connection: the last value counts, whatever its name."""
+    wp = mypool(request.getfixturevalue(kind), default_pool_size=2)
+    x, y, first, last = pair
+    with wp.my() as a, wp.my() as b, wp.my() as h:
+        read = 'select @@%s, @@%s' % (x, y)
+        before = a.q(read)
+        h.do('begin')
+        b.do('set session %s = %s' % (x, first))
+        b.do('begin')
+        h.do('rollback')
+        a.do('set session %s = %s' % (y, first))
+        h.do('begin')
+        b.do('rollback')
+        for _ in range(2):
+            a.do('set session %s = %s' % (x, last))
+            want = a.q(read)
+            assert str(want[0][0]).startswith(str(last).strip("'")), want
+            b.do('begin')
+            h.do('rollback')
+            assert a.q(read) == want
+            h.do('begin')
+            b.do('rollback')
+            assert a.q(read) == want
+            a.do('set session %s = %s' % (y, last))
+            assert a.q(read) == want
+        a.do('set session %s = default' % y)
+        assert a.q(read) == before
+        b.do('begin')
+        h.do('rollback')
+        assert a.q(read) == before
+
+
 def test_isolation_of_the_next_transaction(two):
     a = two.a
     a.do('set transaction read only')
@@ -420,6 +461,22 @@ def test_pins_end_with_the_last_of_a_kind(two):
     assert two.b.one("select is_free_lock('twice')") == '1'
     assert a.error('drop table nosuch').errno == 1051
     is_free(two)
+
+
+def test_a_temporary_table_of_another_name_stays(two):
+    """Names of tables have a case, and may change."""
+    a = two.a
+    for first, last in (('create temporary table tc (i int); create temporary table TC (i int)', 'drop table TC'),
+                        ('create temporary table tc (i int); alter table tc rename to td', 'drop table if exists tc'),
+                        ('create temporary table tc (i int); alter table tc rename to td; create table tc (i int)', 'drop table tc')):
+        for text in first.split('; '):
+            a.do(text)
+        a.do(last)
+        if not two.wp.direct:
+            assert 'temp' in pins(two.wp), last
+        a.reset_connection()
+        is_free(two)
+    assert a.error('select * from app.tc').errno == 1146
 
 
 def test_nothing_is_left_to_the_next(two):
