@@ -11,10 +11,22 @@
 #define MEM_TYPES(X) \
 	X(MISC, "misc") \
 	X(BUF, "buffer") \
-	X(CONF, "config") X(HMAP, "hash map") X(SESSION, "session") X(LINK, "link") \
-		X(POOL, "pool") X(STMT, "statement") X(VARS, "variables") X(AUTH, "auth") \
-			X(TLS, "tls") X(STREAM, "stream") X(EV, "event") X(PROTO, "protocol") \
-				X(ADMIN, "admin") X(MSG, "message") X(CACHE, "buffer cache")
+	X(CONF, "config") \
+	X(HMAP, "hash map") \
+	X(SESSION, "session") \
+	X(LINK, "link") \
+	X(POOL, "pool") \
+	X(STMT, "statement") \
+	X(VARS, "variables") \
+	X(AUTH, "auth") \
+	X(TLS, "tls") \
+	X(STREAM, "stream") \
+	X(EV, "event") \
+	X(PROTO, "protocol") \
+	X(ADMIN, "admin") \
+	X(MSG, "message") \
+	X(CACHE, "buffer cache") \
+	X(CLUSTER, "cluster")
 enum mem_type {
 #define X(id, name) MEM_##id,
 	MEM_TYPES(X)
