@@ -44,7 +44,7 @@ struct policy_facts {
 	/* Of this very user; NULL or "": none. Never the secret of auth_user. */
 	const char *secret;
 	size_t secret_n;
-	bool secret_asked; /* by auth_query: what stands at the server, a hash or useless */
+	bool secret_asked;    /* by auth_query: what stands at the server, a hash or useless */
 	bool cbind_available; /* we have the data for tls-server-end-point: PLUS can be offered */
 	bool db_forces_user;  /* the database names the server user (auth_type any needs it) */
 	/* What kind most users have (users_common_kind()), so that unknown ones are asked the same.

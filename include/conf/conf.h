@@ -228,6 +228,9 @@ struct conf_listen {
 #define CONF_KINDS_N 2
 /* How many: at most CONF_KINDS_N. A kind other than the first listens only for entries. */
 unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS_N]);
+/* Is this global option about where clients of a kind come that has no entries? Then nothing stands
+ * yet that a change would have to move. */
+bool conf_listens_nowhere(const struct conf *conf, const char *option);
 const struct conf_user *conf_user_find(const struct conf *conf, const char *name); /* or NULL */
 const struct conf_peer *conf_peer_find(const struct conf *conf, int id);           /* or NULL */
 /* "weirpool" or "pgbouncer": the admin console. */

@@ -226,6 +226,7 @@ struct worker {
 		struct worker *w;
 		const struct proto_ops *ops;
 	} listen[CORE_LISTEN_MAX];
+	unsigned n_listen;
 	struct slot {
 		uint64_t key;            /* first 8 bytes of the cancel key */
 		struct session *session; /* NULL: free */
@@ -317,6 +318,8 @@ int core_start(struct core *c, struct err *e); /* starts the workers */
 /* New configuration: takes a reference of gen; workers switch one by one; the old one is freed when
  * all have. */
 void core_reload(struct core *c, struct core_gen *gen);
+/* Clients come here too from now on; the descriptors stay the caller's, open as long as c. */
+void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n);
 /* CORE_DRAIN: sessions end at a transaction boundary with 57P01; WAIT_CLIENTS: no new clients, wait
  * for the others; WAIT_SERVERS: links are closed when released; STOP: everything closes now. */
 void core_set_state(struct core *c, enum core_state s);

@@ -75,7 +75,8 @@ static bool keep_running_values(
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
 		char was[40], is[40];
-		if (!(o->scopes & OPT_GLOBAL) || o->apply != OPT_RESTART)
+		if (!(o->scopes & OPT_GLOBAL) || o->apply != OPT_RESTART ||
+			conf_listens_nowhere(old, o->name))
 			continue;
 		const char *was_text = show_global(old, o, was, sizeof(was));
 		const char *is_text = show_global(next, o, is, sizeof(is));

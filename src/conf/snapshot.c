@@ -244,6 +244,16 @@ unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS
 	return n;
 }
 
+bool conf_listens_nowhere(const struct conf *conf, const char *option)
+{
+	static const char *const OF_MYSQL[] = { "mysql_listen_addr", "mysql_listen_port",
+		"mysql_unix_socket" };
+	for (size_t i = 0; i < sizeof(OF_MYSQL) / sizeof(OF_MYSQL[0]); i++)
+		if (strcmp(option, OF_MYSQL[i]) == 0)
+			return !has_entries(conf, &kinds[1]);
+	return false;
+}
+
 const struct conf_user *conf_user_find(const struct conf *conf, const char *name)
 {
 	if (conf->users_n == 0)

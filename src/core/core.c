@@ -294,6 +294,42 @@ int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *,
 	return 0;
 }
 
+/* ---- more places to listen ---- */
+
+struct listen_mail {
+	struct mail mail;
+	unsigned n;
+	struct core_listen ls[];
+};
+
+static void on_listen(struct mail *m, void *owner)
+{
+	struct listen_mail *lm = list_entry(m, struct listen_mail, mail);
+	struct worker *w = owner;
+	struct err e = { 0 };
+	for (unsigned i = 0; i < lm->n; i++)
+		facts_hold(w, lm->ls[i].ops);
+	if (atomic_load(&w->core->state) < CORE_WAIT_CLIENTS &&
+		worker_listen(w, lm->ls, lm->n, &e) != 0)
+		log_error("%s", e.msg);
+	mem_free(MEM_MSG, lm);
+}
+
+void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n)
+{
+	if (n > CORE_LISTEN_MAX - c->n_listen)
+		n = CORE_LISTEN_MAX - c->n_listen;
+	memcpy(c->listen + c->n_listen, ls, n * sizeof *ls);
+	c->n_listen += n;
+	for (unsigned i = 0; n && i < c->n_workers; i++) {
+		struct listen_mail *m = mem_xalloc(MEM_MSG, sizeof *m + n * sizeof *ls);
+		m->mail.fn = on_listen;
+		m->n = n;
+		memcpy(m->ls, ls, n * sizeof *ls);
+		loop_post(c->worker[i]->loop, &m->mail);
+	}
+}
+
 /* ---- the console's way to control ---- */
 
 static void on_console(struct mail *m, void *owner)

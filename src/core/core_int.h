@@ -137,6 +137,8 @@ void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
 
 /* facts.c */
 void facts_start(struct worker *w);
+/* Clients of this protocol come for the first time: its servers are looked at before. */
+void facts_hold(struct worker *w, const struct proto_ops *ops);
 void facts_of_link(struct link *l); /* it has logged in */
 void facts_sweep(struct worker *w); /* frees what is over; at the turn's end */
 void facts_free(struct worker *w);
@@ -194,6 +196,7 @@ void core_console_start(struct core_console *r);
 
 /* worker.c */
 struct worker *worker_new(struct core *c, unsigned id, struct err *e);
+int worker_listen(struct worker *w, const struct core_listen *ls, unsigned n, struct err *e);
 void worker_free(struct worker *w);
 void worker_drain_session(struct session *s); /* ends it with 57P01 if it is between requests */
 void worker_env_opts(struct worker *w, struct proto_env_opts *o);

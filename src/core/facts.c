@@ -287,6 +287,15 @@ void facts_start(struct worker *w)
 	timer_set(w->loop, &w->facts_timer, worker_now(w)); /* when all workers are there */
 }
 
+void facts_hold(struct worker *w, const struct proto_ops *ops)
+{
+	if (!ops->greets || w->facts[ops->id].n)
+		return;
+	w->facts[ops->id].settled = false;
+	w->hold_until_us = worker_now(w) + HOLD_US;
+	timer_set(w->loop, &w->facts_timer, worker_now(w));
+}
+
 void facts_sweep(struct worker *w)
 {
 	struct list *n;

@@ -67,23 +67,23 @@ static void on_accept(void *arg, int fd, const struct sockaddr *sa, socklen_t n)
 		on_refuse(wl, fd);
 }
 
-static int listen_all(struct worker *w, struct err *e)
+int worker_listen(struct worker *w, const struct core_listen *ls, unsigned n, struct err *e)
 {
-	struct core *c = w->core;
-	for (unsigned i = 0; i < c->n_listen; i++) {
-		struct worker_listen *wl = &w->listen[i];
+	for (unsigned i = 0; i < n && w->n_listen < CORE_LISTEN_MAX; i++) {
+		struct worker_listen *wl = &w->listen[w->n_listen];
 		wl->w = w;
-		wl->ops = c->listen[i].ops;
-		wl->listener = listener_new(w->loop, c->listen[i].fd, on_accept, on_refuse, wl);
+		wl->ops = ls[i].ops;
+		wl->listener = listener_new(w->loop, ls[i].fd, on_accept, on_refuse, wl);
 		if (!wl->listener)
 			return err_set(e, ERR_INTERNAL, "worker %u cannot listen", w->id);
+		w->n_listen++;
 	}
 	return 0;
 }
 
 static void stop_listening(struct worker *w)
 {
-	for (unsigned i = 0; i < w->core->n_listen; i++) {
+	for (unsigned i = 0; i < w->n_listen; i++) {
 		if (w->listen[i].listener)
 			listener_free(w->listen[i].listener);
 		w->listen[i].listener = NULL;
@@ -247,7 +247,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 		return NULL;
 	}
 	w->resolver = resolver_new(w->loop, &ro, e);
-	if (!w->resolver || listen_all(w, e) != 0) {
+	if (!w->resolver || worker_listen(w, c->listen, c->n_listen, e) != 0) {
 		worker_free(w);
 		return NULL;
 	}

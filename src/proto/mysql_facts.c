@@ -10,6 +10,8 @@
 #include "base/num.h"
 #include "base/rd.h"
 
+/* Said while no server has been heard: drivers read a number at its front. */
+#define ANY_VERSION "8.0.0-weirpool"
 #define VERSION_MAX 200U
 #define MYSQL_COLLATION 255U  /* utf8mb4_0900_ai_ci */
 #define MARIADB_COLLATION 45U /* utf8mb4_general_ci */
@@ -48,6 +50,8 @@ uint32_t my_version_number(struct mystr version)
 
 void my_facts_guess(const char *version, struct my_facts *f_r)
 {
+	if (*version == '\0')
+		version = ANY_VERSION;
 	struct mystr v = { version, strlen(version) };
 	bool mariadb = my_version_is_mariadb(v);
 	*f_r = (struct my_facts){ .mariadb = mariadb,

@@ -33,6 +33,124 @@ struct server {
 	int exit_code;
 };
 
+/* ---- listening ---- */
+
+static void add_fds(struct server *s, const int *fds, int n, const struct conf_listen *cl)
+{
+	const struct proto_ops *ops = proto_by_name(cl->kind->name);
+	if (ops->prepare)
+		ops->prepare();
+	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
+		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops };
+}
+
+/* Which of the places is this one, that somebody else has opened? */
+static const struct conf_listen *recognize(int fd, const struct conf_listen *cl, unsigned n)
+{
+	struct sockaddr_un un = { 0 };
+	struct addr a;
+	addr_local(&a, fd);
+	(void)getsockname(fd, (struct sockaddr *)&un, &(socklen_t){ sizeof un - 1 });
+	for (unsigned i = 0; i < n; i++) {
+		bool same = addr_port(&a) == (unsigned)cl[i].port;
+		if (addr_is_unix(&a))
+			same = !cl[i].unix_port && *cl[i].unix_path &&
+			       !strcmp(un.sun_path, cl[i].unix_path);
+		if (same)
+			return &cl[i];
+	}
+	return &cl[0];
+}
+
+static int listen_on(
+	struct server *s, const struct conf_global *g, const struct conf_listen *cl, struct err *e)
+{
+	const struct listen_opts o = {
+		.backlog = g->listen_backlog,
+		.reuseport = g->so_reuseport,
+		.unix_group = g->unix_socket_group,
+		.unix_mode = g->unix_socket_mode,
+	};
+	char item[256];
+	int fds[CORE_LISTEN_MAX];
+	const char *at = cl->addr;
+	while (conf_list_next(&at, item, sizeof item)) {
+		int n = listen_tcp(
+			item, (unsigned)cl->port, &o, fds, CORE_LISTEN_MAX - 4 - s->n_ls, e);
+		if (n < 0)
+			return -1;
+		/* a client that is greeted first sends nothing until then */
+		if (g->tcp_defer_accept && !proto_by_name(cl->kind->name)->greets)
+			for (int i = 0; i < n; i++)
+				(void)setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
+					&(int){ 45 }, sizeof(int));
+		add_fds(s, fds, n, cl);
+		log_info("listening on %s:%d (%s)", item, cl->port, cl->kind->name);
+	}
+	if (*cl->unix_path) {
+		if (listen_unix(cl->unix_path, (unsigned)cl->unix_port, &o, fds, e) != 0)
+			return -1;
+		add_fds(s, fds, 1, cl);
+		if (cl->unix_port)
+			log_info("listening on unix:%s/.s.PGSQL.%d", cl->unix_path, cl->unix_port);
+		else
+			log_info("listening on unix:%s (%s)", cl->unix_path, cl->kind->name);
+	}
+	return 0;
+}
+
+static int listen_here(struct server *s, struct err *e)
+{
+	const struct conf_global *g = &s->gen->conf->global;
+	struct conf_listen cl[CONF_KINDS_N];
+	unsigned n_cl = conf_listens(s->gen->conf, cl);
+	int fds[CORE_LISTEN_MAX];
+	int n = listen_inherited(fds, CORE_LISTEN_MAX);
+	for (int i = 0; i < n; i++)
+		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl));
+	if (n > 0) {
+		log_info("listening on %d sockets given by systemd", n);
+		return 0;
+	}
+	for (unsigned i = 0; i < n_cl; i++)
+		if (listen_on(s, g, &cl[i], e) != 0)
+			return -1;
+	if (s->n_ls == 0)
+		return err_set(e, ERR_CONFIG,
+			"nowhere to listen: listen_addr and unix_socket_dir are both empty");
+	return 0;
+}
+
+static bool listens_for(const struct server *s, const struct proto_ops *ops)
+{
+	for (unsigned i = 0; i < s->n_ls; i++)
+		if (s->ls[i].ops == ops)
+			return true;
+	return false;
+}
+
+static void drop_fds(struct server *s, unsigned from)
+{
+	while (s->n_ls > from)
+		close(s->ls[--s->n_ls].fd);
+}
+
+/* Entries of a kind that had none: their clients may come at once. On failure nothing is left. */
+static int listen_for_new(struct server *s, const struct conf *conf, struct err *e)
+{
+	struct conf_listen cl[CONF_KINDS_N];
+	unsigned n_cl = conf_listens(conf, cl), before = s->n_ls;
+	for (unsigned i = 1; i < n_cl; i++) {
+		if (listens_for(s, proto_by_name(cl[i].kind->name)))
+			continue;
+		if (listen_on(s, &conf->global, &cl[i], e) != 0) {
+			drop_fds(s, before);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* ---- configuration ---- */
 
 static void log_msgs(const struct conf_msgs *m)
@@ -100,11 +218,18 @@ static int reload(void *arg, char **report_r, struct err *e)
 	notify_send("READY=1");
 	if (!gen)
 		return err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
+	unsigned before = s->n_ls;
+	if (listen_for_new(s, gen->conf, e) != 0) {
+		log_error("RELOAD failed: %s", e->msg);
+		gen_unref(gen);
+		return -1;
+	}
 	char *text = describe(s->gen->conf, gen->conf);
 	if (open_log(gen->conf, s->args) != 0)
 		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
 			strerror(errno));
 	use(s, gen);
+	core_listen_also(s->core, s->ls + before, s->n_ls - before);
 	log_info("configuration reloaded%s", text ? "" : ": nothing changed");
 	for (char *line = text, *end; line && *line; line = end) {
 		end = line + strcspn(line, "\n");
@@ -245,95 +370,6 @@ static int catch_signals(struct server *s)
 		if (!s->sig[i] || event_add(s->sig[i], NULL) != 0)
 			return -1;
 	}
-	return 0;
-}
-
-/* ---- listening ---- */
-
-static void add_fds(struct server *s, const int *fds, int n, const struct conf_listen *cl)
-{
-	const struct proto_ops *ops = proto_by_name(cl->kind->name);
-	if (ops->prepare)
-		ops->prepare();
-	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
-		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops };
-}
-
-/* Which of the places is this one, that somebody else has opened? */
-static const struct conf_listen *recognize(int fd, const struct conf_listen *cl, unsigned n)
-{
-	struct sockaddr_un un = { 0 };
-	struct addr a;
-	addr_local(&a, fd);
-	(void)getsockname(fd, (struct sockaddr *)&un, &(socklen_t){ sizeof un - 1 });
-	for (unsigned i = 0; i < n; i++) {
-		bool same = addr_port(&a) == (unsigned)cl[i].port;
-		if (addr_is_unix(&a))
-			same = !cl[i].unix_port && *cl[i].unix_path &&
-			       !strcmp(un.sun_path, cl[i].unix_path);
-		if (same)
-			return &cl[i];
-	}
-	return &cl[0];
-}
-
-static int listen_on(
-	struct server *s, const struct conf_listen *cl, const struct listen_opts *o, struct err *e)
-{
-	const struct conf_global *g = &s->gen->conf->global;
-	char item[256];
-	int fds[CORE_LISTEN_MAX];
-	const char *at = cl->addr;
-	while (conf_list_next(&at, item, sizeof item)) {
-		int n = listen_tcp(
-			item, (unsigned)cl->port, o, fds, CORE_LISTEN_MAX - 4 - s->n_ls, e);
-		if (n < 0)
-			return -1;
-		/* a client that is greeted first sends nothing until then */
-		if (g->tcp_defer_accept && !proto_by_name(cl->kind->name)->greets)
-			for (int i = 0; i < n; i++)
-				(void)setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
-					&(int){ 45 }, sizeof(int));
-		add_fds(s, fds, n, cl);
-		log_info("listening on %s:%d (%s)", item, cl->port, cl->kind->name);
-	}
-	if (*cl->unix_path) {
-		if (listen_unix(cl->unix_path, (unsigned)cl->unix_port, o, fds, e) != 0)
-			return -1;
-		add_fds(s, fds, 1, cl);
-		if (cl->unix_port)
-			log_info("listening on unix:%s/.s.PGSQL.%d", cl->unix_path, cl->unix_port);
-		else
-			log_info("listening on unix:%s (%s)", cl->unix_path, cl->kind->name);
-	}
-	return 0;
-}
-
-static int listen_here(struct server *s, struct err *e)
-{
-	const struct conf_global *g = &s->gen->conf->global;
-	struct listen_opts o = {
-		.backlog = g->listen_backlog,
-		.reuseport = g->so_reuseport,
-		.unix_group = g->unix_socket_group,
-		.unix_mode = g->unix_socket_mode,
-	};
-	struct conf_listen cl[CONF_KINDS_N];
-	unsigned n_cl = conf_listens(s->gen->conf, cl);
-	int fds[CORE_LISTEN_MAX];
-	int n = listen_inherited(fds, CORE_LISTEN_MAX);
-	for (int i = 0; i < n; i++)
-		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl));
-	if (n > 0) {
-		log_info("listening on %d sockets given by systemd", n);
-		return 0;
-	}
-	for (unsigned i = 0; i < n_cl; i++)
-		if (listen_on(s, &cl[i], &o, e) != 0)
-			return -1;
-	if (s->n_ls == 0)
-		return err_set(e, ERR_CONFIG,
-			"nowhere to listen: listen_addr and unix_socket_dir are both empty");
 	return 0;
 }
 

@@ -11,7 +11,7 @@ import pytest
 import rawmy
 from mysql_servers import TRIXIE
 from rawmy import MyError, RawMy
-from servers import HERE, SID, as_test_user, eventually
+from servers import HERE, SID, as_test_user, eventually, free_port
 from test_auth_helper import Directory
 
 # What servers stored for the password 'app': CREATE USER ... IDENTIFIED BY 'app' on MariaDB 10.11 and MySQL 9.7.
@@ -344,6 +344,40 @@ def raises(f):
     except (MyError, rawmy.Closed, OSError):
         return True
     return False
+
+
+# --- where clients come
+def test_the_first_entries_by_reload(weirpool, pg15, anymy):
+    """RELOAD opens the port of the first [mysql_databases] at once, and the socket; the greeting is the servers'."""
+    wp = weirpool(pg15, userlist=dict(admin='admin', app='app'))
+    port = free_port()
+    wp.mysql_databases = {'myapp': dict(host=anymy.host, port=anymy.port, dbname='app')}
+    wp.mysql_port = port
+    wp.reload(mysql_listen_port=port, mysql_unix_socket=wp.dir / 'my.sock')
+    for r in (RawMy(port), RawMy(0, unix=str(wp.dir / 'my.sock'))):
+        with r, RawMy(anymy.port, anymy.host) as direct:
+            assert r.greeting.version == direct.greeting.version
+            r.login(db='myapp')
+            assert r.one('select current_user()') == 'app@%'
+    wp.mysql_databases = {}
+    wp.reload()
+    wp.mysql_databases = {'myapp': dict(host=anymy.host, port=anymy.port, dbname='app2')}
+    wp.reload()
+    assert wp.my(db='myapp').one('select database()') == 'app2'
+
+
+def test_a_reload_that_cannot_listen_changes_nothing(weirpool, pg15):
+    wp = weirpool(pg15, query_wait_timeout=33)
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        wp.mysql_databases = {'myapp': dict(host='127.0.0.1', port=1)}
+        wp.options.update(mysql_listen_port=taken.getsockname()[1], query_wait_timeout=44)
+        wp.write()
+        with pytest.raises(Exception, match='%d' % taken.getsockname()[1]):
+            wp.admin('RELOAD')
+        assert [r['value'] for r in wp.admin('SHOW CONFIG') if r['key'] == 'query_wait_timeout'] == ['33']
+    wp.admin('RELOAD')
+    with RawMy(wp.options['mysql_listen_port']) as r:
+        assert r.greeting.version
 
 
 # --- refusals of the server
