@@ -57,6 +57,12 @@ static bool empty_is_null(const char *name)
 	       strcmp(name, "innodb_ft_user_stopword_table") == 0;
 }
 
+/* MySQL takes DEFAULT of these for the opposite of the global value. */
+static bool is_inverted(const char *name)
+{
+	return strcmp(name, "foreign_key_checks") == 0 || strcmp(name, "unique_checks") == 0;
+}
+
 static void put_set(
 	struct buf *b, unsigned n, const struct my_link *l, const char *name, const char *value)
 {
@@ -67,6 +73,8 @@ static void put_set(
 	buf_put_u8(b, '=');
 	if (*name == '@')
 		buf_puts(b, value ? value : "NULL");
+	else if (value == NULL && is_inverted(name))
+		buf_printf(b, "@@GLOBAL.%s", name);
 	else if (value == NULL)
 		buf_puts(b, "DEFAULT");
 	else if (*value == 0 && empty_is_null(name))

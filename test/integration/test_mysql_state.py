@@ -53,6 +53,16 @@ def test_variables_stay_with_their_session(two):
     assert a.q(q) == before
 
 
+@pytest.mark.parametrize('name', ['foreign_key_checks', 'unique_checks', 'sql_notes', 'autocommit', 'sql_big_selects'])
+def test_a_default_is_the_default(two, name):
+    """MySQL 9.7 turns DEFAULT of two of them around: nobody may be without foreign keys because somebody else was."""
+    a, b = two.a, two.b
+    for value in ('0', '1', '0'):
+        a.do('set %s = %s' % (name, value))
+        assert b.one('select @@' + name) == '1'
+        assert a.one('select @@' + name) == value
+
+
 def test_a_mode_changes_how_texts_are_read(two):
     a, b = two.a, two.b
     a.do("set sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")
