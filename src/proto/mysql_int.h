@@ -36,6 +36,12 @@ struct my_lex_cache {                /* how texts are read under these settings 
 	struct sql_my_opts opts;
 	bool valid;
 };
+struct my_told_cache {                   /* what a client with these wishes hears of trackers */
+	struct varset *tracking, *fresh; /* references */
+	const char *vars;                /* a list, as session_track_system_variables has it */
+	bool heartbeat, schema, state, gtids, tx_state, tx_text;
+	bool valid;
+};
 struct proto_env {
 	struct vartab vars;
 	struct stmttab stmts;
@@ -43,6 +49,7 @@ struct proto_env {
 	uint32_t max_inspect_bytes;
 	uint64_t next_client_id;
 	struct my_lex_cache lex;
+	struct my_told_cache told;
 };
 
 /* ---- a client session ---- */

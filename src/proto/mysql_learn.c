@@ -12,6 +12,7 @@
 #include "wire/mysql/track.h"
 
 #define NAME_MAX_BYTES 64U
+#define HEARTBEAT "statement_id" /* MySQL adds it to each statement */
 
 static bool is(struct mystr s, const char *name)
 {
@@ -21,8 +22,8 @@ static bool is(struct mystr s, const char *name)
 /* Variables that are no settings: they tell of one statement or of the connection. */
 static bool is_volatile(struct mystr name)
 {
-	static const char *const all[] = { "statement_id", "last_gtid", "redirect_url",
-		"connection_id", "warning_count", "error_count", "threads_connected" };
+	static const char *const all[] = { HEARTBEAT, "last_gtid", "redirect_url", "connection_id",
+		"warning_count", "error_count", "threads_connected" };
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (is(name, all[i]))
 			return true;
@@ -138,12 +139,11 @@ static bool learn_entry(struct my_client *c, struct my_link *l, const struct myt
 	}
 }
 
-/* statement_id, which MySQL adds to each statement. */
 static bool is_heartbeat(const struct mytrack *t)
 {
 	struct rd r = rd_of(t->data.p, t->data.n);
 	struct mystr name, value;
-	return mytrack_next_var(&r, &name, &value) && is(name, "statement_id");
+	return mytrack_next_var(&r, &name, &value) && is(name, HEARTBEAT);
 }
 
 bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
@@ -205,12 +205,32 @@ static bool lists(const char *list, struct mystr name)
 	return false;
 }
 
-static void put_vars(const char *list, const struct mytrack *t, struct buf *block)
+static const struct my_told_cache *hears(const struct my_client *c, const struct my_link *l)
+{
+	struct my_told_cache *x = &c->env->told;
+	if (x->valid && x->tracking == c->tracking && x->fresh == l->fresh)
+		return x;
+	varset_assign(&c->env->vars, &x->tracking, c->tracking);
+	varset_assign(&c->env->vars, &x->fresh, l->fresh);
+	const char *info = wish(c, l, "session_track_transaction_info");
+	const char *gtids = wish(c, l, "session_track_gtids");
+	x->vars = wish(c, l, "session_track_system_variables");
+	x->heartbeat = lists(x->vars, (struct mystr){ HEARTBEAT, sizeof(HEARTBEAT) - 1 });
+	x->schema = is_on(wish(c, l, "session_track_schema"));
+	x->state = is_on(wish(c, l, "session_track_state_change"));
+	x->gtids = strcasecmp(gtids, "OWN_GTID") == 0 || strcasecmp(gtids, "ALL_GTIDS") == 0;
+	x->tx_text = strcasecmp(info, "CHARACTERISTICS") == 0;
+	x->tx_state = x->tx_text || strcasecmp(info, "STATE") == 0;
+	x->valid = true;
+	return x;
+}
+
+static void put_vars(const struct my_told_cache *w, const struct mytrack *t, struct buf *block)
 {
 	struct rd r = rd_of(t->data.p, t->data.n);
 	struct mystr name, value;
 	while (mytrack_next_var(&r, &name, &value))
-		if (lists(list, name))
+		if (is(name, HEARTBEAT) ? w->heartbeat : lists(w->vars, name))
 			mytrack_put_var(block, name, value);
 }
 
@@ -232,25 +252,18 @@ void my_learn_translate(
 		ok->track = (struct mystr){ NULL, 0 };
 		return;
 	}
-	const char *info = wish(c, l, "session_track_transaction_info");
-	const char *list = wish(c, l, "session_track_system_variables");
+	const struct my_told_cache *w = hears(c, l);
 	struct rd r = rd_of(ok->track.p, ok->track.n);
 	struct mytrack t;
 	while (mytrack_next(&r, &t)) {
 		bool keep = false;
 		switch (t.type) {
-		case MYTRACK_VAR: put_vars(list, &t, block); break;
-		case MYTRACK_SCHEMA: keep = is_on(wish(c, l, "session_track_schema")); break;
-		case MYTRACK_STATE: keep = is_on(wish(c, l, "session_track_state_change")); break;
-		case MYTRACK_GTIDS:
-			keep = strcasecmp(wish(c, l, "session_track_gtids"), "OWN_GTID") == 0 ||
-			       strcasecmp(wish(c, l, "session_track_gtids"), "ALL_GTIDS") == 0;
-			break;
-		case MYTRACK_TX_STATE:
-			keep = strcasecmp(info, "STATE") == 0 ||
-			       strcasecmp(info, "CHARACTERISTICS") == 0 || keeps_tx(l, &t);
-			break;
-		case MYTRACK_TX_TEXT: keep = strcasecmp(info, "CHARACTERISTICS") == 0; break;
+		case MYTRACK_VAR: put_vars(w, &t, block); break;
+		case MYTRACK_SCHEMA: keep = w->schema; break;
+		case MYTRACK_STATE: keep = w->state; break;
+		case MYTRACK_GTIDS: keep = w->gtids; break;
+		case MYTRACK_TX_STATE: keep = w->tx_state || keeps_tx(l, &t); break;
+		case MYTRACK_TX_TEXT: keep = w->tx_text; break;
 		default: break;
 		}
 		if (keep)

@@ -45,6 +45,8 @@ void my_env_free(struct proto_env *v)
 		return;
 	varset_assign(&v->vars, &v->lex.want, NULL);
 	varset_assign(&v->vars, &v->lex.fresh, NULL);
+	varset_assign(&v->vars, &v->told.tracking, NULL);
+	varset_assign(&v->vars, &v->told.fresh, NULL);
 	stmttab_fini(&v->stmts);
 	vartab_fini(&v->vars);
 	mem_free(MEM_PROTO, v);

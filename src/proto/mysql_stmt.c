@@ -15,89 +15,7 @@
 
 #define KEY_PARTS_MAX_N 64U
 
-/* ---- a session's table ---- */
-
-struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id)
-{
-	if (c->stmts && id == MYSTMT_LAST_ID)
-		id = c->stmts->last_id;
-	return c->stmts ? hmap_get(&c->stmts->by_id, &id, sizeof(id)) : NULL;
-}
-
-static void free_stmt(struct my_client *c, struct my_stmt *s)
-{
-	struct my_stmts *m = c->stmts;
-	m->n_fixed -= s->fixed != 0;
-	m->n_cursors -= s->cursor != 0;
-	my_stmt_drop_long(m, s);
-	stmt_unref(&c->env->stmts, s->text);
-	varset_assign(&c->env->vars, &s->want_at, NULL);
-	mem_free(MEM_STMT, s->types);
-	mem_free(MEM_STMT, s);
-}
-
-static void drop(struct my_client *c, struct my_stmt *s)
-{
-	struct my_stmt *was = hmap_del(&c->stmts->by_id, &s->id, sizeof(s->id));
-	assert(was == s);
-	free_stmt(c, was);
-}
-
-void my_stmts_free(struct my_client *c)
-{
-	if (c->stmts == NULL)
-		return;
-	for (struct hmap_it it = hmap_begin(&c->stmts->by_id); hmap_next(&it);)
-		free_stmt(c, it.value);
-	hmap_fini(&c->stmts->by_id, NULL);
-	mem_free(MEM_STMT, c->stmts);
-	c->stmts = NULL;
-}
-
-unsigned my_stmts_n(const struct my_client *c)
-{
-	return c->stmts ? (unsigned)hmap_size(&c->stmts->by_id) : 0;
-}
-
-uint32_t my_stmts_pins(const struct my_client *c)
-{
-	const struct my_stmts *m = c->stmts;
-	if (m == NULL)
-		return 0;
-	return (m->n_fixed ? PIN(PREPARE) : 0) | (m->n_cursors ? PIN(CURSOR) : 0) |
-	       (m->n_long ? PIN(LONG_DATA) : 0);
-}
-
-/* text NULL: too large. NULL: no memory, or the budget for texts is spent. */
-static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
-{
-	struct my_stmts *m = c->stmts;
-	struct my_stmt *s = mem_alloc(MEM_STMT, sizeof(*s));
-	if (m == NULL && (m = c->stmts = mem_alloc(MEM_STMT, sizeof(*m))) != NULL)
-		hmap_init(&m->by_id);
-	if (m == NULL || s == NULL) {
-		mem_free(MEM_STMT, s);
-		return NULL;
-	}
-	do /* 0 and MYSTMT_LAST_ID mean something else */
-		s->id = ++m->last_id;
-	while (s->id == 0 || s->id == MYSTMT_LAST_ID || hmap_get(&m->by_id, &s->id, sizeof(s->id)));
-	if (text) {
-		struct hash128 key = stmt_key(text, n, NULL, 0, 0);
-		s->text = stmt_find(&c->env->stmts, key);
-		if (s->text == NULL)
-			s->text = stmt_new(&c->env->stmts, key, text, n, NULL, 0, 0);
-	}
-	if ((text && s->text == NULL) || !hmap_put(&m->by_id, &s->id, sizeof(s->id), s, NULL)) {
-		stmt_unref(&c->env->stmts, s->text);
-		mem_free(MEM_STMT, s);
-		return NULL;
-	}
-	varset_assign(&c->env->vars, &s->want_at, c->want);
-	return s;
-}
-
-/* ---- handles ---- */
+/* ---- keys ---- */
 
 /* Settings that cannot change what a text means or what its columns are. */
 static const char *const harmless[] = { "autocommit", "foreign_key_checks",
@@ -140,19 +58,131 @@ static struct hash128 key_of(
 	return hash128_parts(part, n);
 }
 
-/* Handles that have never been executed, so they remember no types. */
-static struct hash128 fresh_key(const struct my_stmt *s)
+static size_t types_n(const struct my_stmt *s)
 {
-	return key_of(s->text, s->want_at, NULL, 0);
+	return (size_t)s->params_n * MYPARAM_TYPE_BYTES;
 }
 
-struct hash128 my_stmt_key(const struct my_stmt *s, const struct my_link *l, const uint8_t *types)
+static struct hash128 typed_key(const struct my_stmt *s, bool mariadb, const uint8_t *types)
 {
 	static const uint8_t none[1];
-	/* MariaDB's handles forget: one serves all types. */
-	size_t n = l->mariadb || types == NULL ? 0 : (size_t)s->params_n * MYPARAM_TYPE_BYTES;
+	size_t n = mariadb || types == NULL ? 0 : types_n(s);
 	return key_of(s->text, s->want_at, n ? types : none, n);
 }
+
+struct hash128 my_stmt_key(struct my_stmt *s, const struct my_link *l, const uint8_t *types)
+{
+	uint8_t of = l->mariadb ? MY_TYPED_MARIADB : MY_TYPED_MYSQL;
+	/* A family's key depends on the types at most. */
+	if (types && (s->types == NULL || memcmp(types, s->types, types_n(s)) != 0))
+		return typed_key(s, l->mariadb, types);
+	if (s->typed_for != of) {
+		s->typed = typed_key(s, l->mariadb, types);
+		s->typed_for = of;
+	}
+	return s->typed;
+}
+
+bool my_stmt_keep_types(struct my_stmt *s, const uint8_t *types)
+{
+	size_t n = types_n(s);
+	if (s->types && memcmp(s->types, types, n) == 0)
+		return true;
+	if (s->types == NULL && (s->types = mem_alloc(MEM_STMT, n)) == NULL)
+		return false;
+	memcpy(s->types, types, n);
+	s->typed_for = MY_TYPED_NONE;
+	return true;
+}
+
+/* ---- a session's table ---- */
+
+/* The ids are ours and follow each other: they are as good as a hash. */
+struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id)
+{
+	if (c->stmts && id == MYSTMT_LAST_ID)
+		id = c->stmts->last_id;
+	return c->stmts ? hmap_get_by(&c->stmts->by_id, id, &id, sizeof(id)) : NULL;
+}
+
+static void free_stmt(struct my_client *c, struct my_stmt *s)
+{
+	struct my_stmts *m = c->stmts;
+	m->n_fixed -= s->fixed != 0;
+	m->n_cursors -= s->cursor != 0;
+	my_stmt_drop_long(m, s);
+	stmt_unref(&c->env->stmts, s->text);
+	varset_assign(&c->env->vars, &s->want_at, NULL);
+	mem_free(MEM_STMT, s->types);
+	mem_free(MEM_STMT, s);
+}
+
+static void drop(struct my_client *c, struct my_stmt *s)
+{
+	struct my_stmt *was = hmap_del_by(&c->stmts->by_id, s->id, &s->id, sizeof(s->id));
+	assert(was == s);
+	free_stmt(c, was);
+}
+
+void my_stmts_free(struct my_client *c)
+{
+	if (c->stmts == NULL)
+		return;
+	for (struct hmap_it it = hmap_begin(&c->stmts->by_id); hmap_next(&it);)
+		free_stmt(c, it.value);
+	hmap_fini(&c->stmts->by_id, NULL);
+	mem_free(MEM_STMT, c->stmts);
+	c->stmts = NULL;
+}
+
+unsigned my_stmts_n(const struct my_client *c)
+{
+	return c->stmts ? (unsigned)hmap_size(&c->stmts->by_id) : 0;
+}
+
+uint32_t my_stmts_pins(const struct my_client *c)
+{
+	const struct my_stmts *m = c->stmts;
+	if (m == NULL)
+		return 0;
+	return (m->n_fixed ? PIN(PREPARE) : 0) | (m->n_cursors ? PIN(CURSOR) : 0) |
+	       (m->n_long ? PIN(LONG_DATA) : 0);
+}
+
+/* text NULL: too large. NULL: no memory, or the budget for texts is spent. */
+static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
+{
+	struct my_stmts *m = c->stmts;
+	struct my_stmt *s = mem_alloc(MEM_STMT, sizeof(*s));
+	if (m == NULL && (m = c->stmts = mem_alloc(MEM_STMT, sizeof(*m))) != NULL)
+		hmap_init(&m->by_id);
+	if (m == NULL || s == NULL) {
+		mem_free(MEM_STMT, s);
+		return NULL;
+	}
+	do /* 0 and MYSTMT_LAST_ID mean something else */
+		s->id = ++m->last_id;
+	while (s->id == 0 || s->id == MYSTMT_LAST_ID ||
+		hmap_get_by(&m->by_id, s->id, &s->id, sizeof(s->id)));
+	if (text) {
+		struct hash128 key = stmt_key(text, n, NULL, 0, 0);
+		s->text = stmt_find(&c->env->stmts, key);
+		if (s->text == NULL)
+			s->text = stmt_new(&c->env->stmts, key, text, n, NULL, 0, 0);
+	}
+	if ((text && s->text == NULL) ||
+		!hmap_put_by(&m->by_id, s->id, &s->id, sizeof(s->id), s, NULL)) {
+		stmt_unref(&c->env->stmts, s->text);
+		mem_free(MEM_STMT, s);
+		return NULL;
+	}
+	varset_assign(&c->env->vars, &s->want_at, c->want);
+	if (s->text)
+		s->fresh = key_of(s->text, s->want_at, NULL, 0);
+	return s;
+}
+
+/* ---- handles ---- */
 
 struct linkstmt *my_stmt_by_handle(struct my_link *l, uint32_t handle)
 {
@@ -236,13 +266,12 @@ static void put_prepare(struct myup *u, const struct my_stmt *s, struct hash128 
 struct linkstmt *my_stmt_handle(struct myup *u, struct my_stmt *s, const struct hash128 *typed)
 {
 	struct my_link *l = u->l;
-	struct hash128 fresh = fresh_key(s);
 	struct linkstmt *x = typed ? linkmap_get(&l->stmts, *typed) : NULL;
-	if (x == NULL && (x = linkmap_get(&l->stmts, fresh)) != NULL && typed &&
+	if (x == NULL && (x = linkmap_get(&l->stmts, s->fresh)) != NULL && typed &&
 		!linkmap_rekey(&l->stmts, x, *typed))
 		l->failed = true;
 	if (x == NULL && !asks_first(u))
-		put_prepare(u, s, typed ? *typed : fresh);
+		put_prepare(u, s, typed ? *typed : s->fresh);
 	return x;
 }
 
@@ -261,8 +290,7 @@ void my_stmt_prepared(
 		s->fixed = x->id;
 		c->stmts->n_fixed++;
 	} else {
-		struct hash128 key = fresh_key(s);
-		struct linkstmt *old = linkmap_get(&l->stmts, key);
+		struct linkstmt *old = linkmap_get(&l->stmts, s->fresh);
 		struct hash128 nobodys = { old ? old->id : 0, c->id };
 		/* One of them is enough: the other one is the first to be evicted. */
 		if (old && !linkmap_rekey(&l->stmts, old, nobodys))
@@ -271,7 +299,7 @@ void my_stmt_prepared(
 			list_del(&old->lru);
 			list_append(&l->stmts.lru, &old->lru);
 		}
-		struct linkstmt *now = l->failed ? NULL : linkmap_add(&l->stmts, key);
+		struct linkstmt *now = l->failed ? NULL : linkmap_add(&l->stmts, s->fresh);
 		if (now)
 			now->id = x->id;
 		else

@@ -9,13 +9,16 @@
 #include "sql/classify_my.h"
 #include "wire/mysql/stmt.h"
 
+#define SMALL_BYTES 256U /* of types that need no memory of their own */
+
 /* One EXECUTE on its way. */
 struct exec {
 	struct my_stmt *s;
 	struct mystmt_execute x;
-	uint8_t *types; /* as they are to be sent; owned; NULL: no parameters */
+	uint8_t *types; /* as they are to be sent: in small, or owned; NULL: no parameters */
 	size_t have;    /* bytes of the payload that are here */
 	bool changed;   /* they are not those in the packet */
+	uint8_t small[SMALL_BYTES];
 };
 
 static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
@@ -54,7 +57,7 @@ static bool take_types(struct exec *e, bool mariadb)
 	struct my_stmt *s = e->s;
 	if (s->params_n == 0)
 		return true;
-	e->types = mem_alloc(MEM_STMT, types_n(s));
+	e->types = types_n(s) <= SMALL_BYTES ? e->small : mem_alloc(MEM_STMT, types_n(s));
 	if (e->types == NULL)
 		return false;
 	if (e->x.new_types) {
@@ -65,13 +68,6 @@ static bool take_types(struct exec *e, bool mariadb)
 		e->changed = true;
 	}
 	return true;
-}
-
-static void keep_types(struct exec *e)
-{
-	mem_free(MEM_STMT, e->s->types);
-	e->s->types = e->types;
-	e->types = NULL;
 }
 
 /* The handle, or 0: the command waits. */
@@ -150,14 +146,18 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 		o->calls = req.calls;
 	}
 	enum my_next r = pass(u, h, e, handle);
-	if (s->params_n)
-		keep_types(e);
+	if (s->params_n && !my_stmt_keep_types(s, e->types))
+		u->l->failed = true;
 	return r;
 }
 
 enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, struct my_stmt *s)
 {
-	struct exec e = { .s = s, .have = flow_ahead(&u->f) - MYPACKET_HEAD_BYTES };
+	struct exec e;
+	e.s = s;
+	e.types = NULL;
+	e.have = flow_ahead(&u->f) - MYPACKET_HEAD_BYTES;
+	e.changed = false;
 	struct mystmt_known known = {
 		.params_n = s->params_n, .types = s->types, .long_data = s->long_params
 	};
@@ -180,7 +180,8 @@ enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, stru
 		return my_local_err(
 			u, h, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
 	enum my_next r = run(u, h, &e);
-	mem_free(MEM_STMT, e.types);
+	if (e.types != e.small)
+		mem_free(MEM_STMT, e.types);
 	return r;
 }
 
@@ -189,7 +190,6 @@ enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, stru
 enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct my_stmt *s)
 {
 	struct mystmt_bulk x;
-	struct hash128 key;
 	const char *where;
 	size_t have = flow_ahead(&u->f) - MYPACKET_HEAD_BYTES;
 	if (u->l == NULL)
@@ -201,18 +201,17 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 		return MY_STOP;
 	if (got < 0 || (x.types == NULL && s->types == NULL))
 		return malformed(u, h);
-	if (x.types && s->types == NULL)
-		s->types = mem_alloc(MEM_STMT, types_n(s));
-	if (s->types == NULL) {
+	if (x.types && !my_stmt_keep_types(s, x.types)) {
 		u->l->failed = true;
 		return MY_STOP;
 	}
-	if (x.types)
-		memcpy(s->types, x.types, types_n(s));
-	key = my_stmt_key(s, u->l, s->types);
-	struct linkstmt *on = s->fixed ? NULL : my_stmt_handle(u, s, &key);
-	if (on == NULL && s->fixed == 0)
-		return MY_STOP;
+	struct linkstmt *on = NULL;
+	if (s->fixed == 0) {
+		struct hash128 key = my_stmt_key(s, u->l, s->types);
+		on = my_stmt_handle(u, s, &key);
+		if (on == NULL)
+			return MY_STOP;
+	}
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_BULK_EXECUTE, 0);
 	if (o)
 		o->stmt = s->id;

@@ -4,12 +4,17 @@
 #define PROTO_MYSQL_STMT_INT_H
 #include "mysql_up_int.h"
 
+/* MySQL's handles remember types, MariaDB's forget them. */
+enum my_typed_for { MY_TYPED_NONE, MY_TYPED_MYSQL, MY_TYPED_MARIADB };
+
 /* A statement of a session. A server knows it by a handle of the link, which the sessions that mean
  * the same by the same text share. A fixed one is on one link only, and pins. */
 struct my_stmt {
 	uint32_t id;
 	struct stmt *text;      /* NULL: too large to keep, fixed */
 	struct varset *want_at; /* the session's state when it was prepared */
+	struct hash128 fresh;   /* key of handles that have never been executed; if text */
+	struct hash128 typed;   /* key of those that were with these types; if typed_for */
 	uint8_t *types;         /* of the last execution, MYPARAM_TYPE_BYTES each; or NULL */
 	uint8_t *long_params;   /* bitmap of the parameters with long data; or NULL */
 	uint32_t fixed;         /* handle of a fixed one */
@@ -17,6 +22,7 @@ struct my_stmt {
 	uint32_t long_data;     /* handle that has long data for the next execution, 0: none */
 	uint16_t params_n, columns_n;
 	struct my_req req; /* what an execution does */
+	uint8_t typed_for; /* enum my_typed_for */
 	bool ready;        /* the server has answered its PREPARE */
 };
 struct my_stmts {
@@ -26,7 +32,9 @@ struct my_stmts {
 
 struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id);
 /* The key of handles that have been executed with these types (NULL: without parameters). */
-struct hash128 my_stmt_key(const struct my_stmt *s, const struct my_link *l, const uint8_t *types);
+struct hash128 my_stmt_key(struct my_stmt *s, const struct my_link *l, const uint8_t *types);
+/* The types of its last execution from now on, params_n of them. False: no memory. */
+bool my_stmt_keep_types(struct my_stmt *s, const uint8_t *types);
 /* The handle of that key, or a fresh one, which then has it; typed NULL: a fresh one. NULL: it was
  * asked for, and the command waits (l->prep_wait). */
 struct linkstmt *my_stmt_handle(struct myup *u, struct my_stmt *s, const struct hash128 *typed);

@@ -449,3 +449,14 @@ def test_bulk(anymaria, mypool):
         assert r.q('select a, b, count(*) from bu group by a, b order by a') == [
             ['1', 'one', '3'], ['2', None, '3'], ['3', 'three', '3']]
     many(anymaria, 'drop table bu')
+
+
+def test_bulk_of_a_text_too_large_to_keep(anymaria, mypool):
+    wp = mypool(anymaria, default_pool_size=1)
+    many(anymaria, 'drop table if exists bu; create table bu (a int, b varchar(20))')
+    with wp.my(caps=my.MODERN | my.MARIADB_BULK) as r:
+        s = r.prepare('insert into bu values (?, ?) /*%s*/' % ('x' * 5000000))
+        r.command(bulk(s.id, [[1, 'one'], [2, None]], [my.T_LONG, my.T_VAR_STRING]))
+        assert r.result().affected == 2
+        assert r.q('select a, b from bu order by a') == [['1', 'one'], ['2', None]]
+    many(anymaria, 'drop table bu')
