@@ -1,7 +1,10 @@
 /* token - what a session must be able to see: read-your-writes and monotonic reads with two
  * times, and the question whether a node may serve a read. A comparison of integers on the hot
  * path. No I/O; all times are monotonic microseconds of this process. A token belongs to its
- * session. */
+ * session.
+ *
+ * recv_us must be read from the clock after the bytes were read (clock_mono_us()): a loop's
+ * cached time may be older than the answer, and a sample sent in between would count as newer. */
 #ifndef CLUSTER_TOKEN_H
 #define CLUSTER_TOKEN_H
 #include "cluster/cluster.h"
@@ -37,10 +40,10 @@ void token_in_doubt(struct token *t, int64_t now_us);
 
 enum token_answer {
 	TOKEN_YES,
-	TOKEN_NOT_READER,  /* not a replica of this epoch that takes reads */
-	TOKEN_FRESHNESS,   /* too stale, unknown or stopped */
 	TOKEN_BEHIND,      /* has not yet all that the session must see: a later F(r) will do */
 	TOKEN_BOUND,       /* older than the bound */
+	TOKEN_FRESHNESS,   /* too stale, unknown or stopped */
+	TOKEN_NOT_READER,  /* not a replica of this epoch that takes reads */
 	TOKEN_PRIMARY_ONLY /* strong, or in doubt */
 };
 const char *token_answer_name(enum token_answer a);
@@ -49,11 +52,17 @@ struct token_need {
 	int64_t bound_us; /* the smallest that applies; 0: none. For TOKEN_BOUNDED it is needed */
 	int64_t group_us; /* TOKEN_GLOBAL: the shared time as it is now */
 };
-/* May this read use node? Monotonic reads: the replica of the last read may always be used
- * again; on another one F(r) must have passed the end of that read. need_us_r (may be NULL): on
+/* May this read use node? Monotonic reads: the replica of the last read may always be used again;
+ * on another one F(r) must have passed the end of that read. need_us_r (may be NULL): on
  * TOKEN_BEHIND, the time that F(r) must reach: a read may be parked until then. */
 enum token_answer token_may_read(const struct token *t, const struct token_need *need,
 	const struct cluster_view *v, unsigned node, int64_t now_us, int64_t *need_us_r);
+/* All nodes that may serve this read, for balance_pick(): bit i is node i of v. Under
+ * TOKEN_EVENTUAL those of known freshness, and when there is none the least stale of the
+ * others. 0: the primary, or wait; *why_r (may be NULL) is then the answer of the node that
+ * came nearest. */
+uint32_t token_mask(const struct token *t, const struct token_need *need,
+	const struct cluster_view *v, int64_t now_us, enum token_answer *why_r);
 
 /* The text form "v1;identity;position", for SHOW weirpool.token: any server of any weirpool that
  * includes the position shows what the session wrote. Control thread (uses the history). -1

@@ -1,0 +1,157 @@
+/* What the files of the state machine share: cluster.c takes observations in, choose.c names the
+ * primary, replica.c judges the others, picture.c makes views, note.c keeps the actions. */
+#ifndef CLUSTER_INT_H
+#define CLUSTER_INT_H
+#include "cluster/cluster.h"
+
+#define CLUSTER_NOTES 64
+
+enum health { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_SUSPECT, HEALTH_DOWN };
+enum fence {
+	FENCE_NONE,
+	FENCE_OLD,      /* was primary of an older epoch, and is not yet a replica of this one */
+	FENCE_RIVAL,    /* claims to be primary and is not */
+	FENCE_DIVERGED, /* has what the primary lacks */
+	FENCE_WRONG     /* of another cluster */
+};
+enum admin_state { ADMIN_NONE, ADMIN_DRAIN, ADMIN_MAINT };
+
+struct node {
+	char name[64], host[256];
+	uint16_t port;
+	unsigned weight, tier;
+
+	enum health health;
+	unsigned ok_n, fail_n; /* in a row */
+	char fail_text[160];
+	int64_t doubt_us;      /* what was asked before this proves nothing */
+	int64_t heard_us;      /* the newest answer, or the start */
+	int64_t warm_since_us; /* 0: not warming */
+	uint32_t life;
+
+	bool sampled; /* what follows is the newest answer and still holds */
+	int64_t sent_us, recv_us;
+	bool writable;
+	int64_t claim_us; /* when it was first seen writable, in this row */
+	uint32_t timeline;
+	struct pos pos;
+
+	bool has_facts;
+	struct cluster_facts facts;
+	uint32_t follows;   /* timeline of the last facts that had one */
+	int64_t stopped_us; /* replication seen not to run since; 0: it runs */
+
+	enum fence fence;
+	bool turned_down; /* the authority or an operator decided against its claim */
+	int64_t fence_us;
+	uint32_t fence_timeline, fence_life;
+	struct pos ahead; /* what it had more than the primary at ahead_us */
+	int64_t ahead_us; /* 0: nothing */
+	enum admin_state admin;
+
+	struct fresh_judge judge;
+	int64_t fresh_us;
+	uint64_t missing;
+	/* as last shown */
+	enum node_state shown;
+	int64_t shown_us;
+};
+
+enum verdict_kind {
+	VERDICT_NONE,  /* nobody may be primary */
+	VERDICT_DOUBT, /* the present one is not trusted for the moment */
+	VERDICT_KEEP,
+	VERDICT_MOVE,
+	VERDICT_SPLIT
+};
+struct verdict {
+	enum verdict_kind kind;
+	unsigned node; /* VERDICT_MOVE */
+	bool by_authority, lossy;
+	char why[200]; /* evidence of a move; else what is wrong */
+};
+
+struct cluster {
+	char name[64];
+	struct cluster_opts o;
+	struct fresh_opts fresh;
+	unsigned n;
+	struct node node[CLUSTER_NODES_MAX];
+	int64_t now_us, born_us;
+	bool settled; /* every node has answered or is down: the first primary may be chosen */
+
+	char system[64];
+	enum cluster_state state;
+	int64_t state_us;
+	int64_t closed_us; /* writes are not open since; 0: they are */
+	char why[200];
+	int primary; /* accepted in this epoch; stays while the state is in doubt */
+	uint64_t epoch;
+	int64_t epoch_us;
+	uint32_t timeline;
+	bool forced; /* an operator named the primary of this epoch */
+	char evidence[256], identity[96];
+	struct fresh_history history;
+	int64_t primary_us; /* newest sample in history: received */
+	struct pos acked;
+	int64_t moves_us[16]; /* changes of primary without an authority, newest first */
+
+	struct cluster_authority authority;
+	int64_t reached_us; /* the authority */
+	bool cut;           /* fence_authority_us has passed */
+	int switch_to;
+	int64_t switch_us;
+	int64_t burst_until_us;
+
+	struct cluster_counts counts;
+	struct cluster_view *view;
+	struct cluster_live *live;
+	uint32_t fence_bits, idle_bits;
+	struct cluster_note {
+		enum log_level level;
+		char text[400];
+	} note[CLUSTER_NOTES];
+	unsigned note_first, note_n;
+};
+
+/* note.c */
+void note_log(struct cluster *c, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void note_fence(struct cluster *c, unsigned node);
+void note_idle(struct cluster *c, unsigned node);
+
+/* choose.c */
+/* The newest answer is young enough, and newer than what put it in doubt. */
+bool choose_speaks(const struct cluster *c, const struct node *n);
+/* ... and says that it takes writes, as a primary does. */
+bool choose_claims(const struct cluster *c, const struct node *n);
+bool choose_authority_holds(const struct cluster *c);
+void choose(const struct cluster *c, struct verdict *v_r);
+
+/* replica.c */
+void replica_fence(struct cluster *c, unsigned i, enum fence why, const char *text);
+/* Lifts a quarantine whose reason is gone, sets one for a claimant that is not the primary.
+ * decided: somebody else is, and that is sure. */
+void replica_review(struct cluster *c, unsigned i, bool decided);
+/* F(r) and the judgement of node i; sampled: because an answer of it came. */
+void replica_judge(struct cluster *c, unsigned i, bool sampled);
+/* May it have gone back in time: nothing is known of its freshness any more. */
+void replica_forget(struct cluster *c, unsigned i);
+/* Is it of this epoch, freshness apart? why_r: 200 bytes. */
+bool replica_of_epoch(const struct cluster *c, unsigned i, char *why_r);
+
+/* picture.c */
+void picture_take(struct cluster *c); /* a new view if anything in it changed */
+
+/* cluster.c: what every observation and every operator's call ends with. */
+void cluster_advance(struct cluster *c, int64_t now_us);
+void cluster_burst_begin(struct cluster *c);
+void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v);
+void cluster_decide(struct cluster *c);
+void cluster_look_around(struct cluster *c, int sampled);
+
+/* view.c */
+struct cluster_live *view_live_new(unsigned n);
+void view_live_unref(struct cluster_live **l);
+struct cluster_view *view_new(unsigned n, struct cluster_live *live);
+#endif
