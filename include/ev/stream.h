@@ -76,6 +76,9 @@ int stream_connect(struct stream *s, struct loop *l, const struct sockaddr *sa, 
 size_t stream_read(struct stream *s, void *p, size_t n);
 /* Peeks at the first bytes without consuming them (MSG_PEEK; plain only): direct TLS detection. */
 size_t stream_peek(struct stream *s, void *p, size_t n);
+/* Has nothing come that was not read, not even the end? One system call; if something has,
+ * cb->readable follows from the loop. */
+bool stream_is_quiet(struct stream *s);
 /* Sends or queues all n bytes; false when the queue hit its cap, memory is out or the socket is
  * broken (s->error). */
 bool stream_write(struct stream *s, const void *p, size_t n);

@@ -12,6 +12,7 @@
 #define FAIR_SLACK_US 1000 /* first come, first served between workers: to a millisecond */
 #define OWN_LOOK_MAX 64
 #define PASS_OVER_US 20000 /* whom no idle link fits waits so long for those who come after him */
+#define LOOK_AFTER_US 1000 /* a link idle for so long is looked at before it is given away */
 #define CAP_RETRY_US 20000 /* a cap shared with other pools was met: look again */
 
 static uint64_t bit(const struct worker *w)
@@ -261,12 +262,19 @@ static bool fits(const struct link *l, const struct waiter *wt)
 	return !wt->session || l->link_class == wt->link_class;
 }
 
+/* Has the server said something meanwhile that nobody has read yet, most likely that it closes? What
+ * is sent then may be lost, and nobody could tell whether it has run. */
+static bool is_quiet(struct link *l)
+{
+	return worker_now(l->w) - l->idle_us < LOOK_AFTER_US || stream_is_quiet(&l->st);
+}
+
 /* The first idle link that fits, taken. */
 static struct link *idle_pop(struct pool_shard *p, const struct waiter *wt)
 {
 	list_for(n, &p->links[LINK_IDLE]) {
 		struct link *l = list_entry(n, struct link, node);
-		if (!fits(l, wt))
+		if (!fits(l, wt) || !is_quiet(l))
 			continue;
 		link_set_state(l, LINK_ACTIVE);
 		l->used = true;

@@ -664,6 +664,8 @@ static bool down_blocked(struct link *l)
 void session_link_readable(struct link *l)
 {
 	struct worker *w = l->w;
+	if (l->state == LINK_IDLE)
+		pool_touch(l->shard); /* somebody may have passed it over for these bytes */
 	for (int i = 0; i < READS_PER_EVENT; i++) {
 		if (down_blocked(l))
 			return;

@@ -335,6 +335,27 @@ size_t stream_peek(struct stream *s, void *p, size_t n)
 	return 0;
 }
 
+bool stream_is_quiet(struct stream *s)
+{
+	char c;
+	ssize_t r;
+
+	if (s->fd < 0)
+		return false;
+	if (!s->eof && !s->error && !s->hup && s->rx_end == 0) {
+		do {
+			r = recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+		} while (r < 0 && errno == EINTR);
+		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return s->ssl == NULL || !stream_tls_pending(s);
+		if (r < 0)
+			s->rx_end = errno; /* the kernel tells an error once */
+		s->dry = false;
+	}
+	stream_resume(s);
+	return false;
+}
+
 bool stream_write(struct stream *s, const void *p, size_t n)
 {
 	ssize_t r = 0;

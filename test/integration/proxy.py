@@ -84,3 +84,9 @@ class Proxy:
         self.frozen.clear()
         self.unlisten()
         self.cut()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

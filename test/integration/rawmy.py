@@ -730,7 +730,12 @@ class RawMy:
         return Ok(p, self.caps)
 
     def column_block(self, n):
-        cols = [Column(self.recv(), self.caps) for _ in range(n)]
+        cols = []
+        for _ in range(n):
+            p = self.recv()
+            if p[:1] == b'\xff':
+                raise err_of(p)
+            cols.append(Column(p, self.caps))
         if n and not self.caps & DEPRECATE_EOF:
             p = self.recv()
             assert p[:1] == b'\xfe' and len(p) == 5, p

@@ -222,6 +222,16 @@ size_t stream_peek(struct stream *s, void *p, size_t n)
 	return k;
 }
 
+bool stream_is_quiet(struct stream *s)
+{
+	const struct sim_conn *c = conn_of(s);
+	bool end = c->closed && !buf_len(&c->to_st);
+	if (!s->eof && !s->error && !end && !c->visible)
+		return true;
+	stream_resume(s);
+	return false;
+}
+
 /* What the network takes now. */
 static void push(struct sim_conn *c)
 {
@@ -240,7 +250,7 @@ static void push(struct sim_conn *c)
 bool stream_write(struct stream *s, const void *p, size_t n)
 {
 	struct sim_conn *c = conn_of(s);
-	if (s->closed)
+	if (s->closed || s->error)
 		return false;
 	if (c->closed && sim_rnd(2)) { /* the peer is gone: a reset */
 		s->error = EPIPE;

@@ -68,6 +68,12 @@ void loop_post(struct loop *l, struct mail *m)
 	l->end = &m->next;
 }
 
+bool stream_is_quiet(struct stream *s) /* servers that say something are test_sim_core's */
+{
+	(void)s;
+	return true;
+}
+
 void timer_set(struct loop *l, struct timer *t, int64_t at)
 {
 	(void)l;

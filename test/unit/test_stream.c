@@ -284,6 +284,41 @@ Test(stream, urgent_data_does_not_stall)
 	loop_free(l);
 }
 
+/* Bytes, an end and a reset are noticed before the loop tells of them, and are told afterwards. */
+Test(stream, quiet_until_something_comes)
+{
+	for (int what = 0; what < 3; what++) {
+		struct loop *l = new_loop();
+		struct end d;
+		int sv[2];
+
+		ev_tcp_pair(sv);
+		end_open(&d, l, sv[0]);
+		ev_run(l, NULL, 10);
+		cr_assert(stream_is_quiet(&d.s));
+		if (what == 0) {
+			cr_assert_eq(send(sv[1], "x", 1, 0), 1);
+		} else {
+			struct linger now = { 1, 0 };
+			if (what == 2)
+				setsockopt(sv[1], SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+			close(sv[1]);
+		}
+		for (int i = 0; i < 1000 && stream_is_quiet(&d.s); i++)
+			usleep(1000);
+		cr_assert(!stream_is_quiet(&d.s));
+		ev_run(l, NULL, 30);
+		cr_assert_eq(d.got, what == 0);
+		cr_assert_eq(d.s.eof, what == 1);
+		cr_assert_eq(d.s.error, what == 2 ? ECONNRESET : 0);
+		if (what == 0)
+			close(sv[1]);
+		stream_close(&d.s);
+		cr_assert(!stream_is_quiet(&d.s));
+		loop_free(l);
+	}
+}
+
 Test(stream, peek_consumes_nothing)
 {
 	struct loop *l = new_loop();
