@@ -262,8 +262,8 @@ static bool fits(const struct link *l, const struct waiter *wt)
 	return !wt->session || l->link_class == wt->link_class;
 }
 
-/* Has the server said something meanwhile that nobody has read yet, most likely that it closes? What
- * is sent then may be lost, and nobody could tell whether it has run. */
+/* Or has the server said something meanwhile that nobody has read yet, most likely that it closes?
+ * What is sent then may be lost, and nobody could tell whether it has run. */
 static bool is_quiet(struct link *l)
 {
 	return worker_now(l->w) - l->idle_us < LOOK_AFTER_US || stream_is_quiet(&l->st);
