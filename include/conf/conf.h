@@ -57,6 +57,7 @@ struct conf_global {
 	enum conf_auth_type auth_type;
 	const char *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options;
 	const char *admin_users, *stats_users; /* lists */
+	enum conf_compression client_compression;
 	int scram_iterations, scram_iterations_max;
 	/* the process */
 	int workers; /* 0 = one per CPU, at most 64 */

@@ -22,6 +22,12 @@ enum conf_tls_start {
 	CONF_TLS_START_ANY       /* clients only: either */
 };
 enum conf_balance { CONF_BALANCE_ROUND_ROBIN, CONF_BALANCE_DISABLE };
+enum conf_compression {
+	CONF_COMPRESSION_OFF,
+	CONF_COMPRESSION_ZLIB,
+	CONF_COMPRESSION_ZSTD,
+	CONF_COMPRESSION_ANY
+};
 enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_AUTO };
 
 /* TLS of one side. Paths, and OpenSSL names or PgBouncer's shortcuts, as written in the file. */
@@ -66,6 +72,7 @@ struct settings {
 	const char *connect_query;
 	enum conf_balance load_balance_hosts;
 	struct conf_tls server_tls;
+	enum conf_compression server_compression;
 	/* what is carried between client and server */
 	enum conf_tracking server_state_tracking;
 	int max_prepared_statements;           /* per server connection; 0 = not tracked */

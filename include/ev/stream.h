@@ -11,6 +11,7 @@
 #ifndef EV_STREAM_H
 #define EV_STREAM_H
 #include "base/buf.h"
+#include "base/coding.h"
 #include "base/err.h"
 #include "ev/loop.h"
 
@@ -23,6 +24,7 @@ struct tls_ctx;
 enum stream_tls { STREAM_PLAIN, STREAM_HANDSHAKE, STREAM_TLS };
 
 struct stream;
+struct stream_coding; /* stream_coding.c */
 struct stream_cb {
 	/* Bytes (or EOF, or an error) may be waiting. */
 	void (*readable)(struct stream *s, void *owner);
@@ -40,7 +42,8 @@ struct stream {
 	struct loop *loop; /* NULL while moving */
 	const struct stream_cb *cb;
 	void *owner;
-	void *ssl; /* SSL *, or NULL */
+	void *ssl;                    /* SSL *, or NULL */
+	struct stream_coding *coding; /* between the owner and TLS or the socket; NULL: none */
 	enum stream_tls tls;
 	bool connecting, can_write;
 	bool eof;    /* peer closed its side, all read */
@@ -100,6 +103,15 @@ int stream_tls_connect(
 /* Stops events, sends close_notify if TLS, closes the fd, frees the buffers. Idempotent. No
  * callback comes after it. The struct itself is the owner's and may be freed at the turn's end. */
 void stream_close(struct stream *s);
+/* From now on what is written is encoded and what is read is decoded; the n bytes at p were read
+ * too early, and are decoded first. Takes over c, also when there is no memory (-1). Once in a
+ * stream's life. */
+int stream_code(struct stream *s, const struct coding *c, const void *p, size_t n)
+	__attribute__((warn_unused_result));
+/* What came cannot be decoded: nothing more is read. NULL: all is well. A stream_read() that
+ * returns 0 may be the first to know. Valid until the stream is closed. */
+const struct err *stream_garbled(const struct stream *s);
+const char *stream_coding_name(const struct stream *s); /* NULL: none */
 /* Half-close after the queue is sent is the owner's business: this closes at once if the queue is
  * empty, else when it is, or at the deadline (microseconds from now), without callbacks. Takes over
  * fd, ssl and queue: s is closed on return. */

@@ -18,6 +18,7 @@
 #ifndef PROTO_PROTO_H
 #define PROTO_PROTO_H
 #include "base/buf.h"
+#include "base/coding.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -75,6 +76,7 @@ struct pev {
 				buffer changes */
 	size_t text_n;
 	bool refused;             /* PEV_BAD of a link's login: trying again will not help */
+	bool coded;               /* PEV_DROP of a link's login: link_coding() from here on */
 	uint32_t number;          /* PEV_KILL */
 	bool whole;               /* PEV_KILL: the session, not only what it runs */
 	const char *const *cells; /* PEV_ROW: NULL pointers are NULLs; valid until the next call */
@@ -140,10 +142,15 @@ struct proto_env_opts {
 					   may be NULL */
 };
 
+/* Compressed forms of a protocol, as bits. */
+#define PROTO_CODING_ZLIB 1u
+#define PROTO_CODING_ZSTD 2u
+
 /* What a protocol in which the server speaks first says to a client of which nothing is known. */
 struct proto_greet {
-	uint32_t number; /* of the session, for PEV_KILL; not 0 */
-	bool tls;        /* offered */
+	uint32_t number;  /* of the session, for PEV_KILL; not 0 */
+	bool tls;         /* offered */
+	unsigned codings; /* offered: PROTO_CODING_* */
 	/* What the links of this protocol have learned (link_facts(), joined by facts_join());
 	 * facts_n 0: nothing yet. Valid during client_init(). */
 	const uint8_t *facts;
@@ -207,7 +214,8 @@ struct proto_link_login {
 	const struct proto_creds *creds; /* copied */
 	bool tls_try, tls_require;       /* sslmode; neither: never ask for TLS */
 	bool is_private;                 /* a unix socket: a password may be sent in clear */
-	bool tls_direct; /* core starts the handshake at once and calls link_tls_done() */
+	bool tls_direct;  /* core starts the handshake at once and calls link_tls_done() */
+	unsigned codings; /* PROTO_CODING_* that may be asked for, if the server offers them */
 	uint32_t max_scram_iterations;
 	bool replication_physical, replication_logical;
 	bool channel_binding_require;
@@ -281,11 +289,13 @@ struct proto_ops {
 				 PEV_QUERY_DONE follows; else it is all that is said */
 	bool key_names_link;  /* its cancel key begins with a process id that the client takes for
 				 its server's: true when the session keeps one link */
-	const char *probe_sql; /* one row: product and version, role, user */
+	const char *probe_sql;      /* one row: product and version, role, user */
 	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
 	/* Before its clients come; may be slow, may be called again. NULL: nothing to do. */
 	void (*prepare)(void);
+	void (*thread_end)(
+		void); /* gives back what it keeps for the calling thread; NULL: nothing */
 	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */
 	void (*env_set)(struct proto_env *v, const struct proto_env_opts *o);
 	void (*env_free)(struct proto_env *v);
@@ -317,6 +327,9 @@ struct proto_ops {
 	 * learns it). False: attach a link first. Consumes cst's login data. */
 	bool (*client_ready)(void *cst, void *lst, struct proto_cache **cache, const uint8_t *key,
 		size_t key_n, struct buf *down);
+	/* What follows the welcome, in both directions, is in another form, if 1: *c_r, the
+	 * caller's. 0: as it is. -1: no memory. NULL: never. */
+	int (*client_coding)(const void *cst, struct coding *c_r);
 	/* Its startup parameters that are settings, for a link of its own: at most max of them,
 	 * borrowed from cst; how many. */
 	unsigned (*client_params)(const void *cst, struct proto_kv *out, unsigned max);
@@ -345,6 +358,9 @@ struct proto_ops {
 	/* NULL unless greets. Makes *all (may be empty) true for one more server as well. */
 	void (*facts_join)(struct buf *all, const uint8_t *facts, size_t n);
 	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
+	/* As client_coding(), where pev.coded said so; link_step() is called again then, for what
+	 * is to be said first. NULL: never. */
+	int (*link_coding)(const void *lst, struct coding *c_r);
 
 	/* ---- running ---- */
 	/* Client -> server. Handles as many messages as it can per call in one event. lst == NULL:

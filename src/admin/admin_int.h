@@ -96,6 +96,7 @@ struct conn_fact {
 	uint32_t number; /* as its client knows it */
 	char type;       /* C or S */
 	bool tls, close_needed, console;
+	const char *coding; /* "zlib", "zstd", ""; static */
 	uint8_t replication;    /* 0 none, 1 physical, 2 logical */
 	enum session_state cst; /* type C */
 	enum link_state lst;    /* type S */

@@ -148,7 +148,7 @@ static void socket_row(struct rowset *rs, const struct conn_fact *f, int listen_
 static void fd_row(struct rowset *rs, const struct conn_fact *f, int listen_port)
 {
 	char host[64];
-	if (f->tls || f->console)
+	if (f->tls || *f->coding || f->console)
 		return; /* could not be taken over */
 	char **row = rowset_row(rs);
 	rowset_setf(rs, row, 0, "%d", f->fd);
@@ -267,11 +267,14 @@ static void put_row(struct core_console *r, enum view view, const struct conn_fa
 		rowset_set(rs, row, 21, text);
 		rowset_set(rs, row, 22, f->ops->name);
 		rowset_setf(rs, row, 23, "%d", as_int(f->number));
+		rowset_set(rs, row, 24, f->coding);
 		break;
 	case VIEW_SERVERS:
 		row = conn_row(rs, f, false, port);
-		if (with_ours(r))
-			rowset_set(rs, row, 21, f->ops->name);
+		if (!with_ours(r))
+			break;
+		rowset_set(rs, row, 21, f->ops->name);
+		rowset_set(rs, row, 22, f->coding);
 		break;
 	case VIEW_SOCKETS: socket_row(rs, f, port); break;
 	case VIEW_FDS: fd_row(rs, f, port); break;
@@ -320,7 +323,7 @@ void show_clients(struct core_console *r, const struct cmd_line *l)
 	(void)l;
 	admin_cols(&r->result, CONN_TYPES, CONN_COLUMNS);
 	if (with_ours(r))
-		admin_cols(&r->result, "ssi", "pins protocol connection_id");
+		admin_cols(&r->result, "ssis", "pins protocol connection_id compression");
 	ask(r, VIEW_CLIENTS, COLLECT_CLIENTS);
 }
 
@@ -329,7 +332,7 @@ void show_servers(struct core_console *r, const struct cmd_line *l)
 	(void)l;
 	admin_cols(&r->result, CONN_TYPES, CONN_COLUMNS);
 	if (with_ours(r))
-		admin_cols(&r->result, "s", "protocol");
+		admin_cols(&r->result, "ss", "protocol compression");
 	ask(r, VIEW_SERVERS, COLLECT_SERVERS);
 }
 

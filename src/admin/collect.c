@@ -56,6 +56,8 @@ static void add_stream(struct conn_fact *f, const struct stream *st)
 	f->fd = st->fd;
 	f->in_bytes = (unsigned)buf_len(&st->in);
 	f->out_bytes = (unsigned)stream_queued(st);
+	const char *coding = stream_coding_name(st);
+	f->coding = coding ? coding : "";
 	f->tls = st->tls == STREAM_TLS;
 	if (f->tls)
 		snprintf(f->tls_text, sizeof f->tls_text, "%s/%s", tls_version(st->ssl),

@@ -115,6 +115,11 @@ const struct opt opt_table[] = {
 		     "this time.")),
 	TIME(global, "cancel_wait_timeout", cancel_wait_timeout, GLOBAL, NOW, D("10"),
 		HELP("Longest wait of a cancel request for a server connection. 0: no limit.")),
+	ENUM(global, "client_compression", client_compression, conf_compression, GLOBAL, NEW_CONN,
+		D("any"), NAMES("off,zlib,zstd,any"),
+		HELP("Compression offered to clients of [mysql_databases]: off, zlib, zstd, or "
+		     "any of them. Clients that do not ask for it get none. zstd is offered as "
+		     "MySQL does; in front of MariaDB it is zlib alone.")),
 	STR(db, "client_encoding", client_encoding, DB, NEW_CONN, D(""),
 		HELP("client_encoding of server connections of this database, until a client "
 		     "sets its own.")),
@@ -337,6 +342,11 @@ const struct opt opt_table[] = {
 		MYSQL("<empty>"),
 		HELP("Query that tests an idle server connection. <empty>: an empty query; "
 		     "nothing: no test.")),
+	ENUM(settings, "server_compression", server_compression, conf_compression, GLOBAL | DB,
+		NEW_CONN, D("off"), NAMES("off,zlib,zstd,any"),
+		HELP("Compression asked of MySQL and MariaDB servers: off, zlib, zstd, or any "
+		     "(zstd if the server has it, else zlib). A server that does not offer it is "
+		     "used without.")),
 	TIME(settings, "server_connect_timeout", server_connect_timeout, POOL, NEW_CONN, D("15"),
 		ALIAS("connect_timeout"),
 		HELP("Give up a connection to a server when TCP, TLS and login took this long. "

@@ -130,10 +130,24 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	return c;
 }
 
+unsigned core_codings(enum conf_compression c)
+{
+	switch (c) {
+	case CONF_COMPRESSION_OFF: return 0;
+	case CONF_COMPRESSION_ZLIB: return PROTO_CODING_ZLIB;
+	case CONF_COMPRESSION_ZSTD: return PROTO_CODING_ZSTD;
+	case CONF_COMPRESSION_ANY: return PROTO_CODING_ZLIB | PROTO_CODING_ZSTD;
+	}
+	return 0;
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 	loop_run(w->loop);
+	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++)
+		if (proto_table[i]->thread_end)
+			proto_table[i]->thread_end();
 	buf_thread_fini();
 	return NULL;
 }

@@ -193,6 +193,7 @@ struct core_party {         /* of whom a line of the log is */
 void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
 void core_console_start(struct core_console *r);
+unsigned core_codings(enum conf_compression c); /* PROTO_CODING_* */
 
 /* worker.c */
 struct worker *worker_new(struct core *c, unsigned id, struct err *e);

@@ -208,6 +208,7 @@ static void begin(struct link *l)
 	snprintf(g->sni, sizeof g->sni, "%s", h->host);
 	bool is_unix = h->kind != CONF_HOST_TCP;
 	g->ll.is_private = is_unix;
+	g->ll.codings = core_codings(p->set.server_compression);
 	if (p->tls && !is_unix) {
 		const struct conf_tls *t = &p->set.server_tls;
 		g->ll.tls_try = true;
@@ -338,6 +339,18 @@ static bool says_no(const struct err *e)
 	       (!strncmp(err_sqlstate(e), "28", 2) || !strncmp(err_sqlstate(e), "3D", 2));
 }
 
+/* What is behind its OK is coded already. */
+static bool start_coding(struct link *l, const uint8_t *behind, size_t n)
+{
+	struct coding c;
+	int rc = l->ops->link_coding(l->lst, &c);
+	if (rc < 0 || (rc > 0 && stream_code(&l->st, &c, behind, n) != 0)) {
+		connect_failed(l, "out of memory");
+		return false;
+	}
+	return true;
+}
+
 /* Handles the input; returns the bytes consumed, or SIZE_MAX when l is gone or ready. */
 static size_t steps(struct link *l, const uint8_t *p, size_t n)
 {
@@ -363,11 +376,18 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 			}
 			return SIZE_MAX;
 		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
+		case PEV_DROP:
+			if (!ev.coded)
+				break;
+			link_put(l, &w->up);
+			if (!start_coding(l, p + done, n - done))
+				return SIZE_MAX;
+			done = n;
+			break;
 		case PEV_BAD:
 			link_put(l, &w->up);
 			failed(l, &e, ev.refused || says_no(&e));
 			return SIZE_MAX;
-		case PEV_DROP:
 		case PEV_FORWARD:
 		case PEV_TLS_DIRECT:
 		case PEV_LOGIN:
@@ -397,7 +417,10 @@ void link_login_readable(struct link *l)
 		size_t have = buf_len(&l->st.in);
 		size_t got = stream_read(&l->st, w->rbuf, CORE_RBUF_BYTES);
 		if (got == 0) {
-			if (l->st.eof || l->st.error)
+			const struct err *bad = stream_garbled(&l->st);
+			if (bad)
+				connect_failed(l, bad->internal);
+			else if (l->st.eof || l->st.error)
 				connect_failed(l, l->st.error
 							  ? strerror(l->st.error)
 							  : "the server hung up during the login");

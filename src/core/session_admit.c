@@ -143,6 +143,23 @@ static int configure(struct session *s, struct err *e)
 	return s->ops->client_conf(s->cst, &c, e);
 }
 
+/* The welcome has been sent: what follows may be in another form. False: s is closed. */
+static bool start_coding(struct session *s)
+{
+	struct coding c;
+	if (!s->ops->client_coding || s->st.coding) /* it has changed its user */
+		return true;
+	int rc = s->ops->client_coding(s->cst, &c);
+	struct buf *in = &s->st.in;
+	bool ok = rc == 0 || (rc > 0 && stream_code(&s->st, &c, buf_data(in), buf_len(in)) == 0);
+	if (rc > 0)
+		buf_consume(in, buf_len(in));
+	if (ok)
+		return true;
+	session_close(s, NULL, "out of memory");
+	return false;
+}
+
 static void welcome_done(struct session *s)
 {
 	struct worker *w = s->w;
@@ -153,6 +170,8 @@ static void welcome_done(struct session *s)
 			s->raw ? "yes" : "no");
 	s->shard->stats->logins++;
 	session_login_fini(s);
+	if (start_coding(s))
+		session_welcomed(s);
 }
 
 /* It keeps the link that it gets first, and its client may know that by name. */
@@ -185,7 +204,6 @@ void session_retry_logins(struct pool_shard *p)
 			continue;
 		pool_wait_cancel(p, wt);
 		welcome_done(s);
-		session_welcomed(s);
 	}
 }
 
@@ -202,7 +220,6 @@ void session_finish_login(struct session *s)
 			pool_touch(p);
 		}
 		welcome_done(s);
-		session_welcomed(s);
 		return;
 	}
 	session_send(s, &w->down);
@@ -252,7 +269,8 @@ static void console_login(struct session *s)
 	session_login_fini(s);
 	session_set_state(s, SESSION_IDLE);
 	timer_clear(w->loop, &s->timer);
-	session_run_input(s);
+	if (start_coding(s))
+		session_run_input(s);
 }
 
 /* The client has proved what it had to prove. */

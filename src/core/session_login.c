@@ -58,6 +58,7 @@ void session_greet(struct session *s)
 	struct proto_greet greet = {
 		.number = s->number,
 		.tls = offers_tls(s),
+		.codings = core_codings(g->client_compression),
 		.facts = f->bytes,
 		.facts_n = f->n,
 		.version = g->mysql_server_version,
@@ -338,7 +339,12 @@ void session_login_readable(struct session *s)
 			want = CORE_RBUF_BYTES;
 		size_t got = stream_read(&s->st, w->rbuf, want);
 		if (got == 0) {
-			if (s->st.eof || s->st.error)
+			const struct err *bad = stream_garbled(&s->st);
+			struct err e;
+			if (bad) {
+				e = *bad; /* the stream's ends with it */
+				login_refuse(s, &e);
+			} else if (s->st.eof || s->st.error)
 				session_close(s, NULL,
 					s->st.rx_bytes ? "client unexpected eof during login"
 						       : "client left without a word");

@@ -346,6 +346,12 @@ void session_run_input(struct session *s)
 
 static void client_gone(struct session *s)
 {
+	const struct err *bad = stream_garbled(&s->st);
+	if (bad) {
+		struct err e = *bad; /* the stream's ends with it */
+		session_close(s, &e, *e.internal ? e.internal : e.msg);
+		return;
+	}
 	session_close(s, NULL, s->st.error ? strerror(s->st.error) : "client unexpected eof");
 }
 
@@ -363,7 +369,7 @@ static bool read_once(struct session *s, size_t cap)
 	}
 	size_t got = stream_read(&s->st, w->rbuf, want);
 	if (got == 0) {
-		if (s->st.eof || s->st.error)
+		if (s->st.eof || s->st.error || stream_garbled(&s->st))
 			client_gone(s);
 		return false;
 	}
@@ -672,10 +678,12 @@ void session_link_readable(struct link *l)
 		size_t have = buf_len(&l->st.in);
 		size_t got = stream_read(&l->st, w->rbuf, CORE_RBUF_BYTES);
 		if (got == 0) {
-			if (l->st.eof || l->st.error)
+			const struct err *bad = stream_garbled(&l->st);
+			if (bad || l->st.eof || l->st.error)
 				link_gone(l,
-					l->st.error ? strerror(l->st.error)
-						    : "server closed the connection",
+					bad           ? bad->internal
+					: l->st.error ? strerror(l->st.error)
+						      : "server closed the connection",
 					NULL);
 			return;
 		}

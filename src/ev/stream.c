@@ -1,5 +1,6 @@
 /* stream - events, reads and writes of a connected socket. Moves bytes; ignorant of what they mean
- * (and, but for two calls, of TLS: stream_tls.c). Runs in the thread of its loop.
+ * (and, but for a few calls, of TLS: stream_tls.c, and of codings: stream_coding.c). Runs in the
+ * thread of its loop.
  *
  * Edge triggering, and why no recv() is spent on seeing EAGAIN: a read that returns less than asked
  * has emptied the socket, and whatever comes later is a new event. What came before, in the same
@@ -287,6 +288,11 @@ int stream_connect(struct stream *s, struct loop *l, const struct sockaddr *sa, 
 
 size_t stream_read(struct stream *s, void *p, size_t n)
 {
+	return s->coding ? stream_coding_read(s, p, n) : stream_read_coded(s, p, n);
+}
+
+size_t stream_read_coded(struct stream *s, void *p, size_t n)
+{
 	ssize_t r;
 
 	if (s->rx_end) { /* found by an earlier call that had bytes to give */
@@ -362,6 +368,8 @@ bool stream_write(struct stream *s, const void *p, size_t n)
 
 	if (s->fd < 0 || s->error)
 		return false;
+	if (s->coding)
+		return stream_coding_write(s, p, n);
 	if (buf_len(&s->out) == 0)
 		r = stream_send(s, p, n);
 	if (r < 0)
@@ -392,6 +400,15 @@ static bool stream_queue_buf(struct stream *s, struct buf *b)
 }
 
 bool stream_flush_buf(struct stream *s, struct buf *b)
+{
+	if (s->coding == NULL || b->failed || buf_len(b) == 0)
+		return stream_flush_coded(s, b);
+	bool ok = stream_write(s, buf_data(b), buf_len(b));
+	buf_consume(b, buf_len(b));
+	return ok;
+}
+
+bool stream_flush_coded(struct stream *s, struct buf *b)
 {
 	bool ok = s->fd >= 0 && s->error == 0 && !b->failed;
 
@@ -428,6 +445,7 @@ void stream_close(struct stream *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+	stream_coding_free(s);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 }
@@ -440,6 +458,8 @@ int stream_detach(struct stream *s)
 	if (buf_len(&s->in) > 0 || buf_len(&s->out) > 0 || s->tls == STREAM_HANDSHAKE)
 		return -1;
 	if (s->ssl && stream_tls_pending(s))
+		return -1;
+	if (!stream_coding_at_rest(s))
 		return -1;
 	stream_unwatch(s);
 	return 0;

@@ -17,6 +17,15 @@ ssize_t stream_recv_raw(struct stream *s, void *p, size_t n);
 ssize_t stream_send_raw(struct stream *s, const void *p, size_t n);
 int stream_watch(struct stream *s, struct loop *l); /* adds the event; -1: not possible */
 void stream_unwatch(struct stream *s);              /* the event, the task and the audit */
+/* stream_read(), stream_write() and stream_flush_buf() as if there were no coding */
+size_t stream_read_coded(struct stream *s, void *p, size_t n);
+bool stream_flush_coded(struct stream *s, struct buf *b);
+
+/* stream_coding.c */
+size_t stream_coding_read(struct stream *s, void *p, size_t n);
+bool stream_coding_write(struct stream *s, const void *p, size_t n);
+bool stream_coding_at_rest(const struct stream *s);
+void stream_coding_free(struct stream *s);
 
 /* stream_tls.c */
 size_t stream_tls_read(struct stream *s, void *p, size_t n);

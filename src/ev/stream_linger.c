@@ -88,6 +88,7 @@ static const struct stream_cb linger_cb = { .readable = linger_readable,
 
 static void linger_take(struct lingering *g, struct stream *s)
 {
+	stream_coding_free(s); /* what is queued is encoded */
 	g->s = *s;
 	buf_init(&g->s.in, 0);
 	g->s.loop = NULL;

@@ -2,6 +2,7 @@
  * this folder (mysql_login_int.h, mysql_int.h, mysql_console_int.h). */
 #include "mysql_console_int.h"
 #include "mysql_login_int.h"
+#include "wire/mysql/codec.h"
 
 static size_t client_key_size(const void *cst)
 {
@@ -22,6 +23,7 @@ const struct proto_ops proto_mysql = {
 	.client_size = sizeof(struct my_client),
 	.link_size = sizeof(struct my_link),
 	.prepare = my_client_prepare_rsa,
+	.thread_end = mycodec_thread_fini,
 	.env_new = my_env_new,
 	.env_set = my_env_set,
 	.env_free = my_env_free,
@@ -36,6 +38,7 @@ const struct proto_ops proto_mysql = {
 	.client_creds = my_client_creds,
 	.client_conf = my_client_conf,
 	.client_ready = my_client_ready,
+	.client_coding = my_client_coding,
 	.client_params = my_client_params,
 	.client_key_size = client_key_size,
 	.client_link_class = my_client_link_class,
@@ -48,6 +51,7 @@ const struct proto_ops proto_mysql = {
 	.link_facts = my_link_facts,
 	.facts_join = my_facts_join,
 	.link_tls_done = my_link_tls_done,
+	.link_coding = my_link_coding,
 	.up = my_up,
 	.down = my_down,
 	.attach = my_attach,

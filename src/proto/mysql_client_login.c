@@ -14,8 +14,11 @@
 #include "base/mem.h"
 #include "wire/mysql/auth.h"
 #include "wire/mysql/greeting.h"
+#include "wire/mysql/press.h"
 #include "wire/mysql/response.h"
 
+/* Packing takes the worker's time: what a client wishes beyond this it does not get. */
+#define ZSTD_LEVEL_OURS 6
 #define SSL_REQUEST_BYTES 32U /* of payload: the response's fixed part */
 #define AUTOCOMMIT_STATUS MYSTATUS_AUTOCOMMIT
 
@@ -53,7 +56,8 @@ static void greet(struct my_client *c, const struct proto_greet *g, struct buf *
 	l->offered = (MY_CLIENT_CAPS & f.caps) | MY_OWN_CAPS;
 	if (!g->tls)
 		l->offered &= ~MYCAP(SSL);
-	l->offered &= f.mariadb ? ~MYCAP(MYSQL) : MYCAPS_BASIC;
+	l->offered |= my_caps_of_codings(g->codings);
+	l->offered &= f.mariadb ? ~(MYCAP(MYSQL) | MYCAP(ZSTD)) : MYCAPS_BASIC;
 	l->greeted = f.mariadb ? MY_PLUGIN_NATIVE : MY_PLUGIN_SHA2;
 	const char *plugin = f.mariadb ? MYAUTH_NATIVE : MYAUTH_CACHING_SHA2;
 	m.version = f.version;
@@ -154,6 +158,21 @@ static void keep_reply(struct my_client_login *l, const struct myresponse *x)
 		memcpy(l->reply, x->auth.p, x->auth.n);
 }
 
+/* Of both forms servers take zlib. */
+static int keep_coding(struct my_client *c, const struct myresponse *x, struct err *e)
+{
+	if (c->caps & MYCAP(COMPRESS))
+		c->caps &= ~MYCAP(ZSTD);
+	if (!(c->caps & MYCAP(ZSTD)))
+		return 0;
+	c->zstd_level = x->zstd_level;
+	if (x->zstd_level >= 1 && x->zstd_level <= MYCODEC_ZSTD_LEVEL_MAX)
+		return 0;
+	(void)err_set(e, ERR_PROTOCOL, "Invalid zstd compression level for algorithm 'zstd'.");
+	e->mysql_errno = 3923;
+	return -1;
+}
+
 static struct pev on_login(
 	struct my_client *c, const struct myresponse *x, size_t total, struct err *e)
 {
@@ -163,6 +182,8 @@ static struct pev on_login(
 	if (!(x->caps & (MYCAP(SECURE_CONNECTION) | MYCAP(PLUGIN_AUTH_LENENC))))
 		return bad_handshake(l, "its passwords are of before MySQL 4.1", e);
 	c->caps = x->caps & ~(l->tls ? 0 : MYCAP(SSL)); /* with it: TLS is there */
+	if (keep_coding(c, x, e))
+		return bad(l);
 	c->collation = x->collation;
 	if (keep_names(l, x, e))
 		return bad(l);
@@ -224,7 +245,8 @@ static int take(struct my_client *c, const uint8_t *p, size_t n, struct mypacket
 	if (rc < 0)
 		return err_set(e, ERR_TOO_BIG, "a login packet of %u bytes: %u are the limit",
 			(unsigned)m->payload_n, (unsigned)MY_LOGIN_MAX_BYTES);
-	if (m->total && m->seq != c->seq) { /* at once: it may speak something else */
+	bool counts = !(c->login->change && my_packed(c->caps));
+	if (m->total && m->seq != c->seq && counts) { /* at once: it may speak something else */
 		(void)err_set(e, ERR_PROTOCOL, "Got packets out of order");
 		memcpy(e->sqlstate, "08S01", 6);
 		e->mysql_errno = 1156;
@@ -287,6 +309,19 @@ void my_client_tls_answer(void *cst, bool yes, struct buf *down)
 		return;
 	l->tls = yes;
 	l->step = yes ? MY_CL_RESPONSE : MY_CL_FAILED; /* no: it cannot be told */
+}
+
+int my_client_coding(const void *cst, struct coding *c_r)
+{
+	const struct my_client *c = cst;
+	bool zstd = c->caps & MYCAP(ZSTD);
+	int level = c->zstd_level < ZSTD_LEVEL_OURS ? c->zstd_level : ZSTD_LEVEL_OURS;
+	if (!my_packed(c->caps))
+		return 0;
+	return mypress_coding(c_r, MYPRESS_SERVER, zstd ? MYCODEC_ZSTD : MYCODEC_ZLIB,
+		       zstd ? level : MYCODEC_ZLIB_LEVEL)
+		       ? 1
+		       : -1;
 }
 
 const struct proto_login *my_client_login(const void *cst)

@@ -382,7 +382,9 @@ static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, s
 static enum my_next on_infile(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
 {
 	struct my_link *l = d->l;
-	if (!to_client(d, o)) { /* nobody is there to send it */
+	if (my_packed(l->caps) && l->down_seq == 0)
+		l->down_seq = 1; /* else the file looks like a command (wire/mysql/press.h) */
+	if (!to_client(d, o)) {  /* nobody is there to send it */
 		flow_drop(&d->f, total_of(h));
 		mypacket_put(d->up, &l->down_seq, NULL, 0);
 		my_res_infile(&l->res, true);
@@ -513,11 +515,12 @@ static enum my_next dn_frame(struct mydn *d)
 	if (!mypacket_head(d->f.p + d->f.at, flow_ahead(&d->f), &h))
 		return MY_STOP;
 	struct my_owed *o = my_owed_head(l);
-	if (o == NULL || (!l->begun && h.seq == 0))
+	bool counts = !my_packed(l->caps);
+	if (o == NULL || (!l->begun && h.seq == 0 && counts))
 		return unasked(d, &h);
 	begin(d, o);
 	if (l->down_more) {
-		if (h.seq != l->down_seq)
+		if (h.seq != l->down_seq && counts)
 			return mydn_bad(d, "packets out of order");
 		l->down_seq++;
 		l->down_more = h.payload_n == MYPACKET_PAYLOAD_MAX;
@@ -530,7 +533,7 @@ static enum my_next dn_frame(struct mydn *d)
 		return MY_STOP;
 	if (what == MY_P_BAD)
 		return mydn_bad(d, "packet that does not fit the request");
-	if (h.seq != l->down_seq && what != MY_P_ERR)
+	if (h.seq != l->down_seq && what != MY_P_ERR && counts)
 		return mydn_bad(d, "packets out of order");
 	bool row = what == MY_P_ROW, ours = o->disp == MY_CAPTURE;
 	if (!row && h.payload_n > MY_WHOLE_MAX_BYTES)

@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "base/rd.h"
+#include "wire/mysql/codec.h"
 
 /* Said while no server has been heard: drivers read a number at its front. */
 #define ANY_VERSION "8.0.0-weirpool"
@@ -116,6 +117,16 @@ void my_facts_join(struct buf *all, const uint8_t *facts, size_t n)
 		buf_append(all, buf_data(&b), buf_len(&b));
 	}
 	buf_fini(&b);
+}
+
+uint64_t my_caps_of_codings(unsigned codings)
+{
+	uint64_t caps = 0;
+	if ((codings & PROTO_CODING_ZLIB) && mycodec_has(MYCODEC_ZLIB))
+		caps |= MYCAP(COMPRESS);
+	if ((codings & PROTO_CODING_ZSTD) && mycodec_has(MYCODEC_ZSTD))
+		caps |= MYCAP(ZSTD);
+	return caps;
 }
 
 static const uint64_t CLASS[] = { MYCAP(FOUND_ROWS), MYCAP(IGNORE_SPACE), MYCAP(LOCAL_FILES),

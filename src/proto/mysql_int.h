@@ -12,6 +12,7 @@
 #include "sql/lex_my.h"
 #include "stmtmap.h"
 #include "vars.h"
+#include "wire/mysql/caps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -127,6 +128,7 @@ struct my_client {       /* an idle session of thousands: keep it small */
 	uint16_t collation;      /* id, of the login packet. Login half */
 	uint16_t status;         /* SERVER_STATUS_* as it was last told */
 	uint8_t mode;            /* enum proto_mode */
+	uint8_t zstd_level;      /* that it wants; 0: none. Login half */
 	uint8_t up_rest;         /* enum flow_rest for up_left */
 	uint8_t up_seq;          /* sequence id of its next frame, when up_more */
 	uint8_t seq;             /* of the next packet to it. Login half until client_ready() */
@@ -271,6 +273,13 @@ struct my_link {
 	bool failed;        /* out of memory in the middle: cannot go on */
 	uint8_t key[4];     /* link_cancel_key(): thread_id */
 };
+
+/* Compressed: the numbers of packets count for nothing there, and servers count strangely. */
+#define MY_PACKED_CAPS (MYCAP(COMPRESS) | MYCAP(ZSTD))
+static inline bool my_packed(uint64_t caps)
+{
+	return caps & MY_PACKED_CAPS;
+}
 
 static inline struct pev my_pev(enum pev_kind kind, size_t n)
 {

@@ -16,6 +16,7 @@
 #include "wire/mysql/error.h"
 #include "wire/mysql/greeting.h"
 #include "wire/mysql/ok.h"
+#include "wire/mysql/press.h"
 #include "wire/mysql/response.h"
 
 #define LOGIN_COLLATION 45U /* utf8mb4_general_ci: both families have it in one byte */
@@ -54,7 +55,8 @@ int my_link_init(void *lst, struct proto_env *v, const struct proto_link_login *
 	l->tls_try = in->tls_try || in->tls_require;
 	l->tls_require = in->tls_require;
 	l->is_private = in->is_private;
-	l->caps = MUST_CAPS | WANT_CAPS | my_caps_of_class(in->link_class);
+	l->caps = MUST_CAPS | WANT_CAPS | my_caps_of_class(in->link_class) |
+		  my_caps_of_codings(in->codings);
 	if (in->creds)
 		l->creds = *in->creds;
 	l->user = mem_strdup(MEM_LINK, in->user);
@@ -90,9 +92,10 @@ static struct pev malformed(struct my_link_login *l, const char *what, struct er
 
 static struct myresponse fixed_part(const struct my_link_login *l)
 {
-	return (struct myresponse){
-		.caps = l->caps, .max_packet = MAX_PACKET_BYTES, .collation = LOGIN_COLLATION
-	};
+	return (struct myresponse){ .caps = l->caps,
+		.max_packet = MAX_PACKET_BYTES,
+		.collation = LOGIN_COLLATION,
+		.zstd_level = MYCODEC_ZSTD_LEVEL };
 }
 
 static int put_response(struct my_link_login *l, struct buf *up, struct err *e)
@@ -141,6 +144,8 @@ static int keep_greeting(struct my_link *k, const struct mygreeting *g, struct e
 			"the server (%.60s) is too old: it lacks authentication plugins",
 			k->version);
 	l->caps &= g->caps;
+	if (l->caps & MYCAP(ZSTD)) /* cheaper than zlib, and smaller */
+		l->caps &= ~MYCAP(COMPRESS);
 	k->caps = l->caps;
 	memcpy(l->nonce, g->scramble, sizeof(l->nonce));
 	snprintf(l->greeted_name, sizeof(l->greeted_name), "%.*s", (int)g->plugin.n,
@@ -225,6 +230,12 @@ static struct pev on_error(struct my_link_login *l, const struct mypacket *m, st
 	return ev;
 }
 
+static void begin_setup(struct my_link *k, struct buf *up)
+{
+	k->login->step = MY_LK_SETUP;
+	my_link_setup_put(k, up);
+}
+
 static struct pev on_ok(struct my_link *k, const struct mypacket *m, struct buf *up, struct err *e)
 {
 	struct my_link_login *l = k->login;
@@ -233,10 +244,13 @@ static struct pev on_ok(struct my_link *k, const struct mypacket *m, struct buf 
 	if (wrong || (ok.status & MYSTATUS_IN_TRANS))
 		return malformed(l, wrong ? wrong : "in a transaction", e);
 	k->status = ok.status;
-	l->step = MY_LK_SETUP;
+	l->step = MY_LK_IN;
 	mem_wipe(&l->creds, sizeof(l->creds));
-	my_link_setup_put(k, up);
-	return my_pev(PEV_DROP, m->total);
+	struct pev ev = my_pev(PEV_DROP, m->total);
+	ev.coded = my_packed(k->caps);
+	if (!ev.coded)
+		begin_setup(k, up);
+	return ev;
 }
 
 /* Who breaks off here is counted by the server (max_connect_errors), which shuts out a host after a
@@ -334,6 +348,8 @@ static struct pev step_once(
 		(void)err_set(e, ERR_SERVER_PROTOCOL, "the login has failed already");
 		return my_pev(PEV_BAD, 0);
 	}
+	if (l->step == MY_LK_IN)
+		begin_setup(k, up);
 	if (l->step == MY_LK_SETUP)
 		return in_setup(k, p, n, up, e);
 	int rc = mypacket_take(p, n, MY_LOGIN_MAX_BYTES, &m);
@@ -351,13 +367,25 @@ struct pev my_link_step(void *lst, const uint8_t *p, size_t n, struct buf *up, s
 		if (ev.kind == PEV_MORE && used)
 			return my_pev(PEV_DROP, used);
 		used += ev.n;
-		if (ev.kind != PEV_DROP || ev.n == 0) {
+		if (ev.kind != PEV_DROP || ev.n == 0 || ev.coded) {
 			ev.n = used;
 			return ev;
 		}
 	}
 	(void)err_set(e, ERR_INTERNAL, "link_step() without a login");
 	return my_pev(PEV_BAD, 0);
+}
+
+int my_link_coding(const void *lst, struct coding *c_r)
+{
+	const struct my_link *k = lst;
+	bool zstd = k->caps & MYCAP(ZSTD);
+	if (!my_packed(k->caps))
+		return 0;
+	return mypress_coding(c_r, MYPRESS_CLIENT, zstd ? MYCODEC_ZSTD : MYCODEC_ZLIB,
+		       zstd ? MYCODEC_ZSTD_LEVEL : MYCODEC_ZLIB_LEVEL)
+		       ? 1
+		       : -1;
 }
 
 /* The server's id of the connection, 4 bytes, low first. */

@@ -31,6 +31,11 @@
 	(MYCAP(CONNECT_WITH_DB) | MYCAP(PROTOCOL_41) | MYCAP(SSL) | MYCAP(SECURE_CONNECTION) | \
 		MYCAP(PLUGIN_AUTH) | MYCAP(CONNECT_ATTRS) | MYCAP(PLUGIN_AUTH_LENENC))
 
+/* What of PROTO_CODING_* this build can do, as capabilities. */
+uint64_t my_caps_of_codings(unsigned codings);
+int my_client_coding(const void *cst, struct coding *c_r);
+int my_link_coding(const void *lst, struct coding *c_r);
+
 struct my_facts {
 	bool mariadb;
 	uint8_t collation;
@@ -132,6 +137,7 @@ enum my_link_step {
 	MY_LK_KEY,      /* asked for the server's RSA key */
 	MY_LK_ANSWERED, /* sent all that there is: OK or an error */
 	MY_LK_SALT,     /* parsec: waiting for the salt */
+	MY_LK_IN,       /* logged in: the setup batch is to be sent */
 	MY_LK_SETUP,    /* logged in: the setup batch is under way */
 	MY_LK_FAILED
 };

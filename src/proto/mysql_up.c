@@ -94,7 +94,7 @@ static enum my_next infile(struct myup *u, const struct mypacket_head *h)
 	struct my_link *l = u->l;
 	if (l == NULL || l->res.state != MY_RES_INFILE) { /* the server wants no more of it */
 		flow_drop(&u->f, myup_total(h));
-	} else if (h->seq != c->seq) {
+	} else if (h->seq != c->seq && !my_packed(c->caps)) {
 		return out_of_order(u);
 	} else {
 		flow_drop(&u->f, MYPACKET_HEAD_BYTES);

@@ -3,6 +3,7 @@
 Written from the "MySQL Client/Server Protocol" pages of MySQL's internals manual and MariaDB's knowledge base, and checked
 against both servers. It retries nothing and hides nothing: every packet that came is in `trace`, with its sequence id."""
 import contextlib
+import ctypes
 import hashlib
 import socket
 import ssl
@@ -93,6 +94,46 @@ def frames(payload, seq=0):
         seq += 1
         if len(part) < 0xffffff:
             return b''.join(out)
+
+
+class Zlib:
+    """The compressed protocol's bodies, as CLIENT_COMPRESS has them."""
+    pack = staticmethod(zlib.compress)
+
+    @staticmethod
+    def unpack(data, size):
+        return zlib.decompress(data)
+
+
+class Zstd:
+    """... and as CLIENT_ZSTD_COMPRESSION_ALGORITHM has them."""
+
+    def __init__(self, level=3):
+        self.level = level
+        self.lib = ctypes.CDLL('libzstd.so.1')
+        for f in ('ZSTD_compress', 'ZSTD_decompress', 'ZSTD_compressBound'):
+            getattr(self.lib, f).restype = ctypes.c_size_t
+
+    def pack(self, data):
+        room = self.lib.ZSTD_compressBound(ctypes.c_size_t(len(data)))
+        out = ctypes.create_string_buffer(room)
+        n = self.lib.ZSTD_compress(out, ctypes.c_size_t(room), data, ctypes.c_size_t(len(data)), self.level)
+        assert n <= room
+        return out.raw[:n]
+
+    def unpack(self, data, size):
+        out = ctypes.create_string_buffer(size)
+        n = self.lib.ZSTD_decompress(out, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data)))
+        assert n <= size, 'not zstd'
+        return out.raw[:n]
+
+
+def frame(data, seq, how=None, declared=None):
+    """One compressed frame; without `how`, or below 50 bytes, stored. declared: another length than the true one."""
+    packed = how is not None and len(data) >= 50
+    body = how.pack(data) if packed else data
+    full = declared if declared is not None else len(data) if packed else 0
+    return struct.pack('<I', len(body))[:3] + bytes([seq % 256]) + struct.pack('<I', full)[:3] + body
 
 
 class Reader:
@@ -454,8 +495,10 @@ class RawMy:
         self.host, self.port, self.unix = host, port, unix
         self.buf = bytearray()      # bytes from the socket
         self.plain = bytearray()    # decompressed bytes
-        self.compressed = False
-        self.compress_seq = 0
+        self.compressed = None      # or Zlib, Zstd
+        self.compress_seq = 0       # of the next frame, in either direction
+        self.zstd_level = 3
+        self.frames = []            # (number, bytes, bytes unpacked; 0: stored) of each frame that came
         self.seq = 0                # of the next packet, in either direction
         self.caps = 0               # what was negotiated
         self.trace = []             # (sequence id of the last frame, payload) of each packet; statement ids masked
@@ -502,13 +545,15 @@ class RawMy:
                 self.fill()
             size = int.from_bytes(self.buf[:3], 'little')
             full = int.from_bytes(self.buf[4:7], 'little')
-            self.compress_seq = self.buf[3] + 1
+            assert self.buf[3] == self.compress_seq % 256, 'frame %d, expected %d' % (self.buf[3], self.compress_seq % 256)
+            self.frames.append((self.buf[3], size, full))
+            self.compress_seq += 1
             while len(self.buf) < 7 + size:
                 self.fill()
             body = bytes(self.buf[7:7 + size])
             del self.buf[:7 + size]
             if full:
-                body = zlib.decompress(body)
+                body = self.compressed.unpack(body, full)
                 assert len(body) == full
             self.plain += body
         out = bytes(self.plain[:n])
@@ -522,12 +567,14 @@ class RawMy:
         self.seq = (self.seq if seq is None else seq) + len(payload) // 0xffffff + 1
         if not self.compressed:
             return self.send_bytes(data)
+        return self.send_frames(data)
+
+    def send_frames(self, data, size=0xffffff):
+        """The bytes in compressed frames of at most that size."""
         while data:
-            part, data = data[:0xffffff], data[0xffffff:]
-            small = zlib.compress(part) if len(part) >= 50 else part
-            head = struct.pack('<I', len(small))[:3] + bytes([self.compress_seq % 256])
+            part, data = data[:size], data[size:]
+            self.send_bytes(frame(part, self.compress_seq, self.compressed))
             self.compress_seq += 1
-            self.send_bytes(head + struct.pack('<I', len(part) if len(part) >= 50 else 0)[:3] + small)
         return self
 
     def command(self, payload):
@@ -541,10 +588,11 @@ class RawMy:
         while True:
             head = self.recv_exact(4)
             n = int.from_bytes(head[:3], 'little')
-            # an error that nobody asked for (the server closes) has the number 0, also behind a command
-            assert head[3] == self.seq % 256 or head[3] == 0 and self.seq == 1, \
+            # an error that nobody asked for (the server closes) has the number 0, also behind a command; compressed,
+            # servers count as they like
+            assert self.compressed or head[3] == self.seq % 256 or head[3] == 0 and self.seq == 1, \
                 'sequence id %d, expected %d' % (head[3], self.seq % 256)
-            unasked = head[3] != self.seq % 256
+            unasked = not self.compressed and head[3] != self.seq % 256
             self.seq = head[3] + 1
             out.append(self.recv_exact(n))
             if n < 0xffffff:
@@ -659,6 +707,8 @@ class RawMy:
             out += plugin.encode() + b'\0'
         if caps & CONNECT_ATTRS:
             out += lenenc_str(b''.join(lenenc_str(k) + lenenc_str(v) for k, v in (attrs or {}).items()))
+        if caps & ZSTD:
+            out += bytes([self.zstd_level])
         return out
 
     def login(self, user='app', secret='app', db='app', caps=MODERN, attrs=None, tls=None, plugin=None, collation=45):
@@ -683,8 +733,8 @@ class RawMy:
         while True:
             p = self.recv()
             if p[:1] == b'\0':
-                if self.caps & COMPRESS:
-                    self.compressed = True
+                if self.caps & (COMPRESS | ZSTD):
+                    self.compressed = Zlib if self.caps & COMPRESS else Zstd(self.zstd_level)
                 self.login_ok = Ok(p, self.caps)
                 return self.login_ok
             if p[:1] == b'\xff':

@@ -87,12 +87,12 @@ def test_columns(wp, what):
 
 
 def test_columns_of_our_own(weirpool, pg15):
-    """Without an option: PgBouncer's newest columns, and behind those of CLIENTS why a client keeps its connection, what it speaks, and the
-    number that it may KILL by."""
+    """Without an option: PgBouncer's newest columns, and behind those of CLIENTS why a client keeps its connection, what it speaks, the
+    number that it may KILL by, and its compression."""
     wp = weirpool(pg15)
     assert [c for c, _ in columns(wp, 'STATS')[0]] == COLUMNS['STATS'][1].split()
-    assert [c for c, _ in columns(wp, 'CLIENTS')[0]] == CONNECTIONS.split() + ['pins', 'protocol', 'connection_id']
-    assert [c for c, _ in columns(wp, 'SERVERS')[0]] == CONNECTIONS.split() + ['protocol']
+    assert [c for c, _ in columns(wp, 'CLIENTS')[0]] == CONNECTIONS.split() + ['pins', 'protocol', 'connection_id', 'compression']
+    assert [c for c, _ in columns(wp, 'SERVERS')[0]] == CONNECTIONS.split() + ['protocol', 'compression']
 
 
 def test_columns_of_pgbouncers_file(weirpool, pg15):

@@ -333,6 +333,27 @@ int stream_tls_connect(
 	return stream_tls_accept(s, ctx, e);
 }
 
+int stream_code(struct stream *s, const struct coding *c, const void *p, size_t n)
+{
+	(void)s;
+	(void)p;
+	(void)n;
+	c->ops->free(c->st);
+	return -1;
+}
+
+const struct err *stream_garbled(const struct stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
+const char *stream_coding_name(const struct stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
 /* ---- the rest of ev/, as far as it goes without TLS and names ---- */
 
 struct listener *listener_new(struct loop *l, int fd,

@@ -1,10 +1,10 @@
 /* codec - zlib and zstd for the frames of compress.h. Ignorant of packets. Working memory belongs
- * to the calling thread and is made at first use by the libraries' own malloc; functions may be
- * called in any thread.
+ * to the calling thread, is made at first use by the libraries' own malloc, and serves one frame
+ * after the other; functions may be called in any thread.
  * Source: MySQL docs, Compression; RFC 1950 (zlib), RFC 8878 (zstd).
  *
- * What is unpacked is never larger than the frame's header said (which mycompress_take() has held
- * against a cap), and memory grows with what really comes out, not with what was declared. */
+ * What is unpacked comes out as far as there is room, so a frame that swells costs no more memory
+ * than one that does not. */
 #ifndef WIRE_MYSQL_CODEC_H
 #define WIRE_MYSQL_CODEC_H
 #include "wire/mysql/compress.h"
@@ -13,14 +13,23 @@ enum mycodec { MYCODEC_ZLIB, MYCODEC_ZSTD };
 
 #define MYCODEC_ZLIB_LEVEL 6
 #define MYCODEC_ZSTD_LEVEL 3 /* 1 to 22 */
+#define MYCODEC_ZSTD_LEVEL_MAX 22
 
 /* Built with that library? */
 bool mycodec_has(enum mycodec codec);
-/* Appends what the frame c holds, packed or stored, to out. NULL: just plain_n bytes were added.
- * Else what is wrong, a constant for an error's text; out has then got part of it, and if memory or
- * out's cap was the reason out->failed is set. */
-const char *mycodec_unpack(enum mycodec codec, const struct mycompress *c, struct buf *out)
-	__attribute__((warn_unused_result));
+const char *mycodec_name(enum mycodec codec); /* "zlib", "zstd" */
+
+/* The body of one packed frame, as it comes. */
+struct mycodec_in;
+/* NULL: no memory, or not built with it. */
+struct mycodec_in *mycodec_in_new(enum mycodec codec);
+void mycodec_in_free(struct mycodec_in **xp); /* for the next frame; same thread */
+/* Reads at most *n_r bytes at p and writes at most *room_r at to, and says in both how many it
+ * were. 1: that was the end of the data; 0: it goes on (neither read nor written: it needs more
+ * input, or more room); -1: it is not such data. */
+int mycodec_in_step(struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to,
+	size_t *room_r) __attribute__((warn_unused_result));
+
 /* Appends n bytes of packets to out as frames from *seq on: packed where that makes them smaller
  * and they are not below MYCOMPRESS_MIN_BYTES, else stored. n = 0 adds nothing. p must not point
  * into out. Errors stay in out->failed. */

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 #if WITH_ZLIB
 #include <zlib.h>
 #endif
@@ -12,58 +14,71 @@
 #include <zstd.h>
 #endif
 
-/* Out of one frame at a time; into one frame at most. */
-#define STEP_BYTES 65536U
+/* Into one frame at most. */
 #define PIECE_BYTES (256U << 10)
+/* What a frame needed beyond that is not kept for the next one: a window of zstd. */
+#define KEEP_BYTES (1U << 20)
+
+struct mycodec_in {
+	enum mycodec codec;
+#if WITH_ZLIB
+	z_stream z;
+#endif
+#if WITH_ZSTD
+	ZSTD_DCtx *d;
+#endif
+};
+
+/* Most frames are here whole, and one after the other: they share one. */
+static _Thread_local struct mycodec_in *spare[2];
 
 bool mycodec_has(enum mycodec codec)
 {
 	return codec == MYCODEC_ZLIB ? WITH_ZLIB : WITH_ZSTD;
 }
 
-/* Room for the next step, and for one byte more than the frame may hold, so that a frame that
- * holds more is seen. */
-static inline size_t step(size_t left)
+const char *mycodec_name(enum mycodec codec)
 {
-	return left < STEP_BYTES ? left + 1 : STEP_BYTES;
+	return codec == MYCODEC_ZLIB ? "zlib" : "zstd";
 }
 
 /* ---- zlib ---- */
 #if WITH_ZLIB
 static _Thread_local struct {
-	z_stream in, out;
-	bool has_in, has_out;
-	int level; /* of out */
+	z_stream out;
+	bool has_out;
+	int level;
 } zlib;
 
-static const char *zlib_unpack(const struct mycompress *c, struct buf *out)
+static bool zlib_open(struct mycodec_in *x)
 {
-	size_t left = c->plain_n;
-	if (!zlib.has_in) {
-		memset(&zlib.in, 0, sizeof(zlib.in));
-		zlib.has_in = inflateInit(&zlib.in) == Z_OK;
-	}
-	if (!zlib.has_in || inflateReset(&zlib.in) != Z_OK)
-		return "no memory for zlib";
-	zlib.in.next_in = (Bytef *)(uintptr_t)c->body; /* it is not written to */
-	zlib.in.avail_in = c->body_n;
-	for (int rc = Z_OK; rc != Z_STREAM_END;) {
-		size_t room = step(left);
-		uint8_t *to = buf_reserve(out, room);
-		if (to == NULL)
-			return "no memory";
-		zlib.in.next_out = to;
-		zlib.in.avail_out = (uInt)room;
-		rc = inflate(&zlib.in, Z_NO_FLUSH);
-		size_t got = room - zlib.in.avail_out;
-		buf_commit(out, got <= left ? got : 0);
-		if (got > left)
-			return "longer than declared";
-		left -= got;
-		if (rc != Z_OK && rc != Z_STREAM_END)
-			return rc == Z_BUF_ERROR ? "cut short" : "not zlib";
-	}
-	return left != 0 ? "shorter than declared" : zlib.in.avail_in ? "bytes behind it" : NULL;
+	return inflateInit(&x->z) == Z_OK;
+}
+
+static void zlib_close(struct mycodec_in *x)
+{
+	inflateEnd(&x->z);
+}
+
+static bool zlib_again(struct mycodec_in *x)
+{
+	return inflateReset(&x->z) == Z_OK;
+}
+
+static int zlib_step(
+	struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to, size_t *room_r)
+{
+	uInt n = (uInt)*n_r, room = (uInt)*room_r;
+	x->z.next_in = (Bytef *)(uintptr_t)p; /* it is not written to */
+	x->z.avail_in = n;
+	x->z.next_out = to;
+	x->z.avail_out = room;
+	int rc = inflate(&x->z, Z_NO_FLUSH);
+	*n_r = n - x->z.avail_in;
+	*room_r = room - x->z.avail_out;
+	if (rc == Z_STREAM_END)
+		return 1;
+	return rc == Z_OK || rc == Z_BUF_ERROR ? 0 : -1;
 }
 
 /* Bytes written to to, which has room for n; 0: it does not get smaller. */
@@ -91,18 +106,36 @@ static size_t zlib_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 
 static void zlib_fini(void)
 {
-	if (zlib.has_in)
-		inflateEnd(&zlib.in);
 	if (zlib.has_out)
 		deflateEnd(&zlib.out);
-	zlib.has_in = zlib.has_out = false;
+	zlib.has_out = false;
 }
 #else
-static const char *zlib_unpack(const struct mycompress *c, struct buf *out)
+static bool zlib_open(struct mycodec_in *x)
 {
-	(void)c;
-	(void)out;
-	return "no zlib in this build";
+	(void)x;
+	return false;
+}
+
+static void zlib_close(struct mycodec_in *x)
+{
+	(void)x;
+}
+
+static bool zlib_again(struct mycodec_in *x)
+{
+	(void)x;
+	return false;
+}
+
+static int zlib_step(
+	struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to, size_t *room_r)
+{
+	(void)x;
+	(void)p;
+	(void)to;
+	*n_r = *room_r = 0;
+	return -1;
 }
 
 static size_t zlib_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
@@ -122,67 +155,79 @@ static void zlib_fini(void) {}
 /* A window above the largest frame would only cost memory: 2^24. */
 #define ZSTD_WINDOW_LOG 24
 
-static _Thread_local struct {
-	ZSTD_DCtx *in;
-	ZSTD_CCtx *out;
-} zstd;
+static _Thread_local ZSTD_CCtx *zstd_out;
 
-static const char *zstd_unpack(const struct mycompress *c, struct buf *out)
+static bool zstd_open(struct mycodec_in *x)
 {
-	size_t left = c->plain_n;
-	if (zstd.in == NULL) {
-		zstd.in = ZSTD_createDCtx();
-		if (zstd.in)
-			ZSTD_DCtx_setParameter(zstd.in, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
-	}
-	if (zstd.in == NULL)
-		return "no memory for zstd";
-	ZSTD_DCtx_reset(zstd.in, ZSTD_reset_session_only);
-	ZSTD_inBuffer from = { c->body, c->body_n, 0 };
-	for (size_t more = 1; more != 0;) {
-		size_t room = step(left), before = from.pos;
-		uint8_t *to = buf_reserve(out, room);
-		if (to == NULL)
-			return "no memory";
-		ZSTD_outBuffer into = { to, room, 0 };
-		more = ZSTD_decompressStream(zstd.in, &into, &from);
-		buf_commit(out, into.pos <= left ? into.pos : 0);
-		if (into.pos > left)
-			return "longer than declared";
-		left -= into.pos;
-		if (ZSTD_isError(more))
-			return "not zstd";
-		if (more != 0 && into.pos == 0 && from.pos == before)
-			return "cut short";
-	}
-	return left != 0               ? "shorter than declared"
-	       : from.pos != from.size ? "bytes behind it"
-				       : NULL;
+	x->d = ZSTD_createDCtx();
+	if (x->d)
+		ZSTD_DCtx_setParameter(x->d, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
+	return x->d != NULL;
+}
+
+static void zstd_close(struct mycodec_in *x)
+{
+	ZSTD_freeDCtx(x->d);
+}
+
+static bool zstd_again(struct mycodec_in *x)
+{
+	return ZSTD_sizeof_DCtx(x->d) <= KEEP_BYTES &&
+	       !ZSTD_isError(ZSTD_DCtx_reset(x->d, ZSTD_reset_session_only));
+}
+
+static int zstd_step(
+	struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to, size_t *room_r)
+{
+	ZSTD_inBuffer from = { p, *n_r, 0 };
+	ZSTD_outBuffer into = { to, *room_r, 0 };
+	size_t more = ZSTD_decompressStream(x->d, &into, &from);
+	*n_r = from.pos;
+	*room_r = into.pos;
+	return ZSTD_isError(more) ? -1 : more == 0;
 }
 
 static size_t zstd_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 {
-	if (zstd.out == NULL)
-		zstd.out = ZSTD_createCCtx();
-	if (zstd.out == NULL)
+	if (zstd_out == NULL)
+		zstd_out = ZSTD_createCCtx();
+	if (zstd_out == NULL)
 		return 0;
-	size_t got = ZSTD_compressCCtx(zstd.out, to, n - 1, p, n, level);
+	size_t got = ZSTD_compressCCtx(zstd_out, to, n - 1, p, n, level);
 	return ZSTD_isError(got) ? 0 : got;
 }
 
 static void zstd_fini(void)
 {
-	ZSTD_freeDCtx(zstd.in);
-	ZSTD_freeCCtx(zstd.out);
-	zstd.in = NULL;
-	zstd.out = NULL;
+	ZSTD_freeCCtx(zstd_out);
+	zstd_out = NULL;
 }
 #else
-static const char *zstd_unpack(const struct mycompress *c, struct buf *out)
+static bool zstd_open(struct mycodec_in *x)
 {
-	(void)c;
-	(void)out;
-	return "no zstd in this build";
+	(void)x;
+	return false;
+}
+
+static void zstd_close(struct mycodec_in *x)
+{
+	(void)x;
+}
+
+static bool zstd_again(struct mycodec_in *x)
+{
+	(void)x;
+	return false;
+}
+
+static int zstd_step(
+	struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to, size_t *room_r)
+{
+	(void)x;
+	(void)p;
+	(void)to;
+	*n_r = *room_r = 0;
+	return -1;
 }
 
 static size_t zstd_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
@@ -198,11 +243,51 @@ static void zstd_fini(void) {}
 #endif
 
 /* ---- both ---- */
-const char *mycodec_unpack(enum mycodec codec, const struct mycompress *c, struct buf *out)
+static void destroy(struct mycodec_in *x)
 {
-	if (!c->packed)
-		return buf_append(out, c->body, c->body_n) ? NULL : "no memory";
-	return codec == MYCODEC_ZLIB ? zlib_unpack(c, out) : zstd_unpack(c, out);
+	if (x->codec == MYCODEC_ZLIB)
+		zlib_close(x);
+	else
+		zstd_close(x);
+	mem_free(MEM_CACHE, x);
+}
+
+struct mycodec_in *mycodec_in_new(enum mycodec codec)
+{
+	struct mycodec_in *x = spare[codec];
+	spare[codec] = NULL;
+	if (x == NULL) {
+		x = mem_alloc(MEM_CACHE, sizeof(*x));
+		if (x == NULL)
+			return NULL;
+		x->codec = codec;
+		if (!(codec == MYCODEC_ZLIB ? zlib_open(x) : zstd_open(x))) {
+			mem_free(MEM_CACHE, x);
+			return NULL;
+		}
+	}
+	mem_retype(MEM_CACHE, MEM_STREAM, x);
+	return x;
+}
+
+void mycodec_in_free(struct mycodec_in **xp)
+{
+	struct mycodec_in *x = *xp;
+	*xp = NULL;
+	if (x == NULL)
+		return;
+	mem_retype(MEM_STREAM, MEM_CACHE, x);
+	if (spare[x->codec] == NULL && (x->codec == MYCODEC_ZLIB ? zlib_again(x) : zstd_again(x)))
+		spare[x->codec] = x;
+	else
+		destroy(x);
+}
+
+int mycodec_in_step(
+	struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t *to, size_t *room_r)
+{
+	return x->codec == MYCODEC_ZLIB ? zlib_step(x, p, n_r, to, room_r)
+					: zstd_step(x, p, n_r, to, room_r);
 }
 
 static void pack_piece(
@@ -236,6 +321,10 @@ void mycodec_pack(
 
 void mycodec_thread_fini(void)
 {
+	for (unsigned i = 0; i < 2; i++)
+		if (spare[i])
+			destroy(spare[i]);
+	spare[0] = spare[1] = NULL;
 	zlib_fini();
 	zstd_fini();
 }

@@ -1,0 +1,268 @@
+"""The compressed protocol, on either side by itself: zlib and zstd, what travels in it, and frames that lie."""
+import os
+import struct
+
+import pytest
+
+import rawmy as my
+from rawmy import MyError, RawMy
+from servers import eventually
+from test_mysql_basic import bounded
+
+FULL = my.MODERN | my.MULTI_STATEMENTS | my.LOCAL_FILES
+CLIENT = {'plain': 0, 'zlib': my.COMPRESS, 'zstd': my.ZSTD}
+SIDES = ('off', 'zlib', 'zstd', 'any')
+MB = 1 << 20
+
+
+def sides(server, mypool, **kw):
+    """A weirpool with an entry for each server_compression, named as it."""
+    entries = {s: dict(host=server.host, port=server.port, dbname='app', server_compression=s) for s in SIDES}
+    return mypool(server, mysql_databases=entries, **kw)
+
+
+def client(wp, how='zlib', db='app', **kw):
+    """A raw client; None when the greeting does not offer that form."""
+    r = RawMy(wp.mysql_port, timeout=60)
+    if CLIENT[how] & ~r.greeting.caps:
+        r.shut()
+        return None
+    r.login(db=db, caps=FULL | CLIENT[how], **kw)
+    assert (how == 'plain') == (not r.compressed)
+    return r
+
+
+def combinations(server, wp):
+    for how in CLIENT:
+        for side in SIDES:
+            r = client(wp, how, side)
+            assert r or (how == 'zstd' and server.family == 'mariadb')
+            if r:
+                with r:
+                    yield how, side, r
+
+
+def test_each_form_on_either_side(anymy, mypool):
+    wp = sides(anymy, mypool)
+    seen = set()
+    for how, side, r in combinations(anymy, wp):
+        assert r.one('select 1') == '1'
+        assert r.one("select length('%s')" % ('x' * 100000)) == '100000'
+        rows = r.do("select 1 n, repeat('abc', 50000) union all select 2, 'z'").rows
+        assert rows == [[b'1', b'abc' * 50000], [b'2', b'z']]
+        assert how == 'plain' or any(f[2] for f in r.frames), 'nothing was compressed'
+        compression = dict(r.do("show session status like 'compression%'").rows)
+        on = side != 'off' and (side != 'zstd' or anymy.family == 'mysql')
+        assert compression[b'Compression'] == (b'ON' if on else b'OFF')
+        if anymy.family == 'mysql':
+            expected = {'off': b'', 'zlib': b'zlib', 'zstd': b'zstd', 'any': b'zstd'}[side]
+            assert compression[b'Compression_algorithm'] == expected
+        seen.add((how, side))
+    assert len(seen) == (12 if anymy.family == 'mysql' else 8)
+
+
+def test_files_and_results_of_many(anymy, mypool):
+    """LOAD DATA LOCAL, several results, prepared statements, commands without an answer, an error in between."""
+    wp = sides(anymy, mypool)
+    for how, side, r in combinations(anymy, wp):
+        r.do('drop table if exists pk')
+        r.do('create table pk (id int primary key, a varchar(200))')
+        r.local_files['f'] = [b'%d\t%s\n' % (i, b'ab' * (i % 90)) for i in range(1000)]
+        assert r.do("load data local infile 'f' into table pk").affected == 1000
+        # of which the numbers go round
+        results = r.all('; '.join('select %d' % i for i in range(120)) + "; load data local infile 'f' ignore into table pk; select 'end'")
+        assert len(results) == 122 and results[-1].rows == [[b'end']]
+        assert [x.rows for x in results[:120]] == [[[b'%d' % i]] for i in range(120)]
+        with pytest.raises(MyError, match='1146'):
+            r.do('select * from nowhere')
+        s = r.prepare('select a from pk where id = ?')
+        for i in (7, 77, 777):
+            assert r.execute(s, [i]).rows == [[b'ab' * (i % 90)]]
+        s2 = r.prepare('select length(?)')
+        r.long_data(s2, 0, b'x' * 300000)
+        r.long_data(s2, 0, b'y' * 300000)
+        assert r.execute(s2, [my.LONG_DATA]).rows == [[600000]]
+        r.close_stmt(s)
+        r.close_stmt(s2)
+        assert r.one("select length('%s')" % ('z' * 700000)) == '700000', (how, side)
+        assert r.one('select count(*) from pk') == '1000'
+        r.do('drop table pk')
+
+
+def test_large_rows_and_texts(anymy, mypool):
+    """Bodies that are never collected, in packets of 16 MiB, on any side."""
+    wp = sides(anymy, mypool)
+    size = 40 * MB
+    with wp.my() as r:
+        r.one('select 1')
+    check = bounded(wp, 24 * 1024)
+    for how, side, r in combinations(anymy, wp):
+        if side == 'zlib' and how == 'zlib' or 'any' in side and how != 'zlib':
+            r.sock.settimeout(120)
+            out = r.do("select repeat('0123456789', %d)" % (size // 10), keep_rows=True).rows
+            assert len(out[0][0]) == size // 10 * 10 and out[0][0][-10:] == b'0123456789'
+            assert r.one("select length('%s')" % os.urandom(size // 2).hex()) == str(size // 2 * 2)
+    check()
+
+
+def test_a_client_that_does_not_wait(anymy, mypool):
+    """Several commands at once: each in a frame of its own, as servers want it, and the replies are numbered as theirs."""
+    wp = sides(anymy, mypool)
+    for mode in ('session', 'transaction'):
+        wp.reload(pool_mode=mode)
+        for how, side, r in combinations(anymy, wp):
+            for size in (1, 5000):
+                sql = ["select %d, '%s'" % (i, 'x' * size) for i in range(40)]
+                r.send_bytes(b''.join(my.frame(my.frames(my.query(q)), 0, r.compressed) if r.compressed else my.frames(my.query(q))
+                                      for q in sql))
+                for i in range(40):
+                    r.seq = r.compress_seq = 1
+                    assert r.result().rows == [[b'%d' % i, b'x' * size]]
+
+
+@pytest.mark.parametrize('step', [1, 7])
+def test_frames_in_pieces(anymy, mypool, step):
+    """Frames that come a few bytes at a time, and packets in many frames."""
+    wp = sides(anymy, mypool)
+    for how in ('zlib', 'zstd'):
+        r = client(wp, how, 'any')
+        if r is None:
+            continue
+        with r:
+            data = my.frame(my.frames(my.query("select '%s'" % ('abc' * 100))), 0, r.compressed)
+            r.compress_seq, r.seq = 1, 1
+            for i in range(0, len(data), step):
+                r.send_bytes(data[i:i + step])
+            assert r.result().rows == [[b'abc' * 100]]
+            r.compress_seq, r.seq = 0, 1
+            r.send_frames(my.frames(my.query("select '%s'" % ('abc' * 100))), step)
+            assert r.result().rows == [[b'abc' * 100]]
+
+
+def test_a_change_of_the_user(anymy, mypool):
+    wp = sides(anymy, mypool)
+    for how, side, r in combinations(anymy, wp):
+        for user in ('app2', 'app', 'app2'):
+            r.change_user(user, 'app', side)
+            assert r.one('select current_user()') == user + '@%'
+        r.simple(my.COM_RESET_CONNECTION)
+        assert r.one("select length(repeat('x', 100000))") == '100000'
+        with pytest.raises(MyError, match='1045'):
+            r.change_user('app', 'wrong', side)
+
+
+def test_tls_is_below(anymy, mypool, certs):
+    wp = mypool(anymy, server_tls_sslmode='disable', server_compression='any', client_tls_sslmode='require',
+                client_tls_key_file=certs.key('server'), client_tls_cert_file=certs.crt('server'))
+    for how in ('zlib', 'zstd'):
+        r = client(wp, how, 'app', tls=True)
+        if r:
+            with r:
+                assert r.one("select length('%s')" % ('x' * 2000000)) == '2000000'
+                assert r.do("select repeat('ab', 3000000)").rows == [[b'ab' * 3000000]]
+
+
+def test_the_console(anymy, mypool):
+    wp = mypool(anymy)
+    for how in ('zlib', 'zstd'):
+        r = client(wp, how, 'weirpool', user='admin', secret='admin')
+        if r:
+            with r:
+                names = [x[0] for x in r.q('show config')]
+                assert 'client_compression' in names and 'server_compression' in names
+                assert any(f[2] for f in r.frames)
+                with pytest.raises(MyError):
+                    r.do('show nonsense')
+
+
+# --- what a greeting offers, and what is agreed on
+def offered(wp):
+    with RawMy(wp.mysql_port) as r:
+        return {n for n in ('zlib', 'zstd') if r.greeting.caps & CLIENT[n]}
+
+
+def test_what_is_offered(mysql97, maria1011, mypool):
+    for server, all_of_them in ((mysql97, {'zlib', 'zstd'}), (maria1011, {'zlib'})):
+        wp = mypool(server)
+        assert offered(wp) == all_of_them
+        for option in ('off', 'zlib', 'zstd', 'any'):
+            wp.reload(client_compression=option)
+            assert offered(wp) == (all_of_them & {option} if option != 'any' else all_of_them)
+            with wp.my(caps=FULL | my.COMPRESS | my.ZSTD) as r: # what is not offered is not agreed on
+                assert r.one("select length('%s')" % ('x' * 10000)) == '10000'
+
+
+def test_both_forms_are_zlib_and_levels_are_those_of_servers(mysql97, mypool):
+    for wp in (mypool(mysql97), None):
+        port = wp.mysql_port if wp else mysql97.port
+        with RawMy(port) as r:
+            r.login('super', 'super', caps=FULL | my.COMPRESS | my.ZSTD)
+            assert r.compressed is my.Zlib
+            assert r.one("select length('%s')" % ('x' * 10000)) == '10000'
+        for level in (0, 23, 255):
+            with RawMy(port) as r:
+                r.zstd_level = level
+                with pytest.raises(MyError) as e:
+                    r.login('super', 'super', caps=FULL | my.ZSTD)
+                assert (e.value.errno, e.value.sqlstate, e.value.text) == (
+                    3923, 'HY000', "Invalid zstd compression level for algorithm 'zstd'.")
+        for level in (1, 22):
+            with RawMy(port) as r:
+                r.zstd_level = level
+                r.login('super', 'super', caps=FULL | my.ZSTD)
+                assert r.do("select repeat('x', 100000)").rows == [[b'x' * 100000]]
+
+
+# --- frames that lie
+def lies(how):
+    text = my.frames(my.query("select '%s'" % ('x' * 500)))
+    whole = my.frame(text, 0, how)
+    return {'out of order': (1156, my.frame(text, 5, how)),
+            'twice the first': (1156, my.frame(text[:100], 0, how) + my.frame(text[100:], 0, how)),
+            'garbage': (1157, my.frame(b'\x55' * 60, 0, declared=500)),
+            'nothing': (1157, my.frame(b'', 0, declared=500)),
+            'more declared': (1157, my.frame(text, 0, how, declared=len(text) + 1)),
+            'less declared': (1157, my.frame(text, 0, how, declared=100)),
+            'bytes behind it': (1157, struct.pack('<I', len(whole) - 7 + 3)[:3] + whole[3:] + b'abc'),
+            'the other form': (1157, my.frame(text, 0, my.Zstd() if how is my.Zlib else my.Zlib))}
+
+
+def test_frames_that_lie(mysql97, mypool):
+    """The liar is told, in the words of servers, and cut off; nobody else notices."""
+    wp = sides(mysql97, mypool)
+    with client(wp, 'zlib', 'any') as other:
+        for how in ('zlib', 'zstd'):
+            for name, (number, data) in lies(my.Zlib if how == 'zlib' else my.Zstd()).items():
+                with client(wp, how, 'any') as r:
+                    assert r.one('select 1') == '1'
+                    r.send_bytes(data)
+                    r.compress_seq = 1
+                    e = r.expect_error_and_close()
+                    assert (e.errno, e.sqlstate) == (number, '08S01'), (how, name, e)
+                    assert e.text in ('Got packets out of order', "Couldn't uncompress communication packet")
+                assert other.one("select 'still here'") == 'still here'
+    assert 'compressed protocol: a frame has the wrong number' in wp.log()
+    assert 'compressed protocol: longer than declared' in wp.log()
+
+
+def test_bombs_cost_nothing(mysql97, mypool):
+    """Frames of 15 MiB in 16 KiB, of many clients that then stop: what comes out is dealt with as it comes. zstd needs what
+    it refers back to: 2 MiB at its usual level."""
+    wp = sides(mysql97, mypool)
+    check = bounded(wp, 48 * 1024)
+    body = my.frames(my.query("select length('%s')" % ('x' * (15 * MB))))
+    held = []
+    for how in ('zlib', 'zstd') * 10:
+        r = client(wp, how, 'off')
+        data = my.frame(body, 0, r.compressed)
+        assert len(data) < 20000
+        r.send_bytes(data[:-20])
+        held.append((r, data[-20:]))
+    check()
+    for r, rest in held[:4]:
+        r.send_bytes(rest)
+        r.compress_seq = r.seq = 1
+        assert r.result().rows == [[b'%d' % (15 * MB)]]
+    for r, _ in held:
+        r.shut()
+    eventually(lambda: wp.pool('off', 'app')['cl_active'] == 0)
