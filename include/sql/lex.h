@@ -63,7 +63,21 @@ enum sql_func {
 	SQL_FUNC_OPAQUE,   /* state of the session that no catalog shows */
 };
 
-/* One row of the generated table of keywords and builtin functions. */
+/* Which node may run what uses a word; ordered, the strictest last. Source: pg-route.tsv. */
+enum sql_node {
+	SQL_NODE_REPLICA,
+	SQL_NODE_LOCAL, /* a read of what one node knows about itself: the primary, unless asked */
+	SQL_NODE_SETTING, /* of a call: depends on the setting that it names */
+	SQL_NODE_PRIMARY,
+	SQL_NODE_PIN, /* the link of the session */
+};
+
+#define SQL_WORD_TYPE 1u     /* a builtin type */
+#define SQL_WORD_SETTING 2u  /* a setting that is alike on all nodes */
+#define SQL_WORD_OPERATOR 4u /* a builtin operator */
+#define SQL_WORD_VOLATILE 8u /* a function that planning alone never calls */
+
+/* One row of the generated table of keywords, builtin functions and other known names. */
 struct sql_word {
 	uint16_t name_at; /* in the table's name pool */
 	uint8_t name_n;
@@ -71,6 +85,9 @@ struct sql_word {
 	uint16_t id;     /* SQL_W_...: nonzero for keywords */
 	uint8_t func;    /* enum sql_func */
 	uint8_t since;   /* server major that brought the function, at the latest; 0: old */
+	uint8_t call;    /* enum sql_node: of a call */
+	uint8_t node;    /* enum sql_node: of the bare name */
+	uint8_t more;    /* SQL_WORD_... */
 };
 
 /* A dialect as data. Immutable, shared by all threads. */
@@ -87,6 +104,7 @@ struct sql_tok {
 	char ch;               /* SQL_TOK_PUNCT: which; SQL_TOK_OP of one byte: which; else 0 */
 	bool decoded_too_long; /* name[] does not hold the whole identifier */
 	uint8_t name_n;        /* WORD, QUOTED: bytes in name[] */
+	uint32_t hash;         /* WORD, QUOTED: sql_hash_step() over name[] */
 	const char *p;         /* the token as written, in the caller's text */
 	size_t n;
 	const struct sql_word
@@ -108,6 +126,11 @@ void sql_lex_init(struct sql_lex *l, const struct sql_dialect *d, const char *te
 /* Reads the next token; whitespace and comments are skipped. After END and after BAD it returns
  * the same again. Never reads outside the text; each call advances or ends. */
 void sql_lex_next(struct sql_lex *l, struct sql_tok *t);
+
+/* Decodes a UQUOTED identifier with the escape character \ into t->name, t->hash and t->word, as if
+ * it had been written "...". False, with nothing changed, when it has no such meaning or is too
+ * long. Code points become UTF-8. The caller has seen that no UESCAPE follows. */
+bool sql_lex_decode_ident(const struct sql_dialect *d, struct sql_tok *t);
 
 /* Decodes a STRING, ESTRING or DOLLAR token into at most cap bytes of out. False when it does
  * not fit or when its value needs more than \\ \' \b \f \n \r \t '' and continuation lines to

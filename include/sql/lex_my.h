@@ -35,6 +35,13 @@ enum sql_my_charset {
 /* Of a longer text only so much is read, and it is unsure. */
 #define SQL_MY_TEXT_MAX (UINT32_C(1) << 20)
 
+/* Whether executable comments with a number are code. */
+enum sql_my_code {
+	SQL_MY_CODE_BY_VERSION,
+	SQL_MY_CODE_ALL,
+	SQL_MY_CODE_NONE,
+};
+
 struct sql_my_opts {
 	bool mariadb;
 	/* CLIENT_MULTI_STATEMENTS, as COM_SET_OPTION left it. When not, a semicolon with
@@ -45,6 +52,7 @@ struct sql_my_opts {
 	/* As in executable comments: 90704, 101119. 0: not known; every such comment with a
 	 * number is unsure. */
 	unsigned version;
+	enum sql_my_code code;
 };
 
 enum sql_my_token {

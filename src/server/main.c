@@ -15,6 +15,7 @@ static const char usage_text[] =
 	"weirpool: a pooling proxy in front of PostgreSQL, MySQL and MariaDB\n"
 	"Usage: weirpool [OPTION]... CONFIG-FILE | postgres://user:secret@host/db |\n"
 	"       mysql://user:secret@host/db\n"
+	"       weirpool explain-route [OPTION]... < statements\n"
 	"  -t, --test           check the configuration, print every mistake, and exit\n"
 	"      --dump           print the effective configuration (no secrets) and exit\n"
 	"  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)\n"
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
 	struct conf_msgs m = { 0 };
 	struct conf *conf = NULL;
 	int code;
+	if (argc > 1 && strcmp(argv[1], "explain-route") == 0)
+		return server_explain_route(argc - 1, argv + 1);
 	if (parse_args(argc, argv, &a, &code))
 		return code;
 	int r = conf_url_is(a.target) ? conf_url_load(a.target, &conf, &m)

@@ -33,6 +33,9 @@ void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* run.c */
 int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
 
+/* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
+int server_explain_route(int argc, char **argv);
+
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);
 #endif

@@ -12,6 +12,8 @@ static void start_statement(struct pass *p)
 	memset(&p->verb, 0, offsetof(struct pass, level) - offsetof(struct pass, verb));
 	p->verb = SQL_V_EMPTY;
 	p->level[0] = (struct level){ 0 };
+	if (p->route != NULL)
+		route_pg_start(p);
 }
 
 static void end_statement(struct pass *p)
@@ -29,6 +31,8 @@ static void end_statement(struct pass *p)
 		p->flags |= SQL_F_TX_END;
 	else if (p->verb == SQL_V_ROLLBACK_TO)
 		p->flags |= SQL_F_TX_SUB;
+	if (p->route != NULL)
+		route_pg_end(p);
 	if (p->out->n_statements++ == 0)
 		p->out->verb = p->verb;
 }
@@ -119,6 +123,7 @@ static void start_chain(struct pass *p)
 		.parts = 1,
 		.at = p->tokens_n,
 		.in_catalog = p->tok.word != NULL && p->tok.word->id == SQL_W_PG_CATALOG,
+		.in_schema = p->tok.word != NULL && p->tok.word->id == SQL_W_INFORMATION_SCHEMA,
 		.opaque = p->tok.kind == SQL_TOK_UQUOTED,
 	};
 }
@@ -173,6 +178,8 @@ static void on_open(struct pass *p)
 				seen_id(p->prev) == SQL_W_OPERATOR ||
 				seen_id(p->prev) == SQL_W_WITH,
 	};
+	if (p->route != NULL)
+		route_pg_open(p);
 }
 
 static void on_close(struct pass *p, uint32_t *now)
@@ -203,6 +210,8 @@ static void on_punct(struct pass *p, uint32_t *now)
 
 static void on_token(struct pass *p)
 {
+	if (p->route != NULL)
+		route_pg_token(p);
 	uint32_t now = seen_token(&p->tok);
 
 	switch (p->tok.kind) {
@@ -296,6 +305,32 @@ static bool has_high_byte(const char *text, size_t n)
 	return false;
 }
 
+void classify_run(struct pass *p)
+{
+	struct sql_stmt_info *out = p->out;
+	size_t n = (size_t)(p->lex.end - p->lex.p);
+
+	p->flags = 0;
+	memset(out, 0, offsetof(struct sql_stmt_info, name));
+	if (n != 0 && (memchr(p->text, '\0', n) != NULL ||
+			      (p->o->unsafe_encoding && has_high_byte(p->text, n))))
+		p->flags |= SQL_F_BAD;
+	run(p);
+	if (p->flags & SQL_F_BAD) {
+		/* The server will refuse the text; and if it does not, we have not understood
+		 * it. */
+		out->verb = SQL_V_OTHER;
+		out->n_statements = 0;
+	}
+	if (out->n_statements > 1)
+		p->flags |= SQL_F_MULTI;
+	if (out->n_statements != 1) {
+		out->set_kind = SQL_SET_NONE;
+		out->name_n = 0;
+	}
+	out->flags = p->flags;
+}
+
 void sql_classify(const struct sql_opts *o, const char *text, size_t n, struct sql_stmt_info *out_r)
 {
 	struct pass p;
@@ -303,24 +338,7 @@ void sql_classify(const struct sql_opts *o, const char *text, size_t n, struct s
 	p.o = o;
 	p.out = out_r;
 	p.text = text;
-	p.flags = 0;
-	memset(out_r, 0, offsetof(struct sql_stmt_info, name));
+	p.route = NULL;
 	sql_lex_init(&p.lex, o->dialect, text, n, o->standard_conforming_strings);
-	if (n != 0 &&
-		(memchr(text, '\0', n) != NULL || (o->unsafe_encoding && has_high_byte(text, n))))
-		p.flags |= SQL_F_BAD;
-	run(&p);
-	if (p.flags & SQL_F_BAD) {
-		/* The server will refuse the text; and if it does not, we have not understood
-		 * it. */
-		out_r->verb = SQL_V_OTHER;
-		out_r->n_statements = 0;
-	}
-	if (out_r->n_statements > 1)
-		p.flags |= SQL_F_MULTI;
-	if (out_r->n_statements != 1) {
-		out_r->set_kind = SQL_SET_NONE;
-		out_r->name_n = 0;
-	}
-	out_r->flags = p.flags;
+	classify_run(&p);
 }

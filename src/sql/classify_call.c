@@ -120,6 +120,8 @@ void classify_call(struct pass *p)
 
 	if (is_no_call(p))
 		return;
+	if (p->route != NULL)
+		route_pg_call(p);
 	if (c->opaque || c->word == NULL) {
 		p->flags |= SQL_F_UNKNOWN;
 		return;

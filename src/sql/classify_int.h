@@ -7,6 +7,7 @@
 
 #include "sql/classify.h"
 
+#include "route_pg_int.h"
 #include "words_int.h"
 
 /* Deeper nesting of parentheses is SQL_F_BAD. */
@@ -63,6 +64,11 @@ enum with_state {
 struct level {
 	uint8_t with;      /* enum with_state */
 	bool expr_follows; /* opened by ON, OPERATOR or WITH: an expression may follow its end */
+	/* for the router: */
+	bool cast;      /* CAST(: a type follows AS */
+	bool columns;   /* a list of columns, maybe with their types */
+	uint8_t item_n; /* tokens since the last comma, no more than 2 */
+	bool item_name; /* the first of them is a name, and no keyword of a list */
 };
 
 /* A possibly qualified name: a, a.b, a.b.c. */
@@ -73,6 +79,7 @@ struct chain {
 	unsigned at;     /* its place in the statement */
 	uint8_t kind;    /* enum sql_token, of the last part */
 	bool in_catalog; /* the first part is pg_catalog */
+	bool in_schema;  /* the first part is information_schema */
 	bool opaque;     /* some part is U&"..." */
 	bool cte;        /* names a common table expression, or is its MATERIALIZED */
 };
@@ -82,6 +89,7 @@ struct pass {
 	struct sql_stmt_info *out;
 	const char *text;
 	uint64_t flags;
+	struct pg_route *route; /* NULL: the session is all that matters */
 	struct sql_lex lex;
 	struct sql_tok tok;
 
@@ -102,6 +110,9 @@ struct pass {
 	unsigned depth;
 	struct level level[CLASSIFY_DEPTH_MAX + 1];
 };
+
+/* One pass over the text for what is in p. */
+void classify_run(struct pass *p);
 
 /* The statement's first word is p->tok: sets the verb and the flags that follow from it alone. */
 void classify_first_word(struct pass *p, uint16_t id);

@@ -101,6 +101,8 @@ static void on_name(struct my_pass *p, struct my_seen *now)
 	bool quoted = p->tok.kind == SQL_MY_TOK_QUOTED;
 	const struct sql_my_word *w = quoted ? quoted_word(&p->tok) : p->tok.word;
 
+	if (p->route != NULL)
+		route_my_name(p, w);
 	if (p->after_sysvar) {
 		system_variable(p, w);
 		now->operand = true;
@@ -170,6 +172,8 @@ static void on_token(struct my_pass *p)
 	struct my_seen now = { .kind = (uint8_t)p->tok.kind, .ch = p->tok.ch };
 	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
 
+	if (p->route != NULL)
+		route_my_token(p);
 	if (p->after_last_id) {
 		p->after_last_id = false;
 		p->flags |= p->tok.ch == ')' ? SQL_MY_LAST_ID : SQL_MY_SET_LAST_ID;
@@ -282,9 +286,11 @@ static bool is_shaken(const struct sql_my_iter *it, const char *text, size_t n)
 }
 
 /* One statement, or nothing but blanks. */
-static void one(struct sql_my_iter *it, struct sql_my_stmt *out)
+static void one(struct sql_my_iter *it, struct sql_my_stmt *out, struct my_route *route)
 {
-	struct my_pass p = { .o = it->o, .out = out, .text = it->text, .lex = it->lex };
+	struct my_pass p = {
+		.o = it->o, .out = out, .route = route, .text = it->text, .lex = it->lex
+	};
 	size_t at = (size_t)(it->lex.p - it->text);
 
 	memset(out, 0, offsetof(struct sql_my_stmt, name));
@@ -300,6 +306,8 @@ static void one(struct sql_my_iter *it, struct sql_my_stmt *out)
 	if (out->verb == SQL_MY_V_EMPTY && (p.tokens_n != 0 || (p.flags & SQL_MY_UNSURE)))
 		out->verb = p.flags & SQL_MY_UNSURE ? SQL_MY_V_OTHER : p.verb;
 	out->flags = p.flags;
+	if (route != NULL)
+		route->verb = p.verb;
 	it->lex = p.lex;
 	if (p.flags & SQL_MY_UNSURE) {
 		out->n = it->n - at;
@@ -309,14 +317,19 @@ static void one(struct sql_my_iter *it, struct sql_my_stmt *out)
 	}
 }
 
-bool sql_my_next(struct sql_my_iter *it, struct sql_my_stmt *out_r)
+bool my_next_statement(struct sql_my_iter *it, struct sql_my_stmt *out_r, struct my_route *r)
 {
 	while (!it->ended) {
-		one(it, out_r);
+		one(it, out_r, r);
 		if (out_r->verb != SQL_MY_V_EMPTY)
 			return true;
 	}
 	return false;
+}
+
+bool sql_my_next(struct sql_my_iter *it, struct sql_my_stmt *out_r)
+{
+	return my_next_statement(it, out_r, NULL);
 }
 
 void sql_my_classify(

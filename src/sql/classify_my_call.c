@@ -82,8 +82,11 @@ void my_call(struct my_pass *p)
 
 		p->flags |= flags_of(f);
 		p->after_last_id = f == MY_FUNC_LAST_ID;
-		if (is_builtin(p, w))
+		if (is_builtin(p, w)) {
+			if (p->route != NULL)
+				route_my_call(p, w);
 			return;
+		}
 		/* CONVERT(x, DATETIME(6)) */
 		if ((p->converts & 2) && w->id != 0 && p->chain.before.ch == ',')
 			return;

@@ -6,6 +6,7 @@
 #define WEIRPOOL_SQL_CLASSIFY_MY_INT_H
 
 #include "lex_my_int.h"
+#include "route_my_int.h"
 
 /* A token as the tokens behind it need to know it. */
 struct my_seen {
@@ -27,6 +28,7 @@ struct my_chain {
 struct my_pass {
 	const struct sql_my_opts *o;
 	struct sql_my_stmt *out;
+	struct my_route *route; /* NULL: the session is all that matters */
 	const char *text;
 	struct sql_my_lex lex;
 	struct sql_my_tok tok;

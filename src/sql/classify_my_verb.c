@@ -329,8 +329,10 @@ static void explain(struct my_pass *p)
 {
 	be(p, SQL_MY_V_EXPLAIN, 0);
 	p->out->verb = SQL_MY_V_EXPLAIN;
+	p->expressions = false; /* FORMAT = TREE (SELECT 1) is no call */
 	while (my_next(p)) {
 		if (is_explainable(p)) {
+			p->expressions = true;
 			my_verb(p);
 			return;
 		}

@@ -200,6 +200,7 @@ static void lex_quoted_ident(struct sql_lex *l, struct sql_tok *t, enum sql_toke
 	}
 	t->decoded_too_long = p < l->p - 1;
 	t->name_n = (uint8_t)n;
+	t->hash = h;
 	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
 }
 
@@ -226,6 +227,7 @@ static void lex_word(struct sql_lex *l, struct sql_tok *t)
 	l->p = p;
 	done(l, t, SQL_TOK_WORD);
 	t->name_n = (uint8_t)n;
+	t->hash = h;
 	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
 }
 
@@ -436,6 +438,90 @@ static bool decode_quoted(const struct sql_tok *t, char *out, size_t cap, size_t
 		if (!put(out, cap, n_r, c))
 			return false;
 	}
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)fold(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* \ or four hex digits or + and six, behind a backslash: how many bytes it is long, 0 for what is
+ * neither. */
+static size_t unicode_escape(const char *p, const char *end, uint32_t *code_r)
+{
+	size_t at = 0, digits = 4;
+
+	if (p == end)
+		return 0;
+	*code_r = 0;
+	if (*p == '\\') {
+		*code_r = '\\';
+		return 1;
+	}
+	if (*p == '+') {
+		at = 1;
+		digits = 6;
+	}
+	if ((size_t)(end - p) < at + digits)
+		return 0;
+	for (size_t i = at; i < at + digits; i++) {
+		int d = hex_digit(p[i]);
+
+		if (d < 0)
+			return 0;
+		*code_r = *code_r * 16 + (uint32_t)d;
+	}
+	/* no NUL; surrogate pairs only in one spelling too many to be worth it */
+	return *code_r == 0 || *code_r > 0x10ffff || (*code_r >= 0xd800 && *code_r < 0xe000)
+		       ? 0
+		       : at + digits;
+}
+
+static size_t put_utf8(char out[4], uint32_t c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n - 1; i > 0; i--, c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)((0xf00 >> n) | c);
+	return n;
+}
+
+bool sql_lex_decode_ident(const struct sql_dialect *d, struct sql_tok *t)
+{
+	char name[SQL_IDENT_MAX + 4];
+	const char *p = t->p + 3, *end = t->p + t->n - 1;
+	uint32_t h = 0;
+	size_t n = 0;
+
+	while (p < end) {
+		uint32_t code = (unsigned char)*p;
+		size_t used = *p == '\\' ? unicode_escape(p + 1, end, &code) : 0;
+
+		if (n > SQL_IDENT_MAX || (*p == '\\' && used == 0))
+			return false;
+		if (*p == '\\')
+			n += put_utf8(name + n, code);
+		else
+			name[n++] = *p;
+		p += used + 1 + (*p == '"');
+	}
+	if (n > SQL_IDENT_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		h = sql_hash_step(h, (unsigned char)name[i]);
+	memcpy(t->name, name, n);
+	t->name_n = (uint8_t)n;
+	t->hash = h;
+	t->word = d->find(name, n, h);
 	return true;
 }
 

@@ -156,8 +156,10 @@ static bool open_code(struct sql_my_lex *l, const char *p, bool maria_only)
 	if (o->version == 0 || (!o->mariadb && digits == 6 && !(p < l->end && is(*p, C_SPACE))))
 		return false;
 	/* MariaDB leaves what MySQL 5.7 and later brought to MySQL. */
-	if (version > o->version ||
-		(o->mariadb && !maria_only && version >= 50700 && version <= 99999))
+	if (o->mariadb && !maria_only && version >= 50700 && version <= 99999)
+		return skip_foreign_code(l, p);
+	if (o->code == SQL_MY_CODE_NONE ||
+		(o->code == SQL_MY_CODE_BY_VERSION && version > o->version))
 		return skip_foreign_code(l, p);
 	l->p = p;
 	l->in_comment = true;

@@ -10,7 +10,7 @@
 #include "words_my_int.h"
 
 /* Longer identifiers are no word of ours. */
-#define MY_WORD_MAX 40
+#define MY_WORD_MAX 48
 
 /* What an unquoted `name(` is; see my-words.tsv. */
 enum my_call {
@@ -38,6 +38,13 @@ enum my_func {
 	MY_FUNC_SEQ_READ,
 };
 
+/* What else a word names; see my-route.tsv. */
+#define MY_WORD_VARIABLE 1u
+#define MY_WORD_STATE 2u
+#define MY_WORD_METADATA 4u
+#define MY_WORD_GRANTS 8u
+#define MY_WORD_SCHEMA 16u
+
 /* One row of the generated table. [0] is MySQL, [1] MariaDB. */
 struct sql_my_word {
 	uint16_t name_at; /* in the table's name pool */
@@ -48,6 +55,8 @@ struct sql_my_word {
 	uint8_t since[2]; /* my_release() that brought the function; 0: every one */
 	uint8_t my_until; /* the last MySQL release that has it; 0: every one */
 	uint8_t sysvar;   /* enum sql_my_sysvar */
+	uint8_t node;     /* enum sql_node: of a call */
+	uint8_t more;     /* MY_WORD_... */
 };
 
 /* The row for a folded name of n bytes with this hash (sql_hash_step()), or NULL. */

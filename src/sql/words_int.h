@@ -1,5 +1,5 @@
 /* clang-format off */
-/* Written by scripts/gen-sql-words from pg-keywords.tsv and pg-builtins.tsv; edit those.
+/* Written by scripts/gen-sql-words from pg-keywords.tsv, pg-builtins.tsv and pg-route.tsv.
  *
  * Numbers of PostgreSQL's keywords: struct sql_word.id. Private to sql/. Any thread.
  */
@@ -197,6 +197,7 @@ enum sql_word_id {
 	SQL_W_INDENT,
 	SQL_W_INDEX,
 	SQL_W_INDEXES,
+	SQL_W_INFORMATION_SCHEMA,
 	SQL_W_INHERIT,
 	SQL_W_INHERITS,
 	SQL_W_INITIALLY,

@@ -1,5 +1,5 @@
 /* clang-format off */
-/* Written by scripts/gen-sql-words-my from my-words.tsv; edit that.
+/* Written by scripts/gen-sql-words-my from my-words.tsv and my-route.tsv; edit those.
  *
  * Numbers of MySQL's and MariaDB's words: struct sql_my_word.id. Private to sql/. Any thread.
  */
@@ -327,6 +327,7 @@ enum my_word_id {
 	MY_W_INDEX,
 	MY_W_INDEXES,
 	MY_W_INFILE,
+	MY_W_INFORMATION_SCHEMA,
 	MY_W_INITIAL,
 	MY_W_INITIAL_SIZE,
 	MY_W_INITIATE,
@@ -552,6 +553,7 @@ enum my_word_id {
 	MY_W_PASSWORD_LOCK_TIME,
 	MY_W_PATH,
 	MY_W_PERCENT_RANK,
+	MY_W_PERFORMANCE_SCHEMA,
 	MY_W_PERIOD,
 	MY_W_PERSIST,
 	MY_W_PERSIST_ONLY,
@@ -809,6 +811,7 @@ enum my_word_id {
 	MY_W_SUSPEND,
 	MY_W_SWAPS,
 	MY_W_SWITCHES,
+	MY_W_SYS,
 	MY_W_SYSDATE,
 	MY_W_SYSTEM,
 	MY_W_SYSTEM_TIME,

@@ -1,7 +1,8 @@
-/* bench_classify - nanoseconds per statement and per 100 bytes of sql_classify(), for typical
- * texts. Prints one line per text: bytes, ns per call, ns per 100 bytes. Usage: bench_classify
- * [seconds]. One thread. */
-#include "sql/classify.h"
+/* bench_classify - nanoseconds per statement and per 100 bytes of sql_classify(), sql_route_pg()
+ * (both in one pass, with a set of danger names) and sql_route_my(), for typical texts. Prints one
+ * line per text: bytes, ns per call, ns per 100 bytes. Usage: bench_classify [seconds]. One
+ * thread. */
+#include "sql/route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,18 +53,36 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static double ns_per_call(const char *text, size_t n, double seconds)
+enum job { JOB_CLASSIFY, JOB_ROUTE_PG, JOB_ROUTE_MY, JOB_N };
+
+static const char *const job_names[JOB_N] = { "sql_classify", "sql_route_pg", "sql_route_my" };
+
+static struct sql_route_ctx ctx;
+
+static uint64_t one(enum job job, const char *text, size_t n)
 {
-	struct sql_opts o = { &sql_dialect_pg, true, false, 18 };
+	static const struct sql_opts o = { &sql_dialect_pg, true, false, 18 };
+	static const struct sql_my_opts my = { .charset = SQL_MY_CS_SAFE, .version = 90700 };
 	struct sql_stmt_info info;
+	struct sql_route r;
+
+	switch (job) {
+	case JOB_CLASSIFY: sql_classify(&o, text, n, &info); return info.flags;
+	case JOB_ROUTE_PG: sql_route_pg(&o, &ctx, text, n, &info, &r); return r.at;
+	case JOB_ROUTE_MY: sql_route_my(&my, &ctx, text, n, &r); return r.at;
+	case JOB_N: break;
+	}
+	return 0;
+}
+
+static double ns_per_call(enum job job, const char *text, size_t n, double seconds)
+{
 	uint64_t calls = 0, sum = 0;
 	double start = now_s(), spent;
 
 	do {
-		for (int i = 0; i < 1000; i++) {
-			sql_classify(&o, text, n, &info);
-			sum += info.flags;
-		}
+		for (int i = 0; i < 1000; i++)
+			sum += one(job, text, n);
 		calls += 1000;
 		spent = now_s() - start;
 	} while (spent < seconds);
@@ -75,13 +94,26 @@ static double ns_per_call(const char *text, size_t n, double seconds)
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.3;
+	struct sql_names *names = sql_names_new(false);
+	char name[32];
 
-	printf("%-20s %6s %10s %14s\n", "text", "bytes", "ns", "ns/100 bytes");
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		size_t n = strlen(texts[i].text);
-		double ns = ns_per_call(texts[i].text, n, seconds);
+	for (int i = 0; names != NULL && i < 1000; i++) {
+		int n = snprintf(name, sizeof(name), "danger_%d", i);
 
-		printf("%-20s %6zu %10.1f %14.1f\n", texts[i].name, n, ns, ns * 100 / (double)n);
+		if (!sql_names_add(names, name, (size_t)n, SQL_NAME_DANGER))
+			return 1;
 	}
+	ctx.names = names;
+	printf("%-14s %-20s %6s %10s %14s\n", "function", "text", "bytes", "ns", "ns/100 bytes");
+	for (enum job job = 0; job < JOB_N; job++) {
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+			size_t n = strlen(texts[i].text);
+			double ns = ns_per_call(job, texts[i].text, n, seconds);
+
+			printf("%-14s %-20s %6zu %10.1f %14.1f\n", job_names[job], texts[i].name, n,
+				ns, ns * 100 / (double)n);
+		}
+	}
+	sql_names_free(&names);
 	return 0;
 }

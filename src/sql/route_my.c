@@ -1,0 +1,138 @@
+/*
+ * What the words of a MySQL statement ask of the node that runs it: names, calls, variables. Called
+ * by the classifier's pass, token by token. Ignorant of verbs. Any thread.
+ */
+#include "classify_my_int.h"
+
+#include <string.h>
+
+enum my_schema {
+	MY_SCHEMA_NONE,
+	MY_SCHEMA_DICTIONARY, /* information_schema */
+	MY_SCHEMA_MYSQL,
+	MY_SCHEMA_SERVER, /* performance_schema, sys */
+};
+
+static const char own_view[] = "shows what one node knows about itself";
+
+static void mark(struct my_pass *p, enum route_level level, const char *reason)
+{
+	route_raise(&p->route->mark, level, reason, p->tok.p);
+}
+
+/* SHOW's and START TRANSACTION's own words, and which statement it is of a verb with many. */
+static void own_word(struct my_route *r, uint16_t id, uint16_t before)
+{
+	if (id == MY_W_ONLY && before == MY_W_READ)
+		r->read_only = true;
+	else if (id == MY_W_WRITE && before == MY_W_READ)
+		r->read_write = true;
+	if (r->words_n < MY_ROUTE_WORDS && id != MY_W_FULL && id != MY_W_EXTENDED)
+		r->word[r->words_n++] = id;
+}
+
+void route_my_token(struct my_pass *p)
+{
+	struct my_route *r = p->route;
+	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
+
+	if (p->tokens_n == 1)
+		r->start = p->tok.p;
+	if (p->tok.kind == SQL_MY_TOK_SYSVAR)
+		r->var_parts = 0;
+	if (!name && p->tok.ch != '.')
+		r->schema = MY_SCHEMA_NONE;
+	if (p->tok.kind == SQL_MY_TOK_WORD && p->prev.ch != '.' && !p->after_sysvar)
+		own_word(r, p->tok.id, p->prev.id);
+}
+
+/* @@[scope.]name */
+static void system_variable(struct my_pass *p, const struct sql_my_word *w)
+{
+	struct my_route *r = p->route;
+
+	if (p->prev.kind == SQL_MY_TOK_WORD || p->prev.kind == SQL_MY_TOK_QUOTED)
+		return; /* an alias: the variable is over */
+	if (r->var_parts++ == 0 && w != NULL && (w->id == MY_W_SESSION || w->id == MY_W_LOCAL))
+		return;
+	if (w != NULL && (w->more & MY_WORD_STATE))
+		mark(p, ROUTE_PIN, "a variable that tells of this very link");
+	else if (w == NULL || !(w->more & MY_WORD_VARIABLE))
+		mark(p, ROUTE_LOCAL, "a variable that may differ between nodes");
+}
+
+static bool starts_with(const struct sql_my_tok *t, const char *prefix)
+{
+	size_t n = strlen(prefix), at = t->kind == SQL_MY_TOK_QUOTED ? 1 : 0;
+
+	if (t->n < n + at)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (my_fold(t->p[at + i]) != prefix[i])
+			return false;
+	return true;
+}
+
+static enum my_schema schema_of(const struct sql_my_word *w)
+{
+	if (w == NULL || !(w->more & MY_WORD_SCHEMA))
+		return MY_SCHEMA_NONE;
+	if (w->id == MY_W_INFORMATION_SCHEMA)
+		return MY_SCHEMA_DICTIONARY;
+	return w->id == MY_W_MYSQL ? MY_SCHEMA_MYSQL : MY_SCHEMA_SERVER;
+}
+
+static void known_name(struct my_pass *p)
+{
+	char name[SQL_MY_NAME_MAX];
+	size_t n;
+
+	if (!sql_my_decode(p->o, &p->tok, name, sizeof(name), &n))
+		mark(p, ROUTE_PRIMARY, "a name that is too long");
+	else if (sql_names_find(p->route->names, name, n) & SQL_NAME_DANGER)
+		mark(p, ROUTE_PRIMARY, "a name that the dictionary says is not for a replica");
+}
+
+void route_my_name(struct my_pass *p, const struct sql_my_word *w)
+{
+	struct my_route *r = p->route;
+	uint8_t schema = r->schema;
+
+	if (p->after_sysvar) {
+		system_variable(p, w);
+		return;
+	}
+	r->schema = schema_of(w);
+	if (r->names != NULL)
+		known_name(p);
+	if (starts_with(&p->tok, "innodb_"))
+		mark(p, ROUTE_LOCAL, own_view);
+	if (p->prev.ch != '.' || schema == MY_SCHEMA_NONE)
+		return;
+	if (schema == MY_SCHEMA_SERVER ||
+		(schema == MY_SCHEMA_DICTIONARY && (w == NULL || !(w->more & MY_WORD_METADATA))) ||
+		(schema == MY_SCHEMA_MYSQL && (w == NULL || !(w->more & MY_WORD_GRANTS))))
+		mark(p, ROUTE_LOCAL, own_view);
+}
+
+void route_my_call(struct my_pass *p, const struct sql_my_word *w)
+{
+	switch ((enum sql_node)w->node) {
+	case SQL_NODE_REPLICA: break;
+	case SQL_NODE_LOCAL:
+	case SQL_NODE_SETTING:
+		mark(p, ROUTE_LOCAL, "a function that tells what one node knows");
+		break;
+	case SQL_NODE_PRIMARY:
+		mark(p, ROUTE_PRIMARY, "a function with effects, or of one node");
+		break;
+	case SQL_NODE_PIN: mark(p, ROUTE_PIN, "a function that tells of this very link"); break;
+	}
+}
+
+bool sql_route_my_is_server_schema(const char *name, size_t n)
+{
+	const struct sql_my_word *w = my_word_of(name, n);
+
+	return w != NULL && (w->more & MY_WORD_SCHEMA);
+}
