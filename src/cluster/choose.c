@@ -82,6 +82,16 @@ static void keep_or_none(const struct cluster *c, struct verdict *v, const char 
 		say(v, VERDICT_NONE, "%s", why);
 }
 
+/* Claims to be primary beside another one, and nothing was decided. A moment of silence does
+ * not end that: only a no, or its end. */
+static bool rivals(const struct cluster *c, const struct node *n)
+{
+	if (n->turned_down)
+		return false;
+	return choose_claims(c, n) || (n->fence == FENCE_RIVAL && n->writable &&
+					      n->health != HEALTH_DOWN && !choose_speaks(c, n));
+}
+
 /* ---- moves ---- */
 
 static bool flapping(const struct cluster *c)
@@ -167,8 +177,7 @@ static void pg_same_timeline(const struct cluster *c, struct verdict *v)
 	const struct node *rival = NULL;
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct node *n = &c->node[i];
-		if ((int)i != c->primary && choose_claims(c, n) && n->timeline == c->timeline &&
-			!n->turned_down)
+		if ((int)i != c->primary && rivals(c, n) && n->timeline == c->timeline)
 			rival = n;
 	}
 	if (rival && primary_claims(c))
@@ -302,9 +311,9 @@ static void choose_gtid(const struct cluster *c, struct verdict *v)
 	unsigned others = 0;
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct node *n = &c->node[i];
-		if ((int)i == c->primary || !choose_claims(c, n) || n->fence == FENCE_OLD)
+		if ((int)i == c->primary || n->fence == FENCE_OLD)
 			continue;
-		if (n->turned_down && !may_follow(c, n))
+		if (!rivals(c, n) && !(choose_claims(c, n) && may_follow(c, n)))
 			continue;
 		q = (int)i;
 		others++;
@@ -314,7 +323,7 @@ static void choose_gtid(const struct cluster *c, struct verdict *v)
 		say(v, VERDICT_SPLIT, "%s and %s are both writable", p, c->node[q].name);
 	} else if (q < 0 || !primary_gone(c)) {
 		keep_or_none(c, v, "no other node is writable");
-	} else if (!may_follow(c, &c->node[q])) {
+	} else if (!choose_claims(c, &c->node[q]) || !may_follow(c, &c->node[q])) {
 		say(v, VERDICT_NONE,
 			"%s is writable, but was so beside the lost primary: PROMOTED accepts it",
 			c->node[q].name);
