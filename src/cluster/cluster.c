@@ -294,7 +294,7 @@ void cluster_decide(struct cluster *c)
 		}
 	}
 	for (unsigned i = 0; i < c->n; i++)
-		replica_review(c, i, decided);
+		replica_review(c, i, decided, decided || v.kind == VERDICT_SPLIT);
 }
 
 void cluster_look_around(struct cluster *c, int sampled)
@@ -388,8 +388,10 @@ void cluster_on_facts(struct cluster *c, unsigned i, const struct cluster_facts 
 	cluster_advance(c, f->recv_us);
 	if (n->has_facts && f->sent_us < n->facts.sent_us)
 		return;
-	if (n->has_facts && strcmp(n->facts.system, f->system) != 0)
-		n->follows = 0;
+	if (n->has_facts && strcmp(n->facts.system, f->system) != 0) {
+		n->follows = 0; /* another server answers at this address */
+		n->sampled = false;
+	}
 	n->has_facts = true;
 	n->facts = *f;
 	if (f->timeline)

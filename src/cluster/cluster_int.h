@@ -130,9 +130,9 @@ void choose(const struct cluster *c, struct verdict *v_r);
 
 /* replica.c */
 void replica_fence(struct cluster *c, unsigned i, enum fence why, const char *text);
-/* Lifts a quarantine whose reason is gone, sets one for a claimant that is not the primary.
- * decided: somebody else is, and that is sure. */
-void replica_review(struct cluster *c, unsigned i, bool decided);
+/* Lifts a quarantine whose reason is gone. claims_lose: sets one for a claimant that is not the
+ * primary; decided: and that is final until it follows. */
+void replica_review(struct cluster *c, unsigned i, bool decided, bool claims_lose);
 /* F(r) and the judgement of node i; sampled: because an answer of it came. */
 void replica_judge(struct cluster *c, unsigned i, bool sampled);
 /* May it have gone back in time: nothing is known of its freshness any more. */

@@ -26,7 +26,7 @@ int cluster_promoted(struct cluster *c, unsigned i, int64_t now_us, struct err *
 	cluster_begin_epoch(c, i, &v);
 	c->forced = true;
 	for (unsigned k = 0; k < c->n; k++)
-		replica_review(c, k, true);
+		replica_review(c, k, true, true);
 	cluster_decide(c);
 	cluster_look_around(c, -1);
 	return 0;

@@ -98,7 +98,7 @@ static void review_claim(struct cluster *c, unsigned i, bool decided)
 		n->turned_down = true;
 }
 
-void replica_review(struct cluster *c, unsigned i, bool decided)
+void replica_review(struct cluster *c, unsigned i, bool decided, bool claims_lose)
 {
 	struct node *n = &c->node[i];
 	if (wrong_cluster(c, n)) {
@@ -121,7 +121,7 @@ void replica_review(struct cluster *c, unsigned i, bool decided)
 		break;
 	case FENCE_NONE: break;
 	}
-	if (c->epoch)
+	if (c->epoch && claims_lose)
 		review_claim(c, i, decided);
 }
 

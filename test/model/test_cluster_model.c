@@ -361,6 +361,12 @@ static void probe_slow(unsigned i)
 	if (setup == MY_GROUP && i == (unsigned)group_primary)
 		a->f.member = MEMBER_IN;
 }
+static void look(void);
+static void tell(const struct cluster_authority *a)
+{
+	cluster_on_authority(c, a);
+	look();
+}
 static void ask_authority(void)
 {
 	struct cluster_authority a = { .sent_us = now, .recv_us = now, .leader = -1 };
@@ -369,7 +375,7 @@ static void ask_authority(void)
 			a.reachable = a.reachable || (srv[i].agent && !srv[i].cut && srv[i].alive);
 		a.leader = now < lock_until ? lock_holder : -1;
 		snprintf(a.text, sizeof a.text, "Patroni");
-		cluster_on_authority(c, &a);
+		tell(&a);
 		return;
 	}
 	for (int i = 0; i < NODES; i++) {
@@ -382,7 +388,7 @@ static void ask_authority(void)
 		a.rank = srv[i].agent ? group_view : group_view - 1;
 		a.leader = srv[i].agent ? group_primary : i;
 		if (a.leader >= 0 && (srv[i].agent || srv[i].writable))
-			cluster_on_authority(c, &a);
+			tell(&a);
 	}
 }
 

@@ -1,0 +1,566 @@
+/* cluster: the rules of who is primary, one by one. test/model has the random schedules. */
+#include "cluster/cluster.h"
+
+#include "base/mem.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS 1000
+#define U(i) "0000000" #i "-0000-0000-0000-000000000000"
+
+static struct cluster *c;
+static int64_t now = 1000000000;
+static uint32_t fenced, idled;
+static char said[4000];
+
+static void actions(void)
+{
+	struct cluster_action a;
+	while (cluster_next_action(c, &a)) {
+		if (a.kind == CLUSTER_DO_FENCE)
+			fenced |= 1u << a.node;
+		else if (a.kind == CLUSTER_DO_CLOSE_IDLE)
+			idled |= 1u << a.node;
+		else if (strlen(said) + strlen(a.text) + 2 < sizeof said)
+			snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", a.text);
+	}
+}
+static void make(enum cluster_kind kind, bool authority, bool lossy)
+{
+	static const struct cluster_node_opts nodes[] = { { "a", "ha", 1, 1, 0 },
+		{ "b", "hb", 1, 1, 0 }, { "c", "hc", 1, 1, 0 } };
+	struct cluster_opts o = {
+		.name = "t", .kind = kind, .authority = authority, .allow_lossy = lossy
+	};
+	c = cluster_new(&o, nodes, 3, now);
+	cr_assert(c);
+}
+static void tear_down(void)
+{
+	cluster_free(&c);
+	buf_thread_fini();
+	cr_assert_eq(mem_live(MEM_CLUSTER), 0);
+}
+TestSuite(cluster, .fini = tear_down);
+
+static void sample_at(unsigned i, int64_t sent, bool writable, uint32_t timeline, const char *pos)
+{
+	struct cluster_sample s = {
+		.sent_us = sent, .recv_us = now, .writable = writable, .timeline = timeline
+	};
+	enum pos_kind k = strchr(pos, '/') ? POS_LSN : POS_GTID;
+	cr_assert_eq(pos_parse(k, pos, strlen(pos), &s.pos, NULL), 0);
+	cluster_on_sample(c, i, &s);
+	actions();
+}
+static void sample(unsigned i, bool writable, uint32_t timeline, const char *pos)
+{
+	now += MS;
+	sample_at(i, now - 500, writable, timeline, pos);
+}
+static void facts(unsigned i, enum cluster_repl repl, uint32_t timeline, const char *upstream)
+{
+	now += MS;
+	struct cluster_facts f = { .sent_us = now - 500,
+		.recv_us = now,
+		.repl = repl,
+		.timeline = timeline,
+		.member = MEMBER_IN };
+	snprintf(f.system, sizeof f.system, "sys");
+	snprintf(f.server, sizeof f.server, "uuid-%u", i);
+	snprintf(f.upstream, sizeof f.upstream, "%s", upstream);
+	cluster_on_facts(c, i, &f);
+	actions();
+}
+static void fail(unsigned i, enum cluster_failure f)
+{
+	now += MS;
+	cluster_on_failure(c, i, f, now, now, "refused");
+	actions();
+}
+static void leader(int i)
+{
+	now += MS;
+	struct cluster_authority a = { .sent_us = now - 500,
+		.recv_us = now,
+		.reachable = i > -2,
+		.leader = i,
+		.text = "Patroni" };
+	cluster_on_authority(c, &a);
+	actions();
+}
+/* Time goes by, in which all but those in dead say what they said. */
+static void pass(int64_t ms)
+{
+	now += ms * MS;
+	cluster_tick(c, now);
+	actions();
+}
+static void expect(enum cluster_state s, int primary)
+{
+	const struct cluster_view *v = cluster_view(c);
+	cr_assert(v->state == s && v->primary == primary, "%s, %d: %s\n%s",
+		cluster_state_name(v->state), v->primary, v->why, said);
+	cr_assert_eq(v->writes == WRITES_OPEN, s == CLUSTER_NORMAL);
+}
+static enum node_state state(unsigned i)
+{
+	return cluster_view(c)->node[i].state;
+}
+/* a is primary on timeline 5, b and c stream. */
+static void start_pg(bool authority)
+{
+	make(CLUSTER_PG, authority, false);
+	for (unsigned i = 0; i < 3; i++)
+		facts(i, i ? REPL_RUNS : REPL_NONE, i ? 5 : 0, "");
+	if (authority)
+		leader(0);
+	sample(0, true, 5, "0/1000");
+	sample(1, false, 0, "0/1000");
+	expect(CLUSTER_NO_PRIMARY, -1); /* not all were asked */
+	sample(2, false, 0, "0/900");
+	expect(CLUSTER_NORMAL, 0);
+	sample(0, true, 5, "0/1000");
+}
+/* a is primary, b and c replicate from it. */
+static void start_my(bool lossy)
+{
+	make(CLUSTER_MYSQL, false, lossy);
+	for (unsigned i = 0; i < 3; i++)
+		facts(i, i ? REPL_RUNS : REPL_NONE, 0, i ? "uuid-0" : "");
+	sample(1, false, 0, U(1) ":1-10");
+	sample(2, true, 0, U(1) ":1-10"); /* read_only=0, the default: no claim, it replicates */
+	sample(0, true, 0, U(1) ":1-10");
+	facts(0, REPL_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 0);
+}
+
+Test(cluster, start)
+{
+	start_pg(false);
+	const struct cluster_view *v = cluster_view(c);
+	cr_assert_eq(v->epoch, 1);
+	cr_assert(v->node[1].reads && v->node[1].fresh == FRESH_OK);
+	cr_assert(cluster_view_fresh(v, 1) > 0);
+	cr_assert_eq(cluster_view_fresh(v, 2), 0, "behind all that we saw");
+	cr_assert_str_eq(cluster_identity(c), "sys/5");
+	cr_assert(strstr(v->evidence, "a is writable on timeline 5"), "%s", v->evidence);
+}
+
+Test(cluster, a_blip)
+{
+	start_pg(false);
+	cluster_on_signal(c, 0, SIGNAL_LOST, now += MS, "EOF");
+	expect(CLUSTER_SUSPECT, 0);
+	cr_assert(cluster_burst(c));
+	sample_at(0, now - 5 * MS, true, 5, "0/1000");
+	expect(CLUSTER_SUSPECT, 0); /* sent before the signal: outranked */
+	sample(0, true, 5, "0/1000");
+	expect(CLUSTER_NORMAL, 0);
+	cr_assert_eq(cluster_counts(c).blips, 1);
+	cr_assert_eq(cluster_view(c)->epoch, 1);
+}
+
+Test(cluster, silence)
+{
+	start_pg(false);
+	pass(600);
+	expect(CLUSTER_SUSPECT, 0);
+	pass(600);
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(idled & 1);
+	pass(31000);
+	cr_assert_eq(cluster_view(c)->writes, WRITES_REFUSED);
+}
+
+Test(cluster, failover_by_a_higher_timeline)
+{
+	start_pg(false);
+	fail(0, FAIL_LOST);
+	expect(CLUSTER_SUSPECT, 0);
+	fail(0, FAIL_REFUSED);
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(1, true, 6, "0/1100");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(cluster_view(c)->epoch, 2);
+	cr_assert_not(cluster_view(c)->node[2].reads, "still on timeline 5");
+	facts(2, REPL_RUNS, 6, "");
+	sample(2, false, 0, "0/1100");
+	cr_assert(cluster_view(c)->node[2].reads);
+	/* the old primary comes back as it was: never again, and closed */
+	fenced = 0;
+	facts(0, REPL_NONE, 0, "");
+	for (int i = 0; i < 5; i++)
+		sample(0, true, 5, "0/2000");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	/* and while the new one is down: neither */
+	fail(1, FAIL_REFUSED);
+	fail(1, FAIL_REFUSED);
+	sample(0, true, 5, "0/2000");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	/* it follows: welcome */
+	for (int i = 0; i < 4; i++)
+		sample(1, true, 6, "0/1200");
+	facts(1, REPL_NONE, 0, "");
+	sample(1, true, 6, "0/1200");
+	expect(CLUSTER_NORMAL, 1);
+	facts(0, REPL_RUNS, 6, "");
+	sample(0, false, 0, "0/1200");
+	sample(1, true, 6, "0/1300");
+	cr_assert_neq(state(0), NODE_QUARANTINED);
+	cr_assert_eq(cluster_view(c)->epoch, 2);
+}
+
+Test(cluster, a_primary_that_lives_on_is_fenced)
+{
+	start_pg(false);
+	fenced = 0;
+	sample(1, true, 6, "0/1100");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert(fenced & 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	for (int i = 0; i < 3; i++) {
+		sample(0, true, 5, "0/5000");
+		sample(1, true, 6, "0/1100");
+	}
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, equal_timelines_split)
+{
+	struct err e;
+	start_pg(false);
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	pass(10);
+	sample(1, true, 6, "0/1100");
+	expect(CLUSTER_NORMAL, 1);
+	sample(2, true, 6, "0/1100");
+	expect(CLUSTER_SPLIT, -1);
+	cr_assert(fenced & 4);
+	cr_assert_eq(cluster_counts(c).splits, 1);
+	/* the operator: c, not a, which does not answer */
+	cr_assert_eq(cluster_promoted(c, 0, now, &e), -1);
+	cr_assert_eq(cluster_promoted(c, 2, now, &e), 0);
+	actions();
+	expect(CLUSTER_NORMAL, 2);
+	cr_assert_eq(state(1), NODE_QUARANTINED);
+	sample(1, true, 6, "0/1100");
+	sample(2, true, 6, "0/1100");
+	expect(CLUSTER_NORMAL, 2);
+	/* a higher timeline is news, even of one that was turned down */
+	sample(1, true, 7, "0/1100");
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, split_at_the_start)
+{
+	make(CLUSTER_PG, false, false);
+	for (unsigned i = 0; i < 3; i++)
+		facts(i, i < 2 ? REPL_NONE : REPL_RUNS, i < 2 ? 0 : 5, "");
+	sample(0, true, 5, "0/1000");
+	sample(1, true, 5, "0/1000");
+	sample(2, false, 0, "0/1000");
+	expect(CLUSTER_SPLIT, -1);
+	/* one that dies has not given up */
+	fail(1, FAIL_REFUSED);
+	fail(1, FAIL_REFUSED);
+	sample(0, true, 5, "0/1000");
+	cr_assert_neq(cluster_view(c)->state, CLUSTER_NORMAL);
+	/* one that follows has */
+	facts(1, REPL_RUNS, 5, "");
+	for (int i = 0; i < 4; i++)
+		sample(1, false, 0, "0/1000");
+	sample(0, true, 5, "0/1000");
+	expect(CLUSTER_NORMAL, 0);
+}
+
+Test(cluster, an_old_primary_at_the_start)
+{
+	make(CLUSTER_PG, false, false);
+	facts(0, REPL_NONE, 0, "");
+	facts(1, REPL_RUNS, 6, "");
+	facts(2, REPL_RUNS, 6, "");
+	sample(0, true, 5, "0/1000");
+	sample(1, false, 0, "0/1000");
+	sample(2, false, 0, "0/1000");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(strstr(cluster_view(c)->why, "old primary"), "%s", cluster_view(c)->why);
+}
+
+Test(cluster, another_cluster)
+{
+	start_pg(false);
+	now += MS;
+	struct cluster_facts f = {
+		.sent_us = now, .recv_us = now, .repl = REPL_RUNS, .timeline = 5, .system = "other"
+	};
+	cluster_on_facts(c, 1, &f);
+	actions();
+	cr_assert_eq(state(1), NODE_QUARANTINED);
+	sample(1, true, 9, "0/1000");
+	expect(CLUSTER_NORMAL, 0);
+	facts(1, REPL_RUNS, 5, "");
+	sample(1, false, 0, "0/1000");
+	cr_assert_eq(state(1), NODE_UP);
+}
+
+Test(cluster, diverged)
+{
+	start_pg(false);
+	sample(1, false, 0, "0/1500"); /* more than the primary had: it may have moved since */
+	cr_assert_eq(state(1), NODE_UP);
+	sample(0, true, 5, "0/1600");
+	cr_assert_eq(state(1), NODE_UP);
+	sample(1, false, 0, "0/1700");
+	sample(0, true, 5, "0/1650");
+	cr_assert_eq(state(1), NODE_QUARANTINED);
+	facts(1, REPL_RUNS, 5, "");
+	sample(0, true, 5, "0/1800");
+	cr_assert_eq(state(1), NODE_QUARANTINED, "passing it by is no cure");
+	fail(1, FAIL_LOST);
+	facts(1, REPL_RUNS, 5, "");
+	sample(1, false, 0, "0/1700");
+	sample(0, true, 5, "0/1800");
+	cr_assert_neq(state(1), NODE_QUARANTINED);
+}
+
+/* routing 5.2, the fourth row: Patroni stopped, the server lives on. */
+Test(cluster, patroni_stopped)
+{
+	start_pg(true);
+	leader(1); /* the key has a new owner, who is not ready */
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(0, true, 5, "0/1100");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(1, true, 6, "0/1000");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	/* the authority is gone: nothing changes */
+	for (int i = 0; i < 100; i++) {
+		now += 50 * MS;
+		leader(-2);
+		sample(1, true, 6, "0/1000");
+		sample(0, true, 5, "0/1200");
+	}
+	expect(CLUSTER_NORMAL, 1);
+}
+
+/* An answer that is older than a claim does not decide about it. */
+Test(cluster, old_answers_of_the_authority)
+{
+	start_pg(true);
+	sample(1, true, 6, "0/1000");
+	expect(CLUSTER_SUSPECT, 0);
+	cr_assert(cluster_burst(c));
+	leader(1);
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, the_authority_cannot_go_back)
+{
+	start_pg(true);
+	leader(1);
+	sample(1, true, 6, "0/1000");
+	expect(CLUSTER_NORMAL, 1);
+	leader(0);
+	sample(0, true, 5, "0/1000");
+	expect(CLUSTER_NO_PRIMARY, -1);
+}
+
+Test(cluster, few_changes_without_authority)
+{
+	start_pg(false);
+	uint32_t t = 5;
+	for (int i = 0; i < 3; i++) {
+		unsigned q = i % 2 ? 0 : 1;
+		facts(q, REPL_RUNS, t, "");
+		sample(q, false, 0, "0/1000");
+		sample(q, true, ++t, "0/1000");
+		expect(CLUSTER_NORMAL, (int)q);
+	}
+	sample(2, true, ++t, "0/1000");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(strstr(cluster_view(c)->why, "PROMOTED"));
+	struct err e;
+	cr_assert_eq(cluster_promoted(c, 2, now, &e), 0);
+	actions();
+	expect(CLUSTER_NORMAL, 2);
+}
+
+Test(cluster, gtid_failover)
+{
+	start_my(false);
+	sample(0, true, 0, U(1) ":1-12");
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(1, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NO_PRIMARY, -1); /* it is still a replica for all we know */
+	facts(1, REPL_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 1);
+	/* the old one is back, writable as its configuration says */
+	facts(0, REPL_NONE, 0, "");
+	for (int i = 0; i < 4; i++)
+		sample(0, true, 0, U(1) ":1-13");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	/* with what was lost it cannot follow */
+	facts(0, REPL_RUNS, 0, "uuid-1");
+	sample(0, false, 0, U(1) ":1-13");
+	sample(1, true, 0, U(1) ":1-12");
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	sample(0, false, 0, U(1) ":1-12");
+	sample(1, true, 0, U(1) ":1-12");
+	cr_assert_neq(state(0), NODE_QUARANTINED);
+}
+
+Test(cluster, gtid_loss_is_refused)
+{
+	start_my(false);
+	struct pos acked;
+	cr_assert_eq(pos_parse_gtid(U(1) ":11", 38 + 1, &acked, NULL), 0);
+	cluster_on_ack(c, 1, &acked, now);
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(1, true, 0, U(1) ":1-10");
+	facts(1, REPL_NONE, 0, "");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(strstr(cluster_view(c)->why, "lacks 1 transactions"), "%s", cluster_view(c)->why);
+	sample(1, true, 0, U(1) ":1-11");
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, gtid_loss_is_counted)
+{
+	start_my(true);
+	sample(0, true, 0, U(1) ":1-15");
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(1, true, 0, U(1) ":1-10");
+	facts(1, REPL_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(cluster_counts(c).lost_writes, 5);
+}
+
+Test(cluster, two_mysql_writers)
+{
+	start_my(false);
+	sample(1, true, 0, U(1) ":1-10");
+	facts(1, REPL_NONE, 0, "");
+	sample(1, true, 0, U(1) ":1-10");
+	expect(CLUSTER_SPLIT, -1);
+	/* the old one says no itself, and the new one has all it has */
+	sample(0, false, 0, U(1) ":1-10");
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, group)
+{
+	make(CLUSTER_GR, true, false);
+	struct cluster_authority a = {
+		.reachable = true, .leader = 0, .rank = 7, .series = "g", .text = "the view of a"
+	};
+	for (unsigned i = 0; i < 3; i++) {
+		facts(i, REPL_NONE, 0, "");
+		sample(i, i == 0, 0, U(1) ":1-10");
+	}
+	expect(CLUSTER_NO_PRIMARY, -1); /* nobody with a majority spoke */
+	a.sent_us = a.recv_us = now;
+	cluster_on_authority(c, &a);
+	expect(CLUSTER_NORMAL, 0);
+	/* set_as_primary: the old one refuses first */
+	cluster_on_signal(c, 0, SIGNAL_DEMOTED, now += MS, "1290");
+	expect(CLUSTER_SUSPECT, 0);
+	sample(0, false, 0, U(1) ":1-10");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(1, true, 0, U(1) ":1-10");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	a.leader = 1;
+	a.rank = 8;
+	a.sent_us = a.recv_us = now += MS;
+	cluster_on_authority(c, &a);
+	expect(CLUSTER_NORMAL, 1);
+	/* an expelled member with an older view */
+	sample(0, true, 0, U(1) ":1-10");
+	a.leader = 0;
+	a.rank = 7;
+	a.sent_us = a.recv_us = now += MS;
+	cluster_on_authority(c, &a);
+	sample(1, true, 0, U(1) ":1-10");
+	a.leader = 1;
+	a.rank = 8;
+	a.sent_us = a.recv_us = now += MS;
+	cluster_on_authority(c, &a);
+	expect(CLUSTER_NORMAL, 1);
+}
+
+Test(cluster, replicas_leave_and_return)
+{
+	struct err e;
+	start_pg(false);
+	fail(1, FAIL_REFUSED);
+	cr_assert_eq(state(1), NODE_SUSPECT);
+	fail(1, FAIL_REFUSED);
+	cr_assert_eq(state(1), NODE_DOWN);
+	cr_assert(fenced & 2, "who waits for it can ask elsewhere");
+	facts(1, REPL_RUNS, 5, "");
+	sample(1, false, 0, "0/1000");
+	sample(1, false, 0, "0/1000");
+	cr_assert_eq(state(1), NODE_DOWN);
+	sample(1, false, 0, "0/1000");
+	cr_assert_eq(state(1), NODE_WARMING);
+	cr_assert(cluster_view(c)->node[1].reads);
+	cr_assert_eq(cluster_drain(c, 0, now, &e), -1);
+	cr_assert_eq(cluster_drain(c, 1, now, &e), 0);
+	cr_assert_eq(state(1), NODE_DRAINING);
+	cr_assert_not(cluster_view(c)->node[1].reads);
+	fenced = 0;
+	cr_assert_eq(cluster_maint(c, 1, now, &e), 0);
+	actions();
+	cr_assert(fenced & 2);
+	cluster_resume(c, 1, now);
+	cr_assert_eq(state(1), NODE_WARMING);
+}
+
+Test(cluster, switchover)
+{
+	struct err e;
+	start_pg(false);
+	cr_assert_eq(cluster_switch_begin(c, 0, now, &e), -1);
+	cr_assert_eq(cluster_switch_begin(c, 1, now, &e), 0);
+	expect(CLUSTER_SWITCHING, 0);
+	sample(0, true, 5, "0/1000");
+	expect(CLUSTER_SWITCHING, 0);
+	sample(1, true, 6, "0/1000");
+	expect(CLUSTER_NORMAL, 1);
+	facts(0, REPL_RUNS, 6, "");
+	sample(0, false, 0, "0/1000");
+	facts(0, REPL_RUNS, 6, "");
+	sample(0, false, 0, "0/1000");
+	cr_assert_eq(cluster_switch_begin(c, 0, now, &e), 0, "%s", e.msg);
+	for (int i = 0; i < 61; i++) {
+		pass(999);
+		sample(1, true, 6, "0/1000");
+	}
+	expect(CLUSTER_NORMAL, 1); /* nothing happened: it ends */
+}
+
+Test(cluster, paused_replay_is_a_state)
+{
+	start_pg(false);
+	now += MS;
+	struct cluster_facts f = { .sent_us = now,
+		.recv_us = now,
+		.repl = REPL_RUNS,
+		.timeline = 5,
+		.system = "sys",
+		.paused = true };
+	cluster_on_facts(c, 1, &f);
+	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_STOPPED);
+	cr_assert(cluster_view(c)->node[1].eventual);
+	facts(1, REPL_RUNS, 5, "");
+	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_OK);
+}
