@@ -264,6 +264,26 @@ static enum my_next skip_failed(
 	return mydn_event(d, PEV_LINK_BAD, total_of(h));
 }
 
+/* A transaction in statement mode: core ends the session, and its error is the answer. */
+static bool is_refused(const struct mydn *d, const struct my_owed *o)
+{
+	const struct my_link *l = d->l;
+	return to_client(d, o) && d->c->mode == PROTO_STATEMENT && l->tx == TX_OPEN &&
+	       l->res.state == MY_RES_DONE && l->n_forward == 1;
+}
+
+static enum my_next refuse(struct mydn *d)
+{
+	struct my_client *c = d->c;
+	if (d->l->eof_due)
+		put_eof(d);
+	uint8_t seq = c->seq;
+	enum my_next r = over(d, 0);
+	c->seq = seq;
+	c->in_request = true;
+	return r;
+}
+
 static enum my_next on_ok(
 	struct mydn *d, enum my_packet what, const struct mypacket_head *h, struct my_owed *o)
 {
@@ -290,9 +310,11 @@ static enum my_next on_ok(
 	if (l->columns_moved)
 		ok.status |= MYSTATUS_METADATA_CHANGED;
 	l->columns_moved = false;
+	flow_drop(&d->f, total_of(h));
+	if (is_refused(d, o))
+		return refuse(d);
 	if (to_client(d, o))
 		put_ok(d, what, &ok);
-	flow_drop(&d->f, total_of(h));
 	return l->res.state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 

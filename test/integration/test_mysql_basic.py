@@ -451,3 +451,33 @@ def test_compression(anymy, mypool):
         assert r.one('select 1') == '1'
         assert r.do("select repeat('z', 20000000)").rows == [[b'z' * 20000000]]
         assert r.one("select length('%s')" % ('x' * 17000000)) == '17000000'
+
+
+# --- statement mode
+OPENS = [['begin'], ['select 1; begin; select 2'], ['set autocommit = 0', 'select * from st'],
+         ['set autocommit = 0', 'select * from st where a < 0'], ['xa start "x"']]
+
+
+@pytest.mark.parametrize('caps', [my.MODERN, my.CLASSIC], ids=['modern', 'classic'])
+def test_transactions_in_statement_mode(anymy, weirpool, caps):
+    """The statement that opens one gets the error, and with it the session ends; nothing of it is left."""
+    anymy.query('create table if not exists app.st (a int) engine=innodb')
+    anymy.query('replace into app.st values (1)')
+    caps |= my.MULTI_STATEMENTS
+    wp = weirpool(anymy, pool_mode='statement', default_pool_size=1)
+    with wp.my(caps=caps) as other:
+        for sqls in OPENS:
+            with wp.my(caps=caps) as r:
+                for sql in sqls[:-1]:
+                    r.do(sql)
+                out = r.all(sqls[-1])
+                e = out[-1] if isinstance(out[-1], MyError) else out[-1].error
+                assert e.errno == 1568 and 'statement pooling' in e.text, out
+                assert not r.expect_closed()
+            assert other.q('select 1, @@autocommit') == [['1', '1']]
+        out = other.all('begin; insert into st values (2); commit')
+        assert not [x for x in out if isinstance(x, MyError)], out
+        s = other.prepare('insert into st values (?)')
+        other.execute(s, [3])
+        assert not anymy.query('select 1 from information_schema.innodb_trx')
+    anymy.query('drop table app.st')
