@@ -5,6 +5,7 @@
 #include "sql/route.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/num.h"
 
 #include <getopt.h>
@@ -28,8 +29,8 @@ static const char usage_text[] =
 	"Prints one line for each: replica|primary|track|pin|reject TAB reason\n";
 
 struct er {
-	bool mysql, null;
-	const char *dsn;
+	bool mysql, null, protocol_given, version_given;
+	char *dsn;
 	struct sql_opts pg;
 	struct sql_my_opts my;
 	struct sql_route_ctx ctx;
@@ -89,6 +90,7 @@ static bool read_version(struct er *e, const char *v)
 	}
 	if (n == 0 || *v)
 		return false;
+	e->version_given = true;
 	e->pg.server_major = (unsigned)part[0];
 	e->my.version = (unsigned)(part[0] * 10000 + part[1] * 100 + part[2]);
 	return true;
@@ -209,6 +211,7 @@ static int read_key(struct er *e, char *arg)
 
 static int read_protocol(struct er *e, const char *v)
 {
+	e->protocol_given = true;
 	e->mysql = is(v, "mysql") || is(v, "mariadb");
 	if (is(v, "mariadb"))
 		e->my.mariadb = true;
@@ -216,6 +219,28 @@ static int read_protocol(struct er *e, const char *v)
 		return 0;
 	fprintf(stderr, "weirpool: explain-route: --protocol %s: postgres or mysql\n", v);
 	return -1;
+}
+
+/* The URL says which protocol, if nothing else does. It may hold a password: not for ps(1). */
+static int take_dsn(struct er *e, char *arg)
+{
+	bool mysql = strncmp(arg, "mysql://", 8) == 0 || strncmp(arg, "mariadb://", 10) == 0;
+	bool pg = strncmp(arg, "postgres://", 11) == 0 || strncmp(arg, "postgresql://", 13) == 0;
+
+	if (!mysql && !pg) {
+		fputs("weirpool: explain-route: --dsn: a URL is needed, postgres://... or "
+		      "mysql://...\n",
+			stderr);
+		return -1;
+	}
+	if (e->protocol_given && e->mysql != mysql) {
+		fputs("weirpool: explain-route: --dsn is a URL of the other protocol\n", stderr);
+		return -1;
+	}
+	e->mysql = mysql;
+	e->dsn = mem_strdup(MEM_MISC, arg);
+	mem_wipe(arg, strlen(arg));
+	return e->dsn != NULL ? 0 : -1;
 }
 
 /* 0: go on; 1: end with *code_r */
@@ -228,6 +253,7 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	char *dsn = NULL;
 	int c;
 
 	*code_r = 2;
@@ -237,7 +263,7 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 			if (read_protocol(e, optarg) != 0)
 				return 1;
 			break;
-		case 'D': e->dsn = optarg; break;
+		case 'D': dsn = optarg; break;
 		case 'c':
 			if (read_key(e, optarg) != 0)
 				return 1;
@@ -250,10 +276,11 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 		default: fputs("Try 'weirpool explain-route --help'.\n", stderr); return 1;
 		}
 	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr, "weirpool: explain-route: unexpected argument: %s\n", argv[optind]);
-	return 1;
+	if (optind != argc) {
+		fprintf(stderr, "weirpool: explain-route: unexpected argument: %s\n", argv[optind]);
+		return 1;
+	}
+	return dsn != NULL && take_dsn(e, dsn) != 0;
 }
 
 static void explain(const struct er *e, const char *text, size_t n)
@@ -306,6 +333,26 @@ static int explain_all(const struct er *e)
 	return 1;
 }
 
+static int read_names(struct er *e)
+{
+	struct err err = { 0 };
+	unsigned major;
+
+	if (e->mysql) {
+		fputs("weirpool: explain-route: --dsn: the names of a MySQL server cannot be read "
+		      "yet\n",
+			stderr);
+		return -1;
+	}
+	if (names_read_pg(e->dsn, &e->names, &major, &err) != 0) {
+		fprintf(stderr, "weirpool: explain-route: --dsn: %s\n", err.msg);
+		return -1;
+	}
+	if (!e->version_given)
+		e->pg.server_major = major;
+	return 0;
+}
+
 int server_explain_route(int argc, char **argv)
 {
 	struct er e = { .pg = { &sql_dialect_pg, true, false, 18 },
@@ -316,12 +363,11 @@ int server_explain_route(int argc, char **argv)
 		return code;
 	if (e.my.version == 0)
 		e.my.version = e.my.mariadb ? 101100 : 90700;
-	if (e.dsn != NULL) {
-		fputs("weirpool: explain-route: --dsn is not there yet\n", stderr);
+	if (e.dsn != NULL && read_names(&e) != 0)
 		return 1;
-	}
 	e.ctx.names = e.names;
 	code = explain_all(&e);
 	sql_names_free(&e.names);
+	mem_free(MEM_MISC, e.dsn);
 	return code;
 }

@@ -36,6 +36,12 @@ int server_run(struct core_gen *gen, const struct server_args *a); /* exit code 
 /* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
 int server_explain_route(int argc, char **argv);
 
+/* names_read.c: the names that are not for a replica, from the catalogs of the server behind a
+ * URL. Waits for the server, half a minute at most. *names_r is the caller's; *major_r its major
+ * version. */
+struct sql_names;
+int names_read_pg(const char *url, struct sql_names **names_r, unsigned *major_r, struct err *e);
+
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);
 #endif
