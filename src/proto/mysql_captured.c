@@ -170,8 +170,11 @@ static enum my_next setup_over(struct mydn *d, const struct mypacket_head *h)
 	struct my_link *l = d->l;
 	if (take_error(l, d->e))
 		return mydn_event(d, PEV_BAD, 0);
-	if (!l->in_setup)
+	if (!l->in_setup) { /* behind a reset of the session's own */
+		if (d->c)
+			varset_assign(&l->env->vars, &d->c->base, l->fresh);
 		return quiet(d, h);
+	}
 	if (l->tx != TX_IDLE) { /* init_connect may do so */
 		err_set(d->e, ERR_SERVER_REFUSED,
 			"the server begins a transaction with each connection (init_connect)");

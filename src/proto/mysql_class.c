@@ -177,20 +177,50 @@ static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const
 	c->prepared.anyway |= inner.anyway;
 }
 
-/* Which session_track_... variables does a SET name? */
-static uint8_t wishes_of(
-	const struct sql_my_opts *o, const char *text, const struct sql_my_stmt *st)
+/* A value that a server certainly takes for the tracker of that number. */
+static bool is_sure(unsigned i, const struct sql_my_assign *a)
+{
+	if (!a->value_known || memchr(a->value, 0, a->value_n))
+		return false;
+	if (a->kind == SQL_MY_VAL_DEFAULT || a->kind == SQL_MY_VAL_STRING ||
+		a->kind == SQL_MY_VAL_WORD)
+		return true;
+	return my_wish_is_flag(i) && a->kind == SQL_MY_VAL_NUMBER;
+}
+
+/* Which session_track_... variables does a SET name? Those with literal values are noted as what
+ * the client will be told of from this statement on. */
+static uint8_t wishes_of(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st)
 {
 	struct sql_my_set set;
 	struct sql_my_assign a;
 	unsigned wish = 0;
 	sql_my_set_start(&set, o, text, st);
 	while (sql_my_set_next(&set, &a))
-		for (unsigned i = 0; a.scope == SQL_MY_S_SESSION && i < MY_WISHES_N; i++)
-			if (strlen(my_wish_names[i]) == a.name_n &&
-				memcmp(my_wish_names[i], a.name, a.name_n) == 0)
-				wish |= 1U << i;
+		for (unsigned i = 0; a.scope == SQL_MY_S_SESSION && i < MY_WISHES_N; i++) {
+			if (strlen(my_wish_names[i]) != a.name_n ||
+				memcmp(my_wish_names[i], a.name, a.name_n) != 0)
+				continue;
+			wish |= 1U << i;
+			char value[SQL_MY_VALUE_MAX + 1];
+			if (!is_sure(i, &a))
+				continue;
+			memcpy(value, a.value, a.value_n);
+			value[a.value_n] = 0;
+			(void)varset_put(&c->env->vars, &c->wished, my_wish_names[i],
+				a.kind == SQL_MY_VAL_DEFAULT ? NULL : value);
+		}
 	return (uint8_t)wish;
+}
+
+void my_wish_ask(struct myup *u, const struct my_req *r)
+{
+	if (!(r->flags & SQL_MY_SET_TRACKER) || u->c->up_left > 0 || u->c->up_more)
+		return;
+	flow_cut(&u->f);
+	u->c->wish = r->wish;
+	my_wish_put(u->l, u->up);
 }
 
 static int8_t counted(int8_t n, uint64_t f, uint64_t more, uint64_t less)
@@ -233,7 +263,7 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	r->calls = r->calls || st->verb == SQL_MY_V_CALL || st->verb == SQL_MY_V_EXECUTE;
 	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;
 	if (f & SQL_MY_SET_TRACKER)
-		r->wish |= wishes_of(o, text, st);
+		r->wish |= wishes_of(c, o, text, st);
 	if (f & SQL_MY_PREPARE)
 		note_prepare(c, o, text, st);
 }
@@ -257,6 +287,7 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 	struct sql_my_iter it;
 	struct sql_my_stmt st;
 	*r = (struct my_req){ 0 };
+	varset_assign(&c->env->vars, &c->wished, c->tracking);
 	sql_my_start(&it, o, text, n);
 	while (sql_my_next(&it, &st)) {
 		note_one(c, o, text, &st, run, r);

@@ -23,7 +23,9 @@
 struct my_diag {
 	struct buf packets;
 	unsigned n_defs, n_rows, n_errors;
-	bool cut; /* there was more */
+	unsigned n_told; /* as COM_PING counts them */
+	bool cut;        /* there was more */
+	bool own;        /* an error of ours began it */
 };
 
 void my_diag_free(struct my_diag **dp)
@@ -65,7 +67,33 @@ void my_diag_row(struct my_client *c, const uint8_t *p, size_t n)
 	if (c->diag == NULL || !keep(c->diag, p, n))
 		return;
 	c->diag->n_rows++;
+	c->diag->n_told++;
 	c->diag->n_errors += is_error(p, n);
+}
+
+void my_diag_own(struct my_client *c, unsigned number, const char *msg, enum my_diag_adds adds)
+{
+	struct buf row;
+	char digits[12];
+	if (adds == MY_DIAG_ALONE)
+		my_diag_free(&c->diag);
+	c->needs &= (uint8_t)~MY_NEED_DIAG;
+	c->row_count = -1;
+	c->n_attached++; /* no link knows better */
+	if (c->diag == NULL && (c->diag = mem_alloc(MEM_PROTO, sizeof(*c->diag))) == NULL)
+		return;
+	if (c->diag->n_rows == 0)
+		c->diag->own = true;
+	int n = snprintf(digits, sizeof(digits), "%u", number);
+	buf_init(&row, 0);
+	myrow_put_cell(&row, (struct mystr){ "Error", 5 });
+	myrow_put_cell(&row, (struct mystr){ digits, (size_t)n });
+	myrow_put_cell(&row, (struct mystr){ msg, strlen(msg) });
+	if (adds == MY_DIAG_ADDS_ALONE)
+		c->diag->n_told = 0;
+	if (!row.failed)
+		my_diag_row(c, buf_data(&row), buf_len(&row));
+	buf_fini(&row);
 }
 
 /* ---- which questions ---- */
@@ -226,17 +254,18 @@ static void put_column(struct myup *u, uint8_t *seq, struct mycolumn x)
 /* As servers describe them; nothing was kept of a statement that left none. */
 static void put_defs(struct myup *u, uint8_t *seq)
 {
-	static const struct mycolumn text = {
-		.collation = 45, .type = MYTYPE_VAR_STRING, .flags = 1, .decimals = 31
-	};
-	struct mycolumn x = text;
+	bool mariadb = u->l->mariadb;
+	struct mycolumn x = { .collation = mariadb && u->l->version_n >= 110500 ? 224 : 45,
+		.type = MYTYPE_VAR_STRING,
+		.flags = 1,
+		.decimals = mariadb ? 39 : 31 };
 	x.name = str("Level");
 	x.length = 28;
 	put_column(u, seq, x);
 	put_column(u, seq,
 		(struct mycolumn){ .name = str("Code"),
 			.collation = 63,
-			.length = 4,
+			.length = mariadb ? 4 : 5,
 			.type = MYTYPE_LONG,
 			.flags = FLAGS_ID });
 	x.name = str("Message");
@@ -250,9 +279,9 @@ static void show(struct myup *u, const struct question *q, uint8_t *seq)
 	struct rd r = d ? rd_of(buf_data(&d->packets), buf_len(&d->packets)) : rd_of("", 0);
 	uint64_t row = 0;
 	mycolumn_put_count(u->down, seq, u->c->caps, DIAG_DEFS_N, true);
-	if (d == NULL)
+	if (d == NULL || d->n_defs == 0)
 		put_defs(u, seq);
-	for (unsigned i = 0; i < DIAG_DEFS_N && rd_left(&r) > 0; i++) {
+	for (unsigned i = 0; d && i < d->n_defs && rd_left(&r) > 0; i++) {
 		uint32_t n = rd_u32le(&r);
 		mypacket_put(u->down, seq, rd_bytes(&r, n), n);
 	}
@@ -328,7 +357,7 @@ static bool is_ours(const struct myup *u, enum asks what)
 		return false;
 	switch (what) {
 	case ASK_N_ALL:
-	case ASK_N_ERRORS: return d == NULL || (!d->cut && d->n_defs == DIAG_DEFS_N);
+	case ASK_N_ERRORS: return d == NULL || (!d->cut && (d->own || d->n_defs == DIAG_DEFS_N));
 	case ASK_FOUND_ROWS: return c->found_known;
 	case ASK_LAST_ID: return !(c->needs & MY_NEED_LAST_ID);
 	case ASK_ROW_COUNT: return true;
@@ -352,7 +381,7 @@ static void has_run(struct my_client *c, struct my_link *l, bool shows)
 	c->found_rows = 1;
 	c->found_known = !shows;
 	l->own_count = false;
-	if (shows)
+	if (shows || l->mariadb) /* which keeps it behind a SELECT without tables, too */
 		return;
 	my_diag_free(&c->diag);
 	c->needs &= (uint8_t)~MY_NEED_DIAG;
@@ -393,6 +422,7 @@ bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq)
 
 uint16_t my_diag_warnings(const struct my_client *c)
 {
-	unsigned n = c->diag ? c->diag->n_rows : 0;
+	/* MariaDB does not count errors that no statement made. */
+	unsigned n = c->diag && !(c->mariadb && c->diag->own) ? c->diag->n_told : 0;
 	return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }

@@ -140,12 +140,24 @@ static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
 	}
 }
 
+/* A command that is no statement leaves nothing but its error. */
+static void finish_other(struct mydn *d, uint8_t cmd, unsigned error)
+{
+	if (error == 0 || (cmd != MYCOM_INIT_DB && cmd != MYCOM_FIELD_LIST))
+		return;
+	d->l->own_last = true;
+	my_diag_free(&d->c->diag);
+	d->c->needs |= MY_NEED_DIAG;
+}
+
 /* A statement has run, or not. */
 static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 {
 	if (cmd != MYCOM_QUERY && cmd != MYCOM_STMT_EXECUTE && cmd != MYCOM_STMT_BULK_EXECUTE &&
-		cmd != MYCOM_STMT_PREPARE)
+		cmd != MYCOM_STMT_PREPARE) {
+		finish_other(d, cmd, error);
 		return;
+	}
 	d->l->own_last = d->l->own_count = true;
 	if (cmd != MYCOM_STMT_PREPARE)
 		note_counts(d->c, d->l, error);
@@ -193,7 +205,7 @@ static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 	d->l->eof_due = false;
 	flow_cut(&d->f);
 	buf_init(&block, 0);
-	my_learn_translate(d->c, d->l, ok, &block);
+	my_tell_ok(d->c, d->l, ok, &block);
 	if ((ok->status & MYSTATUS_PS_OUT_PARAMS) && !d->l->mariadb &&
 		!(d->c->caps & MYCAP(DEPRECATE_EOF)))
 		ok->status &= (uint16_t)~OUT_BITS; /* the EOF behind the columns has said it */

@@ -89,6 +89,10 @@ struct my_req {
 #define MY_NEED_LAST_ID 4U
 #define MY_NEED_VARS 8U
 #define MY_NEED_DIAG 16U /* warnings, before anything else runs */
+/* What a client was told of its transaction that has not asked to be. */
+#define MY_TOLD_NO_TX 0U
+#define MY_TOLD_TX 1U
+#define MY_TOLD_SNAPSHOT 2U
 struct my_client {       /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct my_client_login *login; /* until client_ready(), and again during COM_CHANGE_USER;
@@ -99,6 +103,7 @@ struct my_client {       /* an idle session of thousands: keep it small */
 	struct varset *base;     /* what a server said of fresh sessions when it logged in */
 	struct varset *tracking; /* session_track_...: its own wishes, not the link's; absent: the
 				    server's defaults */
+	struct varset *wished;   /* tracking, if the request under way succeeds */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
 	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
@@ -142,6 +147,7 @@ struct my_client {       /* an idle session of thousands: keep it small */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
 	bool found_known;
 	bool id_set;     /* it may have set LAST_INSERT_ID() to anything */
+	uint8_t tx_told; /* MY_TOLD_* */
 	uint8_t wish;    /* of the request under way, until they are known */
 	bool in_request; /* a request of its is not answered */
 };

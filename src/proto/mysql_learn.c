@@ -1,5 +1,5 @@
-/* mysql_learn - what the OKs of a server say about its session: transaction, schema, variables; and
- * which of that a client is to hear. Ignorant of texts. Thread: that of the env. Source: MySQL
+/* mysql_learn - what the OKs of a server say about its session: transaction, schema, variables.
+ * Ignorant of texts. Thread: that of the env. Source: MySQL
  * docs, OK_Packet: Session State Information; what the trackers of live servers say and keep silent
  * about. */
 #include "mysql_run_int.h"
@@ -151,7 +151,8 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 	l->status = ok->status;
 	l->tx = ok->status & MYSTATUS_IN_TRANS ? TX_OPEN : TX_IDLE;
 	if (c) {
-		c->status = ok->status;
+		if (!l->sync_due) /* else it is that of somebody before */
+			c->status = ok->status;
 		c->req.warnings = c->req.warnings || ok->warnings;
 		if (ok->insert_id)
 			c->req.insert_id = ok->insert_id;
@@ -171,105 +172,4 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 	if (c && changed && !told)
 		my_state_changed(c);
 	return rd_ok(&r);
-}
-
-/* ---- what the client hears ---- */
-
-static const char *wish(const struct my_client *c, const struct my_link *l, const char *name)
-{
-	const char *v = varset_get(c->tracking, name);
-	if (v == NULL)
-		v = varset_get(l->fresh, name);
-	return v ? v : "";
-}
-
-static bool is_on(const char *v)
-{
-	return strcmp(v, "1") == 0 || strcasecmp(v, "ON") == 0;
-}
-
-/* Is name in a list as session_track_system_variables has it? */
-static bool lists(const char *list, struct mystr name)
-{
-	while (*list) {
-		size_t n = strcspn(list, ","), skip = strspn(list, " \t");
-		const char *at = list + (skip < n ? skip : n);
-		size_t k = n - (size_t)(at - list);
-		while (k > 0 && (at[k - 1] == ' ' || at[k - 1] == '\t'))
-			k--;
-		if ((k == 1 && *at == '*') ||
-			(k == name.n && k > 0 && strncasecmp(at, name.p, k) == 0))
-			return true;
-		list += n + (list[n] == ',');
-	}
-	return false;
-}
-
-static const struct my_told_cache *hears(const struct my_client *c, const struct my_link *l)
-{
-	struct my_told_cache *x = &c->env->told;
-	if (x->valid && x->tracking == c->tracking && x->fresh == l->fresh)
-		return x;
-	varset_assign(&c->env->vars, &x->tracking, c->tracking);
-	varset_assign(&c->env->vars, &x->fresh, l->fresh);
-	const char *info = wish(c, l, "session_track_transaction_info");
-	const char *gtids = wish(c, l, "session_track_gtids");
-	x->vars = wish(c, l, "session_track_system_variables");
-	x->heartbeat = lists(x->vars, (struct mystr){ HEARTBEAT, sizeof(HEARTBEAT) - 1 });
-	x->schema = is_on(wish(c, l, "session_track_schema"));
-	x->state = is_on(wish(c, l, "session_track_state_change"));
-	x->gtids = strcasecmp(gtids, "OWN_GTID") == 0 || strcasecmp(gtids, "ALL_GTIDS") == 0;
-	x->tx_text = strcasecmp(info, "CHARACTERISTICS") == 0;
-	x->tx_state = x->tx_text || strcasecmp(info, "STATE") == 0;
-	x->valid = true;
-	return x;
-}
-
-static void put_vars(const struct my_told_cache *w, const struct mytrack *t, struct buf *block)
-{
-	struct rd r = rd_of(t->data.p, t->data.n);
-	struct mystr name, value;
-	while (mytrack_next_var(&r, &name, &value))
-		if (is(name, HEARTBEAT) ? w->heartbeat : lists(w->vars, name))
-			mytrack_put_var(block, name, value);
-}
-
-/* What a client hears of its transaction that has not asked. MySQL tells of its begin and its end
- * all the same. */
-static bool keeps_tx(const struct my_link *l, const struct mytrack *t)
-{
-	struct mystr state;
-	return !l->mariadb && mytrack_read_text(t->data, &state) == NULL &&
-	       state.n == MYTRACK_TX_STATE_BYTES &&
-	       (memcmp(state.p, "T_______", state.n) == 0 ||
-		       memcmp(state.p, "________", state.n) == 0);
-}
-
-void my_learn_translate(
-	const struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block)
-{
-	if (ok->track.p == NULL || !(c->caps & MYCAP(SESSION_TRACK))) {
-		ok->track = (struct mystr){ NULL, 0 };
-		return;
-	}
-	const struct my_told_cache *w = hears(c, l);
-	struct rd r = rd_of(ok->track.p, ok->track.n);
-	struct mytrack t;
-	while (mytrack_next(&r, &t)) {
-		bool keep = false;
-		switch (t.type) {
-		case MYTRACK_VAR: put_vars(w, &t, block); break;
-		case MYTRACK_SCHEMA: keep = w->schema; break;
-		case MYTRACK_STATE: keep = w->state; break;
-		case MYTRACK_GTIDS: keep = w->gtids; break;
-		case MYTRACK_TX_STATE: keep = w->tx_state || keeps_tx(l, &t); break;
-		case MYTRACK_TX_TEXT: keep = w->tx_text; break;
-		default: break;
-		}
-		if (keep)
-			mytrack_put(block, &t);
-	}
-	ok->track = (struct mystr){ (const char *)buf_data(block), buf_len(block) };
-	if (ok->track.n == 0)
-		ok->track.p = NULL;
 }

@@ -83,10 +83,14 @@ bool my_is_fact(const char *name)
 
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 {
+	/* A reset of MariaDB's takes away what a login gives. */
+	bool again = what == MY_CAP_CLEAN && l->mariadb && (l->caps & MYCAP(IGNORE_SPACE));
 	put_query(l, what, false,
-		l->mariadb ? "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
-			   : "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
-			     ",session_track_gtids='OWN_GTID'",
+		again ? "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
+			",sql_mode=CONCAT(@@sql_mode,',IGNORE_SPACE')"
+		: l->mariadb ? "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
+			     : "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
+			       ",session_track_gtids='OWN_GTID'",
 		up);
 	char sql[512];
 	snprintf(sql, sizeof(sql),
@@ -117,6 +121,11 @@ void my_wish_put(struct my_link *l, struct buf *up)
 const char *const my_wish_names[MY_WISHES_N] = { "session_track_system_variables",
 	"session_track_schema", "session_track_state_change", "session_track_transaction_info",
 	"session_track_gtids" };
+
+bool my_wish_is_flag(unsigned i)
+{
+	return i == 1 || i == 2;
+}
 
 /* What the client set, by its text or to something that is not ours. */
 bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n)

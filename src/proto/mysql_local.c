@@ -6,6 +6,11 @@
 
 #include "wire/mysql/command.h"
 
+/* MySQL adds these to the errors and warnings of the statement before, which may still be on the
+ * link. */
+#define UNKNOWN_COMMAND 1047U
+#define UNKNOWN_STMT 1243U
+
 /* Each answer is one packet, and its command is over. */
 static uint8_t first_seq(const struct mypacket_head *h)
 {
@@ -38,10 +43,10 @@ enum my_next my_local_done(struct myup *u, const struct mypacket_head *h)
 	return MY_NEXT;
 }
 
-static void put_ok(struct my_client *c, uint8_t *seq, struct buf *down)
+static void put_ok(struct my_client *c, uint8_t *seq, uint16_t warnings, struct buf *down)
 {
 	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY,
-		.warnings = my_diag_warnings(c) };
+		.warnings = warnings };
 	myok_put(down, seq, c->caps, &ok);
 }
 
@@ -50,7 +55,7 @@ enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h)
 	uint8_t seq = first_seq(h);
 	if (myup_busy(u))
 		return MY_STOP;
-	put_ok(u->c, &seq, u->down);
+	put_ok(u->c, &seq, *myup_body(u) == MYCOM_PING ? my_diag_warnings(u->c) : 0, u->down);
 	answered(u, h);
 	return MY_NEXT;
 }
@@ -58,12 +63,32 @@ enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h)
 enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
 	const char *state, const char *msg)
 {
+	struct my_client *c = u->c;
 	uint8_t seq = first_seq(h);
 	if (myup_busy(u))
 		return MY_STOP;
+	enum my_diag_adds adds = c->mariadb                  ? MY_DIAG_ALONE
+				 : number == UNKNOWN_COMMAND ? MY_DIAG_ADDS
+				 : number == UNKNOWN_STMT    ? MY_DIAG_ADDS_ALONE
+							     : MY_DIAG_ALONE;
+	if (c->mode != PROTO_SESSION && adds && u->l && (c->needs & MY_NEED_DIAG)) {
+		flow_cut(&u->f);
+		my_ask_put(c, u->l, true, u->up);
+		return MY_STOP;
+	}
+	if (c->mode != PROTO_SESSION) {
+		my_diag_own(c, number, msg, adds);
+		if (u->l)
+			u->l->own_last = u->l->own_count = false;
+	}
 	myerror_put(u->down, &seq, number, state, msg, strlen(msg));
 	answered(u, h);
 	return MY_NEXT;
+}
+
+enum my_next my_local_unknown(struct myup *u, const struct mypacket_head *h)
+{
+	return my_local_err(u, h, UNKNOWN_COMMAND, "08S01", "Unknown command");
 }
 
 static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
@@ -83,7 +108,7 @@ enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
 	if (mycommand_read_set_option(myup_body(u), h->payload_n, &option))
 		return malformed(u, h);
 	if (option > 1)
-		return my_local_err(u, h, 1047, "08S01", "Unknown command");
+		return my_local_unknown(u, h);
 	if (myup_busy(u))
 		return MY_STOP;
 	c->multi = option == 0;
@@ -114,6 +139,10 @@ enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t num
 	u->ev.whole = whole;
 	u->c->in_request = true;
 	u->c->seq = first_seq(h);
+	my_diag_free(&u->c->diag);
+	u->c->needs &= (uint8_t)~MY_NEED_DIAG;
+	if (u->l)
+		u->l->own_last = u->l->own_count = false;
 	let_go(u);
 	return r;
 }
@@ -121,10 +150,14 @@ enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t num
 void my_client_killed(void *cst, const struct err *e, struct buf *down)
 {
 	struct my_client *c = cst;
-	if (e)
+	if (e) {
+		const struct err_info *info = err_info(e->code);
+		my_diag_own(c, e->mysql_errno ? e->mysql_errno : info->mysql_errno, e->msg,
+			MY_DIAG_ALONE);
 		myerror_put_err(down, &c->seq, e, false);
-	else
-		put_ok(c, &c->seq, down);
+	} else {
+		put_ok(c, &c->seq, 0, down);
+	}
 	c->in_request = false;
 	c->seq = 0;
 }
@@ -169,6 +202,8 @@ enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h)
 	mycommand_put(u->up, &seq, MYCOM_RESET_CONNECTION);
 	my_client_forget(c, l);
 	my_link_was_reset(l);
+	if (l->mariadb && (l->caps & MYCAP(IGNORE_SPACE))) /* which is gone: see my_setup_put() */
+		l->dirty = MY_DIRTY;
 	my_setup_put(l, u->up, MY_CAP_SETUP);
 	(void)my_sync_put(c, l, u->up);
 	return MY_NEXT;

@@ -69,11 +69,12 @@ static bool is_single(struct mystr t)
 /* What the session's state needs in front of its statement: in the same command where that is
  * sure to mean the same. False: it goes alone, and the statement waits for the answer. */
 static bool put_state(struct myup *u, const struct mypacket_head *h, const struct myquery *q,
-	struct buf *prefix, unsigned *skip_r)
+	const struct my_req *r, struct buf *prefix, unsigned *skip_r)
 {
 	struct my_client *c = u->c;
 	struct my_link *l = u->l;
-	bool whole = h->payload_n <= PREFIX_MAX_BYTES && myup_whole(u, h);
+	/* Behind other statements an empty one has no result. */
+	bool whole = h->payload_n <= PREFIX_MAX_BYTES && myup_whole(u, h) && r->n_statements > 0;
 	bool single = whole && is_single(q->text);
 	*skip_r = 0;
 	if (l->sync_due && whole && (single || c->multi))
@@ -86,16 +87,6 @@ static bool put_state(struct myup *u, const struct mypacket_head *h, const struc
 	if (*skip_r > 0 || !single)
 		my_sync_multi(l, *skip_r > 0 || c->multi, u->up);
 	return true;
-}
-
-/* The trackers are ours: which ones the client wants is asked behind its statement. */
-static void put_wish(struct myup *u, const struct my_req *r)
-{
-	if (!(r->flags & SQL_MY_SET_TRACKER) || u->c->up_left > 0 || u->c->up_more)
-		return;
-	flow_cut(&u->f);
-	u->c->wish = r->wish;
-	my_wish_put(u->l, u->up);
 }
 
 static bool may_ask_for_file(const struct myup *u, const struct my_req *r)
@@ -125,11 +116,11 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	unsigned skip;
 	buf_init(&prefix, 0);
 	next = MY_STOP;
-	if (put_state(u, h, q, &prefix, &skip)) {
+	if (put_state(u, h, q, &r, &prefix, &skip)) {
 		c->req = r;
 		c->counters->queries++;
 		next = pass(u, h, q, may_ask_for_file(u, &r) ? MY_OWED_F_INFILE : 0, &prefix, skip);
-		put_wish(u, &r);
+		my_wish_ask(u, &r);
 	}
 	buf_fini(&prefix);
 	return next;

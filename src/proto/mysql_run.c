@@ -76,6 +76,7 @@ void my_client_run_fini(struct my_client *c)
 	varset_assign(&v->vars, &c->want, NULL);
 	varset_assign(&v->vars, &c->base, NULL);
 	varset_assign(&v->vars, &c->tracking, NULL);
+	varset_assign(&v->vars, &c->wished, NULL);
 	c->env = NULL;
 }
 
@@ -103,6 +104,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 		varset_assign(t, &c->want, want);
 	varset_unref(t, want);
 	varset_assign(t, &c->tracking, NULL);
+	varset_assign(t, &c->wished, NULL);
 	my_stmts_free(c);
 	my_learn_free(c);
 	my_diag_free(&c->diag);
@@ -113,6 +115,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	c->needs = 0;
 	c->last_insert_id = c->insert_id = 0;
 	c->id_set = false;
+	c->tx_told = MY_TOLD_NO_TX;
 	c->n_attached++; /* on no link anything is left of it that it may see */
 }
 

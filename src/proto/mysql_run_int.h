@@ -93,15 +93,16 @@ void my_capture_error(struct my_link *l, const struct err *e); /* the first one 
 /* ---- mysql_learn.c: what an OK said ---- */
 /* Status and trackers, of a reply to the client or of one of ours (c NULL). False: malformed. */
 bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok);
-/* The same OK as the client is to see it: its capabilities, the trackers that it wishes. block is
- * used for the bytes of these. */
-void my_learn_translate(
-	const struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block);
 /* A setting of the link, and of its session if there is one; value NULL: as on a fresh link. False:
  * no memory. */
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
 /* The value of a setting, under whichever of its names; or NULL. */
 const char *my_learn_get(const struct varset *s, const char *name);
+
+/* ---- mysql_tell.c ---- */
+/* Makes the state in ok that of which its client is to hear: by its capabilities, and the trackers
+ * that it wishes. block is used for the bytes of these. */
+void my_tell_ok(struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block);
 
 /* ---- mysql_state.c ---- */
 /* The request of c->req has got its answer: an error of that number, 0: none. */
@@ -124,7 +125,14 @@ void my_hold_free(struct my_hold **hp);
 /* ---- mysql_diag.c ---- */
 void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);
-/* How many there are, if they are kept. */
+enum my_diag_adds {
+	MY_DIAG_ALONE,     /* it is all that there is */
+	MY_DIAG_ADDS,      /* to what the statement before left */
+	MY_DIAG_ADDS_ALONE /* the same, but COM_PING counts it alone */
+};
+/* An error that we gave instead of a server. */
+void my_diag_own(struct my_client *c, unsigned number, const char *msg, enum my_diag_adds adds);
+/* How many there are, as COM_PING tells, if they are kept. */
 uint16_t my_diag_warnings(const struct my_client *c);
 void my_diag_free(struct my_diag **dp);
 
@@ -182,7 +190,9 @@ void my_client_forget(struct my_client *c, const struct my_link *l);
 void my_wish_put(struct my_link *l, struct buf *up);
 bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n);
 #define MY_WISHES_N 5U
+#define MY_WISH_TX (1U << 3)
 extern const char *const my_wish_names[MY_WISHES_N];
+bool my_wish_is_flag(unsigned i);
 /* COM_RESET_CONNECTION was put: what it leaves alone is all that is left. */
 void my_link_was_reset(struct my_link *l);
 /* A variable's name on that server: transaction_... is MySQL's, and MariaDB's since 11.1. */

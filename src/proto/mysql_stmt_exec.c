@@ -146,6 +146,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 		o->calls = req.calls;
 	}
 	enum my_next r = pass(u, h, e, handle);
+	my_wish_ask(u, &req);
 	if (s->params_n && !my_stmt_keep_types(s, e->types))
 		u->l->failed = true;
 	return r;

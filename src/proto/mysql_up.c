@@ -132,11 +132,6 @@ static enum my_next continuation(struct myup *u, const struct mypacket_head *h)
 
 /* ---- commands ---- */
 
-static enum my_next unknown(struct myup *u, const struct mypacket_head *h)
-{
-	return my_local_err(u, h, 1047, "08S01", "Unknown command");
-}
-
 /* From here on the connection carries events, and the replica's answers to them. */
 static enum my_next binlog(struct myup *u, const struct mypacket_head *h, uint8_t com)
 {
@@ -197,7 +192,7 @@ static enum my_next command(struct myup *u, const struct mypacket_head *h, uint8
 	case MYCOM_PROCESS_KILL: return my_local_kill(u, h);
 	case MYCOM_CHANGE_USER: return my_local_change_user(u, h);
 	case MYCOM_RESET_CONNECTION: return my_local_reset(u, h);
-	default: return unknown(u, h);
+	default: return my_local_unknown(u, h);
 	}
 }
 
@@ -236,7 +231,7 @@ static enum my_next up_frame(struct myup *u)
 	if (must_wait(u))
 		return MY_STOP;
 	if (h.payload_n == 0)
-		return unknown(u, &h);
+		return my_local_unknown(u, &h);
 	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
 		return MY_STOP;
 	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {

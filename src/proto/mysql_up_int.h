@@ -59,6 +59,7 @@ enum my_next my_local_done(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
 	const char *state, const char *msg);
+enum my_next my_local_unknown(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h);
 /* number: as clients know it. whole: the session, else what it runs. */
 enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole);
@@ -89,6 +90,10 @@ bool my_hold_renames(const struct my_client *c, const struct sql_my_opts *o, con
 /* What it makes or gives back, if it can be read. */
 void my_hold_note(struct my_client *c, const struct sql_my_opts *o, const char *text,
 	const struct sql_my_stmt *st);
+
+/* The request was put: if it sets trackers, which are ours, what the client wants of them is asked
+ * behind it. */
+void my_wish_ask(struct myup *u, const struct my_req *r);
 
 /* ---- mysql_diag.c ---- */
 /* Answers a SHOW WARNINGS or the like from what is kept. False: nothing is, or it is another
