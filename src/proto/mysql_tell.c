@@ -1,6 +1,7 @@
-/* mysql_tell - which of the session state in a server's OK its client is to hear: the link's trackers
- * are ours, the client's wishes its own. Ignorant of what the state is good for. Thread: that of the
- * env. Source: MySQL manual, Server Tracking of Client Session State; what live servers say. */
+/* mysql_tell - which of the session state in a server's OK its client is to hear: the link's
+ * trackers are ours, the client's wishes its own. Ignorant of what the state is good for. Thread:
+ * that of the env. Source: MySQL manual, Server Tracking of Client Session State; what live servers
+ * say. */
 #include "mysql_run_int.h"
 
 #include <string.h>

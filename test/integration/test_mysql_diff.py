@@ -641,23 +641,23 @@ def compare(server, wp, mode, connect_through, beside='alone'):
     c.finish()
 
 
-def modes_of(wanted=None):
+def modes_of(wanted, slow):
     out = []
     for kind, (family, _, _) in KINDS.items():
         for m in {**MODES, **MODES_OF[family]}:
             if wanted is None or m in wanted:
-                out.append((kind, m))
+                out.append(pytest.param(kind, m, marks=pytest.mark.slow if m in slow else ()))
     return out
 
 
-@pytest.mark.parametrize('server,mode', modes_of(), indirect=['server'])
+@pytest.mark.parametrize('server,mode', modes_of(None, ('eof+track', 'noeof')), indirect=['server'])
 def test_same_bytes(server, mode, mypool):
     wp = mypool(server, default_pool_size=1)
     warm_up(server)
     compare(server, wp, mode, lambda caps: connect(wp.mysql_port, caps))
 
 
-@pytest.mark.parametrize('server,mode', modes_of(('modern', 'classic')), indirect=['server'])
+@pytest.mark.parametrize('server,mode', modes_of(('modern', 'classic'), ('classic',)), indirect=['server'])
 def test_same_bytes_beside_a_neighbour(server, mode, mypool):
     wp = mypool(server, default_pool_size=1)
     if wp.direct:
