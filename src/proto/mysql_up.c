@@ -115,18 +115,26 @@ static enum my_next continuation(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
 	enum flow_rest rest = (enum flow_rest)c->up_rest;
-	if (h->seq != c->up_seq)
+	struct mypacket_head own = { h->payload_n, c->up_seq };
+	bool ordered = h->seq == own.seq; /* MariaDB's client library counts frames when packed */
+	if (!ordered && !my_packed(c->caps))
 		return out_of_order(u);
 	struct my_owed *o = u->l ? my_owed_tail(u->l) : NULL;
 	if (rest == FLOW_PASS && o && o->disp == MY_FORWARD) { /* replies count on from there */
 		o->seq++;
 		o->cseq++;
 	}
-	if (rest == FLOW_PASS)
+	if (rest == FLOW_PASS && ordered) {
 		flow_pass(&u->f, myup_total(h));
-	else
+	} else if (rest == FLOW_PASS) {
+		uint8_t seq = own.seq;
+		flow_drop(&u->f, MYPACKET_HEAD_BYTES);
+		mypacket_put_head(u->up, &seq, h->payload_n);
+		flow_pass(&u->f, h->payload_n);
+	} else {
 		flow_drop(&u->f, myup_total(h));
-	continues(u, h, rest);
+	}
+	continues(u, &own, rest);
 	return MY_NEXT;
 }
 

@@ -1,13 +1,17 @@
 """The compressed protocol, on either side by itself: zlib and zstd, what travels in it, and frames that lie."""
 import os
+import re
 import struct
+import tempfile
 
+import MySQLdb
 import pytest
 
 import rawmy as my
 from rawmy import MyError, RawMy
-from servers import eventually
+from servers import as_test_user, eventually
 from test_mysql_basic import bounded
+from test_mysql_drivers import CONNECTOR, check_driver, in_sid, run
 
 FULL = my.MODERN | my.MULTI_STATEMENTS | my.LOCAL_FILES
 CLIENT = {'plain': 0, 'zlib': my.COMPRESS, 'zstd': my.ZSTD}
@@ -266,3 +270,74 @@ def test_bombs_cost_nothing(mysql97, mypool):
     for r, _ in held:
         r.shut()
     eventually(lambda: wp.pool('off', 'app')['cl_active'] == 0)
+
+
+# --- programs and drivers
+def compressing(wp, user='app'):
+    """The compressions of that user's clients."""
+    return {r['compression'] for r in wp.admin('SHOW CLIENTS') if r['user'] == user}
+
+
+def programs(wp):
+    """Command lines of programs, and what they agree on."""
+    to = ['-h', '127.0.0.1', '-P', str(wp.mysql_port), '-uapp', '-papp', '-BN', '--local-infile=1']
+    mysql = in_sid('/usr/bin/mysql', '--no-defaults', '--commands', '--system-command', '--get-server-public-key', *to)
+    yield 'zlib', as_test_user(['mariadb', '--no-defaults', '--skip-ssl', '--compress', *to])
+    yield 'zlib', [*mysql, '--compression-algorithms=zlib']
+    yield 'zstd', [*mysql, '--compression-algorithms=zstd', '--zstd-compression-level=7']
+    yield 'zstd', [*mysql, '--compression-algorithms=zstd,uncompressed']
+
+
+def test_programs(anymy, mypool):
+    """A statement of 20 MB, a result of 20 MB, a file, several results, an error."""
+    wp = sides(anymy, mypool)
+    show = ("\\! mysql --no-defaults -h 127.0.0.1 -P %d -uadmin -padmin weirpool -BN -e 'show clients'\n" % wp.mysql_port)
+    for how, argv in programs(wp):
+        for side in ('off', 'any'):
+            with tempfile.NamedTemporaryFile('w', dir='/tmp', prefix='weirpool-test-') as f:
+                f.writelines('%d\tline %d\n' % (i, i) for i in range(20000))
+                f.flush()
+                os.chmod(f.name, 0o644)
+                if how == 'zstd' and anymy.family == 'mariadb':
+                    if 'uncompressed' not in argv[-1]:
+                        run([*argv, side], 'select 1;', code=1)
+                        continue
+                out = run([*argv, '--force', '--max-allowed-packet=64M', side], show + """
+drop table if exists cp; create table cp (a int, b text);
+load data local infile '%s' into table cp; select count(*), sum(a) from cp; select b from cp where a = 19999;
+select length('%s'); select md5(repeat('ab', 10000000)); select repeat('ab', 10000000); select no_such;
+delimiter //
+select 'one'; select 'two'//
+""" % (f.name, 'x' * 20000000))
+                lines = [x for x in out.splitlines() if 'insecure' not in x and not x.startswith(('WARNING', '--', 'select'))]
+                own = [x.split('\t') for x in lines if x.startswith('C\tapp\t')]
+                assert [x[-1] for x in own] == ['' if how == 'zstd' and anymy.family == 'mariadb' else how], own
+                for expected in ('20000\t199990000', 'line 19999', '20000000', 'ab' * 10000000, 'one', 'two'):
+                    assert expected in lines, (how, side, expected[:20], [x[:80] for x in lines][-12:])
+                assert any('1054' in x for x in lines)
+
+
+@pytest.mark.parametrize('compress', [False, True])
+def test_connector_python(anymy, mypool, compress):
+    wp = mypool(anymy, default_pool_size=2, server_compression='any')
+    text = re.sub(r"c.cmd_change_user\(.*?\('app2@%',\)", '', CONNECTOR, flags=re.S) # which it cannot do compressed
+    text = text.replace('use_pure=True', 'use_pure=True, compress=%r' % compress).replace("print('connector", """
+c = mysql.connector.connect(host='127.0.0.1', port=port, user='app', password='app', database='app', use_pure=True,
+                            ssl_disabled=True, compress=%r)
+k = c.cursor()
+k.execute("select repeat('ab', 9000000), length(%%s)", ('x' * 9000000,))
+assert k.fetchall() == [('ab' * 9000000, 9000000)]
+print('connector""" % compress)
+    assert 'connector works' in run(in_sid('/usr/bin/python3', '-c', text, str(wp.mysql_port), 'tcp'))
+
+
+def test_mysqlclient(anymy, mypool):
+    """MariaDB's Connector/C."""
+    wp = mypool(anymy, default_pool_size=2, server_compression='any')
+    c = MySQLdb.connect(host='127.0.0.1', port=wp.mysql_port, user='app', passwd='app', db='app', charset='utf8mb4', compress=True)
+    check_driver(c)
+    assert compressing(wp) == {'zlib'}
+    k = c.cursor()
+    k.execute("select repeat('ab', 9000000), length(%s)", ('x' * 17000000,))
+    assert k.fetchall() == (('ab' * 9000000, 17000000),)
+    c.close()

@@ -401,3 +401,59 @@ Test(wire_mysql_press, large_messages)
 	buf_fini(&part);
 	pair_fini(&x);
 }
+
+/* How many frames a packet of n bytes touches, written in pieces. */
+static void frames_of_a_packet(size_t n, size_t piece, uint8_t pattern, unsigned expected)
+{
+	struct pair x;
+	struct buf b, out;
+	pair_init(&x);
+	buf_init(&b, 0);
+	buf_init(&out, 0);
+	send(&x.client, &x.up, 0, 10);
+	up(&x, "0");
+	put_packet(&b, 1, 100, 3);
+	put_packet(&b, 2, n, 3);
+	if (pattern == 1) { /* that does not get smaller */
+		uint32_t seed = 7;
+		for (size_t i = 108; i < buf_len(&b); i++)
+			buf_data(&b)[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+	}
+	put_packet(&b, 3, 100, 3);
+	for (size_t at = 0, k; at < buf_len(&b); at += k) {
+		k = buf_len(&b) - at < piece ? buf_len(&b) - at : piece;
+		mypress_out(&x.server, buf_data(&b) + at, k, &x.down);
+		cr_assert_not(x.down.failed);
+	}
+	struct mycompress c;
+	size_t plain = 0, first = 108 - 4, end = first + 4 + n;
+	unsigned touched = 0;
+	for (size_t at = 0; at < buf_len(&x.down); at += c.total, plain += c.plain_n) {
+		cr_assert_eq(mycompress_take(buf_data(&x.down) + at, buf_len(&x.down) - at,
+				     MYCOMPRESS_MAX_BYTES, &c),
+			1);
+		touched += plain < end && plain + c.plain_n > first;
+	}
+	cr_assert_leq(touched, expected, "%zu by %zu: %u", n, piece, touched);
+	cr_assert(hear(&x.client, &x.down, &out));
+	cr_assert_eq(buf_len(&out), buf_len(&b));
+	cr_assert_eq(memcmp(buf_data(&out), buf_data(&b), buf_len(&b)), 0);
+	buf_fini(&b);
+	buf_fini(&out);
+	pair_fini(&x);
+}
+
+Test(wire_mysql_press, a_packet_to_a_client_is_in_two_frames_at_most)
+{
+	static const size_t sizes[] = { 1, 1000, 70000, 250000 };
+	static const size_t pieces[] = { 10, 999, 60000, 131072 };
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned j = 0; j < 4; j++)
+			for (uint8_t pattern = 0; pattern < 2; pattern++)
+				frames_of_a_packet(sizes[i], pieces[j], pattern, 2);
+	for (uint8_t pattern = 0; pattern < 2; pattern++) {
+		frames_of_a_packet(0xfefff0, 131072, pattern, 2);
+		frames_of_a_packet(0xfffffe, 131072, pattern, 2);
+		frames_of_a_packet(MYPACKET_PAYLOAD_MAX, 131072, pattern, 2);
+	}
+}

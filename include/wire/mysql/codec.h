@@ -35,6 +35,16 @@ int mycodec_in_step(struct mycodec_in *x, const uint8_t *p, size_t *n_r, uint8_t
  * into out. Errors stay in out->failed. */
 void mycodec_pack(
 	enum mycodec codec, int level, const void *p, size_t n, uint8_t *seq, struct buf *out);
+
+/* The body of one packed frame, made while its bytes come. */
+struct mycodec_out;
+/* plain_n: how many bytes it will be. NULL: no memory, or not built with it. */
+struct mycodec_out *mycodec_out_new(enum mycodec codec, int level, uint32_t plain_n);
+void mycodec_out_free(struct mycodec_out **xp);
+/* Appends what n more bytes become, if anything is ready; last: they are the last ones, and all is.
+ * False: out->failed, or the library failed. */
+bool mycodec_out_step(struct mycodec_out *x, const void *p, size_t n, bool last, struct buf *out)
+	__attribute__((warn_unused_result));
 /* Gives the calling thread's working memory back. Call before a thread ends; it may go on. */
 void mycodec_thread_fini(void);
 #endif

@@ -7,7 +7,8 @@
  * Frames are numbered from 0 with each command, and a reply goes on from there; a server that reads
  * a command wants it in a frame of its own. Hence packet headers are looked at on the way out, and
  * nothing else of the packets is. A frame that comes is unpacked as far as there is room for it:
- * nothing is collected. */
+ * nothing is collected. To clients a packet goes in two frames at most, however it comes, as servers
+ * send them (Connector/Python takes it for granted): what it becomes is held until it is whole. */
 #ifndef WIRE_MYSQL_PRESS_H
 #define WIRE_MYSQL_PRESS_H
 #include "base/coding.h"
@@ -42,6 +43,11 @@ struct mypress {
 	uint32_t plain_left;  /* and still to be unpacked */
 	struct mycodec_in *z; /* while a packed one is under way */
 	struct mypress_walk from, to;
+	/* out: the frame with what is left of a packet */
+	struct mycodec_out *whole;
+	struct buf held;     /* what that has become */
+	uint32_t whole_n;    /* bytes that it is */
+	uint32_t whole_left; /* and still to come */
 	/* numbers */
 	uint8_t in_next, out_next;
 	uint8_t commands; /* begun by the peer and not answered yet, as far as can be told */

@@ -19,6 +19,9 @@
 /* What a frame needed beyond that is not kept for the next one: a window of zstd. */
 #define KEEP_BYTES (1U << 20)
 
+/* Room for what comes out of a step. */
+#define STEP_BYTES 16384U
+
 struct mycodec_in {
 	enum mycodec codec;
 #if WITH_ZLIB
@@ -26,6 +29,15 @@ struct mycodec_in {
 #endif
 #if WITH_ZSTD
 	ZSTD_DCtx *d;
+#endif
+};
+struct mycodec_out {
+	enum mycodec codec;
+#if WITH_ZLIB
+	z_stream z;
+#endif
+#if WITH_ZSTD
+	ZSTD_CCtx *c;
 #endif
 };
 
@@ -104,6 +116,34 @@ static size_t zlib_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 	return n - 1 - zlib.out.avail_out;
 }
 
+static bool zlib_out_open(struct mycodec_out *x, int level)
+{
+	return deflateInit(&x->z, level) == Z_OK;
+}
+
+static void zlib_out_close(struct mycodec_out *x)
+{
+	deflateEnd(&x->z);
+}
+
+static bool zlib_out_step(
+	struct mycodec_out *x, const uint8_t *p, size_t n, bool last, struct buf *out)
+{
+	int rc = Z_OK;
+	x->z.next_in = (Bytef *)(uintptr_t)p; /* it is not written to */
+	x->z.avail_in = (uInt)n;
+	do {
+		uint8_t *to = buf_reserve(out, STEP_BYTES);
+		if (to == NULL)
+			return false;
+		x->z.next_out = to;
+		x->z.avail_out = STEP_BYTES;
+		rc = deflate(&x->z, last ? Z_FINISH : Z_NO_FLUSH);
+		buf_commit(out, STEP_BYTES - x->z.avail_out);
+	} while (x->z.avail_out == 0 && (rc == Z_OK || rc == Z_BUF_ERROR));
+	return last ? rc == Z_STREAM_END : rc == Z_OK || rc == Z_BUF_ERROR;
+}
+
 static void zlib_fini(void)
 {
 	if (zlib.has_out)
@@ -145,6 +185,29 @@ static size_t zlib_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 	(void)n;
 	(void)to;
 	return 0;
+}
+
+static bool zlib_out_open(struct mycodec_out *x, int level)
+{
+	(void)x;
+	(void)level;
+	return false;
+}
+
+static void zlib_out_close(struct mycodec_out *x)
+{
+	(void)x;
+}
+
+static bool zlib_out_step(
+	struct mycodec_out *x, const uint8_t *p, size_t n, bool last, struct buf *out)
+{
+	(void)x;
+	(void)p;
+	(void)n;
+	(void)last;
+	(void)out;
+	return false;
 }
 
 static void zlib_fini(void) {}
@@ -197,6 +260,40 @@ static size_t zstd_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 	return ZSTD_isError(got) ? 0 : got;
 }
 
+static bool zstd_out_open(struct mycodec_out *x, int level, uint32_t plain_n)
+{
+	x->c = ZSTD_createCCtx();
+	if (x->c == NULL)
+		return false;
+	ZSTD_CCtx_setParameter(x->c, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setPledgedSrcSize(x->c, plain_n);
+	return true;
+}
+
+static void zstd_out_close(struct mycodec_out *x)
+{
+	ZSTD_freeCCtx(x->c);
+}
+
+static bool zstd_out_step(
+	struct mycodec_out *x, const uint8_t *p, size_t n, bool last, struct buf *out)
+{
+	ZSTD_inBuffer from = { p, n, 0 };
+	size_t more = 1;
+	while (last ? more != 0 : from.pos < n) {
+		uint8_t *to = buf_reserve(out, STEP_BYTES);
+		if (to == NULL)
+			return false;
+		ZSTD_outBuffer into = { to, STEP_BYTES, 0 };
+		more = ZSTD_compressStream2(
+			x->c, &into, &from, last ? ZSTD_e_end : ZSTD_e_continue);
+		buf_commit(out, into.pos);
+		if (ZSTD_isError(more))
+			return false;
+	}
+	return true;
+}
+
 static void zstd_fini(void)
 {
 	ZSTD_freeCCtx(zstd_out);
@@ -237,6 +334,30 @@ static size_t zstd_pack(int level, const uint8_t *p, size_t n, uint8_t *to)
 	(void)n;
 	(void)to;
 	return 0;
+}
+
+static bool zstd_out_open(struct mycodec_out *x, int level, uint32_t plain_n)
+{
+	(void)x;
+	(void)level;
+	(void)plain_n;
+	return false;
+}
+
+static void zstd_out_close(struct mycodec_out *x)
+{
+	(void)x;
+}
+
+static bool zstd_out_step(
+	struct mycodec_out *x, const uint8_t *p, size_t n, bool last, struct buf *out)
+{
+	(void)x;
+	(void)p;
+	(void)n;
+	(void)last;
+	(void)out;
+	return false;
 }
 
 static void zstd_fini(void) {}
@@ -288,6 +409,37 @@ int mycodec_in_step(
 {
 	return x->codec == MYCODEC_ZLIB ? zlib_step(x, p, n_r, to, room_r)
 					: zstd_step(x, p, n_r, to, room_r);
+}
+
+struct mycodec_out *mycodec_out_new(enum mycodec codec, int level, uint32_t plain_n)
+{
+	struct mycodec_out *x = mem_alloc(MEM_STREAM, sizeof(*x));
+	if (x == NULL)
+		return NULL;
+	x->codec = codec;
+	if (codec == MYCODEC_ZLIB ? zlib_out_open(x, level) : zstd_out_open(x, level, plain_n))
+		return x;
+	mem_free(MEM_STREAM, x);
+	return NULL;
+}
+
+void mycodec_out_free(struct mycodec_out **xp)
+{
+	struct mycodec_out *x = *xp;
+	*xp = NULL;
+	if (x == NULL)
+		return;
+	if (x->codec == MYCODEC_ZLIB)
+		zlib_out_close(x);
+	else
+		zstd_out_close(x);
+	mem_free(MEM_STREAM, x);
+}
+
+bool mycodec_out_step(struct mycodec_out *x, const void *p, size_t n, bool last, struct buf *out)
+{
+	return x->codec == MYCODEC_ZLIB ? zlib_out_step(x, p, n, last, out)
+					: zstd_out_step(x, p, n, last, out);
 }
 
 static void pack_piece(

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 
 #define ERR_FIRST 0xff /* of an error's payload */
+/* In one frame at most: packed it fits there also if it does not get smaller. */
+#define WHOLE_MAX_BYTES 0xff0000U
 
 void mypress_init(struct mypress *m, enum mypress_side side, enum mycodec codec, int level)
 {
@@ -18,6 +20,8 @@ void mypress_init(struct mypress *m, enum mypress_side side, enum mycodec codec,
 void mypress_fini(struct mypress *m)
 {
 	mycodec_in_free(&m->z);
+	mycodec_out_free(&m->whole);
+	buf_fini(&m->held);
 }
 
 /* ---- packets ---- */
@@ -257,12 +261,73 @@ static bool renumber(struct mypress *m, int first)
 	return false;
 }
 
+/* From here on n bytes, all of one packet, make one frame. */
+static void begin_whole(struct mypress *m, uint32_t n, struct buf *out)
+{
+	buf_init(&m->held, MYCOMPRESS_MAX_BYTES);
+	m->whole = mycodec_out_new(m->codec, m->level, n);
+	m->whole_left = m->whole_n = n;
+	if (m->whole == NULL)
+		out->failed = true;
+	else
+		mycompress_put_head(&m->held, &m->out_next, 0, n);
+}
+
+/* Returns how many bytes of it were taken. */
+static size_t go_on_whole(struct mypress *m, const uint8_t *p, size_t n, struct buf *out)
+{
+	size_t k = n < m->whole_left ? n : m->whole_left;
+	bool last = k == m->whole_left;
+	if (m->whole == NULL || !mycodec_out_step(m->whole, p, k, last, &m->held))
+		out->failed = true;
+	m->whole_left -= (uint32_t)k;
+	if (!last || out->failed)
+		return k;
+	mycompress_set_head(
+		&m->held, 0, (uint32_t)buf_len(&m->held) - MYCOMPRESS_HEAD_BYTES, m->whole_n);
+	buf_append(out, buf_data(&m->held), buf_len(&m->held));
+	buf_fini(&m->held);
+	mycodec_out_free(&m->whole);
+	m->spoke = true;
+	return k;
+}
+
+/* Of the packet that has begun in an earlier call, what this one does not end. Returns how many
+ * bytes were taken. */
+static size_t out_whole(struct mypress *m, const uint8_t *p, size_t n, struct buf *out)
+{
+	size_t at = 0;
+	while (m->side == MYPRESS_SERVER && at < n && !out->failed &&
+		(m->whole_left > 0 || m->to.left > n - at)) {
+		if (m->whole_left == 0)
+			begin_whole(m, m->to.left, out);
+		size_t k = go_on_whole(m, p + at, n - at, out);
+		m->to.left -= (uint32_t)k;
+		at += k;
+	}
+	return at;
+}
+
+/* What goes out at the end of a call. The packet that has begun at head_at is not whole. */
+static void emit_cut(struct mypress *m, const uint8_t *p, size_t begun, size_t head_at, size_t n,
+	struct buf *out)
+{
+	if (n - head_at + m->to.left <= WHOLE_MAX_BYTES) {
+		emit(m, p + begun, n - begun, out); /* its rest is the second frame */
+		return;
+	}
+	emit(m, p + begun, head_at - begun, out);
+	begin_whole(m, WHOLE_MAX_BYTES, out);
+	(void)go_on_whole(m, p + head_at, n - head_at, out);
+}
+
 void mypress_out(struct mypress *m, const void *p, size_t n, struct buf *out)
 {
 	struct mypress_walk *w = &m->to;
 	const uint8_t *from = p;
-	size_t begun = 0; /* of what is not sent */
-	for (size_t at = 0, got; at < n;) {
+	size_t begun = out_whole(m, from, n, out); /* from where on nothing is sent */
+	size_t last_head = begun;
+	for (size_t at = begun, got; at < n;) {
 		bool held = w->head_n > 0; /* a part of the header came in an earlier call */
 		at += walk(w, from + at, n - at, &got);
 		size_t head_at = at;
@@ -286,8 +351,12 @@ void mypress_out(struct mypress *m, const void *p, size_t n, struct buf *out)
 			begun = at;
 		}
 		begin_packet(w);
+		last_head = held ? at : head_at;
 	}
-	emit(m, from + begun, n - begun, out);
+	if (m->side == MYPRESS_SERVER && w->left > 0 && begun < n)
+		emit_cut(m, from, begun, last_head, n, out);
+	else
+		emit(m, from + begun, n - begun, out);
 }
 
 bool mypress_at_rest(const struct mypress *m)
