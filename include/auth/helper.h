@@ -1,5 +1,6 @@
 /* helper - the messages between weirpool and weirpool-auth-helper, the process that may block in
- * PAM, LDAP and NSS. Only encodes and decodes; core owns the process and the socket. Any thread.
+ * PAM, LDAP and NSS, and computes what takes milliseconds. Only encodes and decodes; core owns the
+ * process and the socket. Any thread.
  *
  * Frame: u32 length of what follows, u32 id, u8 operation or verdict, then strings (u32 length,
  * bytes). All big-endian. Requests may be answered in any order. A malformed frame ends the
@@ -16,7 +17,7 @@
 #define HELPER_STRING_MAX 65536u /* each */
 #define HELPER_FD 3 /* the helper's end, if it was started with --fd 3; else stdin and stdout */
 
-enum helper_op { HELPER_PAM = 1, HELPER_LDAP = 2, HELPER_UID_NAME = 3 };
+enum helper_op { HELPER_PAM = 1, HELPER_LDAP = 2, HELPER_UID_NAME = 3, HELPER_STORED = 4 };
 enum helper_verdict {
 	HELPER_OK = 0,     /* PAM, LDAP: proven. UID_NAME: text is the name */
 	HELPER_DENIED = 1, /* wrong password, no such user */
@@ -29,6 +30,10 @@ bool helper_put_pam(struct buf *b, uint32_t id, const char *service, const char 
 	const char *pw, size_t pw_n, const char *rhost);
 bool helper_put_ldap(struct buf *b, uint32_t id, const char *opts, const char *user, const char *pw,
 	size_t pw_n);
+/* A password against what is stored of it (mysql_stored_check()); also: a second secret that it
+ * must fit as well, NULL if there is none. */
+bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, size_t secret_n,
+	const char *also, size_t also_n, const char *pw, size_t pw_n);
 bool helper_put_uid(struct buf *b, uint32_t id, uint32_t uid);
 
 struct helper_answer {
@@ -48,8 +53,8 @@ struct helper_request {
 	enum helper_op op;
 	uint32_t uid;
 	/* inside the input, not NUL-terminated */
-	const char *service, *user, *pw, *rhost, *opts;
-	size_t service_n, user_n, pw_n, rhost_n, opts_n;
+	const char *service, *user, *pw, *rhost, *opts, *secret, *also; /* also may be NULL */
+	size_t service_n, user_n, pw_n, rhost_n, opts_n, secret_n, also_n;
 };
 long helper_get_request(const void *p, size_t n, struct helper_request *r_r, struct err *e)
 	__attribute__((warn_unused_result));

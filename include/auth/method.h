@@ -11,9 +11,9 @@
 	X(TRUST, "trust", "trust") \
 	X(PLAIN, "plain", "password") \
 	X(MD5, "md5", "md5") \
-	X(SCRAM, "scram-sha-256", "scram-sha-256") X(CERT, "cert", "cert") X(HBA, "hba", "") \
-		X(PAM, "pam", "pam") X(LDAP, "ldap", "ldap") X(PEER, "", "peer") \
-			X(REJECT, "", "reject")
+	X(SCRAM, "scram-sha-256", "scram-sha-256") \
+	X(CERT, "cert", "cert") X(HBA, "hba", "") X(PAM, "pam", "pam") X(LDAP, "ldap", "ldap") \
+		X(PEER, "", "peer") X(REJECT, "", "reject")
 enum auth_method {
 #define X(id, type, hba) AUTH_##id,
 	AUTH_METHODS(X)
@@ -34,6 +34,7 @@ enum secret_kind {
 	SECRET_SCRAM,        /* PostgreSQL: "SCRAM-SHA-256$..." */
 	SECRET_MYSQL_NATIVE, /* MySQL: "*" and 40 digits */
 	SECRET_MYSQL_SHA2,   /* MySQL: "$A$005$..." of caching_sha2_password */
+	SECRET_MYSQL_NAMED,  /* MySQL: mysql_stored_is_named(): takes a password in clear only */
 	SECRET_KIND_N
 };
 /* What kind of secret is this text? NULL or empty: SECRET_NONE. */

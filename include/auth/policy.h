@@ -18,7 +18,7 @@ enum policy_ask {
 	POLICY_SCRAM,     /* AuthenticationSASL; scram_server with secret (PLAIN: derive first) */
 	POLICY_MYSQL_ANY, /* MySQL: the secret is plain, the plugin is the client's choice */
 	POLICY_MYSQL_NATIVE, /* MySQL: mysql_native_password */
-	POLICY_MYSQL_SHA2,   /* MySQL: caching_sha2_password */
+	POLICY_MYSQL_SHA2,   /* MySQL: caching_sha2_password; in full, then the helper checks */
 	POLICY_PAM,          /* cleartext, then ask the helper */
 	POLICY_LDAP,         /* cleartext, then ask the helper; an empty password is always wrong */
 	POLICY_PEER_NAME     /* peer_user is missing: ask the helper for it, then decide again */
@@ -32,7 +32,10 @@ struct policy_facts {
 	/* The client speaks MySQL: plain, md5 and scram-sha-256 mean a password, proved by the
 	 * plugin that the stored secret allows. */
 	bool mysql;
-	bool mysql_empty; /* a secret of "" means: no password, and that may do */
+	const char *mysql_why;    /* the account serves nobody, for the log; or NULL */
+	const char *mysql_plugin; /* the account's, if it cannot be checked here; or NULL */
+	bool mysql_in_full;       /* the password itself is needed */
+	bool mysql_empty;         /* a secret of "" means: no password, and that may do */
 	const struct sockaddr *addr;
 	const char *cert_cn; /* CN of the verified client certificate, or NULL */
 	size_t cert_cn_n;    /* its length: a CN with a NUL inside matches nobody */

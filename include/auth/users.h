@@ -4,6 +4,7 @@
  * Source: PgBouncer docs, config: Authentication file format. */
 #ifndef AUTH_USERS_H
 #define AUTH_USERS_H
+#include "auth/forms.h"
 #include "auth/method.h"
 #include "base/err.h"
 #include "crypto/scram.h"
@@ -36,6 +37,8 @@ const struct user_entry *users_get(
 size_t users_n(const struct users *u);
 /* The kind of secret that most users have; SECRET_NONE if there are none. u may be NULL. */
 enum secret_kind users_common_kind(const struct users *u);
+/* What secrets look like that MySQL's clients can use. u may be NULL. */
+const struct forms *users_forms(const struct users *u);
 /* Calls fn for each entry, in no order. */
 void users_each(
 	const struct users *u, void (*fn)(const struct user_entry *ue, void *arg), void *arg);

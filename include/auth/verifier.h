@@ -19,6 +19,9 @@ const char *verifier_of_plain(struct secrets *cache, const char *user, const cha
 /* False: none is known for this user with this secret; the client must send its password. */
 bool verifier_mysql_get(struct secrets *cache, const char *user, const char *secret,
 	size_t secret_n, int64_t now_us, uint8_t out[MYSQL_SHA2_BYTES]);
+/* Is this password the one that such a login had? False: not known. */
+bool verifier_mysql_fits(struct secrets *cache, const char *user, const char *secret,
+	size_t secret_n, const char *pw, size_t pw_n, int64_t now_us);
 /* key: SHA256(password) of a login that has succeeded. */
 void verifier_mysql_put(struct secrets *cache, const char *user, const char *secret,
 	size_t secret_n, const uint8_t key[MYSQL_SHA2_BYTES], int64_t now_us);

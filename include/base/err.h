@@ -13,6 +13,9 @@
 	X(TOO_BIG,         "54000", 1153, "08S01", true,  "message is too large") \
 	X(AUTH_FAILED,     "28P01", 1045, "28000", true,  "password authentication failed") \
 	X(AUTH_DENIED,     "28000", 1045, "28000", true,  "access denied") \
+	X(ACCOUNT_TLS,     "28000", 1045, "28000", true,  "the account's rules about TLS") \
+	X(ACCOUNT_LOCKED,  "28000", 3118, "HY000", true,  "the account is locked") \
+	X(PASSWORD_EXPIRED,"28000", 1862, "HY000", true,  "the password has expired") \
 	X(NO_DATABASE,     "3D000", 1049, "42000", true,  "no such database") \
 	X(TOO_MANY,        "53300", 1040, "08004", true,  "too many connections") \
 	X(LOGIN_TIMEOUT,   "08P01", 1159, "08S01", true,  "login took too long") \

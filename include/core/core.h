@@ -8,6 +8,8 @@
  * (immutable, counted). */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
+#include "auth/account.h"
+#include "auth/forms.h"
 #include "auth/helper.h"
 #include "auth/hba.h"
 #include "auth/ident.h"
@@ -213,6 +215,7 @@ struct worker {
 	struct proto_env *env[PROTO_MAX]; /* by proto_ops.id */
 	struct resolver *resolver;
 	struct secrets *secrets; /* answers of auth_query */
+	struct forms forms;      /* ... what those for MySQL's clients look like */
 	uint8_t *rbuf;           /* CORE_RBUF_BYTES */
 	struct buf up, down;     /* scratch of the event being handled; empty between events */
 	struct list sessions[SESSION_N];

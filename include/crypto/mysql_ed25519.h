@@ -18,4 +18,8 @@
 int mysql_ed25519_sign(const char *pw, size_t pw_n,
 	const uint8_t challenge[MYSQL_ED25519_CHALLENGE_BYTES],
 	uint8_t sig[MYSQL_ED25519_SIG_BYTES], struct err *e) __attribute__((warn_unused_result));
+/* Is pub, as mysql.user holds it, the public key of this password? *ok_r is false unless 0 is
+ * returned. */
+int mysql_ed25519_check(const uint8_t pub[MYSQL_ED25519_KEY_BYTES], const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e) __attribute__((warn_unused_result));
 #endif

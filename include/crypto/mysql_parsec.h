@@ -4,6 +4,7 @@
 #ifndef CRYPTO_MYSQL_PARSEC_H
 #define CRYPTO_MYSQL_PARSEC_H
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,4 +17,8 @@
 int mysql_parsec_reply(const char *pw, size_t pw_n,
 	const uint8_t challenge[MYSQL_PARSEC_CHALLENGE_BYTES], const uint8_t *salt, size_t salt_n,
 	uint8_t reply[MYSQL_PARSEC_REPLY_BYTES], struct err *e) __attribute__((warn_unused_result));
+/* SLOW. Is pub the public key of this password with this salt (both as mysql.user holds them)?
+ * *ok_r is false unless 0 is returned. */
+int mysql_parsec_check(const uint8_t salt[MYSQL_PARSEC_SALT_BYTES], const uint8_t pub[32],
+	const char *pw, size_t pw_n, bool *ok_r, struct err *e) __attribute__((warn_unused_result));
 #endif

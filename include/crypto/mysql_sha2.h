@@ -46,6 +46,12 @@ bool mysql_sha2_unhex(const char *s, size_t n, char out[MYSQL_SHA2_SECRET_LEN]);
 int mysql_sha2_secret_check(const char *secret, size_t secret_n, const char *pw, size_t pw_n,
 	bool *ok_r, struct err *e) __attribute__((warn_unused_result));
 
+/* The same of sha256_password: "$5$" + salt + "$" + hash, always 5000 rounds. */
+#define MYSQL_SHA256_SECRET_LEN 67
+bool mysql_sha256_is_secret(const char *s, size_t n);
+int mysql_sha256_secret_check(const char *secret, size_t secret_n, const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e) __attribute__((warn_unused_result));
+
 /* ---- RSA (OAEP with SHA-1, as MySQL has it) ---- */
 
 #define MYSQL_RSA_MAX_BYTES 1024 /* of an encrypted password: keys of at most 8192 bits */

@@ -41,6 +41,9 @@ bool tls_alpn_is(void *ssl, const char *proto);
 /* Peer certificate's subject CN (accepting side, verified): length, or 0 when there is none; a CN
  * with an embedded NUL counts as none. */
 size_t tls_peer_cn(void *ssl, char *out, size_t n);
+/* Subject or issuer of the peer's certificate on one line, "/C=../CN=..", as MySQL compares them.
+ * False: there is none, or it is longer. */
+bool tls_peer_name(void *ssl, bool issuer, char *out, size_t n);
 bool tls_peer_verified(void *ssl);
 /* RFC 5929 tls-server-end-point data of the server's certificate: ours (accepting) or the peer's
  * (connecting). Returns its length (<= 64), or 0. */

@@ -174,21 +174,24 @@ struct proto_proof { /* what to ask of a client; secrets are only read during cl
 		PROOF_SCRAM,
 		PROOF_MYSQL_ANY,    /* secret is plain: the plugin that the client prefers */
 		PROOF_MYSQL_NATIVE, /* mysql_native_password; secret plain or "*HEX" */
-		PROOF_MYSQL_SHA2    /* caching_sha2_password; secret plain or "$A$005$..." */
+		/* caching_sha2_password: fast with mysql_verifier, else the password itself is
+		 * handed out as PEV_PASSWORD; the secret is for core alone */
+		PROOF_MYSQL_SHA2
 	} kind;
 	bool clear_outside; /* PROOF_CLEAR: hand the password out as PEV_PASSWORD instead of
 			       comparing */
 	bool doomed; /* the user does not exist or may not in: run the exchange, fail at the end,
 			same bytes and timing as far as can be */
-	/* Plain, "md5...", "SCRAM-SHA-256$...", "*HEX", or "$A$..."; PROOF_SCRAM takes a plain one
-	 * too (derives, slow). NULL if doomed, or one that takes the same time */
+	/* Plain, "md5...", "SCRAM-SHA-256$...", "*HEX"; "" with PROOF_MYSQL_...: no password.
+	 * PROOF_SCRAM takes a plain one too (derives, slow). NULL if doomed, or one that takes the
+	 * same time */
 	const char *secret;
 	uint32_t scram_iterations; /* for deriving from a plain secret */
 	bool offer_plus;           /* TLS: offer SCRAM-SHA-256-PLUS as well */
 	const uint8_t *cbind;      /* tls-server-end-point data of our certificate */
 	size_t cbind_n;
 	/* MySQL */
-	const uint8_t *mysql_verifier; /* of "$A$...": 32 bytes, SHA256(SHA256(password)) as an
+	const uint8_t *mysql_verifier; /* of the secret: 32 bytes, SHA256(SHA256(password)) as an
 					  earlier login taught it; NULL: not known */
 	const uint8_t *cert_sha256;    /* 32 bytes: hash of our TLS certificate; NULL: none */
 	bool is_private;               /* a unix socket: a password may be sent in clear */

@@ -63,6 +63,20 @@ bool helper_put_ldap(
 	return frame_end(b, at);
 }
 
+bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, size_t secret_n,
+	const char *also, size_t also_n, const char *pw, size_t pw_n)
+{
+	if (secret_n > HELPER_STRING_MAX || also_n > HELPER_STRING_MAX || pw_n > HELPER_STRING_MAX)
+		return false;
+	size_t at = frame_begin(b, id, HELPER_STORED);
+
+	put_string(b, secret, secret_n);
+	put_string(b, pw, pw_n);
+	(void)buf_put_u8(b, also != NULL);
+	put_string(b, also ? also : "", also ? also_n : 0);
+	return frame_end(b, at);
+}
+
 bool helper_put_uid(struct buf *b, uint32_t id, uint32_t uid)
 {
 	size_t at = frame_begin(b, id, HELPER_UID_NAME);
@@ -154,6 +168,12 @@ long helper_get_request(const void *p, size_t n, struct helper_request *q, struc
 		q->pw = get_string(&r, &q->pw_n);
 	} else if (op == HELPER_UID_NAME) {
 		q->uid = rd_u32be(&r);
+	} else if (op == HELPER_STORED) {
+		q->secret = get_string(&r, &q->secret_n);
+		q->pw = get_string(&r, &q->pw_n);
+		bool has_also = rd_u8(&r) != 0;
+		const char *also = get_string(&r, &q->also_n);
+		q->also = has_also ? also : NULL;
 	} else {
 		return err_set(e, ERR_INTERNAL, "auth helper: unknown operation %u", op);
 	}

@@ -1,5 +1,6 @@
 /* helper_main - the program weirpool-auth-helper: answers what may block (PAM, LDAP, names of
- * uids), so that no worker of weirpool ever does. Reads frames (auth/helper.h), answers in any
+ * uids) or takes milliseconds of computing (passwords against slow hashes), so that no worker of
+ * weirpool ever does. Reads frames (auth/helper.h), answers in any
  * order, ends when its input ends. Threads: one reader, WORKERS that block, one mutex around the
  * queue, one around the output. It keeps no secret longer than a request and writes nothing to a
  * log. */
@@ -7,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "crypto/mysql_stored.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,13 +19,14 @@
 #include <unistd.h>
 
 #define WORKERS 16
-#define QUEUE_MAX 1024 /* requests waiting; more are answered "busy" */
+#define HELPER_NICE 5
+#define QUEUE_MAX 8192 /* requests waiting; more are answered "busy" */
 
 struct job {
 	struct list node;
 	uint32_t id, uid;
 	enum helper_op op;
-	char *service, *user, *pw, *rhost, *opts;
+	char *service, *user, *pw, *rhost, *opts, *secret, *also;
 };
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -71,6 +74,8 @@ static void job_free(struct job *j)
 {
 	wiped_free(j->pw);
 	wiped_free(j->opts); /* ldapbindpasswd */
+	wiped_free(j->secret);
+	wiped_free(j->also);
 	mem_free(MEM_AUTH, j->service);
 	mem_free(MEM_AUTH, j->user);
 	mem_free(MEM_AUTH, j->rhost);
@@ -88,6 +93,25 @@ static bool copy(char **to, const char *s, size_t n)
 	return *to != NULL;
 }
 
+/* Both are computed whatever the first says: the time tells nothing. */
+static enum helper_verdict do_stored(const struct job *j, char why[HELPER_REASON_MAX])
+{
+	struct err e = { 0 };
+	bool ok = false, also_ok = true;
+
+	if (mysql_stored_check(j->secret, strlen(j->secret), j->pw, strlen(j->pw), &ok, &e) != 0 ||
+		(j->also && mysql_stored_check(j->also, strlen(j->also), j->pw, strlen(j->pw),
+				    &also_ok, &e) != 0)) {
+		snprintf(why, HELPER_REASON_MAX, "%s", e.msg);
+		return HELPER_FAILED;
+	}
+	if (ok && !also_ok)
+		snprintf(why, HELPER_REASON_MAX,
+			"the account that the server sees for weirpool's own address has another "
+			"password than the client's");
+	return ok && also_ok ? HELPER_OK : HELPER_DENIED;
+}
+
 static void run(const struct job *j)
 {
 	char why[HELPER_REASON_MAX] = "";
@@ -97,6 +121,7 @@ static void run(const struct job *j)
 	case HELPER_PAM: v = helper_do_pam(j->service, j->user, j->pw, j->rhost, why); break;
 	case HELPER_LDAP: v = helper_do_ldap(j->opts, j->user, j->pw, why); break;
 	case HELPER_UID_NAME: v = helper_do_uid(j->uid, why); break;
+	case HELPER_STORED: v = do_stored(j, why); break;
 	}
 	answer(j->id, v, why);
 }
@@ -131,7 +156,8 @@ static void accept_request(const struct helper_request *q)
 	j->uid = q->uid;
 	if (!copy(&j->service, q->service, q->service_n) || !copy(&j->user, q->user, q->user_n) ||
 		!copy(&j->pw, q->pw, q->pw_n) || !copy(&j->rhost, q->rhost, q->rhost_n) ||
-		!copy(&j->opts, q->opts, q->opts_n)) {
+		!copy(&j->opts, q->opts, q->opts_n) || !copy(&j->secret, q->secret, q->secret_n) ||
+		!copy(&j->also, q->also, q->also_n)) {
 		job_free(j);
 		answer(q->id, HELPER_FAILED, "NUL byte in a field, or out of memory");
 		return;
@@ -203,6 +229,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)prctl(PR_SET_DUMPABLE, 0); /* passwords: no core dump */
+	(void)!nice(HELPER_NICE);        /* who guesses passwords must not take the workers' time */
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT,
 		SIG_IGN); /* the terminal's Ctrl-C is weirpool's to handle; our input ends then */

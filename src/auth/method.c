@@ -3,6 +3,7 @@
 
 #include "crypto/md5pw.h"
 #include "crypto/mysql_sha2.h"
+#include "crypto/mysql_stored.h"
 #include "crypto/scram.h"
 
 #include <string.h>
@@ -55,7 +56,9 @@ enum secret_kind secret_kind_of(const char *secret, size_t n)
 		return SECRET_SCRAM;
 	if (mysql_native_is_secret(secret, n))
 		return SECRET_MYSQL_NATIVE;
-	return mysql_sha2_is_secret(secret, n) ? SECRET_MYSQL_SHA2 : SECRET_PLAIN;
+	if (mysql_sha2_is_secret(secret, n))
+		return SECRET_MYSQL_SHA2;
+	return mysql_stored_is_named(secret, n) ? SECRET_MYSQL_NAMED : SECRET_PLAIN;
 }
 
 const char *secret_kind_name(enum secret_kind k)
@@ -67,6 +70,7 @@ const char *secret_kind_name(enum secret_kind k)
 	case SECRET_SCRAM: return "SCRAM-SHA-256";
 	case SECRET_MYSQL_NATIVE: return "mysql_native_password";
 	case SECRET_MYSQL_SHA2: return "caching_sha2_password";
+	case SECRET_MYSQL_NAMED: return "a hash of another MySQL plugin";
 	case SECRET_KIND_N: break;
 	}
 	return "no";

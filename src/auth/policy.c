@@ -164,7 +164,7 @@ static bool scram_malformed(const struct policy_facts *f)
 
 static bool is_of_mysql(enum secret_kind k)
 {
-	return k == SECRET_MYSQL_NATIVE || k == SECRET_MYSQL_SHA2;
+	return k == SECRET_MYSQL_NATIVE || k == SECRET_MYSQL_SHA2 || k == SECRET_MYSQL_NAMED;
 }
 
 static void use_mock_of_kind(struct policy_decision *d, enum secret_kind k)
@@ -184,8 +184,14 @@ static bool has_empty_password(const struct policy_facts *f)
 
 /* The same methods towards MySQL's clients: the stored secret says which plugin. What PostgreSQL
  * stores cannot check their proofs. */
-static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
+static int decide_mysql(const struct policy_facts *f, struct policy_decision *d, struct err *e)
 {
+	if (f->user_known && f->mysql_plugin) {
+		(void)err_set(e, ERR_AUTH_DENIED,
+			"Access denied for user '%.64s': weirpool cannot check %.60s", f->user,
+			f->mysql_plugin);
+		return -1;
+	}
 	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
 	/* mysql.user holds other things as well, "invalid" or public keys: no passwords, as which
 	 * they would let anybody in who knows them. */
@@ -195,7 +201,8 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 	d->secret_kind = f->user_known && ours         ? kind
 			 : is_of_mysql(f->common_kind) ? f->common_kind
 						       : SECRET_PLAIN;
-	if (d->secret_kind == SECRET_MYSQL_SHA2)
+	if (d->secret_kind == SECRET_MYSQL_SHA2 || d->secret_kind == SECRET_MYSQL_NAMED ||
+		f->mysql_in_full)
 		d->ask = POLICY_MYSQL_SHA2;
 	else if (d->secret_kind == SECRET_MYSQL_NATIVE)
 		d->ask = POLICY_MYSQL_NATIVE;
@@ -203,6 +210,8 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 		d->ask = POLICY_MYSQL_ANY;
 	if (!f->user_known)
 		use_mock(d, "unknown user");
+	else if (f->mysql_why)
+		use_mock(d, f->mysql_why);
 	else if (!ours && kind == SECRET_NONE)
 		use_mock(d, "the user has no password");
 	else if (!ours && kind == SECRET_PLAIN)
@@ -215,10 +224,10 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d)
 }
 
 /* plain, md5, scram-sha-256: a proof against the stored secret. */
-static int decide_secret(const struct policy_facts *f, struct policy_decision *d)
+static int decide_secret(const struct policy_facts *f, struct policy_decision *d, struct err *e)
 {
 	if (f->mysql)
-		return decide_mysql(f, d);
+		return decide_mysql(f, d, e);
 	enum secret_kind kind = secret_kind_of(f->secret, f->secret_n);
 	bool usable = f->user_known && kind != SECRET_NONE;
 
@@ -269,7 +278,7 @@ static int decide(const struct policy_facts *f, struct policy_decision *d, struc
 	case AUTH_TRUST: return decide_trust(f, d, e);
 	case AUTH_PLAIN:
 	case AUTH_MD5:
-	case AUTH_SCRAM: return decide_secret(f, d);
+	case AUTH_SCRAM: return decide_secret(f, d, e);
 	case AUTH_CERT: return decide_cert(f, d, e);
 	case AUTH_PEER: return decide_peer(f, d, e);
 	case AUTH_PAM:

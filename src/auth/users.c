@@ -13,6 +13,7 @@
 struct users {
 	struct hmap by_name; /* struct user_entry */
 	size_t kind_n[SECRET_KIND_N];
+	struct forms forms;
 };
 
 struct users *users_new(void)
@@ -103,6 +104,8 @@ int users_add(struct users *u, const char *name, size_t name_n, const char *secr
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	u->kind_n[kind]++;
+	if (kind == SECRET_PLAIN || kind >= SECRET_MYSQL_NATIVE)
+		forms_note(&u->forms, kind, ue->secret, secret_n);
 	if (old)
 		u->kind_n[((struct user_entry *)old)->kind]--;
 	entry_free(old);
@@ -230,6 +233,13 @@ enum secret_kind users_common_kind(const struct users *u)
 			best = (enum secret_kind)k;
 	}
 	return best;
+}
+
+const struct forms *users_forms(const struct users *u)
+{
+	static const struct forms none;
+
+	return u ? &u->forms : &none;
 }
 
 void users_each(

@@ -68,3 +68,16 @@ void verifier_mysql_put(struct secrets *cache, const char *user, const char *sec
 		(const char *)v, sizeof v, now_us, TTL_US);
 	mem_wipe(v, sizeof v);
 }
+
+bool verifier_mysql_fits(struct secrets *cache, const char *user, const char *secret,
+	size_t secret_n, const char *pw, size_t pw_n, int64_t now_us)
+{
+	uint8_t known[MYSQL_SHA2_BYTES], v[MYSQL_SHA2_BYTES];
+	bool ok = verifier_mysql_get(cache, user, secret, secret_n, now_us, known) &&
+		  mysql_sha2_key(pw, pw_n, v, NULL) == 0 && mysql_sha2_verifier(v, v, NULL) == 0 &&
+		  mem_equal_ct(v, known, sizeof v);
+
+	mem_wipe(v, sizeof v);
+	mem_wipe(known, sizeof known);
+	return ok;
+}

@@ -71,7 +71,24 @@
 	"THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid " \
 	"WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin"
 
-#define MYSQL_AUTH_QUERY "SELECT User, authentication_string FROM mysql.user WHERE User = $1"
+/* One text for both families: MariaDB alone reads what stands behind M!, and skips what is for
+ * MySQL 8.0 and later. Accounts of all hosts, the anonymous ones too; auth/account.h chooses. */
+#define MYSQL_AUTH_QUERY \
+	"SELECT u.User, u.authentication_string, u.Host, u.plugin, " \
+	"/*!80000 u.account_locked, " \
+	"IF(u.password_expired = 'Y' OR (COALESCE(u.password_lifetime, " \
+	"@@default_password_lifetime) > 0 AND u.password_last_changed + INTERVAL " \
+	"COALESCE(u.password_lifetime, @@default_password_lifetime) DAY < NOW()), 'Y', 'N') */" \
+	"/*M! IF(JSON_VALUE(g.Priv, '$.account_locked') = 1, 'Y', 'N'), " \
+	"IF(u.password_expired = 'Y' OR (COALESCE(NULLIF(CAST(JSON_VALUE(g.Priv, " \
+	"'$.password_lifetime') AS SIGNED), -1), @@default_password_lifetime) > 0 AND " \
+	"FROM_UNIXTIME(JSON_VALUE(g.Priv, '$.password_last_changed')) + INTERVAL " \
+	"COALESCE(NULLIF(CAST(JSON_VALUE(g.Priv, '$.password_lifetime') AS SIGNED), -1), " \
+	"@@default_password_lifetime) DAY < NOW()), 'Y', 'N') */, " \
+	"u.ssl_type, u.ssl_cipher, u.x509_issuer, u.x509_subject, " \
+	"SUBSTRING_INDEX(USER(), '@', -1), VERSION() FROM mysql.user u " \
+	"/*M! JOIN mysql.global_priv g ON g.User = u.User AND g.Host = u.Host */ " \
+	"WHERE u.User IN ($1, '') /*M! AND u.is_role = 'N' */"
 
 const struct opt opt_table[] = {
 	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
@@ -102,7 +119,8 @@ const struct opt opt_table[] = {
 		MYSQL(MYSQL_AUTH_QUERY),
 		HELP("SQL that fetches the secret of the user $1 when auth_file does not have "
 		     "it; runs as auth_user. Two columns: name and secret; no row or a null "
-		     "secret refuses the login.")),
+		     "secret refuses the login. For [mysql_databases] doc/mysql.md says which more "
+		     "columns there may be.")),
 	ENUM(global, "auth_type", auth_type, conf_auth_type, GLOBAL, NEW_CONN, D("scram-sha-256"),
 		PGB("md5"), NAMES("any,trust,plain,md5,scram-sha-256,cert,hba,pam,ldap"),
 		HELP("How clients prove who they are. md5 uses SCRAM when the stored secret is "

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TTL_US INT64_C(10000000) /* a failed login forgets the answer at once */
+#define ROWS_MAX_BYTES (256u << 10) /* of one name */
+#define TTL_US INT64_C(10000000)    /* a failed login forgets the answer at once */
 
 struct authq {
 	struct waiter wait;
@@ -18,6 +19,7 @@ struct authq {
 	struct link *link;
 	char *user, *query, *scope;
 	bool path_set, got_row;
+	struct buf rows; /* of an auth_query that tells more than a secret */
 	enum authq_result result;
 	char *secret;
 	size_t secret_n;
@@ -29,6 +31,7 @@ static void authq_free(struct authq *q)
 	if (q->secret)
 		mem_wipe(q->secret, q->secret_n);
 	mem_free(MEM_AUTH, q->secret);
+	buf_wipe(&q->rows);
 	mem_free(MEM_AUTH, q->user);
 	mem_free(MEM_AUTH, q->query);
 	mem_free(MEM_AUTH, q->scope);
@@ -63,19 +66,21 @@ static void answer(struct authq *q, const struct err *e)
 		return;
 	}
 	struct session *s = q->session;
+	const char *secret = buf_len(&q->rows) ? (const char *)buf_data(&q->rows) : q->secret;
+	size_t secret_n = buf_len(&q->rows) ? buf_len(&q->rows) : q->secret_n;
 	if (!e)
 		/* "" is a user without a password, NULL is nobody */
 		secrets_put(q->w->secrets, q->scope, q->user,
-			q->result == AUTHQ_FOUND       ? q->secret
+			q->result == AUTHQ_FOUND       ? secret
 			: q->result == AUTHQ_NO_SECRET ? ""
 						       : NULL,
-			q->result == AUTHQ_FOUND ? q->secret_n : 0, worker_now(q->w), TTL_US);
+			q->result == AUTHQ_FOUND ? secret_n : 0, worker_now(q->w), TTL_US);
 	if (s) {
 		*session_authq(s) = NULL;
 		q->session = NULL;
 		if (e)
 			log_warn("auth_query for user \"%s\": %s", q->user, e->msg);
-		session_authq_done(s, q->result, q->secret, q->secret_n, e);
+		session_authq_done(s, q->result, secret, secret_n, e);
 	}
 	authq_free(q);
 }
@@ -143,6 +148,7 @@ int authq_start(struct session *s, struct err *e)
 	q->wait.authq = q;
 	q->result = AUTHQ_NO_USER;
 	list_init(&q->wait.node);
+	buf_init(&q->rows, ROWS_MAX_BYTES);
 	q->user = mem_strdup(MEM_AUTH, user);
 	q->query = mem_strdup(MEM_AUTH, set.auth_query);
 	q->scope = mem_strdup(MEM_AUTH, scope);
@@ -200,6 +206,14 @@ void authq_link_lost(struct authq *q, const struct err *e)
 	answer(q, e);
 }
 
+/* All rows are for the session to choose from. */
+static void take_account(struct authq *q, const struct pev *ev)
+{
+	if (err_is(&q->err) || account_add(&q->rows, q->user, ev->n_cells, ev->cells, &q->err) != 0)
+		return;
+	q->result = AUTHQ_FOUND;
+}
+
 static void take_row(struct authq *q, const struct pev *ev)
 {
 	const char *name = ev->n_cells > 0 ? ev->cells[0] : NULL,
@@ -249,6 +263,7 @@ static void on_query(struct mail *m, void *owner)
 	q->shard = p;
 	q->wait.authq = q;
 	list_init(&q->wait.node);
+	buf_init(&q->rows, ROWS_MAX_BYTES);
 	struct link *l = pool_acquire(p, &q->wait);
 	if (l)
 		authq_granted(q, l);
@@ -268,6 +283,8 @@ bool authq_event(struct link *l, const struct pev *ev, const struct err *e)
 	if (ev->kind == PEV_ROW) {
 		if (q->probe)
 			query_row(q->probe, ev);
+		else if (l->ops->mysql_auth && ev->n_cells > 2)
+			take_account(q, ev);
 		else
 			take_row(q, ev);
 		return false;

@@ -1,6 +1,6 @@
-/* helper_proc - the process that may block (PAM, LDAP, names of uids): one per worker, started when
- * first needed, restarted after it dies. Speaks auth/helper.h over a socket pair. Runs on the
- * worker. */
+/* helper_proc - the process that may block (PAM, LDAP, names of uids) and computes slow hashes: one
+ * per worker, started when first needed, restarted after it dies. Speaks auth/helper.h over a
+ * socket pair. Runs on the worker. */
 #include "core_int.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #ifndef WEIRPOOL_HELPER_PATH
 #define WEIRPOOL_HELPER_PATH LIBEXECDIR "/weirpool-auth-helper"
 #endif
-#define PENDING_MAX 256
+#define PENDING_MAX 4096
 
 extern char **environ;
 
@@ -31,7 +31,6 @@ struct helper_proc {
 	uint32_t next_id;
 	struct ask {
 		uint32_t id, session_id;
-
 	} asks[PENDING_MAX];
 	unsigned n_asks;
 };
@@ -204,6 +203,21 @@ int helper_ask_ldap(struct session *s, const char *opts, const char *pw, size_t 
 		return -1;
 	buf_init(&b, HELPER_FRAME_MAX);
 	return send_frame(h, &b, helper_put_ldap(&b, id, opts, session_login_user(s), pw, n), e);
+}
+
+int helper_ask_stored(struct session *s, const char *secret, const char *also, const char *pw,
+	size_t n, struct err *e)
+{
+	uint32_t id;
+	struct buf b;
+	struct helper_proc *h = helper_get(s, &id, e);
+	if (!h)
+		return -1;
+	buf_init(&b, HELPER_FRAME_MAX);
+	return send_frame(h, &b,
+		helper_put_stored(
+			&b, id, secret, strlen(secret), also, also ? strlen(also) : 0, pw, n),
+		e);
 }
 
 int helper_ask_uid(struct session *s, unsigned uid, struct err *e)

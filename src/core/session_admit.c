@@ -282,6 +282,10 @@ void login_admitted(struct session *s)
 		console_login(s);
 		return;
 	}
+	if (account_admit(s, &e) != 0) {
+		login_refuse(s, &e);
+		return;
+	}
 	const struct proto_login *pl = login_of(s);
 	const char *dbase = s->login->dbase;
 	s->db = core_dbase(w->core, s->ops, dbase);

@@ -75,6 +75,7 @@ void session_login_fini(struct session *s)
 		mem_wipe(g->secret, g->secret_n);
 		mem_free(MEM_AUTH, g->secret);
 	}
+	account_forget(g);
 	mem_free(MEM_SESSION, g);
 	s->login = NULL;
 }
@@ -246,11 +247,12 @@ static bool one_step(struct session *s)
 		session_close(s, NULL, "direct TLS is not enabled (client_tls_sslnegotiation)");
 		return false;
 	case PEV_LOGIN: buf_consume(&s->st.in, ev.n); return on_login(s);
-	case PEV_PASSWORD:
-		login_password(s, &ev);
+	case PEV_PASSWORD: {
+		bool known = login_password(s, &ev);
 		if (s->state != SESSION_CLOSING)
 			buf_consume(&s->st.in, ev.n);
-		return false;
+		return known;
+	}
 	case PEV_AUTH_OK:
 		buf_consume(&s->st.in, ev.n);
 		login_admitted(s);

@@ -1,6 +1,6 @@
 /* session_login_int - what the files of a login share: session_login.c (bytes, TLS, startup
- * packet), session_proof.c (which proof) and session_admit.c (what follows it). The session's
- * worker. */
+ * packet), session_proof.c (which proof), session_account.c (accounts of MySQL) and session_admit.c
+ * (what follows the proof). The session's worker. */
 #ifndef CORE_SESSION_LOGIN_INT_H
 #define CORE_SESSION_LOGIN_INT_H
 #include "core_int.h"
@@ -12,6 +12,10 @@ struct session_login {
 	struct authq *authq;
 	char *secret; /* from auth_query; wiped */
 	size_t secret_n;
+	char *rows; /* from an auth_query that tells of accounts; wiped */
+	size_t rows_n;
+	bool has_account;
+	struct account_fit account; /* that of rows which is the client's; wiped */
 	bool authq_done, user_known, waits;
 	bool direct_tls; /* the ClientHello came first: ALPN must say what is spoken */
 	bool peer_known;
@@ -33,9 +37,21 @@ void login_refuse_with(struct session *s, enum err_code code, const char *msg);
 bool login_decide(struct session *s);
 void login_ask_proof(struct session *s);
 void login_learned(struct session *s); /* the proof was right */
-void login_password(
-	struct session *s, const struct pev *ev); /* a clear-text password for the helper */
+/* A clear-text password, for the helper. True: the answer is known already. */
+bool login_password(struct session *s, const struct pev *ev);
 void login_failed(struct session *s, const struct err *e); /* the proof was wrong */
+/* session_account.c. Rows of auth_query: which of them is this client's? -1: out of memory. */
+int account_choose(struct session *s, const char *rows, size_t n);
+void account_forget(struct session_login *g);
+/* What policy must know of the account. */
+void account_facts(const struct session *s, struct policy_facts *f);
+/* Its rules, behind the proof. */
+int account_admit(struct session *s, struct err *e);
+/* What an unknown user of this name is to look like; NULL: no matter. */
+const struct form *account_form(const struct session *s);
+/* What a password has to fit, as one text for the cache of verifiers. out: ACCOUNT_KEY_BYTES. */
+#define ACCOUNT_KEY_BYTES (2 * ACCOUNT_SECRET_MAX + 2)
+size_t account_key(const struct session *s, char *out);
 /* One more below limit (0: none)? Then it is counted. */
 bool login_count_below(_Atomic unsigned *n, int limit);
 /* session_admit.c. The client has proved what it had to prove. */

@@ -55,6 +55,12 @@ static struct policy_facts facts_of(struct session *s)
 		.pam_service = w->gen->conf->is_pgbouncer ? "pgbouncer" : NULL,
 		.db_forces_user = g->cdb && *g->cdb->force_user,
 	};
+	if (f.mysql && ue == NULL)
+		account_facts(s, &f);
+	if (f.mysql) {
+		const struct form *form = account_form(s);
+		f.common_kind = form ? form->kind : SECRET_NONE;
+	}
 	return f;
 }
 
@@ -62,7 +68,7 @@ static struct policy_facts facts_of(struct session *s)
 struct proof_data {
 	char text[VERIFIER_TEXT_MAX];
 	uint8_t cbind[64], mysql_verifier[MYSQL_SHA2_BYTES], cert_sha256[32];
-	char host[48];
+	char host[48], key[ACCOUNT_KEY_BYTES];
 };
 
 static void fill_tls(struct session *s, struct proto_proof *pr, struct proof_data *x)
@@ -118,9 +124,9 @@ static bool fill_kind(struct session *s, struct proto_proof *pr, struct proof_da
 	case POLICY_MYSQL_NATIVE: pr->kind = PROOF_MYSQL_NATIVE; return true;
 	case POLICY_MYSQL_SHA2:
 		pr->kind = PROOF_MYSQL_SHA2;
-		if (!d->mock && d->secret_kind == SECRET_MYSQL_SHA2 && hash_is_enough(s) &&
-			verifier_mysql_get(w->secrets, login_of(s)->user, d->secret, d->secret_n,
-				worker_now(w), x->mysql_verifier))
+		if (!d->mock && hash_is_enough(s) &&
+			verifier_mysql_get(w->secrets, login_of(s)->user, x->key,
+				account_key(s, x->key), worker_now(w), x->mysql_verifier))
 			pr->mysql_verifier = x->mysql_verifier;
 		return true;
 	case POLICY_PAM:
@@ -165,11 +171,13 @@ void login_learned(struct session *s)
 {
 	const struct policy_decision *d = &s->login->d;
 	struct proto_creds c = { 0 };
-	if (d->ask == POLICY_MYSQL_SHA2 && d->secret && d->secret_kind == SECRET_MYSQL_SHA2 &&
-		s->ops->client_creds(s->cst, &c) && c.has_sha2)
-		verifier_mysql_put(s->w->secrets, login_of(s)->user, d->secret, d->secret_n, c.sha2,
-			worker_now(s->w));
+	char key[ACCOUNT_KEY_BYTES];
+	if (d->ask == POLICY_MYSQL_SHA2 && d->secret && s->ops->client_creds(s->cst, &c) &&
+		c.has_sha2)
+		verifier_mysql_put(s->w->secrets, login_of(s)->user, key, account_key(s, key),
+			c.sha2, worker_now(s->w));
 	mem_wipe(&c, sizeof c);
+	mem_wipe(key, sizeof key);
 }
 
 /* True: an answer from elsewhere is awaited, or the session is gone. */
@@ -223,10 +231,18 @@ void session_authq_done(
 	}
 	g->authq_done = true;
 	g->user_known = r != AUTHQ_NO_USER;
-	if (r == AUTHQ_FOUND) {
+	if (r == AUTHQ_FOUND && account_is_rows(secret, n)) {
+		if (account_choose(s, secret, n) != 0) {
+			login_refuse_with(s, ERR_NO_MEMORY, "out of memory");
+			return;
+		}
+	} else if (r == AUTHQ_FOUND) {
 		g->secret = mem_strndup(MEM_AUTH, secret, n);
 		g->secret_n = g->secret ? n : 0;
 	}
+	if (s->ops->mysql_auth && g->secret_n)
+		forms_note(&s->w->forms, secret_kind_of(g->secret, g->secret_n), g->secret,
+			g->secret_n);
 	decide_and_ask(s);
 }
 
@@ -239,14 +255,32 @@ void session_helper_done(struct session *s, bool ok, const char *text)
 		decide_and_ask(s);
 		return;
 	}
-	if (!ok)
+	if (!ok && *text)
 		session_log(LOG_LV_WARN, s, "authentication failed: %s", text);
 	s->ops->client_auth_result(s->cst, ok, &s->w->down);
 	session_send(s, &s->w->down);
 	session_login_input(s);
 }
 
-void login_password(struct session *s, const struct pev *ev)
+/* Against a stored hash; somebody unknown costs the same. 1: it fits; 0: the helper is asked. */
+static int check_stored(struct session *s, const char *pw, size_t n, struct err *e)
+{
+	struct session_login *g = s->login;
+	char key[ACCOUNT_KEY_BYTES];
+	if (g->d.mock) {
+		const struct form *form = account_form(s);
+		return helper_ask_stored(s, form ? form->decoy : "", NULL, pw, n, e);
+	}
+	bool fits = verifier_mysql_fits(s->w->secrets, login_of(s)->user, key, account_key(s, key),
+		pw, n, worker_now(s->w));
+	mem_wipe(key, sizeof key);
+	if (fits)
+		return 1;
+	return helper_ask_stored(
+		s, g->d.secret, g->account.has_also ? g->account.also : NULL, pw, n, e);
+}
+
+bool login_password(struct session *s, const struct pev *ev)
 {
 	struct session_login *g = s->login;
 	struct err e = { 0 };
@@ -254,14 +288,19 @@ void login_password(struct session *s, const struct pev *ev)
 	if (g->reloaded) /* the rule that asked for it may be gone, or name another directory */
 		r = err_set(&e, ERR_AUTH_DENIED,
 			"the configuration changed during the login: try again");
+	else if (g->d.ask == POLICY_MYSQL_SHA2)
+		r = check_stored(s, (const char *)ev->text, ev->text_n, &e);
 	else if (g->d.ask == POLICY_PAM)
 		r = helper_ask_pam(s, g->d.pam_service, (const char *)ev->text, ev->text_n, &e);
 	else
 		r = helper_ask_ldap(s,
 			g->d.ldap ? g->d.ldap : s->w->gen->conf->global.auth_ldap_options,
 			(const char *)ev->text, ev->text_n, &e);
-	if (r != 0)
+	if (r < 0)
 		login_refuse(s, &e);
+	else if (r > 0)
+		s->ops->client_auth_result(s->cst, true, &s->w->down);
+	return r > 0;
 }
 
 void login_failed(struct session *s, const struct err *e)

@@ -145,6 +145,17 @@ static int sign(const uint8_t a[KEY_BYTES], const uint8_t *msg, uint8_t sig[SIG_
 	return rc;
 }
 
+/* The first half of h. */
+static int secret_scalar(const char *pw, size_t pw_n, uint8_t h[DIGEST_SHA512_BYTES], struct err *e)
+{
+	if (digest_sha512(pw, pw_n, NULL, 0, h, e) < 0)
+		return -1;
+	h[0] &= 248;
+	h[31] &= 127;
+	h[31] |= 64;
+	return 0;
+}
+
 int mysql_ed25519_sign(const char *pw, size_t pw_n,
 	const uint8_t challenge[MYSQL_ED25519_CHALLENGE_BYTES],
 	uint8_t sig[MYSQL_ED25519_SIG_BYTES], struct err *e)
@@ -155,11 +166,32 @@ int mysql_ed25519_sign(const char *pw, size_t pw_n,
 
 	if (bc == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
-	if (digest_sha512(pw, pw_n, NULL, 0, h, e) == 0) {
-		h[0] &= 248;
-		h[31] &= 127;
-		h[31] |= 64;
+	if (secret_scalar(pw, pw_n, h, e) == 0)
 		rc = sign(h, challenge, sig, bc, e);
+	mem_wipe(h, sizeof h);
+	BN_CTX_free(bc);
+	return rc;
+}
+
+/* Without the sign of x, which montgomery_u() does not give: of the two points with one y neither
+ * can be had without the secret scalar. */
+int mysql_ed25519_check(const uint8_t pub[MYSQL_ED25519_KEY_BYTES], const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e)
+{
+	uint8_t h[DIGEST_SHA512_BYTES], u[KEY_BYTES], mine[KEY_BYTES], theirs[KEY_BYTES];
+	BN_CTX *bc = BN_CTX_secure_new();
+	int rc = -1;
+
+	*ok_r = false;
+	if (bc == NULL)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	memcpy(theirs, pub, sizeof theirs);
+	theirs[KEY_BYTES - 1] &= 0x7f;
+	if (secret_scalar(pw, pw_n, h, e) == 0) {
+		rc = montgomery_u(h, u) && edwards_y(u, mine, bc)
+			     ? 0
+			     : err_set(e, ERR_INTERNAL, "X25519 is not available");
+		*ok_r = rc == 0 && mem_equal_ct(mine, theirs, sizeof mine);
 	}
 	mem_wipe(h, sizeof h);
 	BN_CTX_free(bc);

@@ -6,7 +6,6 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define KEY_BYTES 32
@@ -50,4 +49,22 @@ int mysql_parsec_reply(const char *pw, size_t pw_n,
 		  sign(key, msg, sizeof msg, reply + MYSQL_PARSEC_CHALLENGE_BYTES);
 	mem_wipe(key, sizeof key);
 	return ok ? 0 : err_set(e, ERR_INTERNAL, "PBKDF2 or Ed25519 is not available");
+}
+
+int mysql_parsec_check(const uint8_t salt[MYSQL_PARSEC_SALT_BYTES], const uint8_t pub[KEY_BYTES],
+	const char *pw, size_t pw_n, bool *ok_r, struct err *e)
+{
+	uint8_t key[KEY_BYTES], mine[KEY_BYTES];
+	size_t n = sizeof mine;
+
+	*ok_r = false;
+	if (salt[1] > ITERATIONS_MAX || !derive(pw, pw_n, salt, key))
+		return err_set(e, ERR_INTERNAL, "PBKDF2 is not available");
+	EVP_PKEY *k = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key, KEY_BYTES);
+	bool made = k && EVP_PKEY_get_raw_public_key(k, mine, &n) == 1 && n == sizeof mine;
+
+	EVP_PKEY_free(k);
+	mem_wipe(key, sizeof key);
+	*ok_r = made && mem_equal_ct(mine, pub, sizeof mine);
+	return made ? 0 : err_set(e, ERR_INTERNAL, "Ed25519 is not available");
 }

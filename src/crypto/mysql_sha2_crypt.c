@@ -16,6 +16,7 @@
 #define SALT_BYTES 20
 #define HASH_LEN 43
 #define ROUNDS_UNIT 1000U
+#define SHA256_ROUNDS 5000U /* of sha256_password */
 
 /* A hash in the making whose errors stick. */
 struct sum {
@@ -197,27 +198,51 @@ static void encode(const uint8_t h[MYSQL_SHA2_BYTES], char out[HASH_LEN])
 	assert(at == HASH_LEN);
 }
 
-int mysql_sha2_secret_check(
-	const char *secret, size_t secret_n, const char *pw, size_t pw_n, bool *ok_r, struct err *e)
+/* Is it the password whose hash (HASH_LEN characters) stands there? */
+static int check(const char *salt, uint32_t rounds, const char *hash, const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e)
 {
-	const uint8_t *salt = (const uint8_t *)secret + PREFIX_LEN;
 	uint8_t h[MYSQL_SHA2_BYTES] = { 0 };
 	char text[HASH_LEN];
 	struct sum s;
 
 	*ok_r = false;
-	assert(mysql_sha2_is_secret(secret, secret_n));
 	if (pw_n > MYSQL_SHA2_PASSWORD_MAX)
 		return 0;
 	sum_init(&s);
-	digest_a(&s, (const uint8_t *)pw, pw_n, salt, h);
-	stretch(&s, (const uint8_t *)pw, pw_n, salt, rounds_of(secret), h);
+	digest_a(&s, (const uint8_t *)pw, pw_n, (const uint8_t *)salt, h);
+	stretch(&s, (const uint8_t *)pw, pw_n, (const uint8_t *)salt, rounds, h);
 	bool bad = s.bad;
 	sum_fini(&s);
 	if (!bad) {
 		encode(h, text);
-		*ok_r = mem_equal_ct(text, secret + PREFIX_LEN + SALT_BYTES, HASH_LEN);
+		*ok_r = mem_equal_ct(text, hash, HASH_LEN);
 	}
 	mem_wipe(h, sizeof h);
 	return bad ? err_set(e, ERR_INTERNAL, "SHA-256 is not available") : 0;
+}
+
+int mysql_sha2_secret_check(
+	const char *secret, size_t secret_n, const char *pw, size_t pw_n, bool *ok_r, struct err *e)
+{
+	assert(mysql_sha2_is_secret(secret, secret_n));
+	return check(secret + PREFIX_LEN, rounds_of(secret), secret + PREFIX_LEN + SALT_BYTES, pw,
+		pw_n, ok_r, e);
+}
+
+bool mysql_sha256_is_secret(const char *s, size_t n)
+{
+	if (n != MYSQL_SHA256_SECRET_LEN || memcmp(s, "$5$", 3) != 0 || s[3 + SALT_BYTES] != '$')
+		return false;
+	for (size_t i = 3 + SALT_BYTES + 1; i < n; i++)
+		if (!is_crypt_char(s[i]))
+			return false;
+	return true;
+}
+
+int mysql_sha256_secret_check(
+	const char *secret, size_t secret_n, const char *pw, size_t pw_n, bool *ok_r, struct err *e)
+{
+	assert(mysql_sha256_is_secret(secret, secret_n));
+	return check(secret + 3, SHA256_ROUNDS, secret + 3 + SALT_BYTES + 1, pw, pw_n, ok_r, e);
 }

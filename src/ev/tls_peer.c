@@ -50,6 +50,21 @@ size_t tls_peer_cn(void *ssl, char *out, size_t n)
 	return len;
 }
 
+bool tls_peer_name(void *ssl, bool issuer, char *out, size_t n)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	if (cert == NULL)
+		return false;
+	char *line = X509_NAME_oneline(
+		issuer ? X509_get_issuer_name(cert) : X509_get_subject_name(cert), NULL, 0);
+	size_t len = line ? strlen(line) : n;
+
+	if (len < n)
+		memcpy(out, line, len + 1);
+	OPENSSL_free(line);
+	return len < n;
+}
+
 bool tls_peer_verified(void *ssl)
 {
 	return (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) && SSL_get0_peer_certificate(ssl) &&

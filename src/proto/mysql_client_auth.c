@@ -64,12 +64,10 @@ static struct pev bad(struct my_client_login *l)
 	return my_pev(PEV_BAD, 0);
 }
 
-/* The words of a real server. */
 static struct pev wrong(struct my_client_login *l, struct err *e)
 {
-	(void)err_set(e, ERR_AUTH_FAILED,
-		"Access denied for user '%.64s'@'%.63s' (using password: %s)", l->info.user,
-		l->host, l->no_password ? "NO" : "YES");
+	(void)err_set(e, ERR_AUTH_FAILED, MY_DENIED, l->info.user, l->host,
+		l->no_password ? "NO" : "YES");
 	return bad(l);
 }
 
@@ -270,10 +268,10 @@ static int native_check(struct my_client *c, const uint8_t *proof, bool *ok_r, s
 	return rc ? -1 : 0;
 }
 
-/* An empty answer is right for a user whose secret is known to be empty. */
+/* An empty answer is right for a user whose secret is known to be empty, and who needs no other. */
 static bool has_no_password(const struct my_client_login *l)
 {
-	return !l->doomed && l->secret && *l->secret == '\0';
+	return !l->doomed && !l->may_full && l->secret && *l->secret == '\0';
 }
 
 static struct pev on_native(struct my_client *c, const uint8_t *reply, uint32_t n, size_t total,
@@ -295,12 +293,12 @@ static struct pev on_native(struct my_client *c, const uint8_t *reply, uint32_t 
 static int sha2_verifier(struct my_client_login *l, uint8_t v[MYSQL_SHA2_BYTES], struct err *e)
 {
 	size_t n = l->secret ? strlen(l->secret) : 0;
-	if (l->outside || n == 0)
-		return 0;
-	if (mysql_sha2_is_secret(l->secret, n)) {
+	if (l->may_full) { /* the secret is no password */
 		memcpy(v, l->verifier, MYSQL_SHA2_BYTES);
 		return l->has_verifier;
 	}
+	if (n == 0)
+		return 0;
 	int rc = mysql_sha2_key(l->secret, n, v, e);
 	return rc || mysql_sha2_verifier(v, v, e) ? -1 : 1;
 }
@@ -326,81 +324,46 @@ static struct pev on_sha2(struct my_client *c, const uint8_t *reply, uint32_t n,
 		return wrong(l, e);
 	int rc = sha2_verifier(l, v, e);
 	bool known = rc > 0;
-	if (known)
+	if (rc >= 0) /* with nothing known too: that takes as long */
 		rc = mysql_sha2_check(l->scramble, v, reply, l->creds.sha2, &ok, e);
 	mem_wipe(v, sizeof(v));
 	if (rc < 0)
 		return bad(l);
-	if (ok && !l->doomed) {
+	if (ok && known && !l->doomed) {
 		l->fast = l->has_creds = l->creds.has_sha2 = true;
 		return prove(c, total, down);
 	}
 	return l->may_full ? ask_full(c, total, down) : wrong(l, e);
 }
 
-/* As much work as for a user who exists, so that the time does not tell. */
-static int check_doomed(const char *pw, size_t n, struct err *e)
-{
-	static const char NOBODY[] = "$A$005$abcdefghijklmnopqrst"
-				     "...........................................";
-	bool ok;
-	return mysql_sha2_secret_check(NOBODY, sizeof(NOBODY) - 1, pw, n, &ok, e);
-}
-
-static int check_password(
-	struct my_client_login *l, const char *pw, size_t n, bool *ok_r, struct err *e)
-{
-	size_t secret_n = l->secret ? strlen(l->secret) : 0;
-	uint8_t a[MYSQL_SHA2_BYTES], b[MYSQL_SHA2_BYTES];
-	*ok_r = false;
-	if (l->doomed || secret_n == 0)
-		return check_doomed(pw, n, e);
-	if (mysql_sha2_is_secret(l->secret, secret_n))
-		return mysql_sha2_secret_check(l->secret, secret_n, pw, n, ok_r, e);
-	if (mysql_sha2_key(l->secret, secret_n, a, e) || mysql_sha2_key(pw, n, b, e))
-		return -1;
-	*ok_r = mem_equal_ct(a, b, sizeof(a));
-	mem_wipe(a, sizeof(a));
-	mem_wipe(b, sizeof(b));
-	return 0;
-}
-
-/* A password, however it came; without its NUL. */
-static struct pev on_password(struct my_client *c, const char *pw, size_t n, size_t total,
-	struct buf *down, struct err *e)
+/* A password, however it came; without its NUL. Core asks somebody: hashes are slow on purpose. */
+static struct pev on_password(
+	struct my_client *c, const char *pw, size_t n, size_t total, struct err *e)
 {
 	struct my_client_login *l = c->login;
-	bool ok;
 	l->no_password = n == 0;
 	if (n == 0)
 		return wrong(l, e);
 	if (learn_password(l, pw, n, e))
 		return bad(l);
-	if (l->outside && n >= sizeof(l->creds.password))
+	if (n >= sizeof(l->creds.password))
 		return wrong(l, e);
-	if (l->outside) {
-		l->step = MY_CL_OUTSIDE;
-		return (struct pev){ .kind = PEV_PASSWORD,
-			.n = total,
-			.text = (const uint8_t *)l->creds.password,
-			.text_n = n };
-	}
-	if (check_password(l, pw, n, &ok, e))
-		return bad(l);
-	return ok && !l->doomed ? prove(c, total, down) : wrong(l, e);
+	l->step = MY_CL_OUTSIDE;
+	return (struct pev){ .kind = PEV_PASSWORD,
+		.n = total,
+		.text = (const uint8_t *)l->creds.password,
+		.text_n = n };
 }
 
 /* The password in a packet of its own: some clients send its NUL, some do not. */
-static struct pev on_clear(
-	struct my_client *c, const struct mypacket *m, struct buf *down, struct err *e)
+static struct pev on_clear(struct my_client *c, const struct mypacket *m, struct err *e)
 {
 	const char *pw = (const char *)m->payload;
 	size_t n = strnlen(pw, m->payload_n);
-	return on_password(c, pw, n, m->total, down, e);
+	return on_password(c, pw, n, m->total, e);
 }
 
-static struct pev on_rsa(
-	struct my_client *c, const struct mypacket *m, struct buf *down, struct err *e)
+static struct pev on_rsa(struct my_client *c, const struct mypacket *m, struct err *e)
 {
 	struct my_client_login *l = c->login;
 	const struct mysql_rsa *k = own_key(e);
@@ -410,7 +373,7 @@ static struct pev on_rsa(
 	if (k == NULL || mysql_rsa_decrypt(k, m->payload, m->payload_n, l->scramble, pw, sizeof(pw),
 				 &n, &ok, e))
 		return bad(l);
-	struct pev ev = ok ? on_password(c, pw, n, m->total, down, e) : wrong(l, e);
+	struct pev ev = ok ? on_password(c, pw, n, m->total, e) : wrong(l, e);
 	mem_wipe(pw, sizeof(pw));
 	return ev;
 }
@@ -435,10 +398,10 @@ static struct pev on_full(
 {
 	struct my_client_login *l = c->login;
 	if (l->tls || l->is_private)
-		return on_clear(c, m, down, e);
+		return on_clear(c, m, e);
 	if (m->payload_n == 1 && m->payload[0] == MYAUTH_SHA2_ASK_KEY)
 		return send_key(c, m, down, e);
-	struct pev ev = on_rsa(c, m, down, e);
+	struct pev ev = on_rsa(c, m, e);
 	if (ev.kind == PEV_BAD && m->payload_n && m->payload[m->payload_n - 1] == '\0')
 		(void)err_internal(e, "it sent its password in clear and without TLS, as MariaDB's "
 				      "clients do unless told --skip-ssl: offer TLS");
@@ -467,7 +430,7 @@ static struct pev on_switched(
 		return prove(c, m->total, down);
 	}
 	if (l->plugin == MY_PLUGIN_CLEAR)
-		return on_clear(c, m, down, e);
+		return on_clear(c, m, e);
 	return on_proof(c, m->payload, m->payload_n, m->total, down, e);
 }
 
@@ -479,7 +442,7 @@ struct pev my_client_proof(
 	case MY_CL_PROOF: return on_proof(c, l->reply, l->reply_n, 0, down, e);
 	case MY_CL_SWITCHED: return on_switched(c, m, down, e);
 	case MY_CL_FULL: return on_full(c, m, down, e);
-	case MY_CL_RSA: return on_rsa(c, m, down, e);
+	case MY_CL_RSA: return on_rsa(c, m, e);
 	case MY_CL_REFUSED: return wrong(l, e);
 	case MY_CL_PROVEN: return prove(c, 0, down);
 	case MY_CL_FAILED:

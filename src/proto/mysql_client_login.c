@@ -330,10 +330,40 @@ const struct proto_login *my_client_login(const void *cst)
 	return c->login ? &c->login->info : NULL;
 }
 
+/* The account's rules, as the family says them. */
+static const struct err *rule_words(const struct my_client *c, const struct err *e, struct err *own)
+{
+	const struct my_client_login *l = c->login;
+	if (e->code == ERR_ACCOUNT_TLS)
+		(void)err_set(own, e->code, MY_DENIED, l->info.user, l->host,
+			l->no_password ? "NO" : "YES");
+	else if (e->code == ERR_ACCOUNT_LOCKED && c->mariadb)
+		(void)err_set(own, e->code, "Access denied, this account is locked");
+	else if (e->code == ERR_ACCOUNT_LOCKED)
+		(void)err_set(own, e->code,
+			"Access denied for user '%.64s'@'%.63s'. Account is locked.", l->info.user,
+			l->host);
+	else if (c->mariadb)
+		(void)err_set(
+			own, e->code, "You must SET PASSWORD before executing this statement");
+	else
+		(void)err_set(own, e->code,
+			"Your password has expired. To log in you must change it using a client "
+			"that supports expired passwords.");
+	if (c->mariadb && e->code != ERR_ACCOUNT_TLS)
+		own->mysql_errno = e->code == ERR_ACCOUNT_LOCKED ? 4151 : 1820;
+	return own;
+}
+
 const struct err *my_client_words(const struct my_client *c, const struct err *e, struct err *own)
 {
 	const struct proto_login *l = my_client_login(c);
-	if (e->code != ERR_NO_DATABASE || e->mysql_errno || l == NULL || !l->database_given)
+	if (l == NULL || e->mysql_errno)
+		return e;
+	if (e->code == ERR_ACCOUNT_TLS || e->code == ERR_ACCOUNT_LOCKED ||
+		e->code == ERR_PASSWORD_EXPIRED)
+		return rule_words(c, e, own);
+	if (e->code != ERR_NO_DATABASE || !l->database_given)
 		return e;
 	(void)err_set(own, e->code, "Unknown database '%.64s'", l->database);
 	(void)err_hint(own, "weirpool has no such entry in [mysql_databases]");

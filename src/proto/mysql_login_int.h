@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The words of a real server: user, host, YES or NO. */
+#define MY_DENIED "Access denied for user '%.64s'@'%.63s' (using password: %s)"
 #define MY_LOGIN_MAX_BYTES (96U << 10) /* of a packet of somebody who has proved nothing */
 
 /* ---- what a greeting says: mysql_facts.c ---- */

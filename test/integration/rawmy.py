@@ -480,7 +480,7 @@ def ed25519_proof(secret, scramble):
 class RawMy:
     """A connection. The greeting is read when it opens (unless greet=False); nothing is sent before a method sends it."""
 
-    def __init__(self, port, host='127.0.0.1', timeout=20.0, unix=None, rcvbuf=None, greet=True):
+    def __init__(self, port, host='127.0.0.1', timeout=20.0, unix=None, rcvbuf=None, greet=True, source=None):
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -489,6 +489,8 @@ class RawMy:
             self.sock = socket.socket()
             if rcvbuf:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            if source:
+                self.sock.bind((source, 0))
             self.sock.settimeout(timeout)
             self.sock.connect((host, port))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -636,7 +636,10 @@ def test_auth_query(authq, anymy):
         with RawMy(wp.mysql_port) as r:
             r.login('app2', tls=True)
             assert r.one('select current_user()') == 'app2@%'
-    for user, secret in (('app2', 'wrong'), ('nobody', 'app'), ('appempty', ''), ('appempty', 'x')):
+    with RawMy(wp.mysql_port) as r:
+        r.login('appempty', '')
+        assert r.one('select current_user()') == 'appempty@%'
+    for user, secret in (('app2', 'wrong'), ('nobody', 'app'), ('appempty', 'x')):
         with RawMy(wp.mysql_port) as r, pytest.raises(MyError) as e:
             r.login(user, secret, tls=True)
         assert denied(e.value, user, password='YES' if secret else 'NO') is True

@@ -48,6 +48,7 @@ static const char *text_of(enum secret_kind k)
 	case SECRET_SCRAM: return scram_text();
 	case SECRET_MYSQL_NATIVE: return NATIVE_APP;
 	case SECRET_MYSQL_SHA2: return SHA2_APP;
+	case SECRET_MYSQL_NAMED: return "ed25519:A6JsKXS3kEXnObMR3UnBsXJpYq9wDTms6ThPMr/0Eyw";
 	case SECRET_KIND_N: break;
 	}
 	return NULL;
@@ -88,6 +89,7 @@ Test(policy, every_method_with_every_secret)
 		{ AUTH_MD5, SECRET_MYSQL_NATIVE, POLICY_MD5, true },
 		{ AUTH_SCRAM, SECRET_MYSQL_SHA2, POLICY_SCRAM, true },
 		{ AUTH_MD5, SECRET_MYSQL_SHA2, POLICY_MD5, true },
+		{ AUTH_PLAIN, SECRET_MYSQL_NAMED, POLICY_PASSWORD, true },
 	};
 
 	for (size_t i = 0; i < N(t); i++) {
@@ -120,6 +122,7 @@ Test(policy, every_method_with_every_secret_on_mysql)
 		{ AUTH_PLAIN, SECRET_PLAIN, POLICY_MYSQL_ANY, false },
 		{ AUTH_PLAIN, SECRET_MYSQL_NATIVE, POLICY_MYSQL_NATIVE, false },
 		{ AUTH_PLAIN, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
+		{ AUTH_PLAIN, SECRET_MYSQL_NAMED, POLICY_MYSQL_SHA2, false },
 		{ AUTH_MD5, SECRET_PLAIN, POLICY_MYSQL_ANY, false },
 		{ AUTH_MD5, SECRET_MYSQL_NATIVE, POLICY_MYSQL_NATIVE, false },
 		{ AUTH_MD5, SECRET_MYSQL_SHA2, POLICY_MYSQL_SHA2, false },
@@ -151,8 +154,8 @@ Test(policy, empty_passwords_on_mysql)
 	for (int m = AUTH_PLAIN; m <= AUTH_SCRAM; m++) {
 		for (int may = 0; may < 2; may++) {
 			for (int known = 0; known < 2; known++) {
-				struct policy_facts f =
-					facts((enum auth_method)m, SECRET_NONE, known);
+				struct policy_facts f = facts(
+					(enum auth_method)m, SECRET_NONE, known);
 				struct policy_decision d;
 				struct err e = { 0 };
 
@@ -178,7 +181,7 @@ Test(policy, what_auth_query_gives_on_mysql)
 		enum secret_kind k;
 		bool mock;
 	} t[] = { { SECRET_PLAIN, true }, { SECRET_MYSQL_NATIVE, false },
-		{ SECRET_MYSQL_SHA2, false } };
+		{ SECRET_MYSQL_SHA2, false }, { SECRET_MYSQL_NAMED, false } };
 
 	for (size_t i = 0; i < N(t); i++) {
 		struct policy_facts f = facts(AUTH_MD5, t[i].k, true);
@@ -192,6 +195,28 @@ Test(policy, what_auth_query_gives_on_mysql)
 	}
 }
 
+/* What auth_query says of an account counts for those alone who have one. */
+Test(policy, accounts_on_mysql)
+{
+	for (int known = 0; known < 2; known++) {
+		struct policy_facts f = facts(AUTH_SCRAM, SECRET_MYSQL_NATIVE, known);
+		struct policy_decision d;
+		struct err e = { 0 };
+
+		f.mysql = f.secret_asked = f.mysql_in_full = true;
+		cr_assert_eq(policy_decide(&f, &d, &e), 0);
+		cr_assert_eq(d.ask, POLICY_MYSQL_SHA2);
+		cr_assert_eq(d.mock, !known);
+		f.mysql_why = "anonymous";
+		cr_assert_eq(policy_decide(&f, &d, &e), 0);
+		cr_assert(d.mock && d.secret == NULL);
+		cr_assert_str_eq(d.why, known ? "anonymous" : "unknown user");
+		f.mysql_plugin = "unix_socket";
+		cr_assert_eq(policy_decide(&f, &d, &e), known ? -1 : 0);
+		cr_assert_eq(strstr(e.msg, "unix_socket") != NULL, known);
+	}
+}
+
 /* Somebody unknown is asked what most users are asked. */
 Test(policy, unknown_users_on_mysql)
 {
@@ -200,7 +225,8 @@ Test(policy, unknown_users_on_mysql)
 		[SECRET_MD5] = POLICY_MYSQL_ANY,
 		[SECRET_SCRAM] = POLICY_MYSQL_ANY,
 		[SECRET_MYSQL_NATIVE] = POLICY_MYSQL_NATIVE,
-		[SECRET_MYSQL_SHA2] = POLICY_MYSQL_SHA2 };
+		[SECRET_MYSQL_SHA2] = POLICY_MYSQL_SHA2,
+		[SECRET_MYSQL_NAMED] = POLICY_MYSQL_SHA2 };
 
 	for (int k = 0; k < SECRET_KIND_N; k++) {
 		struct policy_facts f = facts(AUTH_MD5, SECRET_NONE, false);
