@@ -79,7 +79,8 @@ enum my_next myup_carry(struct myup *u)
 	if (h.seq != c->up_seq && !my_packed(c->caps))
 		return myup_bad(u, ERR_PROTOCOL, 1156, "Got packets out of order");
 	flow_cut(&u->f);
-	put_frame(u, c->up_seq, u->f.p + u->f.at, k, h.payload_n, h.payload_n < MYPACKET_PAYLOAD_MAX);
+	put_frame(
+		u, c->up_seq, u->f.p + u->f.at, k, h.payload_n, h.payload_n < MYPACKET_PAYLOAD_MAX);
 	flow_drop(&u->f, k + MYPACKET_HEAD_BYTES);
 	pass(u, k, h.payload_n);
 	counts_on(u, 1, 1);

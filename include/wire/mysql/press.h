@@ -7,8 +7,9 @@
  * Frames are numbered from 0 with each command, and a reply goes on from there; a server that reads
  * a command wants it in a frame of its own. Hence packet headers are looked at on the way out, and
  * nothing else of the packets is. A frame that comes is unpacked as far as there is room for it:
- * nothing is collected. To clients a packet goes in two frames at most, however it comes, as servers
- * send them (Connector/Python takes it for granted): what it becomes is held until it is whole. */
+ * nothing is collected. To clients a packet goes in two frames at most, however it comes, as
+ * servers send them (Connector/Python takes it for granted): what it becomes is held until it is
+ * whole. */
 #ifndef WIRE_MYSQL_PRESS_H
 #define WIRE_MYSQL_PRESS_H
 #include "base/coding.h"
