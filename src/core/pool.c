@@ -345,7 +345,7 @@ bool pool_must_close(const struct link *l)
 		return true;
 	if (l->epoch != atomic_load_explicit(&o->db->epoch, memory_order_relaxed))
 		return true;
-	if (life == 0 || age > life)
+	if (life == 0 ? l->used : age > life) /* 0: once, but once it must be used */
 		return true;
 	if (atomic_load_explicit(&o->open, memory_order_relaxed) >
 		atomic_load_explicit(&o->limit, memory_order_relaxed) +

@@ -506,6 +506,7 @@ class RawMy:
         self.trace = []             # (sequence id of the last frame, payload) of each packet; statement ids masked
         self.auth_steps = []        # what the server asked for at login
         self.login_ok = None
+        self.tls_session = None     # to be resumed
         self.greeting = None
         self.scramble = b''
         self.plugin = None
@@ -670,7 +671,7 @@ class RawMy:
         """SSLRequest and the handshake; nothing of the server may be waiting before it."""
         self.send(struct.pack('<IIB23x', caps & 0xffffffff | SSL, 1 << 30, collation))
         assert not self.buf
-        self.sock = (context or tls_context()).wrap_socket(self.sock, server_hostname=server_name)
+        self.sock = (context or tls_context()).wrap_socket(self.sock, server_hostname=server_name, session=self.tls_session)
         return self
 
     def proof(self, secret, plugin):

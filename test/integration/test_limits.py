@@ -449,3 +449,20 @@ def test_session_mode_tells_the_server_process(weirpool, pg15):
         with pytest.raises(psycopg.OperationalError):
             a.execute('select 1')
         assert waits.one('select 1') == '1'
+
+
+@pytest.mark.parametrize('pool_mode', ['session', 'transaction'])
+@pytest.mark.parametrize('which', ['pg15', 'maria1011'])
+def test_server_lifetime_0_uses_each_connection_once(weirpool, request, which, pool_mode):
+    server = request.getfixturevalue(which)
+    wp = weirpool(server, server_lifetime=0, query_wait_timeout=10, pool_mode=pool_mode)
+    seen = set()
+    for _ in range(3):
+        if which == 'pg15':
+            with wp.raw() as r:
+                seen.add(r.q('select pg_backend_pid()')[0][0])
+        else:
+            with wp.my() as r:
+                seen.add(r.one('select connection_id()'))
+    if which == 'pg15':                               # (CONNECTION_ID() is the session's own number on MySQL's side)
+        assert len(seen) == 3

@@ -247,6 +247,69 @@ def test_plugins_that_want_the_password_itself(authq, anymy, certs):
                 assert answer(wp.mysql_port, user, 'wrong', tls=tls, plugin=plugin, db='app')[:2] == (1045, '28000')
 
 
+@pytest.mark.parametrize('tls', [True, None])
+def test_change_user_to_each_plugin(authq, anymy, tls):
+    """COM_CHANGE_USER is a login like any other: secrets of the server, in full where they want that."""
+    users = {'mysql97': ['appsha256', 'app2', 'appempty', 'app'], 'maria1011': ['apped', 'app2', 'appempty', 'appnative'],
+             'maria118': ['appparsec', 'apped', 'app2', 'appempty', 'appnative']}[anymy.kind]
+    wp = authq(anymy, forced=False, server_tls_sslmode='require')
+    with RawMy(wp.mysql_port) as r:
+        r.login('app', 'app', 'app', tls=tls)
+        for user in users + users[::-1]:
+            r.change_user(user, '' if user == 'appempty' else 'app', 'app')
+            assert r.one('select current_user()') == user + '@%'
+        with pytest.raises(MyError) as e:
+            r.change_user('applocked', 'app', 'app')
+        assert e.value.errno == {'mysql': 3118, 'mariadb': 4151}[anymy.family]
+        assert not r.expect_closed()
+
+
+# --- certificates
+def test_a_certificate_is_all_the_proof(authq, anymy, certs):
+    """An account without a password that REQUIREs a certificate: the client's for weirpool, weirpool's for the server; also
+    when TLS resumes a session."""
+    rule = "require subject '/CN=app' and issuer '%s'" % CA
+    with accounts(anymy, "create user acc@'%%' %s" % rule, "grant all on app.* to acc@'%'"):
+        wp = authq(anymy, forced=False, server_tls_sslmode='require', server_tls_cert_file=certs.crt('app'),
+                   server_tls_key_file=certs.key('app'))
+        mine = rawmy.tls_context(cert=certs.crt('app'), key=certs.key('app'))
+        other = rawmy.tls_context(cert=certs.crt('nobody'), key=certs.key('nobody'))
+        for _ in range(2):
+            with RawMy(wp.mysql_port) as r:
+                r.login('acc', '', 'app', tls=mine)
+                assert r.one('select current_user()') == 'acc@%'
+        for tls in (other, True, None):
+            direct, through = both(anymy, wp, 'acc', '', tls=tls)
+            assert direct == through
+            assert through[0] == 1045
+
+
+def test_tls_sessions_are_resumed(authq, anymy, certs):
+    """By clients at weirpool, with the certificate that was shown first; by weirpool at the server."""
+    with accounts(anymy, "create user acc@'%' identified by 'app' require x509", "grant all on app.* to acc@'%'"):
+        wp = authq(anymy, forced=False, server_tls_sslmode='require', server_tls_cert_file=certs.crt('app'),
+                   server_tls_key_file=certs.key('app'), pool_mode='session')
+        ctx = rawmy.tls_context(cert=certs.crt('app'), key=certs.key('app'))
+        session, reused = None, []
+        for _ in range(3):
+            with RawMy(wp.mysql_port) as r:
+                r.tls_session = session
+                r.login('acc', 'app', 'app', tls=ctx)
+                reused.append(r.sock.session_reused)
+                assert r.one('select current_user()') == 'acc@%'
+                session = r.sock.session
+        assert reused == [False, True, True]
+
+        def resumed():
+            """a new link of weirpool's has resumed"""
+            wp.admin('RECONNECT')
+            with RawMy(wp.mysql_port) as r:
+                r.login('acc', 'app', 'app', tls=ctx)
+                return int(r.q("show session status like 'Ssl_sessions_reused'")[0][1])
+        if anymy.family == 'mysql':                   # (MariaDB's counter stays 0)
+            assert eventually(resumed, 20) == 1
+
+
 # --- limits
 def test_max_user_connections(authq, anymy):
     """The server counts links: clients in transaction mode share them, and one more client waits."""

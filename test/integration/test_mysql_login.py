@@ -613,6 +613,12 @@ def test_ldap(weirpool, mysql97, certs):
                     r.login('alice', secret, tls=tls)
                 assert denied(e.value, 'alice', password='YES' if secret else 'NO') is True
         assert set(d.binds) == {'cn=alice'}
+        with RawMy(wp.mysql_port) as r:
+            r.login('alice', 'right', plugin='mysql_clear_password', tls=True)
+            assert r.plugin == 'mysql_clear_password'
+        with RawMy(wp.mysql_port) as r:               # (never asked for where others listen)
+            r.login('alice', 'right', plugin='mysql_clear_password')
+            assert r.plugin == 'caching_sha2_password'
         d.shutdown()
 
 
