@@ -342,6 +342,9 @@ struct proto_ops {
 	 * it, as a small number; links of another class never serve it. Known after client_conf().
 	 */
 	unsigned (*client_link_class)(const void *cst);
+	/* Is the server what the client was told that it is, by a greeting that spoke for several?
+	 * False: e, and it must not get the link. NULL: always. */
+	bool (*client_fits)(const void *cst, const void *lst, struct err *e);
 	/* What the cache learned from cst when client_ready() was true with a link, for the caches
 	 * of the same pool on other workers. */
 	void (*cache_export)(const void *cst, struct buf *out);
@@ -358,8 +361,10 @@ struct proto_ops {
 	/* Appends what a greeting should say of this server, as soon as link_step() has heard it.
 	 * False: not known (yet). */
 	bool (*link_facts)(const void *lst, struct buf *out);
-	/* NULL unless greets. Makes *all (may be empty) true for one more server as well. */
-	void (*facts_join)(struct buf *all, const uint8_t *facts, size_t n);
+	/* NULL unless greets. Makes *all (may be empty) true for one more server as well; version: what
+	 * the configuration says that clients are told, "" if nothing. False: no greeting is true
+	 * for both, or it is not the configuration's; *all is as it was. */
+	bool (*facts_join)(struct buf *all, const uint8_t *facts, size_t n, const char *version);
 	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
 	/* As client_coding(), where pev.coded said so; link_step() is called again then, for what
 	 * is to be said first. NULL: never. */

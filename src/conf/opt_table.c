@@ -290,7 +290,8 @@ const struct opt opt_table[] = {
 	STR(global, "mysql_server_version", mysql_server_version, GLOBAL, NEW_CONN, D(""),
 		HELP("Version that clients of [mysql_databases] are told while no server has been "
 		     "reached. Empty: one that every client takes. Once a server has been reached, "
-		     "its version is told.")),
+		     "its version is told. Of MySQL and MariaDB servers behind one port it tells "
+		     "which family clients are told: those of the other one are refused.")),
 	STR(global, "mysql_unix_socket", mysql_unix_socket, GLOBAL, RESTART, D(""),
 		HELP("Path of the unix socket for clients of [mysql_databases], or @name for an "
 		     "abstract one. Empty: none.")),

@@ -83,24 +83,36 @@ static void tell_all(struct core *c, const struct proto_ops *ops, const uint8_t 
 	}
 }
 
-/* Under core.lock: what all entries of the configuration said, in the order of their names. */
-static void join_all(struct worker *w, const struct proto_ops *ops, struct buf *all)
+/* Under core.lock: what all entries of the configuration said, in the order of their names. The name
+ * of the last one whose clients are told something else, or NULL. */
+static const char *join(
+	struct worker *w, const struct proto_ops *ops, const char *version, struct buf *all)
 {
 	const struct conf *conf = w->gen->conf;
+	const char *odd = NULL;
 	for (unsigned i = 0; i < conf->dbs_n; i++) {
 		const struct conf_db *db = &conf->dbs[i];
 		const struct dbase *d = strcmp(db->kind->name, ops->name) == 0
 						? core_dbase_locked(w->core, ops, db->name)
 						: NULL;
-		if (d && d->facts)
-			ops->facts_join(all, d->facts, d->facts_n);
+		if (d && d->facts && !ops->facts_join(all, d->facts, d->facts_n, version))
+			odd = db->name;
 	}
+	return odd;
+}
+
+/* Of what cannot be joined the configuration decides; if it names what nobody is, the first does. */
+static const char *join_all(struct worker *w, const struct proto_ops *ops, struct buf *all)
+{
+	const char *odd = join(w, ops, w->gen->conf->global.mysql_server_version, all);
+	return buf_len(all) ? odd : join(w, ops, "", all);
 }
 
 static void learn(struct worker *w, struct dbase *d, const uint8_t *p, size_t n)
 {
 	struct core *c = w->core;
 	struct buf all;
+	const char *odd = NULL;
 	pthread_mutex_lock(&c->lock);
 	bool news = d->facts_n != n || memcmp(d->facts, p, n) != 0;
 	uint8_t *copy = news ? mem_alloc(MEM_POOL, n) : NULL;
@@ -110,9 +122,14 @@ static void learn(struct worker *w, struct dbase *d, const uint8_t *p, size_t n)
 		mem_free(MEM_POOL, d->facts);
 		d->facts = copy;
 		d->facts_n = n;
-		join_all(w, d->ops, &all);
+		odd = join_all(w, d->ops, &all);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (odd)
+		log_line(LOG_LV_WARN, NULL, NULL,
+			"entry \"%s\": its servers are of another family than the one that clients of "
+			"this port are told; they will be refused (see mysql_server_version)",
+			odd);
 	if (copy && !all.failed && buf_len(&all))
 		tell_all(c, d->ops, buf_data(&all), buf_len(&all));
 	buf_fini(&all);

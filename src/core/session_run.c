@@ -81,6 +81,11 @@ void session_granted(struct session *s, struct link *l)
 	s->notified = false;
 	session_set_state(s, SESSION_ACTIVE);
 	s->state_us = worker_now(w);
+	struct err e = { 0 };
+	if (s->ops->client_fits && !s->ops->client_fits(s->cst, l->lst, &e)) {
+		session_close(s, &e, "its greeting was not that of the server");
+		return;
+	}
 	bool put = s->ops->attach(s->cst, l->lst, &w->up);
 	if (s->login) { /* a raw session gets its link during the login and puts nothing */
 		if (put)

@@ -42,6 +42,7 @@ const struct proto_ops proto_mysql = {
 	.client_params = my_client_params,
 	.client_key_size = client_key_size,
 	.client_link_class = my_client_link_class,
+	.client_fits = my_client_fits,
 	.cache_export = my_cache_export,
 	.cache_import = my_cache_import,
 	.cache_free = my_cache_free,

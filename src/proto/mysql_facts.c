@@ -93,18 +93,22 @@ bool my_link_facts(const void *lst, struct buf *out)
 	return true;
 }
 
-/* The older version is what all of them can do. Families cannot be joined: the first one stays. */
-void my_facts_join(struct buf *all, const uint8_t *facts, size_t n)
+/* The older version is what all of them can do. Families cannot be joined: the first one stays, or
+ * the configuration's. */
+bool my_facts_join(struct buf *all, const uint8_t *facts, size_t n, const char *version)
 {
 	struct my_facts a, f;
 	if (!my_facts_read(facts, n, &f))
-		return;
+		return true;
+	if (*version &&
+		my_version_is_mariadb((struct mystr){ version, strlen(version) }) != f.mariadb)
+		return false;
 	if (buf_len(all) == 0) {
 		buf_append(all, facts, n);
-		return;
+		return true;
 	}
 	if (!my_facts_read(buf_data(all), buf_len(all), &a) || a.mariadb != f.mariadb)
-		return;
+		return false;
 	uint64_t caps = a.caps & f.caps;
 	struct my_facts j = my_version_number(f.version) < my_version_number(a.version) ? f : a;
 	j.caps = caps;
@@ -117,6 +121,7 @@ void my_facts_join(struct buf *all, const uint8_t *facts, size_t n)
 		buf_append(all, buf_data(&b), buf_len(&b));
 	}
 	buf_fini(&b);
+	return true;
 }
 
 uint64_t my_caps_of_codings(unsigned codings)
@@ -127,6 +132,18 @@ uint64_t my_caps_of_codings(unsigned codings)
 	if ((codings & PROTO_CODING_ZSTD) && mycodec_has(MYCODEC_ZSTD))
 		caps |= MYCAP(ZSTD);
 	return caps;
+}
+
+bool my_client_fits(const void *cst, const void *lst, struct err *e)
+{
+	const struct my_client *c = cst;
+	const struct my_link *l = lst;
+	if (c->mariadb == l->mariadb)
+		return true;
+	(void)err_set(e, ERR_SERVER_REFUSED,
+		"the server is %s, but this port speaks for %s: clients of both need a weirpool each",
+		l->mariadb ? "a MariaDB" : "a MySQL", c->mariadb ? "MariaDB" : "MySQL");
+	return false;
 }
 
 static const uint64_t CLASS[] = { MYCAP(FOUND_ROWS), MYCAP(IGNORE_SPACE), MYCAP(LOCAL_FILES),

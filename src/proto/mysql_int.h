@@ -306,6 +306,7 @@ void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);
 unsigned my_client_link_class(const void *cst);
+bool my_client_fits(const void *cst, const void *lst, struct err *e);
 unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max);
 const char *my_client_app_name(const void *cst);
 bool my_link_owes(const void *lst);

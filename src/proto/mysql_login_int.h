@@ -53,7 +53,7 @@ bool my_version_is_mariadb(struct mystr version);
 /* 90704 of "9.7.4-2", 101119 of "5.5.5-10.11.19-MariaDB"; 0: cannot be read. */
 uint32_t my_version_number(struct mystr version);
 bool my_link_facts(const void *lst, struct buf *out);
-void my_facts_join(struct buf *all, const uint8_t *facts, size_t n);
+bool my_facts_join(struct buf *all, const uint8_t *facts, size_t n, const char *version);
 
 /* What cannot be changed behind the login and must be the same on a session and its link, as a
  * number below 16. */

@@ -9,7 +9,8 @@
 #include "base/rd.h"
 #include "wire/mysql/track.h"
 
-#define CACHE_N 32U /* databases of one pool */
+#define KIND_MARIADB 0x80U /* what its greeting said; link classes are below */
+#define CACHE_N 32U        /* databases of one pool */
 
 /* One entry for each database that a server has let this user select, and each kind of link. */
 struct entry {
@@ -26,7 +27,7 @@ struct proto_cache {
 
 static uint8_t kind_of(const struct my_client *c)
 {
-	return (uint8_t)my_client_link_class(c);
+	return (uint8_t)(my_client_link_class(c) | (c->mariadb ? KIND_MARIADB : 0U));
 }
 
 static struct hash128 key_of(const struct my_client *c)

@@ -431,14 +431,16 @@ static bool link_facts(const void *lst, struct buf *out)
 }
 
 /* The oldest version: what every one of the servers can. */
-static void facts_join(struct buf *all, const uint8_t *facts, size_t n)
+static bool facts_join(struct buf *all, const uint8_t *facts, size_t n, const char *version)
 {
 	size_t have = buf_len(all), k = have < n ? have : n;
 	int c = have ? memcmp(facts, buf_data(all), k) : -1;
+	(void)version;
 	if (c > 0 || (c == 0 && n >= have))
-		return;
+		return true;
 	buf_consume(all, have);
 	buf_append(all, facts, n);
+	return true;
 }
 
 static void link_tls_done(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up)

@@ -419,10 +419,10 @@ static void facts(const struct language *l)
 	if (p.ops->greets) {
 		cr_assert(known, "%s", p.lang->name);
 		struct proto_greet g = { .number = 9, .version = "" };
-		p.ops->facts_join(&all, buf_data(&one), buf_len(&one));
+		cr_assert(p.ops->facts_join(&all, buf_data(&one), buf_len(&one), ""));
 		size_t n = buf_len(&all);
 		cr_assert_gt(n, 0);
-		p.ops->facts_join(&all, buf_data(&one), buf_len(&one));
+		cr_assert(p.ops->facts_join(&all, buf_data(&one), buf_len(&one), ""));
 		cr_assert_eq(buf_len(&all), n, "%s: the same again", p.lang->name);
 		g.facts = buf_data(&all);
 		g.facts_n = n;

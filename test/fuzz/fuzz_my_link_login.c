@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (proto_mysql.link_init(lst, env, &in, &up, &e) == 0)
 		run(lst, data + 1, size - 1, mode, &up);
 	if (proto_mysql.link_facts(lst, &facts))
-		proto_mysql.facts_join(&facts, buf_data(&facts), buf_len(&facts));
+		(void)proto_mysql.facts_join(&facts, buf_data(&facts), buf_len(&facts), "");
 	if (!(mode & (1 | 2 | 64)) && buf_len(&up) >= sizeof(PASSWORD) &&
 		memmem(buf_data(&up), buf_len(&up), PASSWORD, sizeof(PASSWORD) - 1))
 		abort();

@@ -496,10 +496,10 @@ Test(mysql_login, facts)
 	buf_init(&all, 0);
 	buf_init(&one, 0);
 	put_server(&one, "9.7.4", 0xff, 255);
-	my_facts_join(&all, buf_data(&one), buf_len(&one));
+	cr_assert(my_facts_join(&all, buf_data(&one), buf_len(&one), ""));
 	buf_truncate(&one, 0);
 	put_server(&one, "8.4.10", 0xf0, 255);
-	my_facts_join(&all, buf_data(&one), buf_len(&one));
+	cr_assert(my_facts_join(&all, buf_data(&one), buf_len(&one), ""));
 	struct my_facts f = facts_of(&all);
 	cr_assert_eq(f.caps, 0xf0);
 	cr_assert_eq(f.version.n, 6);
@@ -507,12 +507,18 @@ Test(mysql_login, facts)
 	/* the other family cannot be joined */
 	buf_truncate(&one, 0);
 	put_server(&one, MARIADB_1011, 0x0f, 45);
-	my_facts_join(&all, buf_data(&one), buf_len(&one));
+	cr_assert_not(my_facts_join(&all, buf_data(&one), buf_len(&one), ""));
 	f = facts_of(&all);
 	cr_assert_not(f.mariadb);
 	cr_assert_eq(f.caps, 0xf0);
-	my_facts_join(&all, (const uint8_t *)"\1", 1);
+	cr_assert(my_facts_join(&all, (const uint8_t *)"\1", 1, ""));
 	cr_assert_eq(facts_of(&all).caps, 0xf0);
+	/* the configuration decides, whoever comes first */
+	buf_truncate(&all, 0);
+	cr_assert_not(my_facts_join(&all, buf_data(&one), buf_len(&one), "9.7"));
+	cr_assert_eq(buf_len(&all), 0);
+	cr_assert(my_facts_join(&all, buf_data(&one), buf_len(&one), "11.8-MariaDB"));
+	cr_assert(facts_of(&all).mariadb);
 	buf_fini(&all);
 	buf_fini(&one);
 }
