@@ -316,6 +316,13 @@ static bool are_names(const char *client, const char *results, const char *colla
 	       (collation[n] == '_' || collation[n] == 0);
 }
 
+/* Which collation is NAMES without COLLATE? That may be a setting. */
+static bool is_mapped(const struct varset *s)
+{
+	return varset_get(s, "default_collation_for_utf8mb4") ||
+	       varset_get(s, "character_set_collations");
+}
+
 void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const struct varset *have,
 	const struct varset *want)
 {
@@ -326,7 +333,8 @@ void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const s
 			same(have, want, l, COLLATION)))
 		return;
 	if (are_names(client, results, collation)) {
-		bool base = strcmp(collation, varset_get(l->fresh, COLLATION)) == 0;
+		bool base = strcmp(collation, varset_get(l->fresh, COLLATION)) == 0 &&
+			    !is_mapped(have) && !is_mapped(want);
 		buf_puts(b, (*n)++ ? "," : "SET ");
 		buf_printf(b, base ? "NAMES '%s'" : "NAMES '%s' COLLATE '%s'", client, collation);
 		return;

@@ -40,35 +40,39 @@ const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l)
 
 /* ---- user variables ---- */
 
-static bool is_known(const struct my_learn *k, const char *name, size_t n)
+/* False: there are too many, or no memory. */
+static bool add_to(char **names, unsigned *n_names, const char *name, size_t n)
 {
-	for (unsigned i = 0; i < k->n_names; i++)
-		if (strlen(k->names[i]) == n && memcmp(k->names[i], name, n) == 0)
+	for (unsigned i = 0; i < *n_names; i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
 			return true;
-	return false;
+	char *copy = *n_names < MY_NAMES_MAX_N ? mem_strndup(MEM_PROTO, name, n) : NULL;
+	if (copy)
+		names[(*n_names)++] = copy;
+	return copy != NULL;
+}
+
+static struct my_learn *learn_of(struct my_client *c)
+{
+	if (c->learn == NULL)
+		c->learn = mem_alloc(MEM_PROTO, sizeof(*c->learn));
+	return c->learn;
 }
 
 static bool add_name(struct my_client *c, const struct sql_my_var *v)
 {
-	struct my_learn *k = c->learn;
 	if (v->name_n == 0 || !v->ascii || memchr(v->name, '`', v->name_n))
 		return false;
-	if (k == NULL && (k = c->learn = mem_alloc(MEM_PROTO, sizeof(*k))) == NULL)
-		return false;
-	if (is_known(k, v->name, v->name_n))
-		return true;
-	if (k->n_names == MY_NAMES_MAX_N)
-		return false;
-	char *copy = mem_strndup(MEM_PROTO, v->name, v->name_n);
-	if (copy)
-		k->names[k->n_names++] = copy;
-	return copy != NULL;
+	struct my_learn *k = learn_of(c);
+	return k && add_to(k->names, &k->n_names, v->name, v->name_n);
 }
 
 void my_learn_free(struct my_client *c)
 {
 	for (unsigned i = 0; c->learn && i < c->learn->n_names; i++)
 		mem_free(MEM_PROTO, c->learn->names[i]);
+	for (unsigned i = 0; c->learn && i < c->learn->n_sys; i++)
+		mem_free(MEM_PROTO, c->learn->sys[i]);
 	mem_free(MEM_PROTO, c->learn);
 	c->learn = NULL;
 }
@@ -84,6 +88,48 @@ static bool note_vars(struct my_client *c, const struct sql_my_opts *o, const ch
 	while (sql_my_vars_next(&it, &v))
 		if (v.set)
 			ok = add_name(c, &v) && ok;
+	return ok;
+}
+
+/* ---- system variables ---- */
+
+static bool is_plain(const struct sql_my_assign *a)
+{
+	for (size_t i = 0; i < a->name_n; i++)
+		if (!(a->name[i] >= 'a' && a->name[i] <= 'z') &&
+			!(a->name[i] >= '0' && a->name[i] <= '9') && a->name[i] != '_' &&
+			a->name[i] != '.')
+			return false;
+	return a->name_known && a->name_n > 0 && a->name_n < SQL_MY_NAME_MAX;
+}
+
+bool my_learn_sys(struct my_client *c, const char *name, size_t n)
+{
+	struct my_learn *k = learn_of(c);
+	return k && add_to(k->sys, &k->n_sys, name, n);
+}
+
+/* MariaDB 11.8 does not tell of variables of plugins, InnoDB's among them: those of which no
+ * tracker tells are asked for. False: it must keep its link. */
+static bool note_sys(struct my_client *c, const struct sql_my_opts *o, const char *text,
+	const struct sql_my_stmt *st)
+{
+	struct sql_my_set set;
+	struct sql_my_assign a;
+	bool ok = true;
+	sql_my_set_start(&set, o, text, st);
+	while (sql_my_set_next(&set, &a)) {
+		if (a.scope != SQL_MY_S_SESSION || a.sysvar != SQL_MY_SYS_PLAIN)
+			continue;
+		if (!is_plain(&a)) {
+			ok = false;
+			continue;
+		}
+		a.name[a.name_n] = 0; /* is_plain() leaves room */
+		const char *whole = my_learn_whole(o->mariadb, a.name);
+		ok = my_learn_sys(c, whole ? whole : a.name, whole ? strlen(whole) : a.name_n) &&
+		     ok;
+	}
 	return ok;
 }
 
@@ -172,6 +218,8 @@ static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const
 	mem_free(MEM_PROTO, s);
 	if (inner.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)) /* which ones is not kept */
 		inner.add |= PIN(VARIABLE);
+	if (o->mariadb && (inner.flags & SQL_MY_SET_SYS))
+		inner.add |= PIN(SETTING);
 	c->prepared.flags |= inner.flags;
 	c->prepared.add |= inner.add;
 	c->prepared.anyway |= inner.anyway;
@@ -253,6 +301,8 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	}
 	if (run && (f & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)) && !note_vars(c, o, text, st))
 		pins |= PIN(VARIABLE);
+	if (run && (f & SQL_MY_SET_SYS) && !note_sys(c, o, text, st))
+		pins |= PIN(SETTING);
 	r->n_handlers = counted(r->n_handlers, f, SQL_MY_HANDLER_OPEN, SQL_MY_HANDLER_CLOSE);
 	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
 	if (run && (f & MY_HOLDS) && r->n_statements == 0)

@@ -63,6 +63,9 @@ struct my_stmts;        /* mysql_stmt.c: its prepared statements */
 struct my_learn {                    /* only while it is needed */
 	char *names[MY_NAMES_MAX_N]; /* user variables that were set: to be asked for; owned */
 	unsigned n_names;
+	char *sys[MY_NAMES_MAX_N]; /* system variables that a SET names and no tracker has told
+				      of: the same */
+	unsigned n_sys;
 };
 
 /* What a request does to its session, if it succeeds. */
@@ -89,11 +92,12 @@ struct my_req {
 #define MY_NEED_LAST_ID 4U
 #define MY_NEED_VARS 8U
 #define MY_NEED_DIAG 16U /* warnings, before anything else runs */
+#define MY_NEED_SYS 32U
 /* What a client was told of its transaction that has not asked to be. */
 #define MY_TOLD_NO_TX 0U
 #define MY_TOLD_TX 1U
 #define MY_TOLD_SNAPSHOT 2U
-struct my_client {       /* an idle session of thousands: keep it small */
+struct my_client { /* an idle session of thousands: keep it small */
 	struct proto_env *env;
 	struct my_client_login *login; /* until client_ready(), and again during COM_CHANGE_USER;
 					  freed by the login half */

@@ -52,7 +52,7 @@ static bool is_derived(struct mystr name)
 /* ---- variables with several names, of which trackers tell the one that was used first on that
  * connection ---- */
 
-static bool is_same(const char *a, const char *b)
+bool my_learn_same(const char *a, const char *b)
 {
 	const char *ka = sql_my_sysvar_key(a, strlen(a)), *kb = sql_my_sysvar_key(b, strlen(b));
 	return strcasecmp(ka ? ka : a, kb ? kb : b) == 0;
@@ -61,7 +61,7 @@ static bool is_same(const char *a, const char *b)
 const char *my_learn_get(const struct varset *s, const char *name)
 {
 	for (uint32_t i = 0; s && i < s->n; i++)
-		if (is_same(s->v[i].name, name))
+		if (my_learn_same(s->v[i].name, name))
 			return s->v[i].value;
 	return NULL;
 }
@@ -71,7 +71,7 @@ static bool put(struct vartab *t, struct varset **s, const char *name, const cha
 {
 	for (uint32_t i = 0; *s && i < (*s)->n; i++) {
 		const char *other = (*s)->v[i].name;
-		if (strcasecmp(other, name) == 0 || !is_same(other, name))
+		if (strcasecmp(other, name) == 0 || !my_learn_same(other, name))
 			continue;
 		if (!varset_put(t, s, other, NULL))
 			return false;
@@ -89,6 +89,18 @@ bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, cons
 	return put(t, &l->have, name, value) && (c == NULL || put(t, &c->want, name, value));
 }
 
+const char *my_learn_whole(bool mariadb, const char *name)
+{
+	static const char *const all[][2] = { { "log_queries_not_using_indexes",
+						      "log_slow_filter" },
+		{ "log_slow_admin_statements", "log_slow_disabled_statements" },
+		{ "log_slow_slave_statements", "log_slow_disabled_statements" } };
+	for (size_t i = 0; mariadb && i < sizeof(all) / sizeof(*all); i++)
+		if (strcasecmp(name, all[i][0]) == 0)
+			return all[i][1];
+	return NULL;
+}
+
 static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name, struct mystr value)
 {
 	if (is_volatile(name) || is_derived(name) || (c && c->req.lies))
@@ -100,6 +112,14 @@ static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name,
 		return false;
 	memcpy(key, name.p, name.n);
 	key[name.n] = 0;
+	if (c)
+		my_state_told(c, key);
+	const char *whole = my_learn_whole(l->mariadb, key);
+	if (c && whole) {
+		if (!my_learn_sys(c, whole, strlen(whole)))
+			l->failed = true;
+		return true;
+	}
 	char *v = mem_strndup(MEM_PROTO, value.p, value.n);
 	if (v == NULL || !my_learn_set(c, l, key, v))
 		l->failed = true;

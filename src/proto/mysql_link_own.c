@@ -81,10 +81,22 @@ bool my_is_fact(const char *name)
 	"session_track_system_variables='*',session_track_schema=1," \
 	"session_track_state_change=1,session_track_transaction_info='CHARACTERISTICS'"
 
+/* A reset leaves the schema, but takes its character set (LOAD DATA reads by that) away. */
+static void put_schema(struct my_link *l, struct buf *up, enum my_capture what)
+{
+	const char *schema = varset_get(l->have, MY_VAR_SCHEMA);
+	uint8_t seq = 0;
+	if (schema == NULL || l->in_setup)
+		return;
+	my_owed_capture(l, MYCOM_INIT_DB, what, false);
+	mycommand_put_init_db(up, &seq, (struct mystr){ schema, strlen(schema) });
+}
+
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 {
 	/* A reset of MariaDB's takes away what a login gives. */
 	bool again = what == MY_CAP_CLEAN && l->mariadb && (l->caps & MYCAP(IGNORE_SPACE));
+	put_schema(l, up, what);
 	put_query(l, what, false,
 		again ? "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
 			",sql_mode=CONCAT(@@sql_mode,',IGNORE_SPACE')"

@@ -96,6 +96,9 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok);
 /* A setting of the link, and of its session if there is one; value NULL: as on a fresh link. False:
  * no memory. */
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);
+bool my_learn_same(const char *a, const char *b); /* two names of one variable? */
+/* MariaDB's variable that this one is a part of; or NULL. Trackers tell of either. */
+const char *my_learn_whole(bool mariadb, const char *name);
 /* The value of a setting, under whichever of its names; or NULL. */
 const char *my_learn_get(const struct varset *s, const char *name);
 
@@ -116,6 +119,10 @@ bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell,
 void my_ask_over(struct my_client *c, struct my_link *l, bool error); /* c NULL: nobody's */
 void my_ask_free(struct my_link *l);
 void my_learn_free(struct my_client *c);
+/* A system variable to be asked for. False: there are too many, or no memory. */
+bool my_learn_sys(struct my_client *c, const char *name, size_t n);
+/* A tracker has told of that system variable. */
+void my_state_told(struct my_client *c, const char *name);
 
 /* ---- mysql_hold.c ---- */
 void my_hold_over(struct my_client *c, const struct my_req *r, bool error);
@@ -137,6 +144,10 @@ uint16_t my_diag_warnings(const struct my_client *c);
 void my_diag_free(struct my_diag **dp);
 
 /* ---- mysql_sync.c ---- */
+/* The variable that a SET of this one changes as well, without a word; or NULL. */
+const char *my_sync_follower(const char *name);
+/* Trackers say '' where that variable's value is NULL. */
+bool my_sync_empty_is_null(const char *name);
 /* Gives the link the session's LAST_INSERT_ID(); it waits for the answer. */
 void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up);
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up); /* false: nothing to do */

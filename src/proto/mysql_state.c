@@ -33,6 +33,44 @@ void my_state_changed(struct my_client *c)
 		c->pins |= PIN(UNKNOWN);
 }
 
+static void drop_sys(struct my_learn *k, unsigned i)
+{
+	mem_free(MEM_PROTO, k->sys[i]);
+	k->sys[i] = k->sys[--k->n_sys];
+}
+
+void my_state_told(struct my_client *c, const char *name)
+{
+	for (unsigned i = 0; c->learn && i < c->learn->n_sys;) {
+		if (my_learn_same(c->learn->sys[i], name))
+			drop_sys(c->learn, i);
+		else
+			i++;
+	}
+	const char *follower = my_sync_follower(name);
+	if (follower && !my_learn_sys(c, follower, strlen(follower)))
+		c->pins |= PIN(SETTING);
+}
+
+/* Variables that the request named and no tracker told of. */
+static void note_untold(struct my_client *c, bool error, bool partly)
+{
+	struct my_learn *k = c->learn;
+	if (k == NULL || k->n_sys == 0)
+		return;
+	if (!error) {
+		c->needs |= MY_NEED_SYS;
+		return;
+	}
+	if (partly) /* which of them exist is not known */
+		c->pins |= PIN(SETTING);
+	if (c->needs & MY_NEED_SYS) /* some are of an earlier request */
+		c->pins |= PIN(SETTING);
+	while (k->n_sys > 0)
+		drop_sys(k, 0);
+	c->needs &= (uint8_t)~MY_NEED_SYS;
+}
+
 static void count(uint16_t *n, int by, uint32_t pin, uint32_t *pins)
 {
 	int to = *n + by;
@@ -73,6 +111,7 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 		c->needs |= MY_NEED_MODE;
 	if (c->learn && c->learn->n_names)
 		c->needs |= MY_NEED_VARS;
+	note_untold(c, error, partly);
 	if (r->insert_id || (r->flags & (SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE)))
 		c->needs |= MY_NEED_LAST_ID;
 	if (r->insert_id)
@@ -96,11 +135,11 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 
 /* ---- asking ---- */
 
-#define ASK_COLS_MAX_N (3U + 3U * MY_NAMES_MAX_N)
+#define ASK_COLS_MAX_N (3U + 4U * MY_NAMES_MAX_N)
 
 struct my_ask {
-	unsigned needs, n_defs, n_names;
-	char *names[MY_NAMES_MAX_N]; /* owned */
+	unsigned needs, n_defs, n_names, n_sys;
+	char *names[MY_NAMES_MAX_N], *sys[MY_NAMES_MAX_N]; /* owned */
 	struct {
 		uint8_t type;
 		bool is_unsigned;
@@ -114,6 +153,8 @@ void my_ask_free(struct my_link *l)
 {
 	for (unsigned i = 0; l->ask && i < l->ask->n_names; i++)
 		mem_free(MEM_PROTO, l->ask->names[i]);
+	for (unsigned i = 0; l->ask && i < l->ask->n_sys; i++)
+		mem_free(MEM_PROTO, l->ask->sys[i]);
 	mem_free(MEM_PROTO, l->ask);
 	l->ask = NULL;
 }
@@ -148,12 +189,16 @@ static void put_needs(struct my_client *c, struct my_ask *a, struct buf *b)
 		put_column(b, "@@sql_mode");
 	if (a->needs & MY_NEED_LAST_ID)
 		put_column(b, "LAST_INSERT_ID()");
+	for (unsigned i = 0; c->learn && i < c->learn->n_sys; i++) {
+		a->sys[a->n_sys++] = c->learn->sys[i];
+		buf_printf(b, "%s@@SESSION.%s", buf_len(b) ? "," : "SELECT ", c->learn->sys[i]);
+	}
 	for (unsigned i = 0; c->learn && i < c->learn->n_names; i++) {
 		a->names[a->n_names++] = c->learn->names[i];
 		put_var(b, c->learn->names[i]);
 	}
 	if (c->learn)
-		c->learn->n_names = 0;
+		c->learn->n_names = c->learn->n_sys = 0;
 	my_learn_free(c);
 }
 
@@ -257,6 +302,13 @@ static bool learn_last_id(
 	return true;
 }
 
+static bool learn_sys(struct my_client *c, struct my_link *l, const char *name, const char *cell)
+{
+	if (cell == NULL && my_sync_empty_is_null(name))
+		cell = "";
+	return my_learn_set(c, l, name, cell);
+}
+
 bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell, unsigned n)
 {
 	struct my_ask *a = l->ask;
@@ -273,6 +325,8 @@ bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell,
 		ok = my_learn_set(c, l, "sql_mode", cell[i++]) && ok;
 	if (a->needs & MY_NEED_LAST_ID)
 		ok = learn_last_id(c, l, a, cell[i++]) && ok;
+	for (unsigned k = 0; k < a->n_sys; k++)
+		ok = learn_sys(c, l, a->sys[k], cell[i++]) && ok;
 	for (unsigned k = 0; k < a->n_names; k++, i += 3)
 		ok = learn_user_var(c, l, a, a->names[k], i, cell) && ok;
 	a->failed = a->failed || !ok;

@@ -32,16 +32,17 @@ static bool is_harmless(const char *name)
 	return *name == '@';
 }
 
-/* User variables: the server takes their types from the values that they had at the PREPARE. */
-static struct hash128 key_of(
-	const struct stmt *text, const struct varset *want, const uint8_t *types, size_t types_n)
+/* User variables: the server takes their types from the values that they had at the PREPARE. used:
+ * how it has been executed. */
+static struct hash128 key_of(const struct stmt *text, const struct varset *want, const char *used,
+	const uint8_t *types, size_t types_n)
 {
 	struct hash128_part part[KEY_PARTS_MAX_N];
 	unsigned n = 0;
 	bool vars = text->text_n > 0 && memchr(text->text, '@', text->text_n);
 	part[n++] = (struct hash128_part){ &text->key, sizeof(text->key) };
 	part[n++] = (struct hash128_part){ types, types ? types_n : 0 };
-	part[n++] = (struct hash128_part){ types ? "t" : "f", 1 };
+	part[n++] = (struct hash128_part){ used, 1 };
 	if (vars && want)
 		part[n++] = (struct hash128_part){ &want->key, sizeof(want->key) };
 	for (uint32_t i = 0; !vars && want && i < want->n; i++) {
@@ -63,21 +64,27 @@ static size_t types_n(const struct my_stmt *s)
 	return (size_t)s->params_n * MYPARAM_TYPE_BYTES;
 }
 
-static struct hash128 typed_key(const struct my_stmt *s, bool mariadb, const uint8_t *types)
+/* One that MySQL 9.7 opened a cursor for at its first execution gives, without one, rows without an
+ * end. */
+static struct hash128 typed_key(
+	const struct my_stmt *s, bool mariadb, const uint8_t *types, bool cursor)
 {
 	static const uint8_t none[1];
 	size_t n = mariadb || types == NULL ? 0 : types_n(s);
-	return key_of(s->text, s->want_at, n ? types : none, n);
+	return key_of(s->text, s->want_at, cursor ? "c" : "t", n ? types : none, n);
 }
 
-struct hash128 my_stmt_key(struct my_stmt *s, const struct my_link *l, const uint8_t *types)
+struct hash128 my_stmt_key(
+	struct my_stmt *s, const struct my_link *l, const uint8_t *types, bool cursor)
 {
 	uint8_t of = l->mariadb ? MY_TYPED_MARIADB : MY_TYPED_MYSQL;
+	if (cursor && !l->mariadb)
+		return typed_key(s, l->mariadb, types, true);
 	/* A family's key depends on the types at most. */
 	if (types && (s->types == NULL || memcmp(types, s->types, types_n(s)) != 0))
-		return typed_key(s, l->mariadb, types);
+		return typed_key(s, l->mariadb, types, false);
 	if (s->typed_for != of) {
-		s->typed = typed_key(s, l->mariadb, types);
+		s->typed = typed_key(s, l->mariadb, types, false);
 		s->typed_for = of;
 	}
 	return s->typed;
@@ -178,7 +185,7 @@ static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
 	}
 	varset_assign(&c->env->vars, &s->want_at, c->want);
 	if (s->text)
-		s->fresh = key_of(s->text, s->want_at, NULL, 0);
+		s->fresh = key_of(s->text, s->want_at, "f", NULL, 0);
 	return s;
 }
 
@@ -226,7 +233,7 @@ static bool state_then(const struct my_client *c, const struct my_stmt *s, struc
 static bool asks_first(struct myup *u)
 {
 	if (u->c->mode == PROTO_SESSION ||
-		!(u->c->needs & (MY_NEED_COLLATION | MY_NEED_MODE | MY_NEED_VARS)))
+		!(u->c->needs & (MY_NEED_COLLATION | MY_NEED_MODE | MY_NEED_VARS | MY_NEED_SYS)))
 		return false;
 	flow_cut(&u->f);
 	my_ask_put(u->c, u->l, true, u->up);

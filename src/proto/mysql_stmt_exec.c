@@ -76,7 +76,7 @@ static uint32_t handle_of(struct myup *u, struct exec *e)
 	struct my_stmt *s = e->s;
 	if (s->fixed)
 		return s->fixed;
-	struct hash128 key = my_stmt_key(s, u->l, e->types);
+	struct hash128 key = my_stmt_key(s, u->l, e->types, e->x.flags & MYSTMT_CURSOR_MASK);
 	if (s->long_data) { /* its data is there */
 		struct linkstmt *x = my_stmt_by_handle(u->l, s->long_data);
 		if (x && !linkmap_rekey(&u->l->stmts, x, key))
@@ -121,7 +121,8 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	struct my_stmt *s = e->s;
 	struct my_req req = s->req;
 	enum my_next next;
-	if (s->text && (req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | MY_HOLDS)))
+	if (s->text &&
+		(req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | SQL_MY_SET_SYS | MY_HOLDS)))
 		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, true, &req);
 	if (!my_class_check(u, h, &req, &next))
 		return next;
@@ -208,7 +209,7 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 	}
 	struct linkstmt *on = NULL;
 	if (s->fixed == 0) {
-		struct hash128 key = my_stmt_key(s, u->l, s->types);
+		struct hash128 key = my_stmt_key(s, u->l, s->types, false);
 		on = my_stmt_handle(u, s, &key);
 		if (on == NULL)
 			return MY_STOP;

@@ -31,8 +31,10 @@ struct my_stmts {
 };
 
 struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id);
-/* The key of handles that have been executed with these types (NULL: without parameters). */
-struct hash128 my_stmt_key(struct my_stmt *s, const struct my_link *l, const uint8_t *types);
+/* The key of handles that have been executed with these types (NULL: without parameters), with a
+ * cursor or without. */
+struct hash128 my_stmt_key(
+	struct my_stmt *s, const struct my_link *l, const uint8_t *types, bool cursor);
 /* The types of its last execution from now on, params_n of them. False: no memory. */
 bool my_stmt_keep_types(struct my_stmt *s, const uint8_t *types);
 /* The handle of that key, or a fresh one, which then has it; typed NULL: a fresh one. NULL: it was

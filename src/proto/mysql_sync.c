@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
 #include "wire/mysql/command.h"
 #include "wire/mysql/query.h"
 
@@ -50,11 +52,32 @@ static void put_literal(struct buf *b, const char *s)
 	buf_put_u8(b, '\'');
 }
 
-/* The trackers say '' where the value is NULL. */
-static bool empty_is_null(const char *name)
+static const char *const leaders[][2] = { { "max_join_size", "sql_big_selects" },
+	{ "character_set_server", "collation_server" }, { "old", "old_mode" } };
+
+const char *my_sync_follower(const char *name)
 {
-	return strcmp(name, "character_set_results") == 0 ||
-	       strcmp(name, "innodb_ft_user_stopword_table") == 0;
+	for (size_t i = 0; i < sizeof(leaders) / sizeof(*leaders); i++)
+		if (strcasecmp(name, leaders[i][0]) == 0)
+			return leaders[i][1];
+	return NULL;
+}
+
+bool my_sync_empty_is_null(const char *name)
+{
+	static const char *const all[] = { "character_set_results", "default_tmp_storage_engine",
+		"enforce_storage_engine", "external_table_storage_engine",
+		"innodb_ft_user_stopword_table", "innodb_tmpdir" };
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strcasecmp(name, all[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What a tracker says is no value, but means DEFAULT. */
+static bool is_default(const char *name, const char *value)
+{
+	return strcasecmp(name, "system_versioning_asof") == 0 && strcmp(value, "DEFAULT") == 0;
 }
 
 /* MySQL takes DEFAULT of these for the opposite of the global value. */
@@ -75,14 +98,27 @@ static void put_set(
 		buf_puts(b, value ? value : "NULL");
 	else if (value == NULL && is_inverted(name))
 		buf_printf(b, "@@GLOBAL.%s", name);
-	else if (value == NULL)
+	else if (value == NULL || is_default(name, value))
 		buf_puts(b, "DEFAULT");
-	else if (*value == 0 && empty_is_null(name))
+	else if (*value == 0 && my_sync_empty_is_null(name))
 		buf_puts(b, "NULL");
 	else if (is_number(value))
 		buf_puts(b, value);
 	else
 		put_literal(b, value);
+}
+
+/* Is it to be set, because it differs or because the one that it follows does? (That one has been
+ * set by then: it comes before in the alphabet.) */
+static bool is_due(const struct varset *have, const struct varset *want, const struct var *v)
+{
+	if (differs(varset_get(have, v->name), v->value))
+		return true;
+	for (size_t i = 0; i < sizeof(leaders) / sizeof(*leaders); i++)
+		if (strcasecmp(v->name, leaders[i][1]) == 0)
+			return differs(
+				varset_get(have, leaders[i][0]), varset_get(want, leaders[i][0]));
+	return false;
 }
 
 static bool is_variable(const char *name)
@@ -100,8 +136,7 @@ static unsigned put_vars(struct buf *b, const struct my_link *l, const struct va
 		if (is_variable(have->v[i].name) && varset_get(want, have->v[i].name) == NULL)
 			put_set(b, n++, l, have->v[i].name, NULL);
 	for (uint32_t i = 0; want && i < want->n; i++)
-		if (is_variable(want->v[i].name) &&
-			differs(varset_get(have, want->v[i].name), want->v[i].value))
+		if (is_variable(want->v[i].name) && is_due(have, want, &want->v[i]))
 			put_set(b, n++, l, want->v[i].name, want->v[i].value);
 	return n;
 }

@@ -16,9 +16,10 @@ void my_unsure(struct my_pass *p)
 /* Names the server has in information_schema and performance_schema. */
 static void special_table(struct my_pass *p, uint16_t id)
 {
+	bool is_variable = p->verb == SQL_MY_V_SET && p->depth == 0;
 	if (id == MY_W_PROCESSLIST)
 		p->flags |= SQL_MY_PROCESSLIST;
-	else if (id == MY_W_OPTIMIZER_TRACE || id == MY_W_PROFILING)
+	else if ((id == MY_W_OPTIMIZER_TRACE || id == MY_W_PROFILING) && !is_variable)
 		p->flags |= SQL_MY_PROFILE;
 }
 

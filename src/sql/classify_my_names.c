@@ -87,13 +87,15 @@ const char *sql_my_sysvar_key(const char *name, size_t n)
 {
 	static const char *const same[][2] = {
 		{ "tx_isolation", "transaction_isolation" },
-		{ "tx_read_only", "transaction_read_only" },
-		{ "identity", "last_insert_id" },
+		{ "tx_read_only", "transaction_read_only" }, { "identity", "last_insert_id" },
 		{ "log_slow_query", "slow_query_log" },
 		{ "log_slow_query_time", "long_query_time" },
 		{ "log_slow_min_examined_row_limit", "min_examined_row_limit" },
 		{ "wsrep_causal_reads", "wsrep_sync_wait" },
 		{ "pseudo_slave_mode", "pseudo_replica_mode" },
+		{ "max_insert_delayed_threads", "max_delayed_threads" },
+		{ "storage_engine", "default_storage_engine" },
+		{ "old_alter_table", "alter_algorithm" }, /* MariaDB; MySQL has the first only */
 	};
 
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)

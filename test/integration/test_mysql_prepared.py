@@ -234,6 +234,23 @@ def test_cursors_hold_the_connection(anymy, mypool, caps):
     many(anymy, 'drop table cu')
 
 
+def test_a_cursor_is_of_one_execution(anymy, mypool, caps):
+    """MySQL 9.7 sends rows without an end from a handle that had a cursor at its first execution."""
+    wp = mypool(anymy, default_pool_size=1)
+    if wp.direct and anymy.family == 'mysql':
+        pytest.skip('MySQL does not get this right')
+    many(anymy, 'drop table if exists cu; create table cu (a int); insert into cu values (1), (2), (3)')
+    with wp.my(caps=caps) as a, wp.my(caps=caps) as b:
+        sa = a.prepare('select a from cu order by a')
+        sb = b.prepare('select a from cu order by a')
+        for _ in range(2):
+            out = a.execute(sa, flags=1)
+            assert len(a.fetch(sa, 5, out.columns).rows) == 3
+            assert [r[0] for r in b.execute(sb).rows] == [1, 2, 3]
+            assert [r[0] for r in a.execute(sa).rows] == [1, 2, 3]
+    many(anymy, 'drop table cu')
+
+
 def test_a_table_that_changes(anymy, mypool, caps):
     # an error keeps the connection until the next statement
     wp = mypool(anymy, default_pool_size=3)

@@ -6,6 +6,7 @@ import pytest
 from rawmy import (CLASSIC, DEPRECATE_EOF, MODERN, MULTI_STATEMENTS, QUERY_ATTRIBUTES, SESSION_TRACK, T_BLOB, MyError, P,
                    ResultSet)
 from servers import eventually
+from weir import Direct
 
 
 class Two:
@@ -81,6 +82,109 @@ def test_schema(two):
     assert (a.one('select database()'), b.one('select database()')) == ('app', 'app2')
     assert a.error('use nosuch').errno in (1044, 1049)
     assert a.one('select database()') == 'app'
+
+
+def test_the_character_set_of_the_schema_survives_cleaning(anymy, mypool):
+    """A reset of the server connection takes it away, and LOAD DATA reads files by it."""
+    anymy.query('drop database if exists latin')
+    anymy.query('create database latin character set latin2')
+    wp = mypool(anymy, pool_size=1, mysql_databases={'*': dict(host=anymy.host, port=anymy.port)})
+    ask = 'select database(), @@character_set_database'
+    for _ in range(2):
+        with wp.my(user='super', db='latin') as a:
+            a.do('create temporary table t (i int)')
+            assert a.q(ask) == [['latin', 'latin2']]
+    with wp.my(user='super', db='latin') as a:
+        assert a.q(ask) == [['latin', 'latin2']]
+        a.do('set character_set_database = latin1')
+        if not wp.direct:
+            assert pins(wp) == {'setting'}
+            a.reset_connection()
+            assert a.q(ask) == [['latin', 'latin2']]
+            assert pins(wp) == set()
+    anymy.query('drop database latin')
+
+
+def test_settings_that_show_things_of_the_last_statement(two):
+    """SET of optimizer_trace or profiling asks for nothing that was left elsewhere."""
+    a = two.a
+    for text in ("set optimizer_trace = 'enabled=on'", 'set profiling = 1'):
+        a.do('select 1')
+        two.hop()
+        a.do(text)
+        a.reset_connection()
+
+
+PLUGIN = [('innodb_lock_wait_timeout', '7'), ('innodb_strict_mode', '0'), ('innodb_table_locks', '0'), ('myisam_sort_buffer_size', '4096'),
+          ('innodb_ft_enable_stopword', '0')]
+
+
+def test_variables_of_storage_engines(anymy, mypool):
+    """MariaDB 11.8 tells of none of them."""
+    two = Two(mypool(anymy, pool_size=1), user='super')
+    a, b = two.a, two.b
+    ask = 'select ' + ', '.join('@@' + n for n, _ in PLUGIN)
+    before, set_to = b.q(ask), [[v for _, v in PLUGIN]]
+    a.do('set ' + ', '.join('%s = %s' % p for p in PLUGIN))
+    assert b.q(ask) == before
+    assert a.q(ask) == set_to
+    s = a.prepare('set session innodb_lock_wait_timeout = ?')
+    a.execute(s, [P(9)])
+    assert b.q(ask) == before
+    set_to[0][0] = '9'
+    assert a.q(ask) == set_to
+    assert a.error('set innodb_lock_wait_timeout = 11, nosuch = 1').errno == 1193
+    assert b.q(ask) == before
+    assert a.q(ask) == set_to
+    a.all('set innodb_strict_mode = default; set innodb_lock_wait_timeout = default; select 1')
+    set_to[0][:2] = before[0][:2]
+    assert b.q(ask) == before
+    assert a.q(ask) == set_to
+    b.do('set innodb_strict_mode = 1')
+    for name, _ in PLUGIN:
+        a.do('set %s = default' % name)
+    assert b.q(ask) == before
+    assert a.q(ask) == before
+
+
+def test_variables_that_are_a_part_of_another(maria118, mypool):
+    """Trackers tell of any of them, whichever was set."""
+    two = Two(mypool(maria118, pool_size=1), user='super')
+    a, b = two.a, two.b
+    ask = 'select @@log_slow_disabled_statements, @@log_slow_slave_statements, @@log_slow_admin_statements'
+    with Direct(maria118).my(user='super') as d:
+        for q in ('slave_statements = 0', 'admin_statements = 0', "disabled_statements = 'sp'", 'slave_statements = 1', 'slave_statements = 0',
+                  'disabled_statements = default'):
+            for s in (a, d):
+                s.do('set session log_slow_' + q)
+            for x in '10':
+                b.do('set session log_slow_slave_statements = ' + x)
+                assert a.q(ask) == d.q(ask), q
+                assert b.q(ask)[0][1:] == [x, '1']
+
+
+def test_variables_that_change_others(two):
+    """Without a word of the trackers."""
+    a, b = two.a, two.b
+    for first, then, ask in (('sql_big_selects = 1', 'max_join_size = 1000000', 'sql_big_selects'),
+                             ('max_join_size = 1000000', 'sql_big_selects = 1', 'sql_big_selects'),
+                             ("collation_server = 'utf8mb4_bin'", 'character_set_server = latin1', 'collation_server'),
+                             ('character_set_server = latin1', "collation_server = 'utf8mb4_bin'", 'character_set_server')):
+        before = b.q('select @@' + ask)
+        with Direct(two.wp.server).my() as d:
+            for text in (first, then):
+                d.do('set ' + text)
+                a.do('set ' + text)
+                b.do('set sql_big_selects = default')
+            want = d.q('select @@' + ask)
+        assert a.q('select @@' + ask) == want, then
+        assert b.q('select @@' + ask) == before
+        a.do('set max_join_size = 2000000')
+        a.do('set sql_big_selects = 1')
+        two.hop()
+        assert a.one('select @@sql_big_selects') == '1'
+        a.reset_connection()
+        assert a.q('select @@' + ask) == before
 
 
 def test_a_session_without_schema(anymy, mypool):
