@@ -10,15 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ACCOUNT_CELLS 12 /* columns of the longest auth_query */
+#define ACCOUNT_CELLS 13 /* columns of the longest auth_query */
 #define ACCOUNT_SECRET_MAX 160
 
 /* ---- rows, as one piece of memory that can be kept with secrets (auth/secrets.h) ---- */
 
 /* One more row: name, authentication_string, Host, plugin, account_locked, password_expired,
- * ssl_type, ssl_cipher, x509_issuer, x509_subject, where the server sees us, version(). The
- * last ones may be missing (n_cells is 3 at least), cells may be NULL. A name other than the asked
- * one is the anonymous account's (""), or ERR_CONFIG. */
+ * ssl_type, ssl_cipher, x509_issuer, x509_subject, where the server sees us, version(), the
+ * second authentication_string of ALTER USER ... RETAIN CURRENT PASSWORD. The last ones may be
+ * missing (n_cells is 3 at least), cells may be NULL. A name other than the asked one is the
+ * anonymous account's (""), or ERR_CONFIG. */
 int account_add(struct buf *rows, const char *asked_user, unsigned n_cells,
 	const char *const *cells, struct err *e) __attribute__((warn_unused_result));
 bool account_is_rows(const char *p, size_t n); /* else it is a mere secret */
@@ -38,6 +39,8 @@ struct account_fit {
 	const char *plugin; /* points into the rows */
 	/* "" is an account without a password; as of secret_kind_of(), or mysql_stored.h */
 	char secret[ACCOUNT_SECRET_MAX + 1];
+	bool has_second;
+	char second[ACCOUNT_SECRET_MAX + 1]; /* does as well as secret */
 	/* What the server compares our links with is another account of the name: the client's
 	 * password must be that one's too. */
 	bool has_also;

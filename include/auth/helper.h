@@ -30,10 +30,10 @@ bool helper_put_pam(struct buf *b, uint32_t id, const char *service, const char 
 	const char *pw, size_t pw_n, const char *rhost);
 bool helper_put_ldap(struct buf *b, uint32_t id, const char *opts, const char *user, const char *pw,
 	size_t pw_n);
-/* A password against what is stored of it (mysql_stored_check()); also: a second secret that it
- * must fit as well, NULL if there is none. */
-bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, size_t secret_n,
-	const char *also, size_t also_n, const char *pw, size_t pw_n);
+/* A password against what is stored of it (mysql_stored_check()). second: does as well as secret;
+ * also: it must fit this one too; both may be NULL. */
+bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, const char *second,
+	const char *also, const char *pw, size_t pw_n);
 bool helper_put_uid(struct buf *b, uint32_t id, uint32_t uid);
 
 struct helper_answer {
@@ -53,8 +53,9 @@ struct helper_request {
 	enum helper_op op;
 	uint32_t uid;
 	/* inside the input, not NUL-terminated */
-	const char *service, *user, *pw, *rhost, *opts, *secret, *also; /* also may be NULL */
-	size_t service_n, user_n, pw_n, rhost_n, opts_n, secret_n, also_n;
+	const char *service, *user, *pw, *rhost, *opts, *secret;
+	const char *second, *also; /* or NULL */
+	size_t service_n, user_n, pw_n, rhost_n, opts_n, secret_n, second_n, also_n;
 };
 long helper_get_request(const void *p, size_t n, struct helper_request *r_r, struct err *e)
 	__attribute__((warn_unused_result));

@@ -23,9 +23,10 @@ enum cell {
 	CELL_ISSUER,
 	CELL_SUBJECT,
 	CELL_HERE,
-	CELL_VERSION
+	CELL_VERSION,
+	CELL_SECOND
 };
-_Static_assert(CELL_VERSION + 1 == ACCOUNT_CELLS, "one cell for each column");
+_Static_assert(CELL_SECOND + 1 == ACCOUNT_CELLS, "one cell for each column");
 
 /* ---- rows: a NUL, which no secret begins with, then each row's cells with their NULs ---- */
 
@@ -121,9 +122,8 @@ static bool named(const char *plugin, const char *text, char *out)
 }
 
 /* What the row holds of a password, in a form that can be checked. False: why_r says. */
-static bool secret_of(const char *const *cell, char *out, const char **unsupported_r)
+static bool secret_of(const char *plugin, const char *text, char *out, const char **unsupported_r)
 {
-	const char *plugin = cell[CELL_PLUGIN], *text = cell[CELL_SECRET];
 	size_t n = strlen(text);
 	bool ok = false;
 	*out = '\0';
@@ -177,7 +177,7 @@ static void use_ours(const char *rows, size_t n, const char *const *mine, struct
 		snprintf(a->why, sizeof a->why,
 			"to the server weirpool would be the anonymous account of %.60s",
 			ours[CELL_HOST]);
-	else if (!secret_of(ours, a->also, &plugin))
+	else if (!secret_of(ours[CELL_PLUGIN], ours[CELL_SECRET], a->also, &plugin))
 		snprintf(a->why, sizeof a->why, "the account of host %.60s cannot be checked",
 			ours[CELL_HOST]);
 	else
@@ -187,7 +187,8 @@ static void use_ours(const char *rows, size_t n, const char *const *mine, struct
 bool account_pick(
 	const char *rows, size_t n, const struct account_client *c, struct account_fit *a_r)
 {
-	const char *cell[ACCOUNT_CELLS], *first[ACCOUNT_CELLS], *at = rows + 1, *name = NULL;
+	const char *cell[ACCOUNT_CELLS], *first[ACCOUNT_CELLS], *at = rows + 1, *name = NULL,
+								*unused = NULL;
 	const char *addr = c->addr;
 	*a_r = (struct account_fit){ .why = "" };
 	if (!next_row(&at, rows + n, first))
@@ -203,12 +204,14 @@ bool account_pick(
 		snprintf(a_r->why, sizeof a_r->why,
 			"the server would take it for the anonymous account of %.60s",
 			cell[CELL_HOST]);
-	else if (!secret_of(cell, a_r->secret, &a_r->plugin))
+	else if (!secret_of(cell[CELL_PLUGIN], cell[CELL_SECRET], a_r->secret, &a_r->plugin))
 		snprintf(a_r->why, sizeof a_r->why, "%s %.60s",
 			a_r->plugin ? "no way to check" : "malformed authentication_string of",
 			a_r->plugin ? a_r->plugin : cell[CELL_PLUGIN]);
 	else if (!c->links_are_others)
 		use_ours(rows, n, cell, a_r);
+	a_r->has_second = !*a_r->why && *cell[CELL_SECOND] &&
+			  secret_of(cell[CELL_PLUGIN], cell[CELL_SECOND], a_r->second, &unused);
 	return true;
 }
 

@@ -63,17 +63,25 @@ bool helper_put_ldap(
 	return frame_end(b, at);
 }
 
-bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, size_t secret_n,
-	const char *also, size_t also_n, const char *pw, size_t pw_n)
+static void put_if_any(struct buf *b, const char *s)
 {
-	if (secret_n > HELPER_STRING_MAX || also_n > HELPER_STRING_MAX || pw_n > HELPER_STRING_MAX)
+	(void)buf_put_u8(b, s != NULL);
+	put_string(b, s ? s : "", s ? strlen(s) : 0);
+}
+
+bool helper_put_stored(struct buf *b, uint32_t id, const char *secret, const char *second,
+	const char *also, const char *pw, size_t pw_n)
+{
+	if (strlen(secret) > HELPER_STRING_MAX || pw_n > HELPER_STRING_MAX ||
+		(second && strlen(second) > HELPER_STRING_MAX) ||
+		(also && strlen(also) > HELPER_STRING_MAX))
 		return false;
 	size_t at = frame_begin(b, id, HELPER_STORED);
 
-	put_string(b, secret, secret_n);
+	put_string(b, secret, strlen(secret));
+	put_if_any(b, second);
+	put_if_any(b, also);
 	put_string(b, pw, pw_n);
-	(void)buf_put_u8(b, also != NULL);
-	put_string(b, also ? also : "", also ? also_n : 0);
 	return frame_end(b, at);
 }
 
@@ -120,6 +128,14 @@ static const char *get_string(struct rd *r, size_t *n_r)
 	if (n > HELPER_STRING_MAX)
 		r->bad = true;
 	return (const char *)rd_bytes(r, n);
+}
+
+static const char *get_if_any(struct rd *r, size_t *n_r)
+{
+	bool is_there = rd_u8(r) != 0;
+	const char *s = get_string(r, n_r);
+
+	return is_there ? s : NULL;
 }
 
 static long frame_done(const struct rd *r, const void *p, struct err *e)
@@ -170,10 +186,9 @@ long helper_get_request(const void *p, size_t n, struct helper_request *q, struc
 		q->uid = rd_u32be(&r);
 	} else if (op == HELPER_STORED) {
 		q->secret = get_string(&r, &q->secret_n);
+		q->second = get_if_any(&r, &q->second_n);
+		q->also = get_if_any(&r, &q->also_n);
 		q->pw = get_string(&r, &q->pw_n);
-		bool has_also = rd_u8(&r) != 0;
-		const char *also = get_string(&r, &q->also_n);
-		q->also = has_also ? also : NULL;
 	} else {
 		return err_set(e, ERR_INTERNAL, "auth helper: unknown operation %u", op);
 	}

@@ -26,7 +26,7 @@ struct job {
 	struct list node;
 	uint32_t id, uid;
 	enum helper_op op;
-	char *service, *user, *pw, *rhost, *opts, *secret, *also;
+	char *service, *user, *pw, *rhost, *opts, *secret, *second, *also;
 };
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,6 +75,7 @@ static void job_free(struct job *j)
 	wiped_free(j->pw);
 	wiped_free(j->opts); /* ldapbindpasswd */
 	wiped_free(j->secret);
+	wiped_free(j->second);
 	wiped_free(j->also);
 	mem_free(MEM_AUTH, j->service);
 	mem_free(MEM_AUTH, j->user);
@@ -93,23 +94,27 @@ static bool copy(char **to, const char *s, size_t n)
 	return *to != NULL;
 }
 
-/* Both are computed whatever the first says: the time tells nothing. */
+static int fits(const char *secret, const char *pw, bool *ok_r, struct err *e)
+{
+	return secret ? mysql_stored_check(secret, strlen(secret), pw, strlen(pw), ok_r, e) : 0;
+}
+
+/* All are computed whatever the first says: the time tells nothing. */
 static enum helper_verdict do_stored(const struct job *j, char why[HELPER_REASON_MAX])
 {
 	struct err e = { 0 };
-	bool ok = false, also_ok = true;
+	bool ok = false, second_ok = false, also_ok = true;
 
-	if (mysql_stored_check(j->secret, strlen(j->secret), j->pw, strlen(j->pw), &ok, &e) != 0 ||
-		(j->also && mysql_stored_check(j->also, strlen(j->also), j->pw, strlen(j->pw),
-				    &also_ok, &e) != 0)) {
+	if (fits(j->secret, j->pw, &ok, &e) != 0 || fits(j->second, j->pw, &second_ok, &e) != 0 ||
+		fits(j->also, j->pw, &also_ok, &e) != 0) {
 		snprintf(why, HELPER_REASON_MAX, "%s", e.msg);
 		return HELPER_FAILED;
 	}
-	if (ok && !also_ok)
+	if ((ok || second_ok) && !also_ok)
 		snprintf(why, HELPER_REASON_MAX,
 			"the account that the server sees for weirpool's own address has another "
 			"password than the client's");
-	return ok && also_ok ? HELPER_OK : HELPER_DENIED;
+	return (ok || second_ok) && also_ok ? HELPER_OK : HELPER_DENIED;
 }
 
 static void run(const struct job *j)
@@ -157,7 +162,7 @@ static void accept_request(const struct helper_request *q)
 	if (!copy(&j->service, q->service, q->service_n) || !copy(&j->user, q->user, q->user_n) ||
 		!copy(&j->pw, q->pw, q->pw_n) || !copy(&j->rhost, q->rhost, q->rhost_n) ||
 		!copy(&j->opts, q->opts, q->opts_n) || !copy(&j->secret, q->secret, q->secret_n) ||
-		!copy(&j->also, q->also, q->also_n)) {
+		!copy(&j->second, q->second, q->second_n) || !copy(&j->also, q->also, q->also_n)) {
 		job_free(j);
 		answer(q->id, HELPER_FAILED, "NUL byte in a field, or out of memory");
 		return;

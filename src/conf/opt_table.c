@@ -86,7 +86,8 @@
 	"COALESCE(NULLIF(CAST(JSON_VALUE(g.Priv, '$.password_lifetime') AS SIGNED), -1), " \
 	"@@default_password_lifetime) DAY < NOW()), 'Y', 'N') */, " \
 	"u.ssl_type, u.ssl_cipher, u.x509_issuer, u.x509_subject, " \
-	"SUBSTRING_INDEX(USER(), '@', -1), VERSION() FROM mysql.user u " \
+	"SUBSTRING_INDEX(USER(), '@', -1), VERSION(), " \
+	"/*!80000 u.User_attributes->>'$.additional_password' */ /*M! NULL */ FROM mysql.user u " \
 	"/*M! JOIN mysql.global_priv g ON g.User = u.User AND g.Host = u.Host */ " \
 	"WHERE u.User IN ($1, '') /*M! AND u.is_role = 'N' */"
 

@@ -180,9 +180,9 @@ void authq_link_lost(struct authq *q, const struct err *e);
 /* helper_proc.c */
 int helper_ask_pam(struct session *s, const char *service, const char *pw, size_t n, struct err *e);
 int helper_ask_ldap(struct session *s, const char *opts, const char *pw, size_t n, struct err *e);
-/* The same for a password and what is stored of it; also: a second secret that it must fit. */
-int helper_ask_stored(struct session *s, const char *secret, const char *also, const char *pw,
-	size_t n, struct err *e);
+/* A password and what is stored of it, with what else of the account (may be NULL) counts. */
+int helper_ask_stored(struct session *s, const char *secret, const struct account_fit *a,
+	const char *pw, size_t n, struct err *e);
 int helper_ask_uid(struct session *s, unsigned uid, struct err *e);
 void helper_free(struct worker *w);
 

@@ -205,8 +205,8 @@ int helper_ask_ldap(struct session *s, const char *opts, const char *pw, size_t 
 	return send_frame(h, &b, helper_put_ldap(&b, id, opts, session_login_user(s), pw, n), e);
 }
 
-int helper_ask_stored(struct session *s, const char *secret, const char *also, const char *pw,
-	size_t n, struct err *e)
+int helper_ask_stored(struct session *s, const char *secret, const struct account_fit *a,
+	const char *pw, size_t n, struct err *e)
 {
 	uint32_t id;
 	struct buf b;
@@ -215,8 +215,8 @@ int helper_ask_stored(struct session *s, const char *secret, const char *also, c
 		return -1;
 	buf_init(&b, HELPER_FRAME_MAX);
 	return send_frame(h, &b,
-		helper_put_stored(
-			&b, id, secret, strlen(secret), also, also ? strlen(also) : 0, pw, n),
+		helper_put_stored(&b, id, secret, a && a->has_second ? a->second : NULL,
+			a && a->has_also ? a->also : NULL, pw, n),
 		e);
 }
 

@@ -54,7 +54,7 @@ void account_facts(const struct session *s, struct policy_facts *f)
 		return;
 	f->mysql_why = *g->account.why ? g->account.why : NULL;
 	f->mysql_plugin = g->account.plugin;
-	f->mysql_in_full = g->account.has_also;
+	f->mysql_in_full = g->account.has_also || g->account.has_second;
 }
 
 int account_admit(struct session *s, struct err *e)
@@ -95,8 +95,8 @@ size_t account_key(const struct session *s, char *out)
 {
 	const struct session_login *g = s->login;
 	const struct policy_decision *d = &g->d;
-	bool also = g->has_account && g->account.has_also;
-	int n = snprintf(out, ACCOUNT_KEY_BYTES, "%s%s%s", d->secret, also ? "\n" : "",
-		also ? g->account.also : "");
+	const struct account_fit *a = g->has_account ? &g->account : NULL;
+	int n = snprintf(out, ACCOUNT_KEY_BYTES, "%s\n%s\n%s", d->secret,
+		a && a->has_second ? a->second : "", a && a->has_also ? a->also : "");
 	return n < ACCOUNT_KEY_BYTES ? (size_t)n : ACCOUNT_KEY_BYTES - 1;
 }

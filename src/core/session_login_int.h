@@ -50,7 +50,7 @@ int account_admit(struct session *s, struct err *e);
 /* What an unknown user of this name is to look like; NULL: no matter. */
 const struct form *account_form(const struct session *s);
 /* What a password has to fit, as one text for the cache of verifiers. out: ACCOUNT_KEY_BYTES. */
-#define ACCOUNT_KEY_BYTES (2 * ACCOUNT_SECRET_MAX + 2)
+#define ACCOUNT_KEY_BYTES (3 * ACCOUNT_SECRET_MAX + 3)
 size_t account_key(const struct session *s, char *out);
 /* One more below limit (0: none)? Then it is counted. */
 bool login_count_below(_Atomic unsigned *n, int limit);

@@ -276,8 +276,7 @@ static int check_stored(struct session *s, const char *pw, size_t n, struct err 
 	mem_wipe(key, sizeof key);
 	if (fits)
 		return 1;
-	return helper_ask_stored(
-		s, g->d.secret, g->account.has_also ? g->account.also : NULL, pw, n, e);
+	return helper_ask_stored(s, g->d.secret, g->has_account ? &g->account : NULL, pw, n, e);
 }
 
 bool login_password(struct session *s, const struct pev *ev)

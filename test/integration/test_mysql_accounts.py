@@ -343,6 +343,22 @@ def test_a_password_that_was_changed(authq, any_victim):
         assert answer(wp.mysql_port, 'acc', 'two', tls=True, db='app') == 'in'
 
 
+def test_two_passwords_at_a_time(authq, mysql97):
+    """ALTER USER ... RETAIN CURRENT PASSWORD: the old one holds until it is discarded."""
+    with accounts(mysql97, "create user acc@'%' identified by 'one'", "grant all on app.* to acc@'%'",
+                  "alter user acc@'%' identified by 'two' retain current password"):
+        for forced in (False, True):
+            wp = authq(mysql97, forced=forced)
+            for secret in ('one', 'two', 'two', 'one', 'one', 'three', '', 'two'):
+                direct, through = both(mysql97, wp, 'acc', secret, tls=True)
+                assert direct == through, secret
+        mysql97.query("alter user acc@'%' discard old password")
+        answer(wp.mysql_port, 'acc', 'three', tls=True, db='app')
+        for secret in ('one', 'two'):
+            direct, through = both(mysql97, wp, 'acc', secret, tls=True)
+            assert direct == through, secret
+
+
 def test_an_account_that_is_locked_while_links_are_open(authq, any_victim):
     """Pooled connections open no door to it."""
     s = any_victim

@@ -30,8 +30,8 @@ Test(helper, requests)
 	cr_assert(helper_put_pam(&b, 7, "svc", "alice", "pw", 2, "10.0.0.1"));
 	cr_assert(helper_put_ldap(&b, 8, "ldapserver=x", "bob", "", 0));
 	cr_assert(helper_put_uid(&b, 0xffffffffu, 1000));
-	cr_assert(helper_put_stored(&b, 9, "$A$", 3, NULL, 0, "pw", 2));
-	cr_assert(helper_put_stored(&b, 10, "", 0, "", 0, "pw", 2));
+	cr_assert(helper_put_stored(&b, 9, "$A$", NULL, NULL, "pw", 2));
+	cr_assert(helper_put_stored(&b, 10, "", "x", "", "pw", 2));
 	for (size_t n = 0; n < 40; n++)
 		cr_assert_eq(helper_get_request(buf_data(&b), n, &q, &e), 0, "%zu", n);
 	used = helper_get_request(buf_data(&b), buf_len(&b), &q, &e);
@@ -50,12 +50,13 @@ Test(helper, requests)
 	buf_consume(&b, (size_t)used);
 	used = helper_get_request(buf_data(&b), buf_len(&b), &q, &e);
 	cr_assert_gt(used, 0);
-	cr_assert(q.op == HELPER_STORED && is(q.secret, q.secret_n, "$A$") && q.also == NULL &&
-		  is(q.pw, q.pw_n, "pw"));
+	cr_assert(q.op == HELPER_STORED && is(q.secret, q.secret_n, "$A$") && !q.second &&
+		  !q.also && is(q.pw, q.pw_n, "pw"));
 	buf_consume(&b, (size_t)used);
 	used = helper_get_request(buf_data(&b), buf_len(&b), &q, &e);
 	cr_assert_eq((size_t)used, buf_len(&b));
-	cr_assert(q.id == 10 && q.secret_n == 0 && q.also && q.also_n == 0);
+	cr_assert(q.id == 10 && q.secret_n == 0 && is(q.second, q.second_n, "x") && q.also &&
+		  q.also_n == 0 && is(q.pw, q.pw_n, "pw"));
 	buf_wipe(&b);
 }
 
