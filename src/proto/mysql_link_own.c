@@ -199,6 +199,8 @@ void my_detach(void *cst, void *lst)
 	/* No command takes a schema away again. */
 	if ((l->link_class & MY_CLASS_NO_SCHEMA) && varset_get(l->have, MY_VAR_SCHEMA))
 		l->spoiled = true;
+	if (l->raw) /* nothing that it says from here on is an answer */
+		l->spoiled = true;
 	c->in_infile = false;
 	c->up_rest = FLOW_DROP;
 	l->tx_due = false;
