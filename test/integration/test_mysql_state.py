@@ -54,6 +54,18 @@ def test_variables_stay_with_their_session(two):
     assert a.q(q) == before
 
 
+def test_the_same_text_read_in_two_ways(two):
+    """What a text does depends on how its session reads it, also when somebody else has sent it before."""
+    a, b = two.a, two.b
+    a.do("set sql_mode = 'NO_BACKSLASH_ESCAPES'")
+    text = "select '\\', @v := 5, ' -- '"
+    for _ in range(2):
+        assert b.q(text) == [["', @v := 5, "]]
+        assert a.q(text) == [['\\', '5', ' -- ']]
+        assert b.one('select @v') is None
+        assert a.one('select @v') == '5'
+
+
 @pytest.mark.parametrize('name', ['foreign_key_checks', 'unique_checks', 'sql_notes', 'autocommit', 'sql_big_selects'])
 def test_a_default_is_the_default(two, name):
     """MySQL 9.7 turns DEFAULT of two of them around: nobody may be without foreign keys because somebody else was."""
