@@ -331,13 +331,12 @@ static bool keeps_found(const struct sql_my_stmt *st)
 	       st->verb == SQL_MY_V_USE;
 }
 
-void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
+static void classify(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r)
 {
 	struct sql_my_iter it;
 	struct sql_my_stmt st;
 	*r = (struct my_req){ 0 };
-	varset_assign(&c->env->vars, &c->wished, c->tracking);
 	sql_my_start(&it, o, text, n);
 	while (sql_my_next(&it, &st)) {
 		note_one(c, o, text, &st, run, r);
@@ -356,6 +355,50 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 		r->flags |= SQL_MY_MULTI;
 		r->kill = 0;
 	}
+}
+
+/* ---- texts that were seen before ---- */
+
+#define CLASSES_N 1024U
+
+/* Statements of these flags alone mean the same for every session that reads them in the same way,
+ * and classifying them leaves nothing in it. */
+#define OF_THE_TEXT \
+	(SQL_MY_MULTI | SQL_MY_WRITE | SQL_MY_ROW_LOCK | SQL_MY_TX_BEGIN | SQL_MY_TX_SNAPSHOT | \
+		SQL_MY_TX_END | SQL_MY_TX_CHAIN | SQL_MY_TX_SUB | SQL_MY_TABLE_UNLOCK | \
+		SQL_MY_GLOBAL_UNLOCK | SQL_MY_SET_SYS | SQL_MY_SET_NAMES | SQL_MY_VAR_READ | \
+		SQL_MY_LAST_ID | SQL_MY_KEEPS_DIAG)
+
+struct my_class_entry {
+	struct hash128 key;
+	struct my_req req;
+};
+
+/* Where the text would stand, and its key. NULL: no memory. */
+static struct my_class_entry *entry_of(struct proto_env *v, const struct sql_my_opts *o,
+	const char *text, size_t n, struct hash128 *key_r)
+{
+	uint32_t how[] = { o->mariadb, o->multi_statements, o->mode, o->charset, o->version };
+	struct hash128_part part[] = { { how, sizeof(how) }, { text, n } };
+	if (v->classes == NULL)
+		v->classes = mem_alloc(MEM_PROTO, CLASSES_N * sizeof(*v->classes));
+	*key_r = hash128_parts(part, 2);
+	return v->classes ? &v->classes[key_r->lo % CLASSES_N] : NULL;
+}
+
+void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
+	bool run, struct my_req *r)
+{
+	struct hash128 key;
+	struct my_class_entry *e = entry_of(c->env, o, text, n, &key);
+	varset_assign(&c->env->vars, &c->wished, c->tracking);
+	if (e && hash128_eq(e->key, key)) {
+		*r = e->req;
+		return;
+	}
+	classify(c, o, text, n, run, r);
+	if (e && !(r->flags & ~OF_THE_TEXT) && r->kill == 0)
+		*e = (struct my_class_entry){ key, *r };
 }
 
 void my_class_big(struct my_req *r)

@@ -37,6 +37,7 @@ struct my_lex_cache {                /* how texts are read under these settings 
 	struct sql_my_opts opts;
 	bool valid;
 };
+struct my_class_entry;                   /* mysql_class.c */
 struct my_told_cache {                   /* what a client with these wishes hears of trackers */
 	struct varset *tracking, *fresh; /* references */
 	const char *vars;                /* a list, as session_track_system_variables has it */
@@ -51,6 +52,7 @@ struct proto_env {
 	uint64_t next_client_id;
 	struct my_lex_cache lex;
 	struct my_told_cache told;
+	struct my_class_entry *classes; /* what texts do, by their hash; NULL: none was seen */
 };
 
 /* ---- a client session ---- */

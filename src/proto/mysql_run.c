@@ -47,6 +47,7 @@ void my_env_free(struct proto_env *v)
 	varset_assign(&v->vars, &v->lex.fresh, NULL);
 	varset_assign(&v->vars, &v->told.tracking, NULL);
 	varset_assign(&v->vars, &v->told.fresh, NULL);
+	mem_free(MEM_PROTO, v->classes);
 	stmttab_fini(&v->stmts);
 	vartab_fini(&v->vars);
 	mem_free(MEM_PROTO, v);
