@@ -55,11 +55,11 @@ struct cluster_sample {
 };
 void cluster_on_sample(struct cluster *c, unsigned node, struct cluster_sample *s);
 
-enum cluster_repl {
-	REPL_UNKNOWN,
-	REPL_NONE,   /* replicates from nobody */
-	REPL_RUNS,   /* streaming; both threads run */
-	REPL_STOPPED /* should replicate and does not */
+enum cluster_upstream {
+	UPSTREAM_UNKNOWN,
+	UPSTREAM_NONE,   /* replicates from nobody */
+	UPSTREAM_RUNS,   /* streaming; both threads run */
+	UPSTREAM_STOPPED /* should replicate and does not */
 };
 enum cluster_member { MEMBER_UNKNOWN, MEMBER_IN, MEMBER_OUT };
 /* The slow probe. */
@@ -69,7 +69,7 @@ struct cluster_facts {
 		[64]; /* what all nodes share: system_identifier, group name, cluster uuid; or "" */
 	char server[64];   /* server_uuid; or "" */
 	uint32_t timeline; /* PostgreSQL standby: that it receives; 0 unknown */
-	enum cluster_repl repl;
+	enum cluster_upstream repl;
 	bool paused; /* replay is paused by somebody */
 	enum cluster_member
 		member;    /* Group Replication: ONLINE; Galera: synced, primary component */

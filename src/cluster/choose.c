@@ -19,7 +19,7 @@ static bool replicates(const struct cluster *c, const struct node *n)
 {
 	if (c->o.kind != CLUSTER_MYSQL && c->o.kind != CLUSTER_MARIADB)
 		return false;
-	return n->facts.repl == REPL_RUNS || n->facts.repl == REPL_STOPPED;
+	return n->facts.repl != UPSTREAM_NONE;
 }
 
 bool choose_claims(const struct cluster *c, const struct node *n)
@@ -110,7 +110,7 @@ static bool majority_follows(const struct cluster *c, unsigned q)
 		if (i == q || !choose_speaks(c, n) || n->writable || n->fence == FENCE_WRONG)
 			continue;
 		up++;
-		follow += n->has_facts && n->facts.repl == REPL_RUNS &&
+		follow += n->has_facts && n->facts.repl == UPSTREAM_RUNS &&
 			  n->facts.timeline == c->node[q].timeline;
 	}
 	return up == 0 || follow * 2 > up;

@@ -50,8 +50,8 @@ static bool came_back(const struct cluster *c, unsigned i)
 		return false;
 	if (c->o.kind == CLUSTER_GALERA)
 		return n->facts.member == MEMBER_IN;
-	if (n->writable || !last || !replica_of_epoch(c, i, why) || n->facts.repl == REPL_STOPPED ||
-		n->facts.repl == REPL_NONE)
+	if (n->writable || !last || !replica_of_epoch(c, i, why) ||
+		n->facts.repl == UPSTREAM_STOPPED || n->facts.repl == UPSTREAM_NONE)
 		return false;
 	/* an LSN passes what diverged; only a node that was started anew can have been rewound */
 	if (n->fence == FENCE_DIVERGED && c->o.kind == CLUSTER_PG && n->life == n->fence_life)
@@ -187,7 +187,7 @@ bool replica_of_epoch(const struct cluster *c, unsigned i, char *why_r)
 /* Stopped by somebody. While there is no primary, nobody streams, and it is nobody's fault. */
 static bool stopped(const struct cluster *c, struct node *n)
 {
-	if (n->facts.repl == REPL_RUNS || n->facts.repl == REPL_UNKNOWN ||
+	if (n->facts.repl == UPSTREAM_RUNS || n->facts.repl == UPSTREAM_UNKNOWN ||
 		c->state != CLUSTER_NORMAL)
 		n->stopped_us = 0;
 	else if (!n->stopped_us)

@@ -16,6 +16,7 @@ static const char usage_text[] =
 	"Usage: weirpool [OPTION]... CONFIG-FILE | postgres://user:secret@host/db |\n"
 	"       mysql://user:secret@host/db\n"
 	"       weirpool explain-route [OPTION]... < statements\n"
+	"       weirpool probe [OPTION]... URL\n"
 	"  -t, --test           check the configuration, print every mistake, and exit\n"
 	"      --dump           print the effective configuration (no secrets) and exit\n"
 	"  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)\n"
@@ -111,6 +112,8 @@ int main(int argc, char **argv)
 	int code;
 	if (argc > 1 && strcmp(argv[1], "explain-route") == 0)
 		return server_explain_route(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "probe") == 0)
+		return server_watch(argc - 1, argv + 1);
 	if (parse_args(argc, argv, &a, &code))
 		return code;
 	int r = conf_url_is(a.target) ? conf_url_load(a.target, &conf, &m)

@@ -1,4 +1,5 @@
-/* server_int - what the files of server/ tell each other. Everything runs on the control thread. */
+/* server_int - what the files of server/ tell each other. Everything runs on the control
+ * thread. */
 #ifndef SERVER_INT_H
 #define SERVER_INT_H
 #include "admin/admin.h"
@@ -41,6 +42,9 @@ int server_explain_route(int argc, char **argv);
  * version. */
 struct sql_names;
 int names_read_pg(const char *url, struct sql_names **names_r, unsigned *major_r, struct err *e);
+
+/* watch.c: the subcommand "probe"; argv[0] is its name. Exit code. */
+int server_watch(int argc, char **argv);
 
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);

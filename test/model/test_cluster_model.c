@@ -352,7 +352,9 @@ static void probe_slow(unsigned i)
 	snprintf(a->f.server, sizeof a->f.server, "uuid-%u", i);
 	const struct server *u = &srv[s->upstream];
 	bool runs = s->follows && !s->writable && u->alive && prefix(u, s);
-	a->f.repl = runs ? REPL_RUNS : s->follows && !s->writable ? REPL_STOPPED : REPL_NONE;
+	a->f.repl = runs                         ? UPSTREAM_RUNS
+		    : s->follows && !s->writable ? UPSTREAM_STOPPED
+						 : UPSTREAM_NONE;
 	if (pg && runs)
 		a->f.timeline = s->timeline;
 	if (s->follows && !s->writable)

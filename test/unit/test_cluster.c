@@ -60,7 +60,7 @@ static void sample(unsigned i, bool writable, uint32_t timeline, const char *pos
 	now += MS;
 	sample_at(i, now - 500, writable, timeline, pos);
 }
-static void facts(unsigned i, enum cluster_repl repl, uint32_t timeline, const char *upstream)
+static void facts(unsigned i, enum cluster_upstream repl, uint32_t timeline, const char *upstream)
 {
 	now += MS;
 	struct cluster_facts f = { .sent_us = now - 500,
@@ -114,7 +114,7 @@ static void start_pg(bool authority)
 {
 	make(CLUSTER_PG, authority, false);
 	for (unsigned i = 0; i < 3; i++)
-		facts(i, i ? REPL_RUNS : REPL_NONE, i ? 5 : 0, "");
+		facts(i, i ? UPSTREAM_RUNS : UPSTREAM_NONE, i ? 5 : 0, "");
 	if (authority)
 		leader(0);
 	sample(0, true, 5, "0/1000");
@@ -129,11 +129,11 @@ static void start_my(bool lossy)
 {
 	make(CLUSTER_MYSQL, false, lossy);
 	for (unsigned i = 0; i < 3; i++)
-		facts(i, i ? REPL_RUNS : REPL_NONE, 0, i ? "uuid-0" : "");
+		facts(i, i ? UPSTREAM_RUNS : UPSTREAM_NONE, 0, i ? "uuid-0" : "");
 	sample(1, false, 0, U(1) ":1-10");
 	sample(2, true, 0, U(1) ":1-10"); /* read_only=0, the default: no claim, it replicates */
 	sample(0, true, 0, U(1) ":1-10");
-	facts(0, REPL_NONE, 0, "");
+	facts(0, UPSTREAM_NONE, 0, "");
 	expect(CLUSTER_NORMAL, 0);
 }
 
@@ -186,12 +186,12 @@ Test(cluster, failover_by_a_higher_timeline)
 	expect(CLUSTER_NORMAL, 1);
 	cr_assert_eq(cluster_view(c)->epoch, 2);
 	cr_assert_not(cluster_view(c)->node[2].reads, "still on timeline 5");
-	facts(2, REPL_RUNS, 6, "");
+	facts(2, UPSTREAM_RUNS, 6, "");
 	sample(2, false, 0, "0/1100");
 	cr_assert(cluster_view(c)->node[2].reads);
 	/* the old primary comes back as it was: never again, and closed */
 	fenced = 0;
-	facts(0, REPL_NONE, 0, "");
+	facts(0, UPSTREAM_NONE, 0, "");
 	for (int i = 0; i < 5; i++)
 		sample(0, true, 5, "0/2000");
 	expect(CLUSTER_NORMAL, 1);
@@ -204,10 +204,10 @@ Test(cluster, failover_by_a_higher_timeline)
 	/* it follows: welcome */
 	for (int i = 0; i < 4; i++)
 		sample(1, true, 6, "0/1200");
-	facts(1, REPL_NONE, 0, "");
+	facts(1, UPSTREAM_NONE, 0, "");
 	sample(1, true, 6, "0/1200");
 	expect(CLUSTER_NORMAL, 1);
-	facts(0, REPL_RUNS, 6, "");
+	facts(0, UPSTREAM_RUNS, 6, "");
 	sample(0, false, 0, "0/1200");
 	sample(1, true, 6, "0/1300");
 	cr_assert_neq(state(0), NODE_QUARANTINED);
@@ -260,7 +260,7 @@ Test(cluster, split_at_the_start)
 {
 	make(CLUSTER_PG, false, false);
 	for (unsigned i = 0; i < 3; i++)
-		facts(i, i < 2 ? REPL_NONE : REPL_RUNS, i < 2 ? 0 : 5, "");
+		facts(i, i < 2 ? UPSTREAM_NONE : UPSTREAM_RUNS, i < 2 ? 0 : 5, "");
 	sample(0, true, 5, "0/1000");
 	sample(1, true, 5, "0/1000");
 	sample(2, false, 0, "0/1000");
@@ -271,7 +271,7 @@ Test(cluster, split_at_the_start)
 	sample(0, true, 5, "0/1000");
 	cr_assert_neq(cluster_view(c)->state, CLUSTER_NORMAL);
 	/* one that follows has */
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	for (int i = 0; i < 4; i++)
 		sample(1, false, 0, "0/1000");
 	sample(0, true, 5, "0/1000");
@@ -281,9 +281,9 @@ Test(cluster, split_at_the_start)
 Test(cluster, an_old_primary_at_the_start)
 {
 	make(CLUSTER_PG, false, false);
-	facts(0, REPL_NONE, 0, "");
-	facts(1, REPL_RUNS, 6, "");
-	facts(2, REPL_RUNS, 6, "");
+	facts(0, UPSTREAM_NONE, 0, "");
+	facts(1, UPSTREAM_RUNS, 6, "");
+	facts(2, UPSTREAM_RUNS, 6, "");
 	sample(0, true, 5, "0/1000");
 	sample(1, false, 0, "0/1000");
 	sample(2, false, 0, "0/1000");
@@ -295,15 +295,17 @@ Test(cluster, another_cluster)
 {
 	start_pg(false);
 	now += MS;
-	struct cluster_facts f = {
-		.sent_us = now, .recv_us = now, .repl = REPL_RUNS, .timeline = 5, .system = "other"
-	};
+	struct cluster_facts f = { .sent_us = now,
+		.recv_us = now,
+		.repl = UPSTREAM_RUNS,
+		.timeline = 5,
+		.system = "other" };
 	cluster_on_facts(c, 1, &f);
 	actions();
 	cr_assert_eq(state(1), NODE_QUARANTINED);
 	sample(1, true, 9, "0/1000");
 	expect(CLUSTER_NORMAL, 0);
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	sample(1, false, 0, "0/1000");
 	cr_assert_eq(state(1), NODE_UP);
 }
@@ -318,11 +320,11 @@ Test(cluster, diverged)
 	sample(1, false, 0, "0/1700");
 	sample(0, true, 5, "0/1650");
 	cr_assert_eq(state(1), NODE_QUARANTINED);
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	sample(0, true, 5, "0/1800");
 	cr_assert_eq(state(1), NODE_QUARANTINED, "passing it by is no cure");
 	fail(1, FAIL_LOST);
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	sample(1, false, 0, "0/1700");
 	sample(0, true, 5, "0/1800");
 	cr_assert_neq(state(1), NODE_QUARANTINED);
@@ -377,7 +379,7 @@ Test(cluster, few_changes_without_authority)
 	uint32_t t = 5;
 	for (int i = 0; i < 3; i++) {
 		unsigned q = i % 2 ? 0 : 1;
-		facts(q, REPL_RUNS, t, "");
+		facts(q, UPSTREAM_RUNS, t, "");
 		sample(q, false, 0, "0/1000");
 		sample(q, true, ++t, "0/1000");
 		expect(CLUSTER_NORMAL, (int)q);
@@ -399,16 +401,16 @@ Test(cluster, gtid_failover)
 	fail(0, FAIL_REFUSED);
 	sample(1, true, 0, U(1) ":1-12");
 	expect(CLUSTER_NO_PRIMARY, -1); /* it is still a replica for all we know */
-	facts(1, REPL_NONE, 0, "");
+	facts(1, UPSTREAM_NONE, 0, "");
 	expect(CLUSTER_NORMAL, 1);
 	/* the old one is back, writable as its configuration says */
-	facts(0, REPL_NONE, 0, "");
+	facts(0, UPSTREAM_NONE, 0, "");
 	for (int i = 0; i < 4; i++)
 		sample(0, true, 0, U(1) ":1-13");
 	expect(CLUSTER_NORMAL, 1);
 	cr_assert_eq(state(0), NODE_QUARANTINED);
 	/* with what was lost it cannot follow */
-	facts(0, REPL_RUNS, 0, "uuid-1");
+	facts(0, UPSTREAM_RUNS, 0, "uuid-1");
 	sample(0, false, 0, U(1) ":1-13");
 	sample(1, true, 0, U(1) ":1-12");
 	cr_assert_eq(state(0), NODE_QUARANTINED);
@@ -426,7 +428,7 @@ Test(cluster, gtid_loss_is_refused)
 	fail(0, FAIL_REFUSED);
 	fail(0, FAIL_REFUSED);
 	sample(1, true, 0, U(1) ":1-10");
-	facts(1, REPL_NONE, 0, "");
+	facts(1, UPSTREAM_NONE, 0, "");
 	expect(CLUSTER_NO_PRIMARY, -1);
 	cr_assert(strstr(cluster_view(c)->why, "lacks 1 transactions"), "%s", cluster_view(c)->why);
 	sample(1, true, 0, U(1) ":1-11");
@@ -440,7 +442,7 @@ Test(cluster, gtid_loss_is_counted)
 	fail(0, FAIL_REFUSED);
 	fail(0, FAIL_REFUSED);
 	sample(1, true, 0, U(1) ":1-10");
-	facts(1, REPL_NONE, 0, "");
+	facts(1, UPSTREAM_NONE, 0, "");
 	expect(CLUSTER_NORMAL, 1);
 	cr_assert_eq(cluster_counts(c).lost_writes, 5);
 }
@@ -449,7 +451,7 @@ Test(cluster, two_mysql_writers)
 {
 	start_my(false);
 	sample(1, true, 0, U(1) ":1-10");
-	facts(1, REPL_NONE, 0, "");
+	facts(1, UPSTREAM_NONE, 0, "");
 	sample(1, true, 0, U(1) ":1-10");
 	expect(CLUSTER_SPLIT, -1);
 	/* the old one says no itself, and the new one has all it has */
@@ -464,7 +466,7 @@ Test(cluster, group)
 		.reachable = true, .leader = 0, .rank = 7, .series = "g", .text = "the view of a"
 	};
 	for (unsigned i = 0; i < 3; i++) {
-		facts(i, REPL_NONE, 0, "");
+		facts(i, UPSTREAM_NONE, 0, "");
 		sample(i, i == 0, 0, U(1) ":1-10");
 	}
 	expect(CLUSTER_NO_PRIMARY, -1); /* nobody with a majority spoke */
@@ -506,7 +508,7 @@ Test(cluster, replicas_leave_and_return)
 	fail(1, FAIL_REFUSED);
 	cr_assert_eq(state(1), NODE_DOWN);
 	cr_assert(fenced & 2, "who waits for it can ask elsewhere");
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	sample(1, false, 0, "0/1000");
 	sample(1, false, 0, "0/1000");
 	cr_assert_eq(state(1), NODE_DOWN);
@@ -536,9 +538,9 @@ Test(cluster, switchover)
 	expect(CLUSTER_SWITCHING, 0);
 	sample(1, true, 6, "0/1000");
 	expect(CLUSTER_NORMAL, 1);
-	facts(0, REPL_RUNS, 6, "");
+	facts(0, UPSTREAM_RUNS, 6, "");
 	sample(0, false, 0, "0/1000");
-	facts(0, REPL_RUNS, 6, "");
+	facts(0, UPSTREAM_RUNS, 6, "");
 	sample(0, false, 0, "0/1000");
 	cr_assert_eq(cluster_switch_begin(c, 0, now, &e), 0, "%s", e.msg);
 	for (int i = 0; i < 61; i++) {
@@ -554,13 +556,13 @@ Test(cluster, paused_replay_is_a_state)
 	now += MS;
 	struct cluster_facts f = { .sent_us = now,
 		.recv_us = now,
-		.repl = REPL_RUNS,
+		.repl = UPSTREAM_RUNS,
 		.timeline = 5,
 		.system = "sys",
 		.paused = true };
 	cluster_on_facts(c, 1, &f);
 	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_STOPPED);
 	cr_assert(cluster_view(c)->node[1].eventual);
-	facts(1, REPL_RUNS, 5, "");
+	facts(1, UPSTREAM_RUNS, 5, "");
 	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_OK);
 }

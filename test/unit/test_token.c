@@ -153,7 +153,7 @@ static struct cluster *one_node(const char *system, uint32_t timeline)
 	struct cluster_opts o = { .name = "c", .kind = CLUSTER_PG };
 	struct cluster_node_opts n = { .name = "a", .host = "a", .port = 1, .weight = 1 };
 	struct cluster *c = cluster_new(&o, &n, 1, 1000);
-	struct cluster_facts f = { .sent_us = 1000, .recv_us = 1001, .repl = REPL_NONE };
+	struct cluster_facts f = { .sent_us = 1000, .recv_us = 1001, .repl = UPSTREAM_NONE };
 	memcpy(f.system, system, strlen(system));
 	cluster_on_facts(c, 0, &f);
 	sample(c, 2000, 0x100, timeline);

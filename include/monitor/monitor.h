@@ -1,0 +1,56 @@
+/* monitor - watches the nodes of one cluster: connections of its own that ask for role and
+ * position all the time, the slow facts, and the authority where there is one; feeds the state
+ * machine of cluster/ with the answers. Ignorant of sessions, pools and configuration files.
+ * Control thread. */
+#ifndef MONITOR_MONITOR_H
+#define MONITOR_MONITOR_H
+#include "base/err.h"
+#include "cluster/cluster.h"
+#include "ev/loop.h"
+
+struct resolver;
+struct tls_ctx;
+struct monitor;
+
+struct monitor_opts {         /* all strings are copied */
+	const char *protocol; /* "postgresql" or "mysql", as proto_by_name() */
+	/* kind and name are needed; for the protocol mysql kind may be CLUSTER_MYSQL and
+	 * find_kind true: the first node that answers tells whether it is MariaDB, or a group.
+	 * authority is set from patroni_n and kind. */
+	struct cluster_opts cluster;
+	bool find_kind;
+	const struct cluster_node_opts *nodes;
+	unsigned n;
+	const char *user, *password, *dbname;
+	struct tls_ctx *tls; /* NULL: none; else a reference is taken */
+	bool tls_require;
+	/* "http://host:port" of Patroni's REST API, best of all of them; asked all at once */
+	const char *const *patroni;
+	unsigned patroni_n;
+};
+struct monitor_cb {
+	/* A new picture; v belongs to the cluster, cluster_view_ref() keeps it. */
+	void (*view)(void *arg, const struct cluster_view *v);
+	void (*action)(void *arg, const struct cluster_action *a);
+};
+/* Starts at once; callbacks come from the loop, never from inside this call. loop and resolver
+ * must outlive it. NULL with e. */
+struct monitor *monitor_new(struct loop *loop, struct resolver *resolver,
+	const struct monitor_opts *o, const struct monitor_cb *cb, void *arg, struct err *e);
+/* No callback comes after it; not to be called from inside one. */
+void monitor_free(struct monitor **m);
+/* For operators' calls and SHOW; NULL while find_kind has not found it. */
+struct cluster *monitor_cluster(struct monitor *m);
+/* After any call of cluster.h on it: hands out what it caused. */
+void monitor_changed(struct monitor *m);
+/* What live traffic met. */
+void monitor_signal(struct monitor *m, unsigned node, enum cluster_signal s, const char *text);
+/* A session with an unmet token reads: sample now (at most every 5 ms). */
+void monitor_kick(struct monitor *m);
+
+struct monitor_counts { /* of one node, for SHOW PROBES */
+	uint64_t samples, facts, failures;
+	int64_t rtt_us; /* of the newest sample */
+};
+struct monitor_counts monitor_counts(const struct monitor *m, unsigned node);
+#endif

@@ -1,0 +1,148 @@
+/* http - GET of a small document over plain HTTP/1.0, whole or not at all. Ignorant of what is
+ * in it. Control thread. Source: RFC 1945. */
+#include "monitor_int.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HTTP_MAX (256u * 1024)
+#define READ_BYTES 8192
+
+int http_parse_url(const char *url, char host[256], unsigned *port_r)
+{
+	static const char scheme[] = "http://";
+	uint64_t port = 80;
+	if (strncmp(url, scheme, sizeof scheme - 1) != 0)
+		return -1;
+	const char *p = url + sizeof scheme - 1, *end;
+	if (*p == '[') {
+		end = strchr(++p, ']');
+		if (!end)
+			return -1;
+	} else {
+		end = p + strcspn(p, ":/");
+	}
+	if (end == p || end - p > 255)
+		return -1;
+	snprintf(host, 256, "%.*s", (int)(end - p), p);
+	end += *end == ']';
+	if (*end == ':') {
+		size_t n = strcspn(end + 1, "/");
+		if (num_u64n(end + 1, n, 1, 65535, &port) < 0)
+			return -1;
+		end += 1 + n;
+	}
+	*port_r = (unsigned)port;
+	return *end == '\0' || strcmp(end, "/") == 0 ? 0 : -1;
+}
+
+void http_stop(struct http *h)
+{
+	if (h->req)
+		resolver_cancel(h->req);
+	h->req = NULL;
+	stream_close(&h->st);
+	buf_fini(&h->in);
+	h->busy = false;
+}
+
+static void failed(struct http *h, const char *why)
+{
+	struct err e = { 0 };
+	err_set(&e, ERR_SERVER_CONNECT, "http://%s:%u: %s", h->host, h->port, why);
+	http_stop(h);
+	h->done(h, 0, NULL, 0, &e);
+}
+
+/* "HTTP/1.x 200 ...", headers, an empty line, the body up to the end of the connection. */
+static void finish(struct http *h)
+{
+	struct buf b = h->in;
+	uint64_t status;
+	buf_init(&h->in, HTTP_MAX);
+	const char *p = (const char *)buf_data(&b), *body = NULL;
+	size_t n = buf_len(&b);
+	if (n >= 16)
+		body = memmem(p, n, "\r\n\r\n", 4);
+	if (!body || memcmp(p, "HTTP/1.", 7) != 0 || num_u64n(p + 9, 3, 100, 599, &status) < 0) {
+		buf_fini(&b);
+		failed(h, "not an answer of HTTP");
+		return;
+	}
+	body += 4;
+	http_stop(h);
+	h->done(h, (int)status, body, n - (size_t)(body - p), NULL);
+	buf_fini(&b);
+}
+
+static void on_readable(struct stream *st, void *owner)
+{
+	struct http *h = owner;
+	while (h->busy) {
+		uint8_t *room = buf_reserve(&h->in, READ_BYTES);
+		size_t got = room ? stream_read(st, room, READ_BYTES) : 0;
+		buf_commit(&h->in, got);
+		if (h->in.failed) {
+			failed(h, "the answer is too large");
+			return;
+		}
+		if (got > 0)
+			continue;
+		if (st->error)
+			failed(h, strerror(st->error));
+		else if (st->eof)
+			finish(h);
+		return;
+	}
+}
+
+static void on_drained(struct stream *st, void *owner)
+{
+	(void)st;
+	(void)owner;
+}
+
+static void on_connected(struct stream *st, void *owner, int err)
+{
+	struct http *h = owner;
+	struct buf out;
+	if (err) {
+		failed(h, strerror(err));
+		return;
+	}
+	buf_init(&out, 0);
+	buf_printf(&out, "GET %s HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: weirpool\r\n\r\n", h->path,
+		h->host, h->port);
+	if (!stream_flush_buf(st, &out))
+		failed(h, "cannot write");
+	buf_fini(&out);
+}
+
+static const struct stream_cb stream_cb = {
+	.readable = on_readable, .drained = on_drained, .connected = on_connected
+};
+
+static void resolved(void *arg, const struct resolver_addr *a, unsigned n, const struct err *e)
+{
+	struct http *h = arg;
+	struct err ce = { 0 };
+	h->req = NULL;
+	if (n == 0)
+		failed(h, e && *e->msg ? e->msg : "the name has no address");
+	else if (stream_connect(&h->st, h->loop, (const struct sockaddr *)&a[0].sa, a[0].n,
+			 &stream_cb, h, &ce) != 0)
+		failed(h, ce.msg);
+}
+
+void http_get(struct http *h)
+{
+	h->busy = true;
+	h->begun_us = clock_mono_us();
+	buf_init(&h->in, HTTP_MAX);
+	struct resolver_req *q = resolver_lookup(h->resolver, h->host, h->port, resolved, h);
+	if (q)
+		h->req = q;
+}

@@ -1,0 +1,253 @@
+/* monitor - the clock of the probes, and the way from the state machine to whoever watches.
+ * Control thread. */
+#include "monitor_int.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TICK_US 10000
+#define AUTHORITY_US 1000000
+#define AUTHORITY_BURST_US 100000
+#define KICK_US 5000
+
+/* ---- handing out ---- */
+
+static void hand_out(struct task *t, void *arg)
+{
+	struct monitor *m = arg;
+	struct cluster_action a;
+	(void)t;
+	while (m->c && cluster_next_action(m->c, &a))
+		m->cb.action(m->arg, &a);
+	const struct cluster_view *v = m->c ? cluster_view(m->c) : NULL;
+	if (v && v->version != m->shown) {
+		m->shown = v->version;
+		m->cb.view(m->arg, v);
+	}
+}
+
+void monitor_told(struct monitor *m)
+{
+	task_post(m->loop, &m->task);
+}
+
+void monitor_changed(struct monitor *m)
+{
+	monitor_told(m);
+}
+
+void monitor_signal(struct monitor *m, unsigned node, enum cluster_signal s, const char *text)
+{
+	if (!m->c)
+		return;
+	cluster_on_signal(m->c, node, s, clock_mono_us(), text);
+	monitor_told(m);
+}
+
+/* ---- which node is meant ---- */
+
+int monitor_node_at(const struct monitor *m, const char *host, unsigned port, const char *name)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		if (*host && strcmp(m->nodes[i].host, host) == 0 && m->nodes[i].port == port)
+			return (int)i;
+	}
+	for (unsigned i = 0; i < m->n; i++) {
+		if (*name && strcmp(m->nodes[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+int monitor_node_of(const struct monitor *m, const char *server)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		if (*server && strcmp(m->probe[i].server, server) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* ---- time ---- */
+
+static void ask_authority(struct monitor *m, int64_t now_us, bool burst)
+{
+	if (now_us < m->authority_due_us &&
+		!(burst && m->authority_due_us > now_us + AUTHORITY_BURST_US))
+		return;
+	m->authority_due_us = now_us + (burst ? AUTHORITY_BURST_US : AUTHORITY_US);
+	for (unsigned i = 0; i < m->patroni_n; i++)
+		patroni_ask(&m->patroni[i]);
+}
+
+static void begin(struct monitor *m, enum cluster_kind kind)
+{
+	m->co.kind = kind;
+	m->co.authority = m->patroni_n > 0 || kind == CLUSTER_GR;
+	m->c = cluster_new(&m->co, m->nodes, m->n, clock_mono_us());
+	if (!m->c)
+		return; /* out of memory: tried again with the next tick */
+	for (unsigned i = 0; i < m->n; i++) {
+		probe_init(&m->probe[i], m, i, &m->find[i].o, kind);
+	}
+	monitor_told(m);
+}
+
+static void on_tick(struct timer *t, void *arg)
+{
+	struct monitor *m = arg;
+	int64_t now_us = clock_mono_us();
+	if (!m->c && m->find_kind)
+		find_tick(m, now_us);
+	if (!m->c && !m->find_kind)
+		begin(m, m->co.kind);
+	bool burst = m->c && cluster_burst(m->c);
+	for (unsigned i = 0; m->c && i < m->n; i++)
+		probe_tick(&m->probe[i], now_us, burst);
+	if (m->c) {
+		ask_authority(m, now_us, burst);
+		cluster_tick(m->c, clock_mono_us());
+		monitor_told(m);
+	}
+	int64_t every_us =
+		burst || !m->c || m->co.interval_us < 4 * TICK_US ? TICK_US : m->co.interval_us / 2;
+	timer_set(m->loop, t, loop_now_us(m->loop) + every_us);
+}
+
+void monitor_kick(struct monitor *m)
+{
+	int64_t now_us = clock_mono_us();
+	if (!m->c || now_us - m->kicked_us < KICK_US)
+		return;
+	m->kicked_us = now_us;
+	for (unsigned i = 0; i < m->n; i++) {
+		m->probe[i].fast_due_us = 0;
+		probe_tick(&m->probe[i], now_us, cluster_burst(m->c));
+	}
+}
+
+/* ---- life ---- */
+
+static int copy_nodes(struct monitor *m, const struct monitor_opts *o)
+{
+	for (unsigned i = 0; i < o->n; i++) {
+		m->nodes[i] = o->nodes[i];
+		m->nodes[i].name = mem_strdup(MEM_CLUSTER, o->nodes[i].name);
+		m->nodes[i].host = mem_strdup(MEM_CLUSTER, o->nodes[i].host);
+		m->n = i + 1;
+		if (!m->nodes[i].name || !m->nodes[i].host)
+			return -1;
+		find_init(m, i);
+	}
+	return 0;
+}
+
+static int copy_opts(struct monitor *m, const struct monitor_opts *o, struct err *e)
+{
+	m->user = mem_strdup(MEM_CLUSTER, o->user);
+	m->password = mem_strdup(MEM_CLUSTER, o->password ? o->password : "");
+	m->dbname = mem_strdup(MEM_CLUSTER, o->dbname ? o->dbname : "");
+	snprintf(m->name, sizeof m->name, "%s", o->cluster.name);
+	m->co = o->cluster;
+	m->co.name = m->name;
+	if (!m->co.interval_us)
+		m->co.interval_us = 50000;
+	if (!m->co.down_us)
+		m->co.down_us = 1000000;
+	if (!m->co.suspect_us)
+		m->co.suspect_us = 500000;
+	m->find_kind = o->find_kind;
+	m->tls = o->tls ? tls_ctx_ref(o->tls) : NULL;
+	m->tls_require = o->tls_require;
+	m->env = m->ops->env_new(&(struct proto_env_opts){ .stmt_bytes = 65536 });
+	if (!m->user || !m->password || !m->dbname || !m->env || copy_nodes(m, o) < 0)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (!o->patroni_n)
+		return 0;
+	m->patroni = mem_alloc(MEM_CLUSTER, o->patroni_n * sizeof *m->patroni);
+	if (!m->patroni)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	for (unsigned i = 0; i < o->patroni_n; i++) {
+		m->patroni_n = i + 1;
+		if (patroni_init(&m->patroni[i], m, o->patroni[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct monitor *monitor_new(struct loop *loop, struct resolver *resolver,
+	const struct monitor_opts *o, const struct monitor_cb *cb, void *arg, struct err *e)
+{
+	const struct proto_ops *ops = proto_by_name(o->protocol);
+	if (!ops || !o->n || o->n > CLUSTER_NODES_MAX || o->cluster.kind == CLUSTER_GALERA) {
+		err_set(e, ERR_CONFIG, "cannot watch cluster \"%s\": %s", o->cluster.name,
+			!ops    ? "no such protocol"
+			: !o->n ? "it has no nodes"
+				: "too many nodes, or a kind without probes");
+		return NULL;
+	}
+	struct monitor *m = mem_alloc(MEM_CLUSTER, sizeof *m);
+	if (!m) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	m->loop = loop;
+	m->resolver = resolver;
+	m->ops = ops;
+	m->cb = *cb;
+	m->arg = arg;
+	timer_init(&m->timer, on_tick, m);
+	task_init(&m->task, hand_out, m);
+	if (copy_opts(m, o, e) < 0) {
+		monitor_free(&m);
+		return NULL;
+	}
+	timer_set(loop, &m->timer, loop_now_us(loop) + 1);
+	return m;
+}
+
+void monitor_free(struct monitor **mp)
+{
+	struct monitor *m = *mp;
+	if (!m)
+		return;
+	timer_clear(m->loop, &m->timer);
+	task_cancel(&m->task);
+	for (unsigned i = 0; i < m->n; i++) {
+		find_fini(m, i);
+		if (m->c)
+			probe_fini(&m->probe[i]);
+		mem_free(MEM_CLUSTER, (void *)(uintptr_t)m->nodes[i].name);
+		mem_free(MEM_CLUSTER, (void *)(uintptr_t)m->nodes[i].host);
+	}
+	for (unsigned i = 0; i < m->patroni_n; i++)
+		patroni_fini(&m->patroni[i]);
+	mem_free(MEM_CLUSTER, m->patroni);
+	cluster_free(&m->c);
+	if (m->env)
+		m->ops->env_free(m->env);
+	if (m->tls)
+		tls_ctx_unref(m->tls);
+	if (m->password)
+		mem_wipe(m->password, strlen(m->password));
+	mem_free(MEM_CLUSTER, m->password);
+	mem_free(MEM_CLUSTER, m->user);
+	mem_free(MEM_CLUSTER, m->dbname);
+	mem_free(MEM_CLUSTER, m);
+	*mp = NULL;
+}
+
+struct cluster *monitor_cluster(struct monitor *m)
+{
+	return m->c;
+}
+
+struct monitor_counts monitor_counts(const struct monitor *m, unsigned node)
+{
+	assert(node < m->n);
+	return m->probe[node].counts;
+}

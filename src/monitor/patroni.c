@@ -1,0 +1,131 @@
+/* patroni - asks one Patroni who the leader is. Its answer comes from the store that holds the
+ * leader's key, so any one of them speaks for all. Control thread.
+ * Source: Patroni docs, Patroni REST API: GET /cluster. */
+#include "monitor_int.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct member {
+	char name[64], host[256], role[32];
+	uint16_t port;
+};
+
+static void take_field(struct member *m, const char *key, const struct json *j)
+{
+	uint64_t port;
+	if (strcmp(key, "name") == 0)
+		snprintf(m->name, sizeof m->name, "%.*s", (int)j->text_n, j->text);
+	else if (strcmp(key, "host") == 0)
+		snprintf(m->host, sizeof m->host, "%.*s", (int)j->text_n, j->text);
+	else if (strcmp(key, "role") == 0)
+		snprintf(m->role, sizeof m->role, "%.*s", (int)j->text_n, j->text);
+	else if (strcmp(key, "port") == 0 && num_u64n(j->text, j->text_n, 1, 65535, &port) == 0)
+		m->port = (uint16_t)port;
+}
+
+/* { "members": [ { "name": .., "role": "leader", "host": .., "port": .. }, .. ], .. } */
+int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
+{
+	struct json j;
+	struct member m = { .port = 0 };
+	char key[32] = "";
+	bool members = false, any = false;
+	json_init(&j, body, n);
+	name_r[0] = host_r[0] = '\0';
+	*port_r = 0;
+	for (;;) {
+		switch (json_next(&j)) {
+		case JSON_END: return any ? 0 : -1;
+		case JSON_BAD: return -1;
+		case JSON_KEY:
+			snprintf(key, sizeof key, "%.*s", (int)j.text_n, j.text);
+			if (j.depth == 1)
+				members = strcmp(key, "members") == 0;
+			break;
+		case JSON_OPEN:
+			any = any || (members && j.depth == 2);
+			if (j.depth == 3)
+				m = (struct member){ .port = 0 };
+			break;
+		case JSON_CLOSE:
+			if (!members || j.depth != 2 ||
+				(strcmp(m.role, "leader") != 0 && strcmp(m.role, "master") != 0))
+				break;
+			snprintf(name_r, 64, "%s", m.name);
+			snprintf(host_r, 256, "%s", m.host);
+			*port_r = m.port;
+			break;
+		case JSON_VALUE:
+			if (members && j.depth == 3)
+				take_field(&m, key, &j);
+			break;
+		}
+	}
+}
+
+static void on_answer(struct http *h, int status, const char *body, size_t n, const struct err *e)
+{
+	struct patroni *a = h->owner;
+	struct monitor *m = a->m;
+	struct cluster_authority au = {
+		.sent_us = h->begun_us, .recv_us = clock_mono_us(), .leader = -1
+	};
+	char name[64], host[256];
+	uint16_t port;
+	a->failed = !body || status != 200 || patroni_leader(body, n, name, host, &port) < 0;
+	(void)e;
+	if (!a->failed) {
+		au.reachable = true;
+		if (*host || *name)
+			au.leader = monitor_node_at(m, host, port, name);
+		snprintf(au.text, sizeof au.text, "Patroni at %.90s", a->url);
+	} else {
+		for (unsigned i = 0; i < m->patroni_n; i++) {
+			if (!m->patroni[i].failed)
+				return; /* another one may know */
+		}
+	}
+	if (!m->c)
+		return;
+	cluster_on_authority(m->c, &au);
+	monitor_told(m);
+}
+
+int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct err *e)
+{
+	*a = (struct patroni){ .m = m };
+	a->http = (struct http){ .loop = m->loop,
+		.resolver = m->resolver,
+		.owner = a,
+		.done = on_answer,
+		.path = "/cluster" };
+	a->http.st.fd = -1;
+	a->http.st.closed = true;
+	snprintf(a->url, sizeof a->url, "%s", url);
+	if (http_parse_url(url, a->http.host, &a->http.port) < 0)
+		return err_set(e, ERR_CONFIG,
+			"\"%s\" is no URL of Patroni's REST API: http://host:port", url);
+	return 0;
+}
+
+void patroni_fini(struct patroni *a)
+{
+	http_stop(&a->http);
+}
+
+void patroni_ask(struct patroni *a)
+{
+	struct err e = { 0 };
+	int64_t now_us = clock_mono_us();
+	if (a->http.busy && now_us - a->http.begun_us < a->m->co.down_us)
+		return;
+	if (a->http.busy) {
+		http_stop(&a->http);
+		on_answer(&a->http, 0, NULL, 0, &e);
+	}
+	http_get(&a->http);
+}

@@ -1,0 +1,234 @@
+/* probe - watches one node over two connections: one asks for role and position all the time, the
+ * other for the slow facts, so that a slow answer there delays nothing here. Control thread. */
+#include "monitor_int.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BURST_US 20000
+#define SLOW_US 1000000
+#define SLOW_BURST_US 100000
+#define RETRY_US 250000 /* between attempts to connect, when not in a burst */
+
+static void told(struct probe *p)
+{
+	monitor_told(p->m);
+}
+
+/* Both connections begin anew: who answers there next may be another server. */
+static void lost(struct probe *p, enum cluster_failure f, int64_t sent_us, const char *text)
+{
+	int64_t now_us = clock_mono_us();
+	ask_close(&p->fast);
+	ask_close(&p->slow);
+	p->examined = p->slow_told = false;
+	p->counts.failures++;
+	p->retry_us = now_us + (cluster_burst(p->m->c) ? BURST_US : RETRY_US);
+	cluster_on_failure(p->m->c, p->node, f, sent_us, now_us, text);
+	told(p);
+}
+
+static void on_failed(struct ask *a, enum cluster_failure f, const char *text)
+{
+	lost(a->owner, f, a->begun_us, text);
+}
+
+/* ---- samples ---- */
+
+static void fast_ready(struct ask *a)
+{
+	struct probe *p = a->owner;
+	p->fast_due_us = 0;
+}
+static void fast_row(struct ask *a, const char *const *cells, unsigned n)
+{
+	struct probe *p = a->owner;
+	if (p->got)
+		return;
+	p->sample = (struct cluster_sample){ 0 };
+	p->got = facts_read_fast(&p->reading, cells, n, &p->sample, &p->err) == 0;
+}
+static void fast_done(struct ask *a, const struct err *e)
+{
+	struct probe *p = a->owner;
+	int64_t now_us = clock_mono_us();
+	p->slow_told = false;
+	if (e || !p->got) {
+		char text[300];
+		snprintf(text, sizeof text, "it does not answer the probe: %.200s",
+			e                 ? e->msg
+			: err_is(&p->err) ? p->err.msg
+					  : "no row");
+		p->counts.failures++;
+		cluster_on_failure(p->m->c, p->node, FAIL_LOGIN, a->begun_us, now_us, text);
+	} else {
+		p->sample.sent_us = a->begun_us;
+		p->sample.recv_us = now_us;
+		p->counts.samples++;
+		p->counts.rtt_us = now_us - a->begun_us;
+		cluster_on_sample(p->m->c, p->node, &p->sample);
+	}
+	told(p);
+}
+static const struct ask_cb fast_cb = {
+	.ready = fast_ready, .row = fast_row, .done = fast_done, .failed = on_failed
+};
+
+/* ---- facts ---- */
+
+static void slow_ready(struct ask *a)
+{
+	struct probe *p = a->owner;
+	p->slow_due_us = 0;
+}
+static void slow_row(struct ask *a, const char *const *cells, unsigned n)
+{
+	struct probe *p = a->owner;
+	p->slow_got = facts_read_slow(&p->reading, cells, n, &p->facts, &p->slow_err) == 0;
+}
+
+/* "prefix:12" of a member that sees a majority. */
+static void group_view(struct probe *p)
+{
+	struct cluster_authority au = {
+		.sent_us = p->slow.begun_us, .recv_us = clock_mono_us(), .reachable = true
+	};
+	const char *colon = strchr(p->reading.view, ':');
+	au.leader = monitor_node_of(p->m, p->reading.primary);
+	if (!p->reading.majority || au.leader < 0 || !colon ||
+		num_u64n(colon + 1, strlen(colon + 1), 0, UINT64_MAX, &au.rank) != 0)
+		return;
+	snprintf(au.series, sizeof au.series, "%.*s", (int)(colon - p->reading.view),
+		p->reading.view);
+	snprintf(au.text, sizeof au.text, "%.30s in view %.60s", p->m->nodes[p->node].name,
+		p->reading.view);
+	cluster_on_authority(p->m->c, &au);
+}
+
+static void slow_done(struct ask *a, const struct err *e)
+{
+	struct probe *p = a->owner;
+	int64_t now_us = clock_mono_us();
+	if (p->reading.kind == CLUSTER_MARIADB && !p->reading.rows && !e) {
+		p->facts.repl = UPSTREAM_NONE;
+		p->slow_got = true;
+	}
+	if (e || !p->slow_got) {
+		char text[300];
+		snprintf(text, sizeof text, "user %.60s cannot see what a probe needs: %.180s",
+			p->o.user,
+			e                      ? e->msg
+			: err_is(&p->slow_err) ? p->slow_err.msg
+					       : "no row");
+		p->counts.failures++;
+		cluster_on_failure(p->m->c, p->node, FAIL_LOGIN, a->begun_us, now_us, text);
+		told(p);
+		return;
+	}
+	p->facts.sent_us = a->begun_us;
+	p->facts.recv_us = now_us;
+	p->counts.facts++;
+	p->examined = true;
+	snprintf(p->server, sizeof p->server, "%s", p->facts.server);
+	cluster_on_facts(p->m->c, p->node, &p->facts);
+	if (p->reading.kind == CLUSTER_GR)
+		group_view(p);
+	told(p);
+}
+static const struct ask_cb slow_cb = {
+	.ready = slow_ready, .row = slow_row, .done = slow_done, .failed = on_failed
+};
+
+/* ---- time ---- */
+
+static void ask_fast(struct probe *p)
+{
+	p->got = false;
+	err_clear(&p->err);
+	ask_query(&p->fast, facts_fast_sql(p->reading.kind));
+}
+static void ask_slow(struct probe *p)
+{
+	p->reading.rows = 0;
+	p->facts = (struct cluster_facts){ 0 };
+	p->slow_got = false;
+	err_clear(&p->slow_err);
+	ask_query(&p->slow, facts_slow_sql(p->reading.kind));
+}
+
+/* True: it was given up. */
+static bool too_late(struct probe *p, struct ask *a, int64_t now_us)
+{
+	if (a->state == ASK_CLOSED || a->state == ASK_READY)
+		return false;
+	int64_t wait_us = now_us - a->begun_us;
+	if (wait_us > p->m->co.down_us) {
+		lost(p, FAIL_TIMEOUT, a->begun_us,
+			a->state == ASK_BUSY ? "no answer to a probe" : "no connection in time");
+		return true;
+	}
+	if (wait_us > p->m->co.suspect_us && a == &p->fast && !p->slow_told) {
+		p->slow_told = true;
+		cluster_on_failure(p->m->c, p->node, FAIL_SLOW, a->begun_us, now_us,
+			"no answer to a probe yet");
+		told(p);
+	}
+	return false;
+}
+
+/* The facts' answers may be slow without harm; the connection is what counts there. */
+static bool slow_too_late(struct probe *p, int64_t now_us)
+{
+	if (p->slow.state == ASK_BUSY && now_us - p->slow.begun_us < 5 * p->m->co.down_us &&
+		p->examined)
+		return false;
+	return too_late(p, &p->slow, now_us);
+}
+
+void probe_tick(struct probe *p, int64_t now_us, bool burst)
+{
+	if (too_late(p, &p->fast, now_us) || slow_too_late(p, now_us))
+		return;
+	if (p->fast.state == ASK_CLOSED && p->slow.state == ASK_CLOSED) {
+		if (now_us < p->retry_us && !(burst && now_us + RETRY_US - BURST_US > p->retry_us))
+			return;
+		p->retry_us = now_us + RETRY_US;
+		ask_open(&p->slow);
+		if (p->slow.state != ASK_CLOSED)
+			ask_open(&p->fast);
+		return;
+	}
+	if (p->slow.state == ASK_READY && now_us >= p->slow_due_us) {
+		p->slow_due_us = now_us + (burst ? SLOW_BURST_US : SLOW_US);
+		ask_slow(p);
+	}
+	if (p->fast.state == ASK_READY && p->examined && now_us >= p->fast_due_us) {
+		int64_t every_us = burst ? BURST_US : p->m->co.interval_us;
+		/* in step, but never in a hurry to catch up */
+		p->fast_due_us = p->fast_due_us + every_us > now_us ? p->fast_due_us + every_us
+								    : now_us + every_us;
+		ask_fast(p);
+	} else if (burst && p->fast_due_us > now_us + BURST_US) {
+		p->fast_due_us = now_us + BURST_US;
+	}
+	if (burst && p->slow_due_us > now_us + SLOW_BURST_US)
+		p->slow_due_us = now_us + SLOW_BURST_US;
+}
+
+void probe_init(struct probe *p, struct monitor *m, unsigned node, const struct ask_opts *o,
+	enum cluster_kind kind)
+{
+	*p = (struct probe){ .m = m, .node = node, .o = *o, .reading = { .kind = kind } };
+	ask_init(&p->fast, &p->o, &fast_cb, p);
+	ask_init(&p->slow, &p->o, &slow_cb, p);
+}
+
+void probe_fini(struct probe *p)
+{
+	ask_close(&p->fast);
+	ask_close(&p->slow);
+}

@@ -1,0 +1,146 @@
+/* monitor: what is read from servers and from Patroni, also when it is hostile. */
+#include "../../src/monitor/monitor_int.h"
+
+#include "base/mem.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int leader(const char *s, char name[64], char host[256], uint16_t *port)
+{
+	return patroni_leader(s, strlen(s), name, host, port);
+}
+
+/* As Patroni 3.0.2 says it, and with what may stand between. */
+Test(monitor, patroni_leader)
+{
+	char name[64], host[256];
+	uint16_t port;
+	const char *s =
+		"{\"members\": [{\"name\": \"p0\", \"role\": \"replica\", \"state\": \"up\", "
+		"\"api_url\": \"http://127.0.0.1:28008/patroni\", \"host\": \"127.0.0.1\", \"port\": "
+		"25432, \"timeline\": 1, \"lag\": 0, \"tags\": {\"role\": \"leader\", \"a\": [1, "
+		"{\"role\": \"leader\"}]}}, {\"role\": \"leader\", \"name\": \"p1\", \"host\": "
+		"\"10.0.0.1\", \"port\": 5433}], \"scope\": \"lab\", \"role\": \"leader\"}";
+	cr_assert_eq(leader(s, name, host, &port), 0);
+	cr_assert_str_eq(name, "p1");
+	cr_assert_str_eq(host, "10.0.0.1");
+	cr_assert_eq(port, 5433);
+	cr_assert_eq(leader("{\"members\": [], \"scope\": \"x\"}", name, host, &port), 0);
+	cr_assert_str_eq(name, "");
+	cr_assert_eq(leader("{\"members\": [{\"role\": \"standby_leader\", \"name\": \"x\"}]}",
+			     name, host, &port),
+		0);
+	cr_assert_str_eq(name, "", "the leader of a standby cluster takes no writes");
+	/* cut anywhere: no answer, never half of one */
+	for (size_t n = 0; n < strlen(s); n++)
+		cr_assert_eq(patroni_leader(s, n, name, host, &port), -1, "%zu", n);
+	static const char *const bad[] = { "", "x", "[]", "{}", "{\"members\": {}",
+		"{\"members\" []}", "{\"members\": [}]", "{\"members\": [{\"role\" \"leader\"}]}",
+		"{\"members\": [{\"role\": \"leader\",,}]}", "{\"members\": []}}", "<html>" };
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		cr_assert_eq(leader(bad[i], name, host, &port), -1, "%s", bad[i]);
+}
+
+Test(monitor, json_depth_and_garbage)
+{
+	static const char chars[] = "{}[]\",:\\ x1\x01\0";
+	unsigned seed = (unsigned)time(NULL);
+	char s[200], name[64], host[256];
+	uint16_t port;
+	memset(s, '[', sizeof s);
+	cr_assert_eq(patroni_leader(s, sizeof s, name, host, &port), -1);
+	for (int round = 0; round < 50000; round++) {
+		size_t n = (size_t)rand_r(&seed) % 40;
+		for (size_t i = 0; i < n; i++)
+			s[i] = chars[(size_t)rand_r(&seed) % (sizeof chars - 1)];
+		struct json j;
+		json_init(&j, s, n);
+		unsigned tokens = 0;
+		for (enum json_kind k; (k = json_next(&j)) != JSON_END && k != JSON_BAD;)
+			cr_assert_lt(++tokens, 100u);
+	}
+}
+
+Test(monitor, urls)
+{
+	char host[256];
+	unsigned port;
+	cr_assert_eq(http_parse_url("http://db1:8008", host, &port), 0);
+	cr_assert_str_eq(host, "db1");
+	cr_assert_eq(port, 8008);
+	cr_assert_eq(http_parse_url("http://[::1]:8008/", host, &port), 0);
+	cr_assert_str_eq(host, "::1");
+	cr_assert_eq(http_parse_url("http://db1", host, &port), 0);
+	cr_assert_eq(port, 80);
+	static const char *const bad[] = { "", "db1:8008", "https://db1:8008", "http://",
+		"http://:1", "http://a:", "http://a:0", "http://a:65536", "http://a:1x",
+		"http://a:1/x", "http://[::1", "http://a/b" };
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		cr_assert_eq(http_parse_url(bad[i], host, &port), -1, "%s", bad[i]);
+}
+
+Test(monitor, samples)
+{
+	struct reading pg = { .kind = CLUSTER_PG }, my = { .kind = CLUSTER_MYSQL };
+	struct reading ma = { .kind = CLUSTER_MARIADB };
+	struct cluster_sample s = { 0 };
+	struct err e;
+	cr_assert_eq(
+		facts_read_fast(&pg, (const char *[]){ "f", "0/2445E018", "0000000A" }, 3, &s, &e),
+		0);
+	cr_assert(s.writable && s.timeline == 10 && s.pos.lsn == 0x2445E000, "normalised");
+	cr_assert_eq(
+		facts_read_fast(&pg, (const char *[]){ "t", "0/2445E018", NULL }, 3, &s, &e), 0);
+	cr_assert(!s.writable && s.timeline == 0 && s.pos.lsn == 0x2445E018);
+	cr_assert_eq(facts_read_fast(&pg, (const char *[]){ "t", NULL, NULL }, 3, &s, &e), 0);
+	cr_assert_eq(s.pos.kind, POS_LSN);
+	cr_assert_eq(facts_read_fast(&pg, (const char *[]){ "f", "x", "1" }, 3, &s, &e), -1);
+	cr_assert_eq(facts_read_fast(&pg, (const char *[]){ "f" }, 1, &s, &e), -1);
+	cr_assert_eq(facts_read_fast(&my, (const char *[]){ "0", "0", "" }, 3, &s, &e), 0);
+	cr_assert(s.writable && s.pos.kind == POS_GTID);
+	cr_assert_eq(facts_read_fast(&my, (const char *[]){ "1", "0", "" }, 3, &s, &e), 0);
+	cr_assert(!s.writable);
+	cr_assert_eq(facts_read_fast(&my, (const char *[]){ NULL, NULL, NULL }, 3, &s, &e), 0);
+	cr_assert(!s.writable, "what is not known is no claim");
+	cr_assert_eq(
+		facts_read_fast(&ma, (const char *[]){ "0", "0", "0-1-9", "0-1-7" }, 4, &s, &e), 0);
+	cr_assert(s.writable && s.pos.iv[0].hi == 9);
+	pos_fini(&s.pos);
+	cr_assert_eq(
+		facts_read_fast(&ma, (const char *[]){ "1", "0", "0-1-9", "0-1-7" }, 4, &s, &e), 0);
+	cr_assert(
+		!s.writable && s.pos.iv[0].hi == 7, "what it has applied, not what it has logged");
+	pos_fini(&s.pos);
+	cr_assert_eq(mem_live(MEM_CLUSTER), 0);
+}
+
+Test(monitor, facts)
+{
+	struct reading r = { .kind = CLUSTER_PG };
+	struct cluster_facts f = { 0 };
+	struct err e;
+	const char *pg[] = { "7", "t", "1", "5", "streaming", "f", "h:1", "16777216", "8192", "4",
+		"t", "app" };
+	cr_assert_eq(facts_read_slow(&r, pg, 12, &f, &e), 0);
+	cr_assert(f.repl == UPSTREAM_RUNS && f.timeline == 5 && !f.paused && !*f.note);
+	pg[3] = NULL;
+	pg[10] = "f";
+	cr_assert_eq(facts_read_slow(&r, pg, 12, &f, &e), 0);
+	cr_assert_eq(f.timeline, 4);
+	cr_assert(strstr(f.note, "GRANT pg_monitor TO app"), "%s", f.note);
+	r = (struct reading){ .kind = CLUSTER_GR };
+	f = (struct cluster_facts){ 0 };
+	const char *gr[] = { "u1", "g", "123:4", "ONLINE", "u2", "3", "1" };
+	cr_assert_eq(facts_read_slow(&r, gr, 7, &f, &e), 0);
+	cr_assert(f.member == MEMBER_IN && !r.majority, "alone of three");
+	gr[6] = "2";
+	cr_assert_eq(facts_read_slow(&r, gr, 7, &f, &e), 0);
+	cr_assert(r.majority);
+	gr[3] = "ERROR";
+	cr_assert_eq(facts_read_slow(&r, gr, 7, &f, &e), 0);
+	cr_assert(f.member == MEMBER_OUT && !r.majority);
+	cr_assert_eq(facts_read_slow(&r, gr, 6, &f, &e), -1);
+}
