@@ -20,7 +20,7 @@ Test(monitor, patroni_leader)
 	uint16_t port;
 	const char *s =
 		"{\"members\": [{\"name\": \"p0\", \"role\": \"replica\", \"state\": \"up\", "
-		"\"api_url\": \"http://127.0.0.1:28008/patroni\", \"host\": \"127.0.0.1\", \"port\": "
+		"\"api_url\": \"http://127.0.0.1:28008/\", \"host\": \"127.0.0.1\", \"port\": "
 		"25432, \"timeline\": 1, \"lag\": 0, \"tags\": {\"role\": \"leader\", \"a\": [1, "
 		"{\"role\": \"leader\"}]}}, {\"role\": \"leader\", \"name\": \"p1\", \"host\": "
 		"\"10.0.0.1\", \"port\": 5433}], \"scope\": \"lab\", \"role\": \"leader\"}";
