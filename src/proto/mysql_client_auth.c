@@ -253,8 +253,8 @@ static int native_check(struct my_client *c, const uint8_t *proof, bool *ok_r, s
 	int rc = 0;
 	if (mysql_native_is_secret(l->secret, n))
 		mysql_native_parse(l->secret, n, stage2);
-	else if (n)
-		rc = mysql_native_stage1(l->secret, n, k->native, e) ||
+	else /* of nobody too: that takes as long */
+		rc = mysql_native_stage1(l->secret ? l->secret : "", n, k->native, e) ||
 		     mysql_native_stage2(k->native, stage2, e);
 	*ok_r = false;
 	if (rc == 0)

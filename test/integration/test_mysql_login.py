@@ -1,6 +1,8 @@
 """Logins of MySQL clients, and ours at MySQL and MariaDB servers: every authentication plugin on both sides, with real
 clients and raw packets, over TCP, TLS and unix sockets; wrong passwords, cold caches, refused accounts."""
 import contextlib
+import os
+import signal
 import socket
 import struct
 import subprocess
@@ -315,6 +317,50 @@ def test_the_second_login_of_a_stored_sha2_secret_is_fast(weirpool, mysql97, cer
             assert r.one('select 5') == '5'
             full.append(b'\x01\x04' in [p for _, p in r.trace])
     assert full == [True, False, False]
+
+
+def helper_of(wp):
+    """The process id of weirpool-auth-helper."""
+    with open('/proc/%d/task/%d/children' % (wp.pid, wp.pid)) as f:
+        pids = f.read().split()
+    for task in os.listdir('/proc/%d/task' % wp.pid):
+        with open('/proc/%d/task/%s/children' % (wp.pid, task)) as f:
+            pids += f.read().split()
+    return int(pids[0])
+
+
+def test_slow_hashes_are_for_the_helper(weirpool, mysql97, certs):
+    """While it computes nobody waits but who must; when it dies another one is started."""
+    wp = weirpool(mysql97, userlist=dict(app=SHA2_APP, app2='app'), workers=1, **tls_options(certs))
+    with wp.my('app2') as other, RawMy(wp.mysql_port) as r:
+        r.login(tls=True)
+        assert 'full' in r.auth_steps
+        pid = helper_of(wp)
+        os.kill(pid, signal.SIGSTOP)
+        told = []
+
+        def guess():
+            with RawMy(wp.mysql_port) as g:
+                try:
+                    g.login(secret='wrong', tls=True)
+                except MyError as e:
+                    told.append(denied(e))
+        t = threading.Thread(target=guess)
+        t.start()
+        for _ in range(20):
+            assert other.one('select 5') == '5'
+            with RawMy(wp.mysql_port) as fast:        # (known from its first login)
+                fast.login(tls=True)
+                assert fast.auth_steps[-1] == 'fast'
+        os.kill(pid, signal.SIGCONT)
+        t.join(20)
+        assert told == [True]
+        os.kill(pid, signal.SIGKILL)
+        wp.wait_log('authentication helper ended')
+        with RawMy(wp.mysql_port) as g, pytest.raises(MyError) as e:
+            g.login(secret='wrong', tls=True)
+        assert denied(e.value) is True
+        assert helper_of(wp) != pid
 
 
 @pytest.mark.parametrize('tls', ['disable', 'require'])

@@ -279,3 +279,29 @@ Test(users, mysql_secrets_in_hexadecimal)
 	cr_assert_eq(users_get(u, "native")->kind, SECRET_MYSQL_NATIVE);
 	users_free(&u);
 }
+
+/* What an unknown user may look like: one of the forms that there are, always the same for a name. */
+Test(users, forms_of_mysql_secrets)
+{
+	static const char text[] = "\"a\" \"plain\"\n\"b\" \"other\"\n"
+				   "\"c\" \"*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3\"\n"
+				   "\"d\" \"ed25519:A6JsKXS3kEXnObMR3UnBsXJpYq9wDTms6ThPMr/0Eyw\"\n"
+				   "\"e\" \"md545f2603610af569b6155c45067268c6b\"\n";
+	static const struct forms none;
+	struct users *u = NULL;
+	struct err e = { 0 };
+	bool seen[SECRET_KIND_N] = { false };
+
+	cr_assert_eq(users_parse("f", text, sizeof text - 1, &u, &e), 0, "%s", e.msg);
+	cr_assert_eq(users_forms(u)->n, 3, "PostgreSQL's do not count, and a form but once");
+	for (uint64_t h = 0; h < 30; h++) {
+		const struct form *f = forms_pick(users_forms(u), &none, h);
+
+		cr_assert_eq(f, forms_pick(users_forms(u), &none, h));
+		seen[f->kind] = true;
+		cr_assert_eq(*f->decoy != 0, f->kind == SECRET_MYSQL_NAMED);
+	}
+	cr_assert(seen[SECRET_PLAIN] && seen[SECRET_MYSQL_NATIVE] && seen[SECRET_MYSQL_NAMED]);
+	cr_assert_null(forms_pick(&none, users_forms(NULL), 7));
+	users_free(&u);
+}
