@@ -185,8 +185,11 @@ static void on_token(struct my_pass *p)
 		on_punct(p, &now);
 	else
 		now.operand = p->tok.kind != SQL_MY_TOK_OP && p->tok.kind != SQL_MY_TOK_ASSIGN;
-	p->after_sysvar = p->tok.kind == SQL_MY_TOK_SYSVAR ||
-			  (p->after_sysvar && (name || p->tok.ch == '.'));
+	/* @@ a . b, and no name behind that without a dot */
+	bool part = name && p->after_sysvar;
+
+	p->after_sysvar = p->tok.kind == SQL_MY_TOK_SYSVAR || (p->in_sysvar && p->tok.ch == '.');
+	p->in_sysvar = part;
 	if (!p->quiet)
 		user_variable(p, my_place_step(&p->place, &p->tok));
 	p->prev2 = p->prev;

@@ -46,6 +46,7 @@ struct my_pass {
 	bool program;       /* the body of a stored program: semicolons may be its own */
 	bool with_list;     /* WITH a AS (..), b AS (..) before its statement */
 	bool after_sysvar;  /* @@: a scope or name follows */
+	bool in_sysvar;     /* that has come: a dot may follow */
 	bool after_last_id; /* LAST_INSERT_ID(: does an argument follow? */
 };
 

@@ -51,8 +51,6 @@ static void system_variable(struct my_pass *p, const struct sql_my_word *w)
 {
 	struct my_route *r = p->route;
 
-	if (p->prev.kind == SQL_MY_TOK_WORD || p->prev.kind == SQL_MY_TOK_QUOTED)
-		return; /* an alias: the variable is over */
 	if (r->var_parts++ == 0 && w != NULL && (w->id == MY_W_SESSION || w->id == MY_W_LOCAL))
 		return;
 	if (w != NULL && (w->more & MY_WORD_STATE))

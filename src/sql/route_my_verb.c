@@ -404,7 +404,9 @@ void sql_route_my(const struct sql_my_opts *o, const struct sql_route_ctx *c, co
 		other.code = SQL_MY_CODE_NONE;
 		read_text(&t, &other);
 	}
-	if (t.statements_n == 0)
+	if (n != 0 && memchr(text, '\0', n) != NULL)
+		route_raise(&t.all, ROUTE_PRIMARY, "holds a NUL", text);
+	else if (t.statements_n == 0)
 		t.all = (struct route_mark){ ROUTE_REPLICA, "empty", text };
 	route_finish(&t.all, text, n, out_r);
 }
