@@ -18,7 +18,7 @@
 #include "crypto/mysql_parsec.h"
 #include "wire/mysql/auth.h"
 
-static int refuse(const struct my_link_login *l, struct err *e, const char *why)
+int my_link_refuse(const struct my_link_login *l, struct err *e, const char *why)
 {
 	(void)err_set(e, ERR_SERVER_REFUSED, "cannot log in to the server as user \"%.60s\": %s",
 		l->user, why);
@@ -143,7 +143,7 @@ static int answer_native(struct my_link_login *l, struct mystr data, struct buf 
 		return -1;
 	int rc = native_proof(l, reply, e);
 	if (rc == 0 && !knows_nothing(l))
-		return refuse(l, e,
+		return my_link_refuse(l, e,
 			"it asks for mysql_native_password, for which what is known of the "
 			"password does not do");
 	return rc < 0 ? -1 : put(l, reply, rc ? sizeof(reply) : 0, MY_LK_ANSWERED, up);
@@ -156,7 +156,7 @@ static int answer_sha2(struct my_link_login *l, struct mystr data, struct buf *u
 		return -1;
 	int rc = sha2_proof(l, reply, e);
 	if (rc == 0 && !knows_nothing(l))
-		return refuse(l, e,
+		return my_link_refuse(l, e,
 			"it asks for caching_sha2_password, for which what is known of the "
 			"password does not do");
 	/* an empty password is a single NUL */
@@ -173,7 +173,7 @@ static int put_password(struct my_link_login *l, struct buf *up)
 static int give_password(struct my_link_login *l, uint8_t ask_key, struct buf *up, struct err *e)
 {
 	if (!has_password(l))
-		return refuse(l, e,
+		return my_link_refuse(l, e,
 			"it asks for the password itself (caching_sha2_password: its cache does "
 			"not know the user), and only a hash of it is known");
 	/* sha256_password takes it in clear over TLS alone, not even over a unix socket */
@@ -195,10 +195,10 @@ static int answer_sha256(struct my_link_login *l, struct mystr data, struct buf 
 static int answer_clear(struct my_link_login *l, struct buf *up, struct err *e)
 {
 	if (!is_safe(l))
-		return refuse(
+		return my_link_refuse(
 			l, e, "it asks for the password in clear, and the connection has no TLS");
 	if (!has_password(l))
-		return refuse(l, e, "it asks for the password in clear, and none is known");
+		return my_link_refuse(l, e, "it asks for the password in clear, and none is known");
 	return put_password(l, up);
 }
 
@@ -209,7 +209,7 @@ static int answer_ed25519(struct my_link_login *l, struct mystr data, struct buf
 	if (challenge == NULL)
 		return err_set(e, ERR_SERVER_PROTOCOL, "malformed challenge from the server");
 	if (!has_password(l))
-		return refuse(l, e, "it asks for ed25519, and the password is not known");
+		return my_link_refuse(l, e, "it asks for ed25519, and the password is not known");
 	if (mysql_ed25519_sign(l->creds.password, strlen(l->creds.password), challenge, sig, e))
 		return -1;
 	return put(l, sig, sizeof(sig), MY_LK_ANSWERED, up);
@@ -222,7 +222,7 @@ static int answer_parsec(struct my_link_login *l, struct mystr data, struct buf 
 	if (challenge == NULL)
 		return err_set(e, ERR_SERVER_PROTOCOL, "malformed challenge from the server");
 	if (!has_password(l))
-		return refuse(l, e, "it asks for parsec, and the password is not known");
+		return my_link_refuse(l, e, "it asks for parsec, and the password is not known");
 	memcpy(l->challenge, challenge, sizeof(l->challenge));
 	return put(l, NULL, 0, MY_LK_SALT, up);
 }
@@ -248,7 +248,7 @@ int my_link_auth_switch(
 	char why[120];
 	snprintf(why, sizeof(why), "it asks for %.*s, not supported",
 		(int)(name.n < 60 ? name.n : 60), name.p);
-	return refuse(l, e, why);
+	return my_link_refuse(l, e, why);
 }
 
 /* ---- AuthMoreData ---- */

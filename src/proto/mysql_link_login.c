@@ -288,16 +288,11 @@ static struct pev on_auth(
 			return break_off(l, up);
 		return my_pev(PEV_DROP, m->total);
 	case MYAUTH_OLD_SWITCH:
-		(void)err_set(e, ERR_SERVER_REFUSED,
-			"cannot log in to the server as user \"%.60s\": its password is stored "
-			"in the form of before MySQL 4.1",
-			l->user);
+		(void)my_link_refuse(
+			l, e, "its password is stored in the form of before MySQL 4.1");
 		return break_off(l, up);
 	case MYAUTH_NEXT_FACTOR:
-		(void)err_set(e, ERR_SERVER_REFUSED,
-			"cannot log in to the server as user \"%.60s\": it asks for a second "
-			"factor, not supported",
-			l->user);
+		(void)my_link_refuse(l, e, "it asks for a second factor, not supported");
 		return break_off(l, up);
 	case MYAUTH_OTHER:
 		if (l->step != MY_LK_SALT)

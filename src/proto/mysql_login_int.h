@@ -181,6 +181,8 @@ unsigned my_link_server_pid(const void *lst);
  * MYSQL_SHA2_BYTES. -1: e. */
 int my_link_first_proof(struct my_link_login *l, const char **plugin_r, uint8_t *reply_r,
 	size_t *reply_n_r, struct err *e);
+/* We cannot, and waiting will not help: who waits is told at once. -1. */
+int my_link_refuse(const struct my_link_login *l, struct err *e, const char *why);
 /* AuthSwitchRequest and AuthMoreData: put the answer and move l->step. -1: e. */
 int my_link_auth_switch(
 	struct my_link_login *l, const uint8_t *p, size_t n, struct buf *up, struct err *e);

@@ -225,6 +225,30 @@ def test_localhost_is_where_the_server_is(authq, anymy):
         assert answer(wp.mysql_port, 'acc', db='app')[0] == 1045
 
 
+def test_clients_on_the_unix_socket(authq, anymy):
+    """They are where weirpool is; TLS is not on it."""
+    with accounts(anymy, "create user acc@localhost identified by 'app'", "create user acc@'%' identified by 'other'",
+                  "create user acc_ssl@localhost identified by 'app' require ssl"):
+        wp = authq(anymy, sock=True)
+        wp.stop()
+        wp.options['mysql_unix_socket'] = wp.dir / 'my.sock'
+        wp.write()
+        wp.start()
+        for user, secret in (('acc', 'app'), ('acc', 'other'), ('acc_ssl', 'app'), ('nobody', 'app')):
+            seen = []
+            for path, db in ((anymy.socket, None), (str(wp.dir / 'my.sock'), 'app')):
+                try:
+                    with RawMy(0, unix=path) as r:
+                        r.login(user, secret, db)
+                        seen.append('in')
+                except MyError as e:
+                    seen.append((e.errno, e.sqlstate, e.text))
+                except AssertionError as e:           # (see answer())
+                    assert 'no way to answer' in str(e)
+                    seen.append((1045, '28000', "Access denied for user '%s'@'localhost' (using password: YES)" % user))
+            assert seen[0] == seen[1], (user, secret)
+
+
 # --- plugins
 def test_plugins_that_cannot_be_checked(authq, maria1011, maria118):
     for server in (maria1011, maria118):
