@@ -152,9 +152,6 @@ static enum my_next sync_over(struct mydn *d, const struct mypacket_head *h)
 static enum my_next query_over(struct mydn *d, const struct mypacket_head *h, bool clean)
 {
 	struct my_link *l = d->l;
-	buf_fini(&l->body);
-	mem_free(MEM_PROTO, l->cells);
-	l->cells = NULL;
 	err_clear(d->e);
 	bool failed = take_error(l, d->e);
 	if (clean && !failed && l->tx != TX_IDLE)
@@ -205,12 +202,21 @@ static enum my_next prepare_over(struct mydn *d, const struct mypacket_head *h)
 	return event(d, lost ? PEV_LINK_BAD : PEV_TX, h);
 }
 
+/* Idle links are many. */
+static void drop_row(struct my_link *l)
+{
+	buf_fini(&l->body);
+	mem_free(MEM_PROTO, l->cells);
+	l->cells = NULL;
+}
+
 static enum my_next over(struct mydn *d, const struct mypacket_head *h, const struct my_owed *o)
 {
 	struct my_link *l = d->l;
 	enum my_capture what = (enum my_capture)o->what;
 	bool last = o->flags & MY_OWED_F_LAST;
 	my_owed_pop(l);
+	drop_row(l);
 	if (!last) {
 		flow_drop(&d->f, total_of(h));
 		return MY_NEXT;

@@ -362,12 +362,11 @@ static void classify(struct my_client *c, const struct sql_my_opts *o, const cha
 #define CLASSES_N 1024U
 
 /* Statements of these flags alone mean the same for every session that reads them in the same way,
- * and classifying them leaves nothing in it. */
+ * and note_one() leaves nothing of them in it. */
 #define OF_THE_TEXT \
 	(SQL_MY_MULTI | SQL_MY_WRITE | SQL_MY_ROW_LOCK | SQL_MY_TX_BEGIN | SQL_MY_TX_SNAPSHOT | \
 		SQL_MY_TX_END | SQL_MY_TX_CHAIN | SQL_MY_TX_SUB | SQL_MY_TABLE_UNLOCK | \
-		SQL_MY_GLOBAL_UNLOCK | SQL_MY_SET_SYS | SQL_MY_SET_NAMES | SQL_MY_VAR_READ | \
-		SQL_MY_LAST_ID | SQL_MY_KEEPS_DIAG)
+		SQL_MY_GLOBAL_UNLOCK | SQL_MY_VAR_READ | SQL_MY_LAST_ID | SQL_MY_KEEPS_DIAG)
 
 struct my_class_entry {
 	struct hash128 key;
