@@ -194,6 +194,20 @@ static void pg_same_timeline(const struct cluster *c, struct verdict *v)
 		keep_or_none(c, v, "no node is writable on a newer timeline");
 }
 
+/* At the start: those that were found beside each other are no candidates any more. */
+static void pg_nobody(const struct cluster *c, struct verdict *v)
+{
+	say(v, VERDICT_NONE, "no node is writable");
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct node *n = &c->node[i];
+		if (n->fence == FENCE_RIVAL && rivals(c, n))
+			say(v, VERDICT_SPLIT,
+				"%s is writable, but was so beside another on timeline %u: "
+				"PROMOTED says which",
+				n->name, n->timeline);
+	}
+}
+
 static void choose_pg(const struct cluster *c, struct verdict *v)
 {
 	int q = -1;
@@ -210,7 +224,7 @@ static void choose_pg(const struct cluster *c, struct verdict *v)
 		}
 	}
 	if (!c->epoch && q < 0) {
-		say(v, VERDICT_NONE, "no node is writable");
+		pg_nobody(c, v);
 		return;
 	}
 	if (q < 0) {

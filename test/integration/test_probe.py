@@ -1,0 +1,240 @@
+"""weirpool probe against real clusters: what the state machine sees of promotions, crashes, splits and stopped replicas."""
+import os
+import subprocess
+import tempfile
+
+import pytest
+import servers
+import weir
+from servers import PgServer, eventually
+from watch import Watch
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def url_of(nodes, user='app', scheme='postgres', db='app', password='app'):
+    hosts = ','.join('%s:%d' % (n.host, n.port) for n in nodes)
+    return '%s://%s:%s@%s/%s%s' % (scheme, user, password, hosts, db, '?sslmode=disable' if scheme == 'postgres' else '')
+
+
+def once(url, *options):
+    r = subprocess.run([weir.find_binary(), 'probe', '--once', *options, url], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=60)
+    return r.returncode, r.stdout
+
+
+@pytest.fixture
+def watch():
+    """A function: watch(url) starts one; it must end cleanly."""
+    started = []
+
+    def start(url, *options):
+        started.append(Watch(url, *options))
+        return started[-1]
+    yield start
+    for w in started:
+        w.stop()
+
+
+def new_folder(base):
+    d = tempfile.mkdtemp(prefix='cluster-', dir=base)
+    os.chmod(d, 0o755)
+    servers.give_to_test_user(d)
+    return d
+
+
+@pytest.fixture
+def folder(base):
+    """For servers of the test's own."""
+    d = new_folder(base)
+    yield d
+    servers.remove_tree(d)
+
+
+VERSIONS = [pytest.param(15, id='pg15'), pytest.param(18, id='pg18', marks=pytest.mark.slow)]
+
+
+def cluster_of_three(folder, version):
+    """A primary and two streaming replicas."""
+    nodes = [PgServer(folder, version, extra_conf='wal_log_hints = on\n').create()]
+    try:
+        nodes += [nodes[0].make_replica(n) for n in ('n1', 'n2')]
+        yield nodes
+    finally:
+        for n in nodes:
+            n.stop('immediate')
+
+
+@pytest.fixture(params=VERSIONS)
+def pg3(request, folder):
+    """... of the test's own, to be killed and promoted."""
+    yield from cluster_of_three(folder, request.param)
+
+
+@pytest.fixture(scope='module', params=VERSIONS)
+def calm3(request, base):
+    """... of the module's, whose roles stay."""
+    d = new_folder(base)
+    yield from cluster_of_three(d, request.param)
+    servers.remove_tree(d)
+
+
+def follow(replica, primary):
+    """It streams from another primary from now on."""
+    replica.query("alter system set primary_conninfo = 'host=%s port=%d user=postgres application_name=%s'"
+                  % (primary.sockdir, primary.port, replica.name))
+    replica.query('select pg_reload_conf()')
+
+
+def started(watch, nodes):
+    w = watch(url_of(nodes))
+    w.until_primary(nodes[0])
+    for n in nodes[1:]:
+        w.until_node(n, role='replica', state='up', fresh='ok', reads='yes')
+    return w
+
+
+def test_the_picture(calm3):
+    code, out = once(url_of(calm3))
+    assert code == 0, out
+    assert 'cluster normal primary=127.0.0.1:%d epoch=1 writes=open' % calm3[0].port in out
+    assert out.count('fresh=ok reads=yes') == 2, out
+    code, out = once(url_of(calm3[1:]))
+    assert code == 1 and 'no node is writable' in out, out
+
+
+def test_promotion_after_a_crash(pg3, watch):
+    p, q, r = pg3
+    w = started(watch, pg3)
+    p.kill9()
+    q.query('select pg_promote()')
+    w.until_primary(q)
+    assert w.cluster['epoch'] == '2', w.text()
+    w.until_node(p, state='quarantined')
+    w.until_node(r, reads='no')
+    follow(r, q)
+    w.until_node(r, reads='yes', fresh='ok')
+    # the old primary comes back as it was: never again, neither beside the new one nor alone
+    p.start()
+    n = len(w.lines)
+    w.until(lambda w: p.backends("application_name = 'weirpool-monitor'") > 0)
+    q.kill9()
+    w.until(lambda w: w.cluster['state'] == 'no-primary')
+    w.until_node(q, state='down')
+    eventually(lambda: p.query('select count(*) from pg_stat_activity')[0][0])
+    q.start()
+    w.until_primary(q)
+    w.until_node(q, role='primary', state='warming')
+    assert not any('primary=127.0.0.1:%d' % p.port in line for line in w.lines[n:]), w.text()
+    # it is rewound: welcome
+    p.stop()
+    q.query('checkpoint')
+    p.run_tool('pg_rewind', '--no-sync', '-D', str(p.datadir), '-R', '--source-server=host=%s port=%d user=postgres'
+               ' dbname=postgres' % (q.sockdir, q.port))
+    p.write_conf()
+    p.start()
+    follow(p, q)
+    w.until_node(p, role='replica', reads='yes', fresh='ok')
+
+
+def test_a_primary_that_lives_on_is_fenced(pg3, watch):
+    p, q, _ = pg3
+    w = started(watch, pg3)
+    q.query('select pg_promote()')
+    w.until_primary(q)
+    w.until_said('fence 127.0.0.1:%d' % p.port)
+    w.until_node(p, state='quarantined')
+    assert p.query('select pg_is_in_recovery()') == [(False,)]
+
+
+def test_two_promoted_on_one_timeline(pg3, watch):
+    p, q, r = pg3
+    w = started(watch, pg3)
+    p.kill9()
+    w.until(lambda w: w.cluster['state'] == 'no-primary')
+    # each promotes itself while the other cannot be seen: both on timeline 2
+    q.query('select pg_promote()')
+    r.query('select pg_promote()')
+    w.until(lambda w: w.cluster['state'] == 'split')
+    assert w.cluster['writes'] in ('held', 'refused'), w.text()
+    assert 'both writable on timeline 2' in w.cluster['why'] or '2 nodes are writable' in w.cluster['why'], w.text()
+    # who asks anew sees it too
+    code, out = once(url_of(pg3))
+    assert code == 1 and 'cluster split' in out, out
+
+
+def test_replay_paused(calm3, watch):
+    p, q, _ = calm3
+    w = started(watch, calm3)
+    q.query('select pg_wal_replay_pause()')
+    w.until_node(q, fresh='stopped')
+    assert w.node['127.0.0.1:%d' % q.port]['why'] == 'replay is paused', w.text()
+    q.query('select pg_wal_replay_resume()')
+    w.until_node(q, fresh='ok', reads='yes')
+
+
+def test_a_frozen_primary(calm3, watch):
+    """It takes connections and bytes and says nothing: in doubt, then gone, then back as if nothing had been."""
+    p = calm3[0]
+    w = started(watch, calm3)
+    p.sigstop()
+    try:
+        w.until(lambda w: w.cluster['state'] == 'no-primary')
+        assert w.said('cluster suspect'), w.text()
+    finally:
+        p.sigcont()
+    w.until_primary(p)
+    assert w.cluster['epoch'] == '1', w.text()
+
+
+def test_an_idle_primary_has_no_lag(calm3, watch):
+    """Also where its last record ends at the end of a page: the replicas' position looks older than the primary's."""
+    p = calm3[0]
+    w = started(watch, calm3)
+    p.query('create table t (a text)')
+    for _ in range(4):  # a new segment, and nothing behind its header
+        p.query('insert into t select repeat(chr(65), 100)')
+        p.query('select pg_switch_wal()')
+    n = len(w.lines)
+    eventually(lambda: 'fresh=ok' in once(url_of(calm3))[1])
+    code, out = once(url_of(calm3))
+    assert code == 0 and out.count('fresh=ok reads=yes') == 2, out
+    assert not w.said('too stale', n), w.text()
+
+
+def test_rights(calm3):
+    p = calm3[0]
+    p.query("create role nobody_special login password 'app'")
+    for n in calm3[1:]:
+        eventually(lambda n=n: n.query("select 1 from pg_roles where rolname = 'nobody_special'"))
+    code, out = once(url_of(calm3, 'nobody_special', db='postgres'))
+    assert code == 0, out
+    assert out.count('GRANT pg_monitor TO nobody_special') == 2, out
+    code, out = once(url_of(calm3, password='wrong'))
+    assert code == 1 and out.count('password authentication failed') >= 3, out
+
+
+def test_another_cluster(calm3, watch, folder):
+    stranger = PgServer(folder, 15, 'stranger').create()
+    try:
+        w = watch(url_of([*calm3, stranger]))
+        w.until_primary(calm3[0])
+        w.until_node(stranger, state='quarantined')
+        assert 'another cluster' in w.node['127.0.0.1:%d' % stranger.port]['why'], w.text()
+    finally:
+        stranger.stop('immediate')
+
+
+def test_usage():
+    def run(*args):
+        r = subprocess.run([weir.find_binary(), 'probe', *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=60)
+        return r.returncode, r.stdout
+    assert run('--help')[0] == 0
+    assert run()[0] == 2
+    assert run('file.ini')[0] == 2
+    assert run('--interval=1ms', 'postgres://a@b/c')[0] == 2
+    code, out = run('--patroni=ftp://x', 'postgres://a:b@127.0.0.1/c')
+    assert code == 1 and "no URL of Patroni's REST API" in out, out
+    code, out = run('--once', 'postgres://a:b@127.0.0.1:1/c?sslmode=disable')
+    assert code == 1 and 'Connection refused' in out, out
