@@ -91,6 +91,9 @@ void my_call(struct my_pass *p)
 		if ((p->converts & 2) && w->id != 0 && p->chain.before.ch == ',')
 			return;
 	}
-	if (!p->chain.before.operand && !is_naming(p))
-		p->flags |= SQL_MY_STORED;
+	if (p->chain.before.operand || is_naming(p))
+		return;
+	p->flags |= SQL_MY_STORED;
+	if (p->route != NULL)
+		route_my_stored(p, w);
 }

@@ -128,6 +128,16 @@ void route_my_call(struct my_pass *p, const struct sql_my_word *w)
 	}
 }
 
+/* What was a builtin function in an earlier release (MD5) is one of a component now. */
+void route_my_stored(struct my_pass *p, const struct sql_my_word *w)
+{
+	bool former = w != NULL && p->chain.parts == 1 && !p->o->mariadb && w->my_until != 0 &&
+		      w->func == MY_FUNC_SAFE && w->node == SQL_NODE_REPLICA;
+
+	if (!former)
+		mark(p, ROUTE_PRIMARY, "calls a function that is not a builtin one");
+}
+
 bool sql_route_my_is_server_schema(const char *name, size_t n)
 {
 	const struct sql_my_word *w = my_word_of(name, n);

@@ -30,6 +30,8 @@ struct my_route {
 void route_my_token(struct my_pass *p); /* p->tok, before the pass has looked at it */
 void route_my_name(struct my_pass *p, const struct sql_my_word *w); /* p->tok; w: its row or NULL */
 void route_my_call(struct my_pass *p, const struct sql_my_word *w); /* a builtin function */
+/* p->chain is called and no builtin function of this release. */
+void route_my_stored(struct my_pass *p, const struct sql_my_word *w);
 
 /* sql_my_next(), with what the statement asks of its node. */
 bool my_next_statement(struct sql_my_iter *it, struct sql_my_stmt *out_r, struct my_route *r);

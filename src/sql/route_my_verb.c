@@ -47,7 +47,6 @@ static const struct {
 	{ SQL_MY_XA, ROUTE_PIN, "an XA transaction belongs to one link" },
 	{ SQL_MY_OPAQUE | SQL_MY_IDENTITY | SQL_MY_SET_SILENT, ROUTE_PIN,
 		"state that only one link has" },
-	{ SQL_MY_STORED, ROUTE_PRIMARY, "calls a function that is not a builtin one" },
 	{ SQL_MY_WRITE | SQL_MY_DDL, ROUTE_PRIMARY, "modifies data, or writes a file" },
 	{ SQL_MY_ROW_LOCK, ROUTE_PRIMARY, "locks rows" },
 	{ SQL_MY_SEQ_USE, ROUTE_PRIMARY, "takes a number from a sequence" },

@@ -261,7 +261,8 @@ static void on_keyword(struct pass *p, uint16_t id)
 		mark(p, ROUTE_PRIMARY, "writes");
 	else if ((id == SQL_W_INSERT || id == SQL_W_UPDATE || id == SQL_W_DELETE ||
 			 id == SQL_W_MERGE) &&
-		 before != SQL_W_AS)
+		 before != SQL_W_AS && before != SQL_W_SELECT && seen_ch(p->prev) != ',')
+		/* else it is the name of a column */
 		mark(p, ROUTE_PRIMARY, "modifies data");
 }
 
@@ -397,8 +398,11 @@ void route_pg_token(struct pass *p)
 	struct pg_route *r = p->route;
 	struct level *lv = &p->level[p->depth];
 
-	if (p->tokens_n == 0)
+	if (p->tokens_n == 0) {
 		r->start = p->tok.p;
+		r->waits = p->tok.kind == SQL_TOK_WORD && p->tok.n == 4 &&
+			   memcmp(p->tok.name, "wait", 4) == 0;
+	}
 	if (r->pending != PG_PENDING_NONE)
 		resolve(p);
 	if (p->verb == SQL_V_EXPLAIN && r->explain == PG_EXPLAIN_NONE)

@@ -44,6 +44,7 @@ struct pg_route {
 	bool read_only, read_write, serializable, odd; /* BEGIN */
 	bool to, from, out;                            /* COPY ... TO, FROM, TO STDOUT */
 	bool shown; /* SHOW of a setting that is alike everywhere */
+	bool waits; /* starts with WAIT */
 };
 
 /* Each is called by the pass when it routes. */

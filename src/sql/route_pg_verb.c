@@ -5,6 +5,7 @@
 #include "classify_int.h"
 
 #include <string.h>
+#include <strings.h>
 
 static void mark(struct pass *p, enum route_level level, const char *reason)
 {
@@ -165,6 +166,15 @@ static void end_tx(struct pass *p)
 		p->route->tx = SQL_ROUTE_TX_NONE;
 }
 
+/* SET search_path = pg_temp: what is made from here on may be temporary. */
+static bool names_temp_schema(const char *p, const char *end)
+{
+	for (; end - p >= 7; p++)
+		if (strncasecmp(p, "pg_temp", 7) == 0)
+			return true;
+	return false;
+}
+
 static void set(struct pass *p)
 {
 	const struct sql_stmt_info *out = p->out;
@@ -179,6 +189,8 @@ static void set(struct pass *p)
 	else if ((f & SQL_F_SET_ROLE) &&
 		 (out->set_name_n != 4 || memcmp(out->set_name, "role", 4) != 0))
 		mark(p, ROUTE_PIN, "another user from here on");
+	else if (names_temp_schema(p->route->start, p->tok.p))
+		mark(p, ROUTE_PIN, "temporary objects belong to one link");
 	else
 		mark(p, ROUTE_TRACK, "a setting of the session");
 }
@@ -283,7 +295,11 @@ static void verb(struct pass *p)
 	case SQL_V_LOCK: mark(p, ROUTE_PRIMARY, "locks tables"); break;
 	case SQL_V_DDL: mark(p, ROUTE_PRIMARY, "changes the catalog"); break;
 	case SQL_V_UTILITY: mark(p, ROUTE_PRIMARY, "maintenance"); break;
-	case SQL_V_OTHER: mark(p, ROUTE_PRIMARY, "starts with no known word"); break;
+	case SQL_V_OTHER:
+		if (p->route->waits)
+			mark(p, ROUTE_PIN, "waits for the statement behind it");
+		mark(p, ROUTE_PRIMARY, "starts with no known word");
+		break;
 	}
 }
 
