@@ -81,6 +81,7 @@ struct sql_my_tok {
 	const char *p; /* as written, in the caller's text */
 	size_t n;
 	const struct sql_my_word *word; /* WORD: its row, or NULL */
+	uint32_t hash; /* WORD of at most 48 bytes: sql_hash_step() over it, folded */
 };
 
 struct sql_my_lex {

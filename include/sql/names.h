@@ -32,6 +32,11 @@ bool sql_names_add(struct sql_names *s, const char *name, size_t n, unsigned kno
 /* SQL_NAME_...; 0 for a stranger. */
 unsigned sql_names_find(const struct sql_names *s, const char *name, size_t n);
 
+/* The same with the hash of the name at hand: sql_hash_step() over its bytes, folded if the set
+ * folds. */
+unsigned sql_names_find_hashed(
+	const struct sql_names *s, const char *name, size_t n, uint32_t hash);
+
 /* Whether an operator of comparison is dangerous: IN, BETWEEN, GROUP BY and their like call it
  * without writing it; the same for LIKE's. */
 bool sql_names_compare_danger(const struct sql_names *s);

@@ -307,6 +307,7 @@ static void lex_word(struct sql_my_lex *l, struct sql_my_tok *t)
 		return;
 	}
 	done(l, t, SQL_MY_TOK_WORD);
+	t->hash = h;
 	if (n <= MY_WORD_MAX)
 		t->word = my_word_find(name, n, h);
 	if (t->word != NULL)

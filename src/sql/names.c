@@ -160,9 +160,14 @@ bool sql_names_add(struct sql_names *s, const char *name, size_t n, unsigned kno
 	return true;
 }
 
+unsigned sql_names_find_hashed(const struct sql_names *s, const char *name, size_t n, uint32_t hash)
+{
+	return s->count == 0 ? 0 : slot_of(s, hash, name, n)->known;
+}
+
 unsigned sql_names_find(const struct sql_names *s, const char *name, size_t n)
 {
-	return s->count == 0 ? 0 : slot_of(s, hash_of(s, name, n), name, n)->known;
+	return sql_names_find_hashed(s, name, n, hash_of(s, name, n));
 }
 
 bool sql_names_compare_danger(const struct sql_names *s)

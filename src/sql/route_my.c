@@ -80,14 +80,29 @@ static enum my_schema schema_of(const struct sql_my_word *w)
 	return w->id == MY_W_MYSQL ? MY_SCHEMA_MYSQL : MY_SCHEMA_SERVER;
 }
 
-static void known_name(struct my_pass *p)
+static unsigned known_quoted(struct my_pass *p)
 {
 	char name[SQL_MY_NAME_MAX];
 	size_t n;
 
-	if (!sql_my_decode(p->o, &p->tok, name, sizeof(name), &n))
-		mark(p, ROUTE_PRIMARY, "a name that is too long");
-	else if (sql_names_find(p->route->names, name, n) & SQL_NAME_DANGER)
+	if (sql_my_decode(p->o, &p->tok, name, sizeof(name), &n))
+		return sql_names_find(p->route->names, name, n);
+	mark(p, ROUTE_PRIMARY, "a name that is too long");
+	return 0;
+}
+
+static void known_name(struct my_pass *p)
+{
+	const struct sql_my_tok *t = &p->tok;
+	unsigned known;
+
+	if (t->kind == SQL_MY_TOK_QUOTED)
+		known = known_quoted(p);
+	else if (t->n <= MY_WORD_MAX)
+		known = sql_names_find_hashed(p->route->names, t->p, t->n, t->hash);
+	else
+		known = sql_names_find(p->route->names, t->p, t->n);
+	if (known & SQL_NAME_DANGER)
 		mark(p, ROUTE_PRIMARY, "a name that the dictionary says is not for a replica");
 }
 

@@ -161,7 +161,7 @@ static void system_name(struct pass *p)
 static void known_name(struct pass *p)
 {
 	const struct sql_names *names = p->route->ctx->names;
-	unsigned known = sql_names_find(names, p->tok.name, p->tok.name_n);
+	unsigned known = sql_names_find_hashed(names, p->tok.name, p->tok.name_n, p->tok.hash);
 
 	p->route->known_type = known;
 	if (p->tok.decoded_too_long)
@@ -229,8 +229,6 @@ static void unwritten_operator(struct pass *p, uint16_t id)
 {
 	const struct sql_names *names = p->route->ctx->names;
 
-	if (names == NULL)
-		return;
 	if ((sql_names_compare_danger(names) && compares(id)) ||
 		(sql_names_like_danger(names) &&
 			(id == SQL_W_LIKE || id == SQL_W_ILIKE || id == SQL_W_SIMILAR)))
@@ -242,7 +240,8 @@ static void on_keyword(struct pass *p, uint16_t id)
 {
 	uint16_t before = seen_id(p->prev);
 
-	unwritten_operator(p, id);
+	if (p->route->ctx->names != NULL)
+		unwritten_operator(p, id);
 	if (id == SQL_W_TEMP || id == SQL_W_TEMPORARY) {
 		if (!only_plans(p->route) &&
 			(before == SQL_W_CREATE || before == SQL_W_REPLACE ||
@@ -393,48 +392,85 @@ void route_pg_start(struct pass *p)
 	p->flags &= SQL_F_BAD;
 }
 
-void route_pg_token(struct pass *p)
+/* Verbs with words of their own that decide. */
+#define OWN_WORDS \
+	(1u << SQL_V_BEGIN | 1u << SQL_V_COPY | 1u << SQL_V_SHOW | UINT64_C(1) << SQL_V_DO)
+
+/* The list of columns that p->tok is in: what kind of item it starts. */
+static void column_item(struct pass *p, uint16_t id)
 {
-	struct pg_route *r = p->route;
 	struct level *lv = &p->level[p->depth];
 
-	if (p->tokens_n == 0) {
-		r->start = p->tok.p;
-		r->waits = p->tok.kind == SQL_TOK_WORD && p->tok.n == 4 &&
-			   memcmp(p->tok.name, "wait", 4) == 0;
+	if (p->tok.ch == ',') {
+		lv->item_n = 0;
+	} else if (lv->item_n == 0) {
+		lv->item_name = is_name(&p->tok) && id != SQL_W_PARTITION && id != SQL_W_ORDER &&
+				id != SQL_W_NESTED;
+		lv->item_n = 1;
+	} else {
+		lv->item_n = 2;
 	}
-	if (r->pending != PG_PENDING_NONE)
-		resolve(p);
-	if (p->verb == SQL_V_EXPLAIN && r->explain == PG_EXPLAIN_NONE)
-		r->explain = PG_EXPLAIN_WORDS;
-	if ((r->explain == PG_EXPLAIN_WORDS || r->explain == PG_EXPLAIN_LIST) && explain_token(p))
-		return;
+}
+
+static void on_word(struct pass *p)
+{
 	uint16_t id = keyword_of(p);
 
-	route_pg_word(p, id);
-	if (r->out)
+	if (OWN_WORDS >> p->verb & 1)
+		route_pg_word(p, id);
+	if (p->route->out)
 		return; /* COPY's options */
-	if (is_name(&p->tok))
-		on_name(p, id);
+	on_name(p, id);
 	if (id != 0)
 		on_keyword(p, id);
-	else if (p->tok.kind == SQL_TOK_OP)
+	if (p->level[p->depth].columns)
+		column_item(p, id);
+	if (id == SQL_W_COLUMNS) { /* XMLTABLE(.. COLUMNS a type, ..) */
+		p->level[p->depth].columns = true;
+		p->level[p->depth].item_n = 0;
+	}
+}
+
+static void on_other(struct pass *p)
+{
+	if (OWN_WORDS >> p->verb & 1)
+		route_pg_word(p, 0);
+	if (p->route->out)
+		return;
+	if (p->tok.kind == SQL_TOK_OP)
 		on_operator(p);
 	else if (p->tok.kind == SQL_TOK_STRING || p->tok.kind == SQL_TOK_ESTRING ||
 		 p->tok.kind == SQL_TOK_USTRING || p->tok.kind == SQL_TOK_DOLLAR)
 		on_string(p);
-	if (p->tok.ch == ',') {
-		lv->item_n = 0;
-	} else {
-		if (lv->item_n == 0)
-			lv->item_name = is_name(&p->tok) && id != SQL_W_PARTITION &&
-					id != SQL_W_ORDER && id != SQL_W_NESTED;
-		lv->item_n = lv->item_n < 2 ? lv->item_n + 1 : 2;
+	if (p->level[p->depth].columns)
+		column_item(p, 0);
+}
+
+static void first_token(struct pass *p)
+{
+	p->route->start = p->tok.p;
+	p->route->waits = p->tok.kind == SQL_TOK_WORD && p->tok.n == 4 &&
+			  memcmp(p->tok.name, "wait", 4) == 0;
+}
+
+void route_pg_token(struct pass *p)
+{
+	struct pg_route *r = p->route;
+
+	if (p->tokens_n == 0)
+		first_token(p);
+	if (r->pending != PG_PENDING_NONE)
+		resolve(p);
+	if (p->verb == SQL_V_EXPLAIN && r->explain != PG_EXPLAIN_BODY) {
+		if (r->explain == PG_EXPLAIN_NONE)
+			r->explain = PG_EXPLAIN_WORDS;
+		if (explain_token(p))
+			return;
 	}
-	if (id == SQL_W_COLUMNS) {
-		lv->columns = true; /* XMLTABLE(.. COLUMNS a type, ..) */
-		lv->item_n = 0;
-	}
+	if (is_name(&p->tok))
+		on_word(p);
+	else
+		on_other(p);
 }
 
 void route_pg_call(struct pass *p)

@@ -1,6 +1,6 @@
 /* fuzz_route - any bytes as a SQL text for the routers of both dialects, the first byte choosing
- * the context. What is called a replica's lexes completely and has no NUL, and with a write behind it
- * it is not; a statement that writes or locks takes any text along;
+ * the context. What is called a replica's lexes completely and has no NUL, and with a write
+ * behind it is one no more; a statement that writes or locks takes any text along;
  * the same pass tells the same of the session as the classifier's own. One thread. */
 #include "sql/route.h"
 
