@@ -45,6 +45,7 @@ struct account_fit {
 	 * password must be that one's too. */
 	bool has_also;
 	char also[ACCOUNT_SECRET_MAX + 1];
+	bool anonymous; /* it is not the user's own */
 	bool locked, expired;
 	enum account_tls {
 		ACCOUNT_TLS_NO,

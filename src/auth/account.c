@@ -200,7 +200,8 @@ bool account_pick(
 	if (!best(rows, n, name, addr, cell))
 		return false;
 	use_rules(cell, a_r);
-	if (*cell[CELL_NAME] == '\0')
+	a_r->anonymous = *cell[CELL_NAME] == '\0';
+	if (a_r->anonymous)
 		snprintf(a_r->why, sizeof a_r->why,
 			"the server would take it for the anonymous account of %.60s",
 			cell[CELL_HOST]);

@@ -208,10 +208,10 @@ static int decide_mysql(const struct policy_facts *f, struct policy_decision *d,
 		d->ask = POLICY_MYSQL_NATIVE;
 	else
 		d->ask = POLICY_MYSQL_ANY;
-	if (!f->user_known)
-		use_mock(d, "unknown user");
-	else if (f->mysql_why)
+	if (f->mysql_why)
 		use_mock(d, f->mysql_why);
+	else if (!f->user_known)
+		use_mock(d, "unknown user");
 	else if (!ours && kind == SECRET_NONE)
 		use_mock(d, "the user has no password");
 	else if (!ours && kind == SECRET_PLAIN)

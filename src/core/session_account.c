@@ -41,7 +41,7 @@ int account_choose(struct session *s, const char *rows, size_t n)
 	g->has_account = account_pick(g->rows, n, &c, &g->account);
 	if (!g->has_account)
 		return 0;
-	g->user_known = true;
+	g->user_known = !g->account.anonymous;
 	g->secret_n = strlen(g->account.secret);
 	g->secret = mem_strdup(MEM_AUTH, g->account.secret);
 	return g->secret ? 0 : -1;

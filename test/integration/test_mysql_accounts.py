@@ -187,6 +187,9 @@ def test_an_anonymous_account_that_is_closer(authq, anymy):
         assert answer(anymy.port, 'acc')[0] == answer(wp.mysql_port, 'acc', db='app')[0] == 1045
         assert answer(wp.mysql_port, 'acc', 'none', db='app')[0] == 1045
         wp.wait_log('anonymous account of 127.0.0.1')
+        wp.reload(auth_type='trust')                  # (a name that is no account's is no user's)
+        assert answer(wp.mysql_port, 'acc', db='app')[0] == answer(wp.mysql_port, 'nobody', db='app')[0] == 1045
+        wp.reload(auth_type='scram-sha-256')
     with accounts(anymy, "create user acc@'127.0.0.1' identified by 'app'", "create user ''@'%' identified by 'none'"):
         wp.admin('RELOAD')
         assert both(anymy, wp, 'acc') == ('in', 'in')

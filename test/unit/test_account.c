@@ -128,7 +128,7 @@ Test(account, the_closest_is_taken_and_ours_must_agree)
 	cr_assert_str_eq(a.secret, NATIVE_OTHER);
 	cr_assert_str_eq(a.also, NATIVE_APP);
 	cr_assert(pick(&b, "10.2.9.9", false, &a) && !a.has_also && !*a.why);
-	cr_assert(pick(&b, "10.3.9.9", false, &a) && *a.why && !*a.secret);
+	cr_assert(pick(&b, "10.3.9.9", false, &a) && *a.why && !*a.secret && a.anonymous);
 	cr_assert(pick(&b, "10.4.9.9", false, &a) && *a.why);
 	cr_assert_str_eq(a.plugin, "authentication_webauthn");
 	cr_assert(pick(&b, "10.5.9.9", false, &a) && a.has_also);

@@ -280,7 +280,8 @@ Test(users, mysql_secrets_in_hexadecimal)
 	users_free(&u);
 }
 
-/* What an unknown user may look like: one of the forms that there are, always the same for a name. */
+/* What an unknown user may look like: one of the forms that there are, always the same for a name.
+ */
 Test(users, forms_of_mysql_secrets)
 {
 	static const char text[] = "\"a\" \"plain\"\n\"b\" \"other\"\n"
