@@ -58,6 +58,7 @@ struct conf_global {
 	const char *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options;
 	const char *admin_users, *stats_users; /* lists */
 	enum conf_compression client_compression;
+	const char *proxy_protocol_networks; /* list: see base/cidr.h */
 	int scram_iterations, scram_iterations_max;
 	/* the process */
 	int workers; /* 0 = one per CPU, at most 64 */

@@ -279,7 +279,7 @@ struct session {
 	uint8_t privilege; /* console: enum console_privilege */
 	bool logical;      /* raw: logical replication */
 	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, killing, relogin,
-		counted_db, long_key, notified, unread;
+		counted_db, long_key, notified, unread, proxy_due;
 	_Alignas(8) uint8_t cst[];
 };
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/coding.h"
 #include "base/err.h"
+#include "ev/addr.h"
 #include "ev/loop.h"
 
 #include <event2/event.h>
@@ -82,6 +83,11 @@ size_t stream_peek(struct stream *s, void *p, size_t n);
 /* Has nothing come that was not read, not even the end? One system call; if something has,
  * cb->readable follows from the loop. */
 bool stream_is_quiet(struct stream *s);
+/* Takes a PROXY header, and not a byte more, off the beginning of an accepted connection. 1: it was
+ * there; *from_r is of family AF_UNSPEC if it names nobody (LOCAL, UNKNOWN). 0: it is not all here,
+ * or look at s->eof and s->error. -1: there is none, or a malformed one: *where_r. */
+int stream_take_proxy(struct stream *s, struct addr *from_r, const char **where_r)
+	__attribute__((warn_unused_result));
 /* Sends or queues all n bytes; false when the queue hit its cap, memory is out or the socket is
  * broken (s->error). */
 bool stream_write(struct stream *s, const void *p, size_t n);

@@ -2,6 +2,8 @@
  * known. Ignorant of the file system, except conf_check_files(). Control thread. */
 #include "conf_int.h"
 
+#include "base/cidr.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +68,19 @@ static void check_listen(struct check *c)
 			"unix_socket_dir is too long: the path of a socket has at most "
 			"%zu bytes",
 			sizeof(sock) - 2);
+}
+
+static void check_networks(struct check *c)
+{
+	const char *at = c->conf->global.proxy_protocol_networks;
+	char text[256];
+	struct cidr net;
+	while (conf_list_next(&at, text, sizeof(text)))
+		if (cidr_parse(text, &net) != 0)
+			TELL(c, CONF_ERROR, "proxy_protocol_networks",
+				"proxy_protocol_networks: \"%s\" is no address or network such as "
+				"10.0.0.0/8",
+				text);
 }
 
 static bool word_is(const char *p, size_t n, const char *const *words)
@@ -244,6 +259,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 {
 	struct check c = { .conf = conf, .m = m };
 	check_listen(&c);
+	check_networks(&c);
 	check_tls(&c);
 	check_server_tls(&c, NULL);
 	check_auth(&c);

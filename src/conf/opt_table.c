@@ -327,6 +327,10 @@ const struct opt opt_table[] = {
 		RANGE(0, INT64_C(1) << 40),
 		HELP("Most bytes of prepared statement text kept for one client. What it "
 		     "prepares beyond that keeps it on its server connection. 0: no limit.")),
+	LIST(global, "proxy_protocol_networks", proxy_protocol_networks, GLOBAL, NEW_CONN, D(""),
+		HELP("Addresses and networks (10.0.0.0/8, ::1; * is all, unix the unix sockets) "
+		     "of load balancers, whose connections must begin with a PROXY header of "
+		     "version 1 or 2; the client's address is then the one in it. Empty: none.")),
 	TIME(settings, "query_timeout", query_timeout, POOL, NOW, D("0"),
 		HELP("Cancel a query that runs longer, and disconnect its client. 0: never.")),
 	TIME(settings, "query_wait_notify", query_wait_notify, POOL, NOW, D("5"),

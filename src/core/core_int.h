@@ -104,6 +104,11 @@ void session_arm(struct session *s);     /* its one timer, from its state */
 void session_send(struct session *s, struct buf *down);
 extern const struct stream_cb session_stream_cb;
 
+/* session_proxy.c */
+bool session_is_proxied(const struct session *s); /* by the address of its socket */
+/* proxy_due. True: the header is there, and the session may go on. */
+bool session_proxy_readable(struct session *s);
+
 /* session_login.c */
 void session_greet(struct session *s); /* begins the protocol */
 void session_login_readable(struct session *s);

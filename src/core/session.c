@@ -224,6 +224,7 @@ struct session *session_new(struct worker *w, const struct proto_ops *ops, int f
 	}
 	list_append(&w->sessions[SESSION_LOGIN], &s->node);
 	w->n_sessions[SESSION_LOGIN]++;
+	s->proxy_due = session_is_proxied(s);
 	session_greet(s);
 	session_arm(s);
 	return s;

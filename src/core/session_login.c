@@ -51,8 +51,8 @@ void session_greet(struct session *s)
 	struct worker *w = s->w;
 	const struct conf_global *g = &w->gen->conf->global;
 	const struct worker_facts *f = &w->facts[s->ops->id];
-	if (s->ops->greets && !f->settled)
-		return; /* facts.c comes back to it */
+	if (s->proxy_due || (s->ops->greets && !f->settled))
+		return; /* session_proxy.c, or facts.c, comes back to it */
 	s->greeted = true;
 	s->number = next_number(w);
 	struct proto_greet greet = {
@@ -320,6 +320,8 @@ static bool is_direct_tls(struct session *s)
 void session_login_readable(struct session *s)
 {
 	struct worker *w = s->w;
+	if (s->proxy_due && !session_proxy_readable(s))
+		return;
 	if (s->st.tls == STREAM_HANDSHAKE || !s->greeted)
 		return;
 	if (is_direct_tls(s)) {

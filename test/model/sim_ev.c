@@ -213,6 +213,14 @@ size_t stream_read(struct stream *s, void *p, size_t n)
 	return k;
 }
 
+int stream_take_proxy(struct stream *s, struct addr *from_r, const char **where_r)
+{
+	(void)s;
+	(void)from_r;
+	*where_r = "no PROXY protocol here";
+	return -1;
+}
+
 size_t stream_peek(struct stream *s, void *p, size_t n)
 {
 	struct sim_conn *c = conn_of(s);
