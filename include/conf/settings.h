@@ -28,6 +28,11 @@ enum conf_compression {
 	CONF_COMPRESSION_ZSTD,
 	CONF_COMPRESSION_ANY
 };
+enum conf_proxy {
+	CONF_PROXY_OFF,
+	CONF_PROXY_LOCAL, /* a header that names nobody */
+	CONF_PROXY_CLIENT /* the client's address; the connection serves that client alone */
+};
 enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_AUTO };
 
 /* TLS of one side. Paths, and OpenSSL names or PgBouncer's shortcuts, as written in the file. */
@@ -73,6 +78,7 @@ struct settings {
 	enum conf_balance load_balance_hosts;
 	struct conf_tls server_tls;
 	enum conf_compression server_compression;
+	enum conf_proxy server_proxy_protocol;
 	/* what is carried between client and server */
 	enum conf_tracking server_state_tracking;
 	int max_prepared_statements;           /* per server connection; 0 = not tracked */

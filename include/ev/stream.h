@@ -88,6 +88,9 @@ bool stream_is_quiet(struct stream *s);
  * or look at s->eof and s->error. -1: there is none, or a malformed one: *where_r. */
 int stream_take_proxy(struct stream *s, struct addr *from_r, const char **where_r)
 	__attribute__((warn_unused_result));
+/* Writes a PROXY header of version 2, the first bytes of a connection that was made. from: whose it
+ * is; NULL, or no address of IP: LOCAL. */
+bool stream_put_proxy(struct stream *s, const struct addr *from);
 /* Sends or queues all n bytes; false when the queue hit its cap, memory is out or the socket is
  * broken (s->error). */
 bool stream_write(struct stream *s, const void *p, size_t n);

@@ -388,6 +388,12 @@ const struct opt opt_table[] = {
 		ALIAS("server_retry_max"),
 		HELP("Longest pause between attempts to reach a server that fails; attempts "
 		     "start at server_retry_min and the pause doubles. Clients wait meanwhile.")),
+	ENUM(settings, "server_proxy_protocol", server_proxy_protocol, conf_proxy, GLOBAL | DB,
+		NEW_CONN, D("off"), NAMES("off,local,client"),
+		HELP("Begin server connections with a PROXY header of version 2. local: it names "
+		     "nobody, as connections of a pool are many clients'. client: it has the "
+		     "client's address, and the connection is made for this client and closed "
+		     "behind it; only with pool_mode=session.")),
 	STR(settings, "server_reset_query", server_reset_query, POOL, NOW, D("DISCARD ALL"),
 		MYSQL(""),
 		HELP("SQL that makes a server connection clean when a client leaves it in "

@@ -290,7 +290,9 @@ static void login_readable(struct cancel *c)
 static void on_connected(struct stream *st, void *owner, int err)
 {
 	struct cancel *c = owner;
-	(void)st;
+	struct pool_shard *p = c->link ? c->link->shard : NULL;
+	if (!err && p && p->set.server_proxy_protocol != CONF_PROXY_OFF)
+		(void)stream_put_proxy(st, NULL);
 	if (err)
 		finish(c);
 	else if (c->ops->cancel_logs_in)

@@ -84,7 +84,8 @@ void link_login_readable(struct link *l);
 void link_login_fini(struct link *l);
 void link_login_connected(struct stream *st, void *owner, int err);
 void link_login_handshaken(struct stream *st, void *owner, const struct err *e);
-/* A replication connection: s's own link, never shared. -1: no room or no way. */
+/* A replication connection, or one that names its client: s's own link, never shared. -1: no room
+ * or no way. */
 int link_connect_own(struct session *s, struct err *e);
 
 /* session.c */
@@ -105,6 +106,8 @@ void session_send(struct session *s, struct buf *down);
 extern const struct stream_cb session_stream_cb;
 
 /* session_proxy.c */
+/* Does s get a server connection of its own, which says whose it is? */
+bool session_names_itself(const struct session *s);
 bool session_is_proxied(const struct session *s); /* by the address of its socket */
 /* proxy_due. True: the header is there, and the session may go on. */
 bool session_proxy_readable(struct session *s);

@@ -24,7 +24,7 @@ struct probe {
 	struct resolver_req *req;
 	struct timer timer;
 	char dbase[128];
-	bool init;
+	bool init, proxied;
 	_Alignas(8) uint8_t lst[];
 };
 
@@ -192,7 +192,8 @@ static void on_connected(struct stream *st, void *owner, int err)
 	struct proto_creds none = { 0 };
 	struct proto_link_login ll = { .user = "", .database = "", .creds = &none };
 	struct err e = { 0 };
-	(void)st;
+	if (!err && p->proxied)
+		(void)stream_put_proxy(st, NULL);
 	p->init = !err && p->ops->link_init(p->lst, w->env[p->ops->id], &ll, &w->up, &e) == 0;
 	buf_consume(&w->up, buf_len(&w->up)); /* it listens, no more */
 	if (!p->init)
@@ -250,6 +251,9 @@ static void listen_to(struct worker *w, const struct proto_ops *ops, const struc
 	p->st.fd = -1;
 	p->st.closed = true;
 	snprintf(p->dbase, sizeof p->dbase, "%s", d->name);
+	struct settings set;
+	conf_effective(w->gen->conf, d, NULL, &set);
+	p->proxied = set.server_proxy_protocol != CONF_PROXY_OFF;
 	list_init(&p->node);
 	list_append(&w->probes, &p->node);
 	timer_init(&p->timer, on_timeout, p);

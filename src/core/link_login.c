@@ -87,6 +87,9 @@ static void start_login(struct link *l)
 		.buffer_bytes = (int)w->gen->conf->global.tcp_socket_buffer_bytes,
 	};
 	sock_apply(l->st.fd, &so);
+	if (l->shard->set.server_proxy_protocol != CONF_PROXY_OFF)
+		(void)stream_put_proxy(
+			&l->st, g->own && session_names_itself(g->own) ? &g->own->addr : NULL);
 	link_set_state(l, LINK_LOGIN);
 	if (l->ops->link_init(l->lst, w->env[l->ops->id], &g->ll, &w->up, &e) != 0) {
 		buf_consume(&w->up, buf_len(&w->up));
@@ -258,7 +261,8 @@ int link_connect_own(struct session *s, struct err *e)
 	do {
 		if (open >= limit)
 			return err_set(e, ERR_TOO_MANY,
-				"no room for replication: %u of pool_size %u are open", open,
+				"no room for %s: %u of pool_size %u are open",
+				s->raw ? "replication" : "a server connection of its own", open,
 				limit);
 	} while (!atomic_compare_exchange_weak(&p->pool->open, &open, open + 1));
 	atomic_fetch_add(&p->pool->db->links, 1);
@@ -268,17 +272,19 @@ int link_connect_own(struct session *s, struct err *e)
 		pool_forget(p->pool, p->w);
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	const struct proto_login *pl = s->ops->client_login(s->cst);
 	struct link_login *g = l->login;
 	g->own = s;
 	g->ll.user = p->pool->user;
 	g->ll.database = target_database(p);
 	g->ll.creds = p->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
-	g->ll.replication_physical = pl->replication == REPL_PHYSICAL;
-	g->ll.replication_logical = pl->replication == REPL_LOGICAL;
-	s->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
-	g->ll.params = g->params;
+	if (s->raw) {
+		const struct proto_login *pl = s->ops->client_login(s->cst);
+		g->ll.replication_physical = pl->replication == REPL_PHYSICAL;
+		g->ll.replication_logical = pl->replication == REPL_LOGICAL;
+		s->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
+		g->ll.params = g->params;
+	}
 	l->ephemeral = true;
 	s->link =
 		l; /* so that a closing session finds it; l->session is set when it is logged in */

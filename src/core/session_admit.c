@@ -227,7 +227,7 @@ void session_finish_login(struct session *s)
 		return;
 	}
 	s->login->waits = true;
-	if (s->raw) {
+	if (s->raw || session_names_itself(s)) {
 		session_set_state(s, SESSION_ACTIVE);
 		if (link_connect_own(s, &e) != 0)
 			login_refuse(s, &e);

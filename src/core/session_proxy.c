@@ -1,5 +1,5 @@
-/* session_proxy - clients who come through a load balancer: those of proxy_protocol_networks say
- * first, by a PROXY header, whose connection it is. Who does not is refused: guessing would let
+/* session_proxy - the PROXY protocol. Clients who come through a load balancer, those of
+ * proxy_protocol_networks, say first by a header whose connection it is. Who does not is refused: guessing would let
  * anybody behind the balancer claim an address. Runs on the session's worker. */
 #include "session_login_int.h"
 
@@ -14,6 +14,14 @@ bool session_is_proxied(const struct session *s)
 		if (cidr_parse(text, &net) == 0 && cidr_has(&net, &s->addr.u.sa))
 			return true;
 	return false;
+}
+
+/* The connections of a pool are many clients', so only one that is nobody else's may. */
+bool session_names_itself(const struct session *s)
+{
+	const struct settings *set = &s->shard->set;
+	return set->server_proxy_protocol == CONF_PROXY_CLIENT &&
+	       set->pool_mode == CONF_POOL_SESSION;
 }
 
 static void refuse(struct session *s, const char *where)

@@ -182,6 +182,13 @@ static bool take_link(struct session *s)
 		session_close(s, &e, "max_wait_queue");
 		return false;
 	}
+	if (session_names_itself(s)) {
+		session_set_state(s, SESSION_WAITING);
+		session_arm(s);
+		if (link_connect_own(s, &e) != 0)
+			session_close(s, &e, e.msg);
+		return false;
+	}
 	struct link *l = pool_acquire(s->shard, &s->wait);
 	if (!l) {
 		session_set_state(s, SESSION_WAITING);

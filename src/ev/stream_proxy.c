@@ -1,5 +1,5 @@
-/* stream_proxy - the header by which a load balancer tells whose connection it is, at the beginning
- * of an accepted one. Ignorant of who may send it. Own thread of the stream's loop.
+/* stream_proxy - the header by which a load balancer tells whose connection it is: at the beginning
+ * of an accepted one, and of one that we made. Ignorant of who may send it. Own thread of the stream's loop.
  * Source: HAProxy, The PROXY protocol, versions 1 and 2. */
 #include "ev/stream.h"
 #include "stream_int.h"
@@ -21,6 +21,37 @@ static void address_of(const struct proxy *x, struct addr *a)
 		memcpy(&in.sin6_addr, x->from, sizeof(in.sin6_addr));
 		addr_from_sockaddr(a, (struct sockaddr *)&in, sizeof(in)); /* mapped ones: IPv4 */
 	}
+}
+
+static bool fill(uint8_t to[16], uint16_t *port_r, const struct addr *a)
+{
+	if (a->u.sa.sa_family == AF_INET)
+		memcpy(to, &a->u.in.sin_addr, sizeof(a->u.in.sin_addr));
+	else if (a->u.sa.sa_family == AF_INET6)
+		memcpy(to, &a->u.in6.sin6_addr, sizeof(a->u.in6.sin6_addr));
+	else
+		return false;
+	*port_r = (uint16_t)addr_port(a);
+	return true;
+}
+
+/* The address that was connected to; zeroes if it is of another family: nobody looks at it. */
+bool stream_put_proxy(struct stream *s, const struct addr *from)
+{
+	struct proxy x = { .version = 2, .kind = PROXY_LOCAL };
+	struct addr to;
+	struct buf b;
+	if (from && fill(x.from, &x.from_port, from)) {
+		x.kind = from->u.sa.sa_family == AF_INET ? PROXY_TCP4 : PROXY_TCP6;
+		addr_peer(&to, s->fd);
+		if (to.u.sa.sa_family == from->u.sa.sa_family)
+			(void)fill(x.to, &x.to_port, &to);
+	}
+	buf_init(&b, 0);
+	proxy_put(&b, &x);
+	bool ok = stream_flush_buf(s, &b);
+	buf_fini(&b);
+	return ok;
 }
 
 /* Looks first: what is behind the header stays in the socket, for TLS may begin there. */

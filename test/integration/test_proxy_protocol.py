@@ -1,5 +1,6 @@
 """The PROXY protocol: who comes through a load balancer is who the header says, from configured networks only."""
 import contextlib
+import pathlib
 import socket
 import struct
 import subprocess
@@ -9,9 +10,10 @@ import pytest
 
 import rawmy as my
 import rawpg
+from mysql_servers import MyServer
 from rawmy import RawMy
 from rawpg import Raw
-from servers import as_test_user, eventually, free_port
+from servers import as_test_user, eventually, free_port, give_to_test_user
 
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
 NAMED, NAMED6 = '203.0.113.7', '2001:db8::7'
@@ -244,3 +246,117 @@ def test_networks_that_are_none(weirpool, pg15):
     wp.admin("SET proxy_protocol_networks = '127.0.0.1, ::1/64, 10.1.2.3/8'")
     with pg_client(wp, v1()) as r:
         assert r.one('select 1') == '1'
+
+
+# --- towards servers
+@pytest.fixture(scope='module')
+def proxied(base):
+    """A MariaDB that takes headers from 127.0.0.1."""
+    d = pathlib.Path(base, 'proxied')
+    d.mkdir()
+    d.chmod(0o755)
+    give_to_test_user(d)
+    s = MyServer(d, 'maria1011', extra_conf='proxy-protocol-networks = 127.0.0.1')
+    s.create()
+    s.query("create user away@'203.0.113.%' identified by 'app'")
+    s.query("grant all on app.* to away@'203.0.113.%'")
+    yield s
+    s.stop()
+
+
+def hosts(server, user='app'):
+    return {h for (h,) in server.query('select host from information_schema.processlist where user = %s', user)}
+
+
+def test_a_server_is_told_the_client(proxied, weirpool):
+    """The server's list of processes, and its accounts, are about the client, whether it came through a balancer or not."""
+    wp = weirpool(proxied, server_proxy_protocol='client', pool_mode='session', userlist=dict(away='app'))
+    with wp.my() as a, wp.my() as b:
+        assert a.one('select 1') == b.one('select 1') == '1'
+        assert hosts(proxied) == {'127.0.0.1:%d' % r.sock.getsockname()[1] for r in (a, b)}
+        a.bye()
+        eventually(lambda: hosts(proxied) == {'127.0.0.1:%d' % b.sock.getsockname()[1]})
+        with wp.my() as c: # never a's connection
+            assert c.one('select 1') == '1'
+            assert '127.0.0.1:%d' % c.sock.getsockname()[1] in hosts(proxied)
+    eventually(lambda: not hosts(proxied))
+    with pytest.raises(my.MyError):
+        wp.my('away')
+    wp.reload(proxy_protocol_networks='127.0.0.1')
+    for header, source in ((v1(), NAMED), (v2(NAMED6), NAMED6)):
+        with RawMy(wp.mysql_port, greet=False) as r:
+            r.sock.sendall(header)
+            r.read_greeting()
+            r.login('app', 'app', 'app', caps=my.MODERN | my.COMPRESS)
+            assert r.one('select 1') == '1'
+            assert hosts(proxied) == {source + ':40001'}
+        eventually(lambda: not hosts(proxied))
+    with RawMy(wp.mysql_port, greet=False) as r:
+        r.sock.sendall(v2())
+        r.read_greeting()
+        r.login('away', 'app', 'app')
+        assert r.one('select current_user()') == 'away@203.0.113.%'
+
+
+def test_each_has_its_own_and_no_more(proxied, weirpool):
+    """pool_size counts: who finds no room is told at once, and the next one is served when there is some."""
+    wp = weirpool(proxied, server_proxy_protocol='client', pool_mode='session', default_pool_size=2)
+    with wp.my() as a, wp.my() as b:
+        assert a.one('select 1') == b.one('select 1') == '1'
+        with pytest.raises(my.MyError, match='no room for a server connection of its own: 2 of pool_size 2'):
+            wp.my().one('select 1')
+    eventually(lambda: not hosts(proxied))
+    with wp.my() as a:
+        assert a.one('select 1') == '1'
+
+
+def test_a_server_is_told_nothing(proxied, weirpool):
+    """LOCAL: a pool's connections are nobody's; KILL's own connection too."""
+    wp = weirpool(proxied, server_proxy_protocol='local', pool_mode='transaction', server_compression='any')
+    with wp.my() as a, wp.my() as b:
+        assert a.one('select 1') == '1'
+        assert {h.split(':')[0] for h in hosts(proxied)} == {'127.0.0.1'}
+        assert not hosts(proxied) & {'127.0.0.1:%d' % r.sock.getsockname()[1] for r in (a, b)}
+        a.command(my.query('select sleep(60)'))
+        eventually(lambda: proxied.query("select count(*) from information_schema.processlist where info like 'select sleep%'")[0][0])
+        b.do('kill query %d' % a.greeting.id)
+        assert a.result().error.errno == 1317
+
+
+def test_a_balancer_in_front_of_servers(pg15, maria1011, weirpool, base):
+    """HAProxy that insists on headers: of pools, of the look at a greeting, of cancel requests."""
+    pg, mysql = free_port(), free_port()
+    text = 'global\n maxconn 100\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\n'
+    for name, port, to in (('pg', pg, pg15.port), ('my', mysql, maria1011.port)):
+        text += 'listen %s\n bind 127.0.0.1:%d accept-proxy\n server s 127.0.0.1:%d\n' % (name, port, to)
+    conf = pathlib.Path(base, 'accept.cfg')
+    conf.write_text(text)
+    conf.chmod(0o644)
+    p = subprocess.Popen(as_test_user(['/usr/sbin/haproxy', '-q', '-db', '-f', str(conf)]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: socket.socket().connect_ex(('127.0.0.1', mysql)) == 0, 20)
+        for how, mode in (('local', 'transaction'), ('client', 'session')):
+            wp = weirpool(databases={'app': dict(host='127.0.0.1', port=pg)}, mysql_databases={'myapp': dict(host='127.0.0.1', port=mysql, dbname='app')},
+                          userlist=dict(app='app', admin='admin'), server_proxy_protocol=how, pool_mode=mode)
+            with wp.raw() as r, wp.my(db='myapp') as m:
+                assert r.one('select 1') == m.one('select 1') == '1'
+                assert 'MariaDB' in m.greeting.version
+                r.send(rawpg.query('select pg_sleep(60)'))
+                eventually(lambda: pg15.query("select count(*) from pg_stat_activity where query like 'select pg_sleep%'")[0][0])
+                with socket.create_connection(('127.0.0.1', wp.port), 10) as s:
+                    s.sendall(rawpg.cancel_request(*r.key))
+                assert any(x.type == 'E' and x.fields['C'] == '57014' for x in r.until_ready())
+                m.command(my.query('select sleep(60)'))
+                eventually(lambda: maria1011.query("select count(*) from information_schema.processlist where info like 'select sleep%'")[0][0])
+                with wp.my(db='myapp') as k:
+                    k.do('kill query %d' % m.greeting.id)
+                assert m.result().error.errno == 1317
+    finally:
+        p.terminate()
+        p.wait(10)
+
+
+def test_a_client_is_named_in_session_mode_only(weirpool, pg15):
+    wp = weirpool(pg15)
+    with pytest.raises(rawpg.PgError, match='server_proxy_protocol=client needs pool_mode=session'):
+        wp.admin("SET server_proxy_protocol = 'client'")

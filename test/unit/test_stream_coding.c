@@ -1,5 +1,6 @@
 /* stream: codings and PROXY headers. What is written in another form is read as it was, whatever
- * the room; what came before an error is told before it; a header is taken without what follows it. */
+ * the room; what came before an error is told before it; a header is taken without what follows
+ * it. */
 #include "ev_help.h"
 
 static void all_back(void)
