@@ -1,6 +1,6 @@
 /* session_proxy - the PROXY protocol. Clients who come through a load balancer, those of
- * proxy_protocol_networks, say first by a header whose connection it is. Who does not is refused: guessing would let
- * anybody behind the balancer claim an address. Runs on the session's worker. */
+ * proxy_protocol_networks, say first by a header whose connection it is. Who does not is refused:
+ * guessing would let anybody behind the balancer claim an address. Runs on the session's worker. */
 #include "session_login_int.h"
 
 #include "base/cidr.h"

@@ -1,5 +1,6 @@
 /* stream_proxy - the header by which a load balancer tells whose connection it is: at the beginning
- * of an accepted one, and of one that we made. Ignorant of who may send it. Own thread of the stream's loop.
+ * of an accepted one, and of one that we made. Ignorant of who may send it. Own thread of the
+ * stream's loop.
  * Source: HAProxy, The PROXY protocol, versions 1 and 2. */
 #include "ev/stream.h"
 #include "stream_int.h"
