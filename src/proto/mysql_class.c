@@ -195,8 +195,11 @@ static void add(struct my_req *r, uint64_t flags, uint32_t add_pins, uint32_t de
 	r->flags |= flags;
 }
 
-/* A text PREPARE: what an EXECUTE of it will do, if the text stands there. */
-static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const char *text,
+static void classify(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
+	bool run, struct my_req *r);
+
+/* What the text of a PREPARE or EXECUTE IMMEDIATE does when it runs, if it stands there. */
+static struct my_req inner_of(struct my_client *c, const struct sql_my_opts *o, const char *text,
 	const struct sql_my_stmt *st)
 {
 	struct sql_my_lex x;
@@ -212,7 +215,7 @@ static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const
 		ok = sql_my_decode(o, &t, s, st->source_n, &n);
 	}
 	if (ok)
-		my_class(c, o, s, n, false, &inner);
+		classify(c, o, s, n, false, &inner);
 	else
 		add(&inner, SQL_MY_UNSURE, PIN(UNKNOWN), 0);
 	mem_free(MEM_PROTO, s);
@@ -220,9 +223,23 @@ static void note_prepare(struct my_client *c, const struct sql_my_opts *o, const
 		inner.add |= PIN(VARIABLE);
 	if (o->mariadb && (inner.flags & SQL_MY_SET_SYS))
 		inner.add |= PIN(SETTING);
-	c->prepared.flags |= inner.flags;
-	c->prepared.add |= inner.add;
-	c->prepared.anyway |= inner.anyway;
+	return inner;
+}
+
+static void note_prepare(struct my_client *c, const struct my_req *inner)
+{
+	c->prepared.flags |= inner->flags;
+	c->prepared.add |= inner->add;
+	c->prepared.anyway |= inner->anyway;
+}
+
+/* An EXECUTE, IMMEDIATE or of any of those that are prepared. */
+static void note_execute(struct my_req *r, const struct my_req *inner)
+{
+	add(r, inner->flags, inner->add, 0);
+	r->anyway |= inner->anyway;
+	if ((inner->flags & SQL_MY_HANDLER_OPEN) && r->n_handlers < INT8_MAX)
+		r->n_handlers++;
 }
 
 /* A value that a server certainly takes for the tracker of that number. */
@@ -286,11 +303,9 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	uint64_t f = st->flags;
 	uint32_t pins, del = ends_of(f);
 	if (f & SQL_MY_EXECUTE) {
-		add(r, c->prepared.flags, c->prepared.add, 0);
-		if (st->name_n == 0) /* EXECUTE IMMEDIATE */
-			f |= SQL_MY_UNSURE;
-		else
-			f &= ~SQL_MY_STORED;
+		struct my_req inner = st->name_n ? c->prepared : inner_of(c, o, text, st);
+		note_execute(r, &inner);
+		f &= ~SQL_MY_STORED; /* it is known what runs */
 	}
 	pins = pins_of(f);
 	if (f & SQL_MY_XA) {
@@ -301,7 +316,7 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	}
 	if (run && (f & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT)) && !note_vars(c, o, text, st))
 		pins |= PIN(VARIABLE);
-	if (run && (f & SQL_MY_SET_SYS) && !note_sys(c, o, text, st))
+	if (run && o->mariadb && (f & SQL_MY_SET_SYS) && !note_sys(c, o, text, st))
 		pins |= PIN(SETTING);
 	r->n_handlers = counted(r->n_handlers, f, SQL_MY_HANDLER_OPEN, SQL_MY_HANDLER_CLOSE);
 	r->n_prepared = counted(r->n_prepared, f, SQL_MY_PREPARE, SQL_MY_DEALLOCATE);
@@ -314,8 +329,10 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;
 	if (f & SQL_MY_SET_TRACKER)
 		r->wish |= wishes_of(c, o, text, st);
-	if (f & SQL_MY_PREPARE)
-		note_prepare(c, o, text, st);
+	if (f & SQL_MY_PREPARE) {
+		struct my_req inner = inner_of(c, o, text, st);
+		note_prepare(c, &inner);
+	}
 }
 
 static bool gives_found(const struct sql_my_stmt *st)
@@ -396,6 +413,8 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 		return;
 	}
 	classify(c, o, text, n, run, r);
+	if (o->mariadb && (r->flags & SQL_MY_SET_SYS)) /* its names were noted in the session */
+		return;
 	if (e && !(r->flags & ~OF_THE_TEXT) && r->kill == 0)
 		*e = (struct my_class_entry){ key, *r };
 }

@@ -221,9 +221,12 @@ static int begin(struct my_client *c, const struct proto_proof *pr, struct buf *
 	l->plugin = choose(c, pr);
 	if (l->plugin == MY_PLUGIN_OTHER)
 		return err_set(e, ERR_INTERNAL, "this proof cannot be asked of a MySQL client");
-	/* with no plugin named it is mysql_native_password over the greeting's scramble */
-	bool usable = !l->change && l->named == l->plugin &&
-		      (l->named == l->greeted || !(c->caps & MYCAP(PLUGIN_AUTH)));
+	/* with no plugin named it is mysql_native_password over the greeting's scramble; in
+	 * COM_CHANGE_USER clients prove that one over the last scramble that they had, even if they
+	 * are sent another */
+	bool usable = l->named == l->plugin &&
+		      (l->change ? l->named == MY_PLUGIN_NATIVE
+				 : l->named == l->greeted || !(c->caps & MYCAP(PLUGIN_AUTH)));
 	if (!usable)
 		return ask_switch(c, down, e);
 	l->step = MY_CL_PROOF;

@@ -88,6 +88,8 @@ void my_client_login_free(struct my_client *c)
 	if (l == NULL)
 		return;
 	my_client_proof_fini(l);
+	_Static_assert(sizeof(c->scramble) == sizeof(l->scramble), "one scramble");
+	memcpy(c->scramble, l->scramble, sizeof(c->scramble));
 	mem_free(MEM_SESSION, l->text);
 	mem_wipe(l, sizeof(*l));
 	mem_free(MEM_SESSION, l);
@@ -226,8 +228,9 @@ int my_client_change_user(struct my_client *c, const uint8_t *p, size_t n, struc
 	if (l == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	l->change = true;
+	memcpy(l->scramble, c->scramble, sizeof(l->scramble));
 	l->tls = c->caps & MYCAP(SSL);
-	l->greeted = MY_PLUGIN_OTHER; /* it has no scramble of ours that a proof could be for */
+	l->greeted = MY_PLUGIN_OTHER;
 	if (keep_names(l, &x, e))
 		return -1;
 	keep_reply(l, &x);

@@ -192,6 +192,25 @@ static enum asks read_item(struct words *w)
 	return ASK_NONE;
 }
 
+/* [AS] name, of ASCII letters alone. */
+static bool take_alias(struct words *w, struct mystr *name_r)
+{
+	bool must = take(w, "as");
+	bool quoted = w->t.kind == SQL_MY_TOK_QUOTED || w->t.kind == SQL_MY_TOK_STRING;
+	if (!quoted && (w->t.kind != SQL_MY_TOK_WORD || w->t.id != 0))
+		return !must;
+	struct mystr name = quoted && w->t.n > 2 ? (struct mystr){ w->t.p + 1, w->t.n - 2 }
+						 : (struct mystr){ w->t.p, w->t.n };
+	for (size_t i = 0; i < name.n; i++)
+		if (!(name.p[i] >= '0' && name.p[i] <= '9') && name.p[i] != '_' &&
+			!(name.p[i] >= 'a' && name.p[i] <= 'z') &&
+			!(name.p[i] >= 'A' && name.p[i] <= 'Z'))
+			return false;
+	*name_r = name;
+	next(w);
+	return true;
+}
+
 static bool read_select(struct words *w, struct question *q)
 {
 	do {
@@ -205,10 +224,13 @@ static bool read_select(struct words *w, struct question *q)
 		while (to > from &&
 			(to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\n' || to[-1] == '\r'))
 			to--;
+		struct mystr name = { from, (size_t)(to - from) };
+		if (!take_alias(w, &name))
+			return false;
 		q->item[q->n_items].what = what;
-		q->item[q->n_items++].name = (struct mystr){ from, (size_t)(to - from) };
+		q->item[q->n_items++].name = name;
 	} while (take(w, ","));
-	return at_end(w);
+	return (!take(w, "from") || take(w, "dual")) && at_end(w);
 }
 
 /* False: it asks for something else as well, or in another way. */

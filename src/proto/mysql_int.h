@@ -140,6 +140,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint16_t status;         /* SERVER_STATUS_* as it was last told */
 	uint8_t mode;            /* enum proto_mode */
 	uint8_t zstd_level;      /* that it wants; 0: none. Login half */
+	uint8_t scramble[20];    /* the last that it was sent. Login half */
 	uint8_t up_rest;         /* enum flow_rest for up_left */
 	uint8_t up_seq;          /* sequence id of its next frame, when up_more */
 	uint8_t seq;             /* of the next packet to it. Login half until client_ready() */

@@ -4,6 +4,7 @@ import re
 import threading
 import zlib
 
+import MySQLdb
 import pytest
 
 import rawmy as my
@@ -401,6 +402,20 @@ def test_change_user(anymy, mypool):
             r.change_user('app', 'wrong')
         assert e.value.errno == 1045
         assert other.one('select 1') == '1'
+
+
+def test_the_c_api_changes_its_user(anymy, mypool):
+    """It proves mysql_native_password over the last scramble that it had, even if it is sent another."""
+    wp = mypool(anymy)
+    c = MySQLdb.connect(host=wp.host, port=wp.mysql_port, user='super', passwd='super', db='app')
+    for user, password in (('super', 'super'), ('app2', 'app'), ('super', 'super')):
+        c.change_user(user, password, 'app')
+        cur = c.cursor()
+        cur.execute('select current_user()')
+        assert cur.fetchall() == ((user + '@%',),)
+    with pytest.raises(MySQLdb.Error):
+        c.change_user('app', 'wrong', 'app')
+    c.close()
 
 
 def test_reset_connection(anymy, mypool):

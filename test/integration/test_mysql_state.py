@@ -642,6 +642,64 @@ def test_counts_of_the_statement_before(two):
     assert a.one('select found_rows()') == '1'
 
 
+def test_counts_under_other_names(two):
+    a = two.a
+    a.do("insert into st (v) values ('x'), ('y')")
+    for text, names in (('select row_count() as n', ['n']), ('select row_count() affected, @@error_count `e` from dual;', ['affected', 'e']),
+                        ('select found_rows() "total", last_insert_id()', ['total', 'last_insert_id()'])):
+        a.do("update st set v = concat(v, 'x')" if 'row_count' in text else 'select i from st')
+        two.hop()
+        r = a.do(text)
+        assert [n if isinstance(n, str) else n.decode() for n in r.names] == names
+        assert r.rows[0][0] == b'2'
+
+
+def test_execute_immediate(maria1011, mypool):
+    """Its text is read where it stands there."""
+    two = Two(mypool(maria1011, pool_size=1))
+    a, b = two.a, two.b
+    for text in ("execute immediate 'select 1'", "execute immediate 'select ?' using 5", "execute immediate 'insert into st (v) values (1)'"):
+        a.all(text)
+        is_free(two)
+    for text, name in (("execute immediate 'set @immediate = 1'", 'user_variable'), ("execute immediate @@version_comment", 'unknown'),
+                       ("execute immediate 'set innodb_lock_wait_timeout = 7'", 'setting'),
+                       ("execute immediate 'create temporary table it (i int)'", 'temp'), ("execute immediate 'handler st open'", 'handler'),
+                       ("prepare h from 'handler st open'; execute h; deallocate prepare h", 'handler')):
+        a.all(text)
+        if not two.wp.direct:
+            assert name in pins(two.wp), text
+        a.reset_connection()
+        is_free(two)
+        assert b.one('select @immediate') is None
+
+
+SERVER_PINS = [('mysql97', 'lock instance for backup', 'unlock instance', 'instance_lock'),
+               ('maria118', 'backup lock app.st', 'backup unlock', 'instance_lock'),
+               ('maria118', 'backup stage start', None, 'unknown'),
+               ('mysql97', 'flush tables with read lock', 'unlock tables', 'global_lock'),
+               ('maria118', 'flush tables with read lock', 'unlock tables', 'global_lock'),
+               ('mysql97', "xa start 'w'", "xa end 'w'; xa rollback 'w'", 'xa'), ('maria118', "xa start 'w'", "xa end 'w'; xa rollback 'w'", 'xa'),
+               ('mysql97', "xa start 'p'", "xa end 'p'; xa prepare 'p'; xa commit 'p'", 'xa'),
+               ('maria118', "xa start 'p'", "xa end 'p'; xa prepare 'p'; xa commit 'p'", 'xa'),
+               ('mysql97', 'set timestamp = 1000', None, 'setting'), ('maria118', 'set insert_id = 1000', None, 'setting'),
+               ('mysql97', 'set role none', None, 'role'), ('maria118', 'set role none', None, 'role')]
+
+
+@pytest.mark.parametrize('kind,begin,end,name', SERVER_PINS, ids=['%s %s' % p[:2] for p in SERVER_PINS])
+def test_pins_of_privileged_statements(request, mypool, kind, begin, end, name):
+    """Each has a reason to be seen, and an end."""
+    two = Two(mypool(request.getfixturevalue(kind), pool_size=1), user='super')
+    two.a.all(begin)
+    if not two.wp.direct:
+        assert name in pins(two.wp)
+    if end:
+        for r in two.a.all(end):
+            assert not isinstance(r, MyError), r
+    else:
+        two.a.reset_connection()
+    is_free(two)
+
+
 def test_things_of_the_statement_before(two):
     """What is not carried is found on the same connection, or refused: never another's."""
     a = two.a
