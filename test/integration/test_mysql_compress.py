@@ -341,3 +341,58 @@ def test_mysqlclient(anymy, mypool):
     k.execute("select repeat('ab', 9000000), length(%s)", ('x' * 17000000,))
     assert k.fetchall() == (('ab' * 9000000, 17000000),)
     c.close()
+
+
+# --- links that move, idle connections, replicas
+def test_compressed_connections_change_threads(mysql97, weirpool):
+    """Two workers, one server connection: it takes its compression along."""
+    wp = weirpool(mysql97, workers=2, default_pool_size=1, server_compression='any', pool_mode='transaction')
+    clients = [client(wp, how) for how in ('plain', 'zlib', 'zstd') * 4]
+    for i in range(30):
+        for r in clients:
+            r.command(my.query("select %d, repeat('ab', %d)" % (i, 1 + i * 3000)))
+        for r in clients:
+            assert r.result().rows == [[b'%d' % i, b'ab' * (1 + i * 3000)]]
+    assert mysql97.connections() == 1
+    for r in clients:
+        r.bye()
+
+
+def test_idle_connections_hold_no_buffers(mysql97, weirpool):
+    wp = weirpool(mysql97, workers=1, server_compression='any', pool_mode='transaction')
+    with client(wp) as r:
+        r.one('select 1')
+
+    def total():
+        return {x['name']: int(x['used']) for x in wp.admin('SHOW MEM') if x['name'] in ('buffer', 'stream')}
+    before = total()
+    clients = [client(wp, ('zlib', 'zstd')[i % 2]) for i in range(40)]
+    for r in clients:
+        assert r.one("select length('%s')" % ('x' * 300000)) == '300000'
+        assert r.do("select repeat('ab', 400000)").rows == [[b'ab' * 400000]]
+    eventually(lambda: total()['buffer'] <= before['buffer'])
+    for r in clients:
+        r.bye()
+
+
+@pytest.mark.parametrize('side', ['off', 'zlib'])
+def test_binary_logs(maria1011, weirpool, side):
+    """Events pass, in and out of compression, though nobody looks at them."""
+    wp = weirpool(maria1011, server_compression=side, pool_mode='transaction', userlist=dict(repl='repl'))
+    maria1011.query('create or replace table app.bl (a longtext)')
+    maria1011.query('flush binary logs')
+    for n in (10, 100000, 3000000):
+        maria1011.query("insert into app.bl values (repeat('ab', %d))" % n)
+    name, size = maria1011.query('show binary logs')[-1][:2]
+    for how in ('plain', 'zlib'):
+        with client(wp, how, db=None, user='repl', secret='repl') as r:
+            r.do('set @master_binlog_checksum = @@global.binlog_checksum')
+            r.command(bytes([my.COM_BINLOG_DUMP]) + struct.pack('<IHI', 4, 0, 4242) + name.encode())
+            got = 4
+            while got < size:
+                head = r.recv_exact(4)
+                event = r.recv_exact(int.from_bytes(head[:3], 'little'))
+                assert event[:1] == b'\0', event[:100]
+                if struct.unpack('<I', event[14:18])[0]: # not the first, which is made up
+                    got += len(event) - 1
+            assert got == size
