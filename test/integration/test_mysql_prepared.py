@@ -7,6 +7,7 @@ import pytest
 import rawmy as my
 from rawmy import LONG_DATA, MyError, P
 from servers import eventually
+from weir import Direct
 
 MODES = {'modern': my.MODERN | my.MULTI_STATEMENTS, 'classic': my.CLASSIC | my.MULTI_STATEMENTS}
 
@@ -249,6 +250,25 @@ def test_a_cursor_is_of_one_execution(anymy, mypool, caps):
             assert [r[0] for r in b.execute(sb).rows] == [1, 2, 3]
             assert [r[0] for r in a.execute(sa).rows] == [1, 2, 3]
     many(anymy, 'drop table cu')
+
+
+def test_columns_are_told_with_each_execution(anymy, mypool, caps):
+    """Types, names and character sets of now, on the connection of the PREPARE and on another one, as a server tells them."""
+    wp = mypool(anymy, default_pool_size=2, max_prepared_statements=1)
+    many(anymy, 'drop table if exists ch; create table ch (a int, b varchar(10) character set latin1); insert into ch values (1, 2)')
+    with wp.my(caps=caps) as a, wp.my(caps=caps) as b, Direct(anymy).my(caps=caps) as d:
+        stmts = {s: s.prepare('select * from ch') for s in (a, b, d)}
+        for change in ('modify a varchar(20)', 'modify b int unsigned not null', 'change a c bigint, change b a varchar(5) character set utf8mb4',
+                       'add column z datetime(3)', 'drop column c'):
+            many(anymy, 'alter table ch ' + change)
+            want = d.execute(stmts[d])
+            for s in (a, b, a):
+                s.execute(s.prepare('select 1'))  # its handle goes
+                out = s.execute(stmts[s])
+                assert [vars(c) for c in out.columns] == [vars(c) for c in want.columns], change
+                assert out.rows == want.rows
+        d.close_stmt(stmts[d])
+    many(anymy, 'drop table ch')
 
 
 def test_a_table_that_changes(anymy, mypool, caps):
