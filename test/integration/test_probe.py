@@ -6,6 +6,7 @@ import tempfile
 import pytest
 import servers
 import weir
+from mysql_servers import MyServer
 from servers import PgServer, eventually
 from watch import Watch
 
@@ -223,6 +224,105 @@ def test_another_cluster(calm3, watch, folder):
         assert 'another cluster' in w.node['127.0.0.1:%d' % stranger.port]['why'], w.text()
     finally:
         stranger.stop('immediate')
+
+
+# ---- MySQL and MariaDB ----
+
+def my_url(nodes, user='monitor', password='monitor'):
+    return url_of(nodes, user, 'mysql', 'app', password)
+
+
+@pytest.fixture(params=['mysql97', 'maria1011', pytest.param('maria118', marks=pytest.mark.slow)])
+def my2(request, folder):
+    """A primary and a replica by GTID."""
+    nodes = [MyServer(folder, request.param).create()]
+    try:
+        nodes.append(nodes[0].make_replica('n1'))
+        yield nodes
+    finally:
+        for n in nodes:
+            n.kill9()
+
+
+def promote(server):
+    if server.family == 'mysql':
+        server.query('stop replica')
+        server.query('reset replica all')
+        server.query('set global super_read_only = off')
+        server.query('set global read_only = off')
+    else:
+        server.query('stop slave')
+        server.query('reset slave all')
+        server.query('set global read_only = off')
+
+
+def my_started(watch, nodes):
+    w = watch(my_url(nodes))
+    w.until_primary(nodes[0])
+    w.until_node(nodes[1], role='replica', state='up', fresh='ok', reads='yes')
+    return w
+
+
+def test_mysql_failover(my2, watch):
+    p, q = my2
+    w = my_started(watch, my2)
+    p.query('create table app.t (a int)')
+    p.query('insert into app.t values (1)')
+    p.wait_replica(q)
+    eventually(lambda: 'fresh=ok reads=yes' in once(my_url(my2))[1])
+    p.kill9()
+    w.until(lambda w: w.cluster['state'] == 'no-primary')
+    promote(q)
+    w.until_primary(q)
+    assert w.cluster['epoch'] == '2', w.text()
+    n = len(w.lines)
+    p.start()  # writable, as its configuration says
+    w.until_said('node 127.0.0.1:%d role=unknown state=quarantined fresh=unknown reads=no: was primary' % p.port)
+    q.query('insert into app.t values (2)')
+    assert not any('primary=127.0.0.1:%d' % p.port in line for line in w.lines[n:]), w.text()
+    p.query('set global read_only = on')
+    if p.family == 'mysql':
+        p.query("change replication source to source_host = '127.0.0.1', source_port = %d, source_user = 'repl',"
+                " source_password = 'repl', source_auto_position = 1, get_source_public_key = 1,"
+                " source_connect_retry = 1" % q.port)
+        p.query('start replica')
+    else:
+        p.query("change master to master_host = '127.0.0.1', master_port = %d, master_user = 'repl',"
+                " master_password = 'repl', master_use_gtid = current_pos, master_connect_retry = 1" % q.port)
+        p.query('start slave')
+    w.until_node(p, role='replica', reads='yes', fresh='ok')
+
+
+def test_two_mysql_writers(my2, watch):
+    p, q = my2
+    w = my_started(watch, my2)
+    promote(q)
+    w.until(lambda w: w.cluster['state'] == 'split')
+    assert 'are both writable' in w.cluster['why'], w.text()
+    p.query('set global read_only = on')  # it says no by itself, and the other has all that it has
+    w.until_primary(q)
+
+
+def test_mysql_replication_stopped(my2, watch):
+    p, q = my2
+    w = my_started(watch, my2)
+    q.query('stop replica sql_thread' if q.family == 'mysql' else 'stop slave sql_thread')
+    w.until_node(q, fresh='stopped')
+    q.query('start replica' if q.family == 'mysql' else 'start slave')
+    w.until_node(q, fresh='ok', reads='yes')
+    # the default: a replica that could be written to claims nothing
+    q.query('set global read_only = off')
+    code, out = once(my_url(my2))
+    assert code == 0 and 'cluster normal primary=127.0.0.1:%d' % p.port in out, out
+
+
+def test_mysql_rights(my2):
+    p, q = my2
+    p.query("create user poor@'%' identified by 'app'")
+    p.wait_replica(q)
+    code, out = once(my_url(my2, 'poor', 'app'))
+    assert code == 1, out
+    assert 'user poor cannot see what a probe needs' in out, out
 
 
 def test_usage():
