@@ -67,8 +67,9 @@ struct cluster_facts {
 	int64_t sent_us, recv_us;
 	char system
 		[64]; /* what all nodes share: system_identifier, group name, cluster uuid; or "" */
-	char server[64];   /* server_uuid; or "" */
-	uint32_t timeline; /* PostgreSQL standby: that it receives; 0 unknown */
+	char server[64];    /* server_uuid; or "" */
+	uint32_t timeline;  /* PostgreSQL standby: that it receives; 0 unknown */
+	bool timeline_late; /* ... of its control file: it may be an old one */
 	enum cluster_upstream repl;
 	bool paused; /* replay is paused by somebody */
 	enum cluster_member

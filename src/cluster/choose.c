@@ -393,11 +393,11 @@ static void choose_by_authority(const struct cluster *c, struct verdict *v)
 		if ((int)l == c->primary)
 			keep_or_none(c, v, "the authority names the node that was lost; waiting");
 		else
-			say(v, VERDICT_NONE, "%s names %s, which is not writable yet",
-				c->authority.text, n->name);
+			say(v, VERDICT_NONE, "the authority names %s, which is not writable yet",
+				n->name);
 	} else if (c->o.kind == CLUSTER_PG && c->epoch && n->timeline < c->timeline) {
-		say(v, VERDICT_NONE, "%s names %s, but its timeline %u is older than %u",
-			c->authority.text, n->name, n->timeline, c->timeline);
+		say(v, VERDICT_NONE, "the authority names %s, but its timeline %u is older than %u",
+			n->name, n->timeline, c->timeline);
 	} else if ((int)l != c->primary || n->timeline > c->timeline) {
 		v->node = l;
 		if (c->o.kind == CLUSTER_PG)

@@ -381,6 +381,16 @@ void cluster_on_sample(struct cluster *c, unsigned i, struct cluster_sample *s)
 	cluster_look_around(c, (int)i);
 }
 
+/* A standby whose primary died receives nothing: it still is on the timeline that it followed,
+ * unless it was restarted meanwhile. */
+static void note_timeline(struct node *n, const struct cluster_facts *f)
+{
+	if (!f->timeline || (f->timeline_late && n->follows && n->follows_holds))
+		return;
+	n->follows = f->timeline;
+	n->follows_holds = !f->timeline_late;
+}
+
 void cluster_on_facts(struct cluster *c, unsigned i, const struct cluster_facts *f)
 {
 	assert(i < c->n);
@@ -394,8 +404,7 @@ void cluster_on_facts(struct cluster *c, unsigned i, const struct cluster_facts 
 	}
 	n->has_facts = true;
 	n->facts = *f;
-	if (f->timeline)
-		n->follows = f->timeline;
+	note_timeline(n, f);
 	cluster_decide(c);
 	cluster_look_around(c, -1);
 }
@@ -425,7 +434,7 @@ void cluster_on_failure(struct cluster *c, unsigned i, enum cluster_failure f, i
 	if (f != FAIL_SLOW)
 		n->fail_n++;
 	if (is_fatal(f)) {
-		n->sampled = n->has_facts = false;
+		n->sampled = n->has_facts = n->follows_holds = false;
 		replica_forget(c, i);
 	}
 	distrust(n);

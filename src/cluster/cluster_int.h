@@ -39,6 +39,7 @@ struct node {
 	bool has_facts;
 	struct cluster_facts facts;
 	uint32_t follows;   /* timeline of the last facts that had one */
+	bool follows_holds; /* seen since the probe connected */
 	int64_t stopped_us; /* replication seen not to run since; 0: it runs */
 
 	enum fence fence;

@@ -159,7 +159,8 @@ static int pg_read_slow(
 		return 0;
 	}
 	f->repl = receives ? UPSTREAM_RUNS : UPSTREAM_STOPPED;
-	f->timeline = (uint32_t)number(cell(c, n, *cell(c, n, 3) ? 3 : 9));
+	f->timeline_late = !*cell(c, n, 3);
+	f->timeline = (uint32_t)number(cell(c, n, f->timeline_late ? 9 : 3));
 	if (receives && !*cell(c, n, 3) && !is_true(cell(c, n, 10)))
 		snprintf(f->note, sizeof f->note,
 			"%.60s may not see pg_stat_wal_receiver: GRANT pg_monitor TO %.60s",

@@ -1,11 +1,13 @@
 """weirpool probe against real clusters: what the state machine sees of promotions, crashes, splits and stopped replicas."""
 import os
+import signal
 import subprocess
 import tempfile
 
 import pytest
 import servers
 import weir
+from clusters import Group, Patroni
 from mysql_servers import MyServer
 from servers import PgServer, eventually
 from watch import Watch
@@ -323,6 +325,87 @@ def test_mysql_rights(my2):
     code, out = once(my_url(my2, 'poor', 'app'))
     assert code == 1, out
     assert 'user poor cannot see what a probe needs' in out, out
+
+
+# ---- clusters with an authority ----
+
+@pytest.fixture
+def group(folder):
+    g = Group(folder)
+    try:
+        yield g.create()
+    finally:
+        g.stop()
+
+
+@pytest.mark.slow
+def test_group_replication(group, watch):
+    a, b, c = group.nodes
+    w = watch(my_url(group.nodes))
+    w.until_primary(a)
+    for n in (b, c):
+        w.until_node(n, role='replica', state='up', fresh='ok', reads='yes')
+    assert 'primary says' in w.cluster['why'], w.text()
+    group.set_as_primary(1)
+    w.until_primary(b)
+    w.until_node(a, role='replica', reads='yes', fresh='ok')
+    n = len(w.lines)
+    b.kill9()
+    w.until_node(b, 60, state='down')
+    w.until(lambda w: w.cluster['state'] == 'normal' and w.cluster['epoch'] == '3', 90)
+    assert not w.said('split', n), w.text()
+
+
+@pytest.fixture
+def patroni(folder):
+    p = Patroni(folder)
+    try:
+        yield p.create()
+    finally:
+        p.stop()
+
+
+@pytest.mark.slow
+def test_patroni(patroni, watch):
+    a, b, c = patroni.nodes
+    w = watch(url_of(patroni.nodes), *['--patroni=' + n.url for n in patroni.nodes])
+    w.until_primary(a)
+    for n in (b, c):
+        w.until_node(n, 60, role='replica', state='up', fresh='ok', reads='yes')
+    # in good order
+    patroni.switchover(0, 1)
+    w.until_primary(b, 60)
+    assert 'leader says Patroni' in w.cluster['why'], w.text()
+    w.until_node(a, 60, role='replica', reads='yes', fresh='ok')
+    # the server alone dies: Patroni starts it again, it stays what it was
+    os.kill(b.postmaster_pid(), signal.SIGKILL)
+    w.until(lambda w: w.cluster['state'] in ('suspect', 'no-primary'))
+    assert all(w.node['127.0.0.1:%d' % x.port]['reads'] == 'yes' for x in (a, c)), w.text()
+    w.until_primary(b, 60)
+    for x in (a, c):
+        w.until_node(x, 60, reads='yes', fresh='ok')
+    epoch = int(w.cluster['epoch'])  # some Patronis promote it anew, some do not
+    # Patroni hangs, without a watchdog: its PostgreSQL takes writes on when another is leader
+    n = len(w.lines)
+    b.agent_signal(signal.SIGSTOP)
+    w.until(lambda w: w.cluster['state'] == 'normal' and int(w.cluster['epoch']) > epoch, 90)
+    w.until_said('fence 127.0.0.1:%d' % b.port, n)
+    w.until_node(b, state='quarantined')
+    assert patroni.query(1, 'select pg_is_in_recovery()') == [(False,)], 'it must have lived on'
+    assert not w.said('split', n), w.text()
+    # it is started again, and follows
+    b.kill9()
+    b.start()
+    w.until_node(b, 90, role='replica', reads='yes')
+    # the authority is lost: nothing changes
+    patroni.etcd.kill()
+    for x in patroni.nodes:
+        x.agent_signal(signal.SIGKILL)
+    n = len(w.lines)
+    eventually(lambda: all(x.get('/cluster')[0] == 0 for x in patroni.nodes))
+    code, out = once(url_of(patroni.nodes), *['--patroni=' + x.url for x in patroni.nodes])
+    assert code == 0, out
+    assert not w.said('cluster no-primary', n), w.text()
 
 
 def test_usage():

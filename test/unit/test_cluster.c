@@ -554,6 +554,36 @@ Test(cluster, switchover)
 	expect(CLUSTER_NORMAL, 1); /* nothing happened: it ends */
 }
 
+/* Without a primary a standby receives nothing, and its control file is minutes behind. */
+Test(cluster, reads_go_on_without_a_primary)
+{
+	start_pg(false);
+	fail(0, FAIL_LOST);
+	fail(0, FAIL_REFUSED);
+	struct cluster_facts f = { .sent_us = now,
+		.recv_us = now,
+		.repl = UPSTREAM_STOPPED,
+		.timeline = 4,
+		.timeline_late = true,
+		.system = "sys" };
+	for (int i = 0; i < 100; i++) {
+		f.sent_us = f.recv_us = now;
+		cluster_on_facts(c, 1, &f);
+		sample(1, false, 0, "0/1000");
+		now += 50 * MS;
+	}
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(cluster_view(c)->node[1].reads);
+	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_OK);
+	cr_assert_gt(cluster_view_fresh(cluster_view(c), 1), 0);
+	/* it was restarted: it may be anything now */
+	fail(1, FAIL_LOST);
+	f.sent_us = f.recv_us = now += MS;
+	cluster_on_facts(c, 1, &f);
+	sample(1, false, 0, "0/1000");
+	cr_assert_not(cluster_view(c)->node[1].reads);
+}
+
 Test(cluster, paused_replay_is_a_state)
 {
 	start_pg(false);
