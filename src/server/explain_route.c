@@ -29,7 +29,7 @@ static const char usage_text[] =
 	"Prints one line for each: replica|primary|track|pin|reject TAB reason\n";
 
 struct er {
-	bool mysql, null, protocol_given, version_given;
+	bool mysql, null, protocol_given, version_given, flavor_given;
 	char *dsn;
 	struct sql_opts pg;
 	struct sql_my_opts my;
@@ -98,6 +98,7 @@ static bool read_version(struct er *e, const char *v)
 
 static bool read_flavor(struct er *e, const char *v)
 {
+	e->flavor_given = true;
 	e->my.mariadb = is(v, "mariadb");
 	return e->my.mariadb || is(v, "mysql");
 }
@@ -333,24 +334,31 @@ static int explain_all(const struct er *e)
 	return 1;
 }
 
+static int read_names_my(struct er *e, struct err *err)
+{
+	struct sql_my_opts found = e->my;
+
+	if (names_read_my(e->dsn, &e->names, &found, err) != 0)
+		return -1;
+	if (!e->flavor_given)
+		e->my.mariadb = found.mariadb;
+	if (!e->version_given)
+		e->my.version = found.version;
+	return 0;
+}
+
 static int read_names(struct er *e)
 {
 	struct err err = { 0 };
-	unsigned major;
+	unsigned major = e->pg.server_major;
+	int code = e->mysql ? read_names_my(e, &err)
+			    : names_read_pg(e->dsn, &e->names, &major, &err);
 
-	if (e->mysql) {
-		fputs("weirpool: explain-route: --dsn: the names of a MySQL server cannot be read "
-		      "yet\n",
-			stderr);
-		return -1;
-	}
-	if (names_read_pg(e->dsn, &e->names, &major, &err) != 0) {
-		fprintf(stderr, "weirpool: explain-route: --dsn: %s\n", err.msg);
-		return -1;
-	}
 	if (!e->version_given)
 		e->pg.server_major = major;
-	return 0;
+	if (code != 0)
+		fprintf(stderr, "weirpool: explain-route: --dsn: %s\n", err.msg);
+	return code;
 }
 
 int server_explain_route(int argc, char **argv)
@@ -361,10 +369,10 @@ int server_explain_route(int argc, char **argv)
 
 	if (parse_args(&e, argc, argv, &code) != 0)
 		return code;
-	if (e.my.version == 0)
-		e.my.version = e.my.mariadb ? 101100 : 90700;
 	if (e.dsn != NULL && read_names(&e) != 0)
 		return 1;
+	if (e.my.version == 0)
+		e.my.version = e.my.mariadb ? 101100 : 90700;
 	e.ctx.names = e.names;
 	code = explain_all(&e);
 	sql_names_free(&e.names);

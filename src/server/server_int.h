@@ -46,6 +46,11 @@ int names_read_pg(const char *url, struct sql_names **names_r, unsigned *major_r
 /* watch.c: the subcommand "probe"; argv[0] is its name. Exit code. */
 int server_watch(int argc, char **argv);
 
+/* names_read_my.c: the same of a MySQL or MariaDB server; sets flavour and version of *o_r. */
+struct sql_my_opts;
+int names_read_my(
+	const char *url, struct sql_names **names_r, struct sql_my_opts *o_r, struct err *e);
+
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);
 #endif

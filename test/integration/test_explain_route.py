@@ -112,3 +112,37 @@ def test_danger_names(binary, anypg):
     finally:
         with anypg.connect() as c:
             c.execute('drop database %s with (force)' % name)
+
+
+MY_SETUP = r"""create table t (id int primary key auto_increment, a varchar(20))
+create function f_write() returns int no sql return get_lock('x', 0)
+create view v_ok as select id, upper(a) as b, now() as c, count(0) as n from t group by id, a
+create view v_write as select f_write() x
+create view v_view as select * from v_write
+create view v_lock as select get_lock('a', 1) x
+create view v_ps as select * from performance_schema.threads
+create view v_lit as select 'it''s \\ "x" GET_LOCK(' as x, id from t where a like '%f%'
+create table mem (a int) engine = memory"""
+
+
+def test_danger_names_of_mysql(binary, anymy):
+    name = 'danger'
+    anymy.query('create database ' + name)
+    try:
+        for line in MY_SETUP.split('\n') + (['create sequence sq'] if anymy.family == 'mariadb' else []):
+            anymy.query(line, database=name)
+        texts = {'select * from v_ok': 'replica', 'select * from v_lit': 'replica', 'select * from t': 'replica',
+                 'select * from v_write': 'primary', 'select * from %s.V_View' % name: 'primary', 'select * from `v_lock`': 'primary',
+                 'select * from v_ps': 'primary', 'select * from mem': 'primary', 'select f_write()': 'primary',
+                 'select next value for sq': 'primary' if anymy.family == 'mariadb' else 'replica'}
+        if anymy.family == 'mariadb':
+            texts['select * from sq'] = 'primary'
+        else:
+            del texts['select next value for sq']
+        url = '://super:super@127.0.0.1:%d/%s' % (anymy.port, name)
+        for scheme in ('mysql', 'mariadb'):
+            assert dict(zip(texts, verdicts(binary, list(texts), '--dsn', scheme + url))) == texts
+        out, err = run(binary, '--dsn', 'mysql://super:secret@127.0.0.1:%d/%s' % (anymy.port, name), code=1)
+        assert 'Access denied' in err and 'secret' not in err
+    finally:
+        anymy.query('drop database ' + name)
