@@ -361,10 +361,11 @@ struct proto_ops {
 	/* Appends what a greeting should say of this server, as soon as link_step() has heard it.
 	 * False: not known (yet). */
 	bool (*link_facts)(const void *lst, struct buf *out);
-	/* NULL unless greets. Makes *all (may be empty) true for one more server as well; version: what
-	 * the configuration says that clients are told, "" if nothing. False: no greeting is true
-	 * for both, or it is not the configuration's; *all is as it was. */
-	bool (*facts_join)(struct buf *all, const uint8_t *facts, size_t n, const char *version);
+	/* NULL unless greets. Makes *all (may be empty) true for one more server as well; version:
+	 * what the configuration says that clients are told, "" if nothing. False: no greeting is
+	 * true for both, or it is not the configuration's; *all is as it was. */
+	bool (*facts_join)(
+		struct buf *all, const uint8_t *facts, size_t n, const char *version);
 	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
 	/* As client_coding(), where pev.coded said so; link_step() is called again then, for what
 	 * is to be said first. NULL: never. */

@@ -83,8 +83,8 @@ static void tell_all(struct core *c, const struct proto_ops *ops, const uint8_t 
 	}
 }
 
-/* Under core.lock: what all entries of the configuration said, in the order of their names. The name
- * of the last one whose clients are told something else, or NULL. */
+/* Under core.lock: what all entries of the configuration said, in the order of their names. The
+ * name of the last one whose clients are told something else, or NULL. */
 static const char *join(
 	struct worker *w, const struct proto_ops *ops, const char *version, struct buf *all)
 {
@@ -101,7 +101,7 @@ static const char *join(
 	return odd;
 }
 
-/* Of what cannot be joined the configuration decides; if it names what nobody is, the first does. */
+/* Of what cannot be joined the configuration decides; if it names what nobody is, the first. */
 static const char *join_all(struct worker *w, const struct proto_ops *ops, struct buf *all)
 {
 	const char *odd = join(w, ops, w->gen->conf->global.mysql_server_version, all);
@@ -127,8 +127,9 @@ static void learn(struct worker *w, struct dbase *d, const uint8_t *p, size_t n)
 	pthread_mutex_unlock(&c->lock);
 	if (odd)
 		log_line(LOG_LV_WARN, NULL, NULL,
-			"entry \"%s\": its servers are of another family than the one that clients of "
-			"this port are told; they will be refused (see mysql_server_version)",
+			"entry \"%s\": its servers are of another family than the one that "
+			"clients of this port are told; they will be refused (see "
+			"mysql_server_version)",
 			odd);
 	if (copy && !all.failed && buf_len(&all))
 		tell_all(c, d->ops, buf_data(&all), buf_len(&all));

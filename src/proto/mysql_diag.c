@@ -444,7 +444,6 @@ bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq)
 
 uint16_t my_diag_warnings(const struct my_client *c)
 {
-	/* MariaDB does not count errors that no statement made. */
-	unsigned n = c->diag && !(c->mariadb && c->diag->own) ? c->diag->n_told : 0;
+	unsigned n = c->diag && !c->mariadb ? c->diag->n_told : 0;
 	return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }

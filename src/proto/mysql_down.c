@@ -141,9 +141,9 @@ static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
 }
 
 /* A command that is no statement leaves nothing but its error. */
-static void finish_other(struct mydn *d, uint8_t cmd, unsigned error)
+static void finish_other(struct mydn *d, unsigned error)
 {
-	if (error == 0 || (cmd != MYCOM_INIT_DB && cmd != MYCOM_FIELD_LIST))
+	if (error == 0)
 		return;
 	d->l->own_last = true;
 	my_diag_free(&d->c->diag);
@@ -155,7 +155,7 @@ static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 {
 	if (cmd != MYCOM_QUERY && cmd != MYCOM_STMT_EXECUTE && cmd != MYCOM_STMT_BULK_EXECUTE &&
 		cmd != MYCOM_STMT_PREPARE) {
-		finish_other(d, cmd, error);
+		finish_other(d, error);
 		return;
 	}
 	d->l->own_last = d->l->own_count = true;

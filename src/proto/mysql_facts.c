@@ -141,7 +141,8 @@ bool my_client_fits(const void *cst, const void *lst, struct err *e)
 	if (c->mariadb == l->mariadb)
 		return true;
 	(void)err_set(e, ERR_SERVER_REFUSED,
-		"the server is %s, but this port speaks for %s: clients of both need a weirpool each",
+		"the server is %s, but this port speaks for %s: clients of both need a weirpool "
+		"each",
 		l->mariadb ? "a MariaDB" : "a MySQL", c->mariadb ? "MariaDB" : "MySQL");
 	return false;
 }

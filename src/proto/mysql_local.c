@@ -91,9 +91,11 @@ enum my_next my_local_unknown(struct myup *u, const struct mypacket_head *h)
 	return my_local_err(u, h, UNKNOWN_COMMAND, "08S01", "Unknown command");
 }
 
-static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
+enum my_next my_local_malformed(struct myup *u, const struct mypacket_head *h)
 {
-	return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
+	return my_local_err(u, h, 1835, "HY000",
+		u->c->mariadb ? "Malformed communication packet"
+			      : "Malformed communication packet.");
 }
 
 /* Multi-statements on or off: the session's own setting; its link is told when it matters. */
@@ -104,9 +106,9 @@ enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
 	uint8_t seq = first_seq(h);
 	uint16_t option;
 	if (!myup_whole(u, h))
-		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : malformed(u, h);
+		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : my_local_malformed(u, h);
 	if (mycommand_read_set_option(myup_body(u), h->payload_n, &option))
-		return malformed(u, h);
+		return my_local_malformed(u, h);
 	if (option > 1)
 		return my_local_unknown(u, h);
 	if (myup_busy(u))
@@ -121,9 +123,9 @@ enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h)
 {
 	uint32_t id;
 	if (!myup_whole(u, h))
-		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : malformed(u, h);
+		return h->payload_n < MYPACKET_PAYLOAD_MAX ? MY_STOP : my_local_malformed(u, h);
 	if (mycommand_read_kill(myup_body(u), h->payload_n, &id))
-		return malformed(u, h);
+		return my_local_malformed(u, h);
 	return my_kill(u, h, id, true);
 }
 
@@ -166,7 +168,7 @@ enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
 	if (!myup_whole(u, h))
-		return h->payload_n < MY_WHOLE_MAX_BYTES ? MY_STOP : malformed(u, h);
+		return h->payload_n < MY_WHOLE_MAX_BYTES ? MY_STOP : my_local_malformed(u, h);
 	if (u->l && u->l->owed.n > 0)
 		return MY_STOP;
 	enum my_next r = myup_event(u, PEV_RELOGIN);
@@ -194,8 +196,8 @@ enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h)
 		return myup_request(u);
 	if (l->owed.n > 0)
 		return MY_STOP;
-	if (h->payload_n != 1)
-		return malformed(u, h);
+	if (h->payload_n == MYPACKET_PAYLOAD_MAX)
+		return my_local_malformed(u, h);
 	(void)myup_owe(u, MYCOM_RESET_CONNECTION, 0);
 	myup_drop(u, h);
 	uint8_t seq = 0;

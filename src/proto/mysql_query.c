@@ -155,7 +155,7 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 	if (got == 0 && have < ATTRS_MAX_BYTES)
 		return MY_STOP;
 	if (got <= 0)
-		return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
+		return my_local_malformed(u, h);
 	struct sql_my_stmt st;
 	if (u->l)
 		return run(u, h, &q);

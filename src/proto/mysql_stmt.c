@@ -14,6 +14,7 @@
 #include "wire/mysql/stmt.h"
 
 #define KEY_PARTS_MAX_N 64U
+#define EXECUTE_MIN_BYTES 10U
 
 /* ---- keys ---- */
 
@@ -507,6 +508,20 @@ static enum my_next fetch(struct myup *u, const struct mypacket_head *h, struct 
 	return my_stmt_renumber(u, h, handle);
 }
 
+/* MariaDB takes what is not there for 0. */
+static enum my_next too_short(struct myup *u, const struct mypacket_head *h, uint8_t com)
+{
+	if (!u->c->mariadb)
+		return my_local_malformed(u, h);
+	switch (com) {
+	case MYCOM_STMT_CLOSE:
+	case MYCOM_STMT_SEND_LONG_DATA: return close_stmt(u, h, NULL);
+	case MYCOM_STMT_RESET: return my_stmt_unknown(u, h, 0, "mysqld_stmt_reset");
+	case MYCOM_STMT_FETCH: return my_stmt_unknown(u, h, 0, "mysqld_stmt_fetch");
+	default: return my_local_malformed(u, h);
+	}
+}
+
 enum my_next my_stmt(struct myup *u, const struct mypacket_head *h, uint8_t com)
 {
 	uint32_t id;
@@ -514,11 +529,9 @@ enum my_next my_stmt(struct myup *u, const struct mypacket_head *h, uint8_t com)
 		return prepare(u, h);
 	if (flow_ahead(&u->f) < MYPACKET_HEAD_BYTES + 5 && h->payload_n >= 5)
 		return MY_STOP;
-	bool silent = com == MYCOM_STMT_CLOSE || com == MYCOM_STMT_SEND_LONG_DATA;
-	if (h->payload_n < 5 || !mystmt_read_id(myup_body(u), 5, &id))
-		return silent ? close_stmt(u, h, NULL)
-			      : my_local_err(
-					u, h, 1835, "HY000", "Malformed communication packet.");
+	if (h->payload_n < (com == MYCOM_STMT_EXECUTE ? EXECUTE_MIN_BYTES : 5U) ||
+		!mystmt_read_id(myup_body(u), 5, &id))
+		return too_short(u, h, com);
 	/* The statement prepared last is known when its PREPARE was answered. */
 	if (myup_busy(u) && (id == MYSTMT_LAST_ID || com == MYCOM_STMT_CLOSE))
 		return MY_STOP;

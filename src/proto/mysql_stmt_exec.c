@@ -21,11 +21,6 @@ struct exec {
 	uint8_t small[SMALL_BYTES];
 };
 
-static enum my_next malformed(struct myup *u, const struct mypacket_head *h)
-{
-	return my_local_err(u, h, 1835, "HY000", "Malformed communication packet.");
-}
-
 static size_t types_n(const struct my_stmt *s)
 {
 	return (size_t)s->params_n * MYPARAM_TYPE_BYTES;
@@ -177,7 +172,7 @@ enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, stru
 	if (got == 0)
 		return MY_STOP;
 	if (got < 0)
-		return malformed(u, h);
+		return my_local_malformed(u, h);
 	if (s->params_n && !e.x.new_types && s->types == NULL)
 		return my_local_err(
 			u, h, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
@@ -202,7 +197,7 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 	if (got == 0)
 		return MY_STOP;
 	if (got < 0 || (x.types == NULL && s->types == NULL))
-		return malformed(u, h);
+		return my_local_malformed(u, h);
 	if (x.types && !my_stmt_keep_types(s, x.types)) {
 		u->l->failed = true;
 		return MY_STOP;

@@ -149,7 +149,7 @@ static enum my_next binlog(struct myup *u, const struct mypacket_head *h, uint8_
 		return MY_STOP;
 	u->c->pins |= PIN(REPLICATION);
 	u->l->raw = true;
-	u->l->dirty = MY_DIRTY;
+	u->l->spoiled = true; /* nothing that it sends afterwards can be understood */
 	(void)com;
 	return myup_pass(u, h);
 }
@@ -189,9 +189,10 @@ static enum my_next command(struct myup *u, const struct mypacket_head *h, uint8
 		return myup_forward(u, h, com, 0);
 	case MYCOM_BINLOG_DUMP:
 	case MYCOM_BINLOG_DUMP_GTID: return binlog(u, h, com);
+	case MYCOM_STMT_BULK_EXECUTE:
+		return u->c->mariadb ? my_stmt(u, h, com) : my_local_unknown(u, h);
 	case MYCOM_STMT_PREPARE:
 	case MYCOM_STMT_EXECUTE:
-	case MYCOM_STMT_BULK_EXECUTE:
 	case MYCOM_STMT_SEND_LONG_DATA:
 	case MYCOM_STMT_CLOSE:
 	case MYCOM_STMT_RESET:

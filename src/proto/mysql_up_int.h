@@ -59,6 +59,7 @@ enum my_next my_local_done(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_ok(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigned number,
 	const char *state, const char *msg);
+enum my_next my_local_malformed(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_unknown(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h);
 /* number: as clients know it. whole: the session, else what it runs. */
