@@ -269,7 +269,7 @@ static enum my_next skip_failed(
 	if (c == NULL)
 		return mydn_event(d, PEV_BAD, 0);
 	my_sync_lost(c, d->e);
-	c->req = (struct my_req){ 0 };
+	my_state_unrun(c);
 	myerror_put_err(d->down, &c->seq, d->e, false);
 	c->in_request = false;
 	c->seq = 0;

@@ -121,6 +121,8 @@ void my_ask_free(struct my_link *l);
 void my_learn_free(struct my_client *c);
 /* A system variable to be asked for. False: there are too many, or no memory. */
 bool my_learn_sys(struct my_client *c, const char *name, size_t n);
+/* The request did not run. */
+void my_state_unrun(struct my_client *c);
 /* A tracker has told of that system variable. */
 void my_state_told(struct my_client *c, const char *name);
 

@@ -52,6 +52,13 @@ void my_state_told(struct my_client *c, const char *name)
 		c->pins |= PIN(SETTING);
 }
 
+void my_state_unrun(struct my_client *c)
+{
+	c->req = (struct my_req){ 0 };
+	while (c->learn && c->learn->n_sys > 0 && !(c->needs & MY_NEED_SYS))
+		drop_sys(c->learn, 0);
+}
+
 /* Variables that the request named and no tracker told of. */
 static void note_untold(struct my_client *c, bool error, bool partly)
 {

@@ -159,6 +159,21 @@ def test_variables_of_storage_engines(anymy, mypool):
     assert a.q(ask) == before
 
 
+def test_a_setting_that_was_never_made(maria118, mypool):
+    """The schema that the session had is gone: its SET does not run, and nothing of it is asked for."""
+    two = Two(mypool(maria118, pool_size=1), user='super')
+    a, b = two.a, two.b
+    a.do('create database if not exists gone2')
+    a.do('use gone2')
+    b.do('drop database gone2')
+    assert a.error('set session nosuch_variable = 1').errno == 1049
+    assert a.error('set session nosuch_variable = 1').errno == 1193
+    is_free(two)
+    a.do('set innodb_lock_wait_timeout = 7')
+    two.hop()
+    assert a.one('select @@innodb_lock_wait_timeout') == '7'
+
+
 def test_variables_that_are_a_part_of_another(maria118, mypool):
     """Trackers tell of any of them, whichever was set."""
     two = Two(mypool(maria118, pool_size=1), user='super')
