@@ -119,13 +119,13 @@ static void on_name(struct my_pass *p, struct my_seen *now)
 	p->chain.quoted = quoted;
 	p->chain.end = p->tok.p + p->tok.n;
 	if (quoted || p->prev.ch == '.') {
-		now->operand = true;
+		now->operand = p->prev.ch != '{';
 		if (w != NULL)
 			special_table(p, w->id);
 		return;
 	}
 	now->id = p->tok.id;
-	now->operand = now->id == 0;
+	now->operand = now->id == 0 && p->prev.ch != '{'; /* {fn f(1)} */
 	if (now->id != 0)
 		keyword(p, now->id);
 }

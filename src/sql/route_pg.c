@@ -281,7 +281,9 @@ static void on_operator(struct pass *p)
 	for (size_t i = 0; i < n && n <= 8; i++)
 		h = sql_hash_step(h, (unsigned char)op[i]);
 	const struct sql_word *w = n <= 8 ? p->o->dialect->find(op, n, h) : NULL;
-	unsigned known = names != NULL ? sql_names_find(names, op, n) : 0;
+	unsigned known = names == NULL ? 0
+			 : n <= 8      ? sql_names_find_hashed(names, op, n, h)
+				       : sql_names_find(names, op, n);
 
 	if (known & SQL_NAME_DANGER)
 		mark(p, ROUTE_PRIMARY, dangerous);

@@ -166,13 +166,28 @@ static void end_tx(struct pass *p)
 		p->route->tx = SQL_ROUTE_TX_NONE;
 }
 
-/* SET search_path = pg_temp: what is made from here on may be temporary. */
-static bool names_temp_schema(const char *p, const char *end)
+static bool mentions(const char *p, const char *end, const char *word)
 {
-	for (; end - p >= 7; p++)
-		if (strncasecmp(p, "pg_temp", 7) == 0)
+	size_t n = strlen(word);
+
+	for (; (size_t)(end - p) >= n; p++)
+		if (strncasecmp(p, word, n) == 0)
 			return true;
 	return false;
+}
+
+/* SET TRANSACTION and SET LOCAL. READ WRITE and SERIALIZABLE are refused by a standby. */
+static void set_local(struct pass *p)
+{
+	struct pg_route *r = p->route;
+
+	where_tx_is(p);
+	if (r->tx == SQL_ROUTE_TX_RO && (mentions(r->start, p->tok.p, "write") ||
+						mentions(r->start, p->tok.p, "serializable") ||
+						mentions(r->start, p->tok.p, "transaction_"))) {
+		mark(p, ROUTE_PRIMARY, "the transaction may write");
+		r->tx = SQL_ROUTE_TX_RW;
+	}
 }
 
 static void set(struct pass *p)
@@ -185,11 +200,11 @@ static void set(struct pass *p)
 	else if (f & SQL_F_UNKNOWN)
 		mark(p, ROUTE_PIN, "a setting that only the server can read");
 	else if (f & SQL_F_SET_LOCAL)
-		where_tx_is(p);
+		set_local(p);
 	else if ((f & SQL_F_SET_ROLE) &&
 		 (out->set_name_n != 4 || memcmp(out->set_name, "role", 4) != 0))
 		mark(p, ROUTE_PIN, "another user from here on");
-	else if (names_temp_schema(p->route->start, p->tok.p))
+	else if (mentions(p->route->start, p->tok.p, "pg_temp"))
 		mark(p, ROUTE_PIN, "temporary objects belong to one link");
 	else
 		mark(p, ROUTE_TRACK, "a setting of the session");

@@ -34,6 +34,7 @@ static const struct tell_case my_cases[] = {
 	{ "SELECT @@session.`last_insert_id`", "select last_id" },
 	{ "SELECT @@GLOBAL.sql_mode, @@error_count", "select diag" },
 	{ "SELECT @@sql_mode AS m FROM t FOR UPDATE", "select row_lock" },
+	{ "SELECT {fn f(1)}", "select stored" },
 	{ "SELECT `get_lock`('x',1), RELEASE_LOCK('x'), RELEASE_ALL_LOCKS()",
 	  "select user_lock,user_unlock,user_unlock_all" },
 	{ "SELECT IS_FREE_LOCK('x'), IS_USED_LOCK('x')", "select conn_id" },
