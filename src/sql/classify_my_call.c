@@ -27,6 +27,36 @@ static uint64_t flags_of(enum my_func f)
 	return 0;
 }
 
+/* MariaDB's POINT(x, y), LINESTRING(a, ..) and their like: with another number of arguments the
+ * name is free for a stored function (seen on 10.11 and 11.8). */
+static bool has_own_arguments(const struct my_pass *p, uint16_t id)
+{
+	struct sql_my_lex ahead = p->lex;
+	struct sql_my_tok t;
+	unsigned depth = 0, commas = 0;
+
+	for (unsigned tokens = 0; tokens < 64; tokens++) {
+		sql_my_lex_next(&ahead, &t);
+		if (t.kind == SQL_MY_TOK_END || t.kind == SQL_MY_TOK_BAD)
+			return false;
+		if (t.ch == ')' && depth == 0)
+			return tokens != 0 && commas == 1;
+		if (id != MY_W_POINT)
+			return true;
+		depth += t.ch == '(';
+		depth -= t.ch == ')';
+		commas += t.ch == ',' && depth == 0;
+	}
+	return false;
+}
+
+static bool is_shape(uint16_t id)
+{
+	return id == MY_W_POINT || id == MY_W_LINESTRING || id == MY_W_POLYGON ||
+	       id == MY_W_MULTIPOINT || id == MY_W_MULTILINESTRING || id == MY_W_MULTIPOLYGON ||
+	       id == MY_W_GEOMETRYCOLLECTION;
+}
+
 /* Whether every server of this family and release has it as its own, spelled like this. */
 static bool is_builtin(const struct my_pass *p, const struct sql_my_word *w)
 {
@@ -37,6 +67,8 @@ static bool is_builtin(const struct my_pass *p, const struct sql_my_word *w)
 	if (w->since[o->mariadb] > release)
 		return false;
 	if (!o->mariadb && w->my_until != 0 && (release == 0 || release > w->my_until))
+		return false;
+	if (o->mariadb && is_shape(w->id) && !has_own_arguments(p, w->id))
 		return false;
 	switch ((enum my_call)w->call[o->mariadb]) {
 	case MY_CALL_NATIVE: return true;
