@@ -121,7 +121,9 @@ static enum my_next sync_failed(struct mydn *d, const struct mypacket_head *h)
 {
 	struct my_client *c = d->c;
 	bool told = c && c->ready;
-	if (told) {
+	if (told && my_sync_may_retry(c, d->l)) {
+		c->sync_tries++;
+	} else if (told) {
 		my_sync_lost(c, d->e);
 		my_client_fail_request(c, d->e, d->down);
 	}
@@ -146,6 +148,7 @@ static enum my_next sync_over(struct mydn *d, const struct mypacket_head *h)
 		return sync_failed(d, h);
 	if (d->c == NULL)
 		return event(d, PEV_TX, h);
+	d->c->sync_tries = 0;
 	return l->tx_due ? quiet(d, h) : event(d, PEV_SYNCED, h);
 }
 

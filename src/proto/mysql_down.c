@@ -254,6 +254,9 @@ static enum my_next skipped(
 		return MY_NEXT;
 	varset_assign(&l->env->vars, &l->have, l->sync_to);
 	varset_assign(&l->env->vars, &l->sync_to, NULL);
+	buf_fini(&l->kept);
+	if (d->c)
+		d->c->sync_tries = 0;
 	return MY_NEXT;
 }
 
@@ -268,12 +271,21 @@ static enum my_next skip_failed(
 	my_owed_pop(l);
 	if (c == NULL)
 		return mydn_event(d, PEV_BAD, 0);
-	my_sync_lost(c, d->e);
 	my_state_unrun(c);
-	myerror_put_err(d->down, &c->seq, d->e, false);
 	c->in_request = false;
+	bool again = buf_len(&l->kept) > 0;
+	if (again) {
+		c->sync_tries++;
+		c->counters->queries--;
+	} else {
+		my_sync_lost(c, d->e);
+		myerror_put_err(d->down, &c->seq, d->e, false);
+	}
 	c->seq = 0;
-	return mydn_event(d, PEV_LINK_BAD, total_of(h));
+	enum my_next r = mydn_event(d, PEV_LINK_BAD, total_of(h));
+	d->ev.text = again ? buf_data(&l->kept) : NULL;
+	d->ev.text_n = again ? buf_len(&l->kept) : 0;
+	return r;
 }
 
 /* A transaction in statement mode: core ends the session, and its error is the answer. */

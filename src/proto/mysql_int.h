@@ -153,10 +153,11 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
 	bool found_known;
-	bool id_set;     /* it may have set LAST_INSERT_ID() to anything */
-	uint8_t tx_told; /* MY_TOLD_* */
-	uint8_t wish;    /* of the request under way, until they are known */
-	bool in_request; /* a request of its is not answered */
+	bool id_set;        /* it may have set LAST_INSERT_ID() to anything */
+	uint8_t tx_told;    /* MY_TOLD_* */
+	uint8_t wish;       /* of the request under way, until they are known */
+	bool in_request;    /* a request of its is not answered */
+	uint8_t sync_tries; /* links that could not take its state, one after the other */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -239,6 +240,7 @@ struct my_link {
 	struct hash128 prep_key; /* of the handle that MY_CAP_PREPARE asks for */
 	struct my_ask *ask;      /* rows of a query of ours */
 	struct buf body;         /* cells of PEV_ROW */
+	struct buf kept;         /* the request behind state that goes in front of it */
 	char **cells;            /* PEV_ROW */
 	struct err *query_err;   /* first error of a query of ours */
 	char *version;           /* as the greeting said it. Login half; owned, MEM_PROTO */

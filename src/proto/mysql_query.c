@@ -84,6 +84,8 @@ static bool put_state(struct myup *u, const struct mypacket_head *h, const struc
 		(void)my_sync_put(c, l, u->up);
 	if (l->sync_wait)
 		return false;
+	if (*skip_r > 0)
+		my_sync_keep(c, l, u->f.p + u->f.at, myup_total(h));
 	if (*skip_r > 0 || !single)
 		my_sync_multi(l, *skip_r > 0 || c->multi, u->up);
 	return true;

@@ -209,6 +209,7 @@ void my_link_run_init(struct my_link *l, struct proto_env *v)
 	l->env = v;
 	linkmap_init(&l->stmts);
 	buf_init(&l->body, 0);
+	buf_init(&l->kept, 0);
 }
 
 void my_link_run_fini(struct my_link *l)
@@ -220,6 +221,7 @@ void my_link_run_fini(struct my_link *l)
 	my_stmt_forget_handles(l);
 	linkmap_fini(&l->stmts);
 	buf_fini(&l->body);
+	buf_fini(&l->kept);
 	mem_free(MEM_PROTO, l->cells);
 	mem_free(MEM_PROTO, l->query_err);
 	mem_free(MEM_PROTO, l->version);

@@ -162,6 +162,10 @@ bool my_sync_switch(struct my_link *l, const struct varset *from, const struct v
 unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b);
 /* Multi-statements on or off for what follows. */
 void my_sync_multi(struct my_link *l, bool on, struct buf *up);
+/* Is a sync that fails here tried again on another link? It may be for what somebody else left. */
+bool my_sync_may_retry(const struct my_client *c, const struct my_link *l);
+/* The request that my_sync_prefix() was for, until the state is set. */
+void my_sync_keep(const struct my_client *c, struct my_link *l, const uint8_t *p, size_t n);
 /* The sync failed with e: what cannot be had any more is wanted no more. */
 void my_sync_lost(struct my_client *c, const struct err *e);
 

@@ -12,6 +12,8 @@
 #include "wire/mysql/command.h"
 #include "wire/mysql/query.h"
 
+#define TRIES_MAX_N 3U
+
 static bool differs(const char *a, const char *b)
 {
 	return a != b && (a == NULL || b == NULL || strcmp(a, b) != 0);
@@ -260,8 +262,24 @@ void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up)
 	l->own_id = true;
 }
 
+/* (A fresh link has only what every session of the pool begins with.) */
+bool my_sync_may_retry(const struct my_client *c, const struct my_link *l)
+{
+	return c->mode != PROTO_SESSION && c->sync_tries < TRIES_MAX_N && l->have &&
+	       l->tx == TX_IDLE && my_client_pins(c) == 0;
+}
+
+/* Without memory there is no second try. */
+void my_sync_keep(const struct my_client *c, struct my_link *l, const uint8_t *p, size_t n)
+{
+	buf_fini(&l->kept);
+	if (my_sync_may_retry(c, l) && !buf_append(&l->kept, p, n))
+		buf_fini(&l->kept);
+}
+
 void my_sync_lost(struct my_client *c, const struct err *e)
 {
+	c->sync_tries = 0;
 	/* The database is gone, or closed to this user: it has none from here on. */
 	if (e->mysql_errno == 1049 || e->mysql_errno == 1044)
 		(void)varset_put(&c->env->vars, &c->want, MY_VAR_SCHEMA, NULL);

@@ -218,7 +218,7 @@ class Soak:
             server.kill9()
             proxy.close()
         print(done)
-        for b in bad[:40]:
+        for b in bad[:40] + bad[40:][-5:]:
             print('WRONG ' + b[:600])
         print('%d complaints' % len(bad))
         if not bad:

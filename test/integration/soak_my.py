@@ -23,7 +23,8 @@ from rawmy import MyError, Ok, P, ResultSet  # noqa: E402
 
 # what the end of a connection may look like; anything else is an accusation
 LOST = (2013, 2003, 2006, 1053, 1927, 1040, 1080, 1152, 1158, 1159, 1160, 1161, 4031)
-DEADLOCK = 1213
+# of two transactions; MariaDB says the second since 11.6 (innodb_snapshot_isolation)
+CONFLICT = (1213, 1020)
 CAPS = my.MODERN | my.MULTI_STATEMENTS
 SETS = {'latin1': 'latin1_swedish_ci', 'koi8r': 'koi8r_general_ci', 'gbk': 'gbk_chinese_ci', 'latin2': 'latin2_general_ci'}
 MODES = ['', 'ANSI_QUOTES', 'NO_BACKSLASH_ESCAPES', 'PIPES_AS_CONCAT', 'NO_ZERO_DATE', 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES']
@@ -83,7 +84,7 @@ class MyClient(Client):
         """A statement that commits nonce, or does not."""
         outcome = 'unknown'
         try:
-            self.rows(sql, (DEADLOCK,))
+            self.rows(sql, CONFLICT)
             outcome = 'committed'
         except (MyError, pymysql.Error):
             outcome = 'failed'
@@ -112,7 +113,7 @@ class MyClient(Client):
             for sql in (self.rnd.choice(['begin', 'start transaction', 'start transaction with consistent snapshot']),
                         'update app.account set balance = balance - %d where id = %d' % (amount, a),
                         'update app.account set balance = balance + %d where id = %d' % (amount, b), self.into_ledger(n)):
-                self.rows(sql, (DEADLOCK,))
+                self.rows(sql, CONFLICT)
             if self.rnd.random() < 0.3:
                 self.verify()
             if self.rnd.random() < 0.3:

@@ -155,6 +155,27 @@ def test_a_reply_too_many(mysql97, mypool):
         usable(lied.wp)
 
 
+def test_a_variable_that_is_not_there(mysql97, mypool):
+    """A tracker tells of one, and who comes next on that connection cannot set it back: it gets another one."""
+    track = b'\0\x0a\3foo\5value'
+    lie = frames(b'\0\0\0' + struct.pack('<HH', 0x4002, 0) + b'\0' + my.lenenc(len(track)) + track, 1)
+    with Liar(mysql97, {'foo': lie}) as liar:
+        wp = mypool(liar, **OPTIONS)
+        with wp.my() as other:
+            s = other.prepare("select 'prepared', ?")
+            for i in range(4):
+                with wp.my() as r:
+                    assert r.one('select 1') == '1'
+                    assert isinstance(r.do('set @x = 1 /*lie:foo*/'), my.Ok)
+                    if i % 2:
+                        assert other.execute(s, [i]).rows == [[b'prepared', i]]
+                    else:
+                        assert other.one("select 'nonce %d'" % i) == 'nonce %d' % i
+                    if i == 2:      # it asked for it itself
+                        assert r.error('select 1').errno == 1193
+        usable(wp)
+
+
 PREPARE_LIES = {
     'short': (frames(b'\0\1\0', 1),),
     'many parameters': (frames(b'\0\1\0\0\0\xff\xff\xff\xff\0\0\0', 1),),
