@@ -6,8 +6,8 @@ arguments of its types. Each that `weirpool explain-route` calls a replica's is 
 because that is read-only, and on the primary, inside a transaction, where it must not leave a trace: an XID, a row or table lock, an
 advisory or user lock, a sequence moved, a file, a temporary object, a variable, a prepared statement, a GTID.
 
-usage: route_diff.py [--kind pg15|pg18|mysql97|maria1011|maria118] [--n TEXTS] [--seed N] [WEIRPOOL]
-Starts its own servers. Exits 1 when it finds something."""
+usage: route_diff.py [--kind pg15|pg18|mysql97|maria1011|maria118]... [--n TEXTS] [--seed N] [WEIRPOOL]
+Starts its own servers. Prints `ok KIND` or `FAILED KIND`, and exits 1 when it finds something."""
 import argparse
 import collections
 import os
@@ -391,36 +391,42 @@ NASTY = {'nextval', 'setval', 'currval', 'lastval', 'txid_current', 'pg_current_
          'query_to_xml', 'ts_stat', 'pg_is_in_recovery', 'current_setting', 'random', 'now', 'count', 'array_agg', 'to_regclass'}
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    ap.add_argument('--kind', default='pg18')
-    ap.add_argument('--n', type=int, default=2000)
-    ap.add_argument('--seed', type=int, default=random.randrange(1 << 30))
-    ap.add_argument('weirpool', nargs='?', default=os.environ.get('WEIRPOOL_BIN', './weirpool'))
-    a = ap.parse_args()
-    rng = random.Random(a.seed)
+def run_kind(kind, n, seed, weirpool):
+    """True when nothing was found"""
     base = pathlib.Path(tempfile.mkdtemp(prefix='route-diff.'))
     os.chmod(base, 0o755)
     servers.give_to_test_user(base)
-    lab = Pg(base, int(a.kind[2:])) if a.kind.startswith('pg') else My(base, a.kind)
-    found, counts = [], collections.Counter()
+    lab = Pg(base, int(kind[2:])) if kind.startswith('pg') else My(base, kind)
+    found, counts = 0, collections.Counter()
     try:
-        texts = texts_of(lab, rng, a.n)
-        for text, verdict in zip(texts, classify(a.weirpool, lab.protocol, texts, lab.args)):
+        texts = texts_of(lab, random.Random(seed), n)
+        for text, verdict in zip(texts, classify(weirpool, lab.protocol, texts, lab.args)):
             counts[verdict] += 1
             if verdict != 'replica':
                 continue
             for where in (lab.try_replica, lab.try_primary):
                 trouble = where(text)
                 if trouble:
-                    found.append((text, trouble))
+                    found += 1
                     print('%r\n    %s' % (text, trouble), flush=True)
     finally:
         lab.stop()
         shutil.rmtree(base, ignore_errors=True)
-    print('%s, seed %d: %d texts (%s), %d findings' % (
-        a.kind, a.seed, sum(counts.values()), ', '.join('%s %d' % c for c in sorted(counts.items())), len(found)))
-    return 1 if found else 0
+    print('%s %s: seed %d, %d texts (%s), %d findings' % (
+        'FAILED' if found else 'ok', kind, seed, sum(counts.values()),
+        ', '.join('%s %d' % c for c in sorted(counts.items())), found), flush=True)
+    return not found
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    ap.add_argument('--kind', action='append', help='pg15, pg18, mysql97, maria1011, maria118; default: all')
+    ap.add_argument('--n', type=int, default=2000)
+    ap.add_argument('--seed', type=int, default=random.randrange(1 << 30))
+    ap.add_argument('weirpool', nargs='?', default=os.environ.get('WEIRPOOL_BIN', './weirpool'))
+    a = ap.parse_args()
+    kinds = a.kind or ['pg15', 'pg18', 'mysql97', 'maria1011', 'maria118']
+    return 0 if all([run_kind(k, a.n, a.seed, a.weirpool) for k in kinds]) else 1
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
 /* route: the corpora of test/data, text by text; hints; the danger names. */
+#include "sql/names_my.h"
+#include "sql/names_pg.h"
 #include "sql/route.h"
 
 #include <criterion/criterion.h>
@@ -354,4 +356,64 @@ Test(route, any_cut_of_a_text)
 			(void)route(&w, true, text + i, n);
 		}
 	}
+}
+
+Test(names, bodies_of_postgresql)
+{
+	static const struct {
+		const char *name, *body;
+		bool danger;
+	} c[] = {
+		{ "harmless", "select $1 + 1", false },
+		{ "reads_sequence", "begin return nextval('s'); end", true },
+		{ "calls_that", "select Reads_Sequence($1)", true },
+		{ "calls_quoted", "select \"With Blank\"()", true },
+		{ "dynamic", "begin execute x into y; end", true },
+		{ "asks_node", "select count(*) from pg_stat_activity", true },
+		{ "asks_setting", "select current_setting('app.x')", false },
+		{ "of_sequence", "select last_value from s", true },
+		{ "only_a_part", "select my_nextval_not, 1 from t", false },
+		{ "open_quote", "select \"with", false },
+		{ "nothing", "", false },
+	};
+	struct sql_names *s = sql_names_new(false);
+
+	add(s, "With Blank", SQL_NAME_DANGER);
+	for (bool news = true; news;) {
+		news = false;
+		for (size_t i = N(c); i-- > 0;) /* the called ones last */
+			cr_assert(sql_names_pg_body(s, c[i].name, c[i].body, &news));
+	}
+	for (size_t i = 0; i < N(c); i++)
+		cr_expect_eq(sql_names_find(s, c[i].name, strlen(c[i].name)),
+			c[i].danger ? SQL_NAME_DANGER : 0u, "%s", c[i].name);
+	sql_names_free(&s);
+}
+
+Test(names, views_of_mysql)
+{
+	static const struct {
+		const char *name, *definition;
+		bool danger;
+	} c[] = {
+		{ "of_view", "select `x` from `db`.`Writes`", true },
+		{ "writes", "select `db`.`f`() AS `f()`", true },
+		{ "locks", "select get_lock('a',1) AS `x`", true },
+		{ "plain", "select `t`.`a` AS `a`,count(0) AS `n` from `db`.`t` group by `t`.`a`",
+			false },
+		{ "unseen", "", true },
+		{ "of_node", "select * from `performance_schema`.`threads`", true },
+	};
+	const struct sql_my_opts o = { .version = 90704 };
+	struct sql_names *s = sql_names_new(true);
+
+	for (bool news = true; news;) {
+		news = false;
+		for (size_t i = 0; i < N(c); i++)
+			cr_assert(sql_names_my_view(s, &o, c[i].name, c[i].definition, &news));
+	}
+	for (size_t i = 0; i < N(c); i++)
+		cr_expect_eq(sql_names_find(s, c[i].name, strlen(c[i].name)),
+			c[i].danger ? SQL_NAME_DANGER : 0u, "%s", c[i].name);
+	sql_names_free(&s);
 }
