@@ -217,11 +217,13 @@ static struct tls_ctx *make_tls(const struct conf_tls *t, struct err *e)
 static int start(struct watch *w, const struct conf *conf, struct err *e)
 {
 	const struct conf_db *d = &conf->dbs[0];
-	const struct conf_tls *t = &conf->settings.server_tls;
+	struct settings set;
+	const struct conf_tls *t = &set.server_tls;
 	struct cluster_node_opts nodes[CLUSTER_NODES_MAX];
 	struct monitor_opts o = { .protocol = d->kind->name, .nodes = nodes };
 	struct monitor_cb cb = { .view = on_view, .action = on_action };
 	bool pg = strcmp(d->kind->name, "postgresql") == 0;
+	conf_effective(conf, d, NULL, &set);
 	o.cluster = (struct cluster_opts){ .name = *d->dbname ? d->dbname : d->name,
 		.kind = pg ? CLUSTER_PG : CLUSTER_MYSQL,
 		.interval_us = w->interval_us };

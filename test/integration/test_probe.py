@@ -408,6 +408,14 @@ def test_patroni(patroni, watch):
     assert not w.said('cluster no-primary', n), w.text()
 
 
+def test_tls(pg15, certs):
+    def probe(params):
+        return once('postgres://app:app@%s:%d/app?%s' % (pg15.host, pg15.port, params))
+    assert probe('sslmode=verify-ca&sslrootcert=' + certs.crt('ca'))[0] == 0
+    code, out = probe('sslmode=verify-ca&sslrootcert=' + certs.crt('otherca'))
+    assert code == 1 and 'certificate verify failed' in out, out
+
+
 def test_usage():
     def run(*args):
         r = subprocess.run([weir.find_binary(), 'probe', *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
