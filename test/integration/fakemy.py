@@ -123,9 +123,9 @@ class Between:
         with self.lock:
             self.ends += 1
             if self.ends == 2:
-                self.liar.lines.remove(self)
                 self.down.close()
                 self.up.close()
+                self.liar.lines.remove(self)
 
     def hang_up(self, reset=False):
         """reset: close(), which follows, sends one."""

@@ -283,7 +283,7 @@ def test_a_connection_that_has_just_ended_gets_no_command(server, mypool, how):
                         r.command(my.query("insert into ft values ('%s%d')" % (how, i)))
                     IDLE_ENDS[how](server, liar)
                     if how != 'said, not closed':
-                        eventually(lambda: not server.connections('app'))
+                        eventually(lambda: not liar.lines)
                     if not i % 2:
                         r.command(my.query("insert into ft values ('%s%d')" % (how, i)))
                 finally:
