@@ -120,6 +120,8 @@ struct conf_db {
 	const char *host_text, *port_text;
 	struct conf_host *hosts;
 	unsigned hosts_n;
+	const char *cluster_name;           /* "" = none: host= counts */
+	const struct conf_cluster *cluster; /* by that name, or NULL */
 	/* "" = not asked for */
 	const char *client_encoding, *datestyle, *timezone, *application_name, *options;
 	struct conf_over *over;
@@ -143,6 +145,37 @@ struct conf_peer {
 	struct conf_src src;
 };
 
+/* Who reads on the primary. */
+enum conf_primary_reads {
+	CONF_PRIMARY_READS_FALLBACK, /* what no replica may answer */
+	CONF_PRIMARY_READS_SHARE,    /* it is one of those that are balanced over, too */
+	CONF_PRIMARY_READS_NEVER
+};
+
+#define CONF_NODES_MAX 16
+
+/* Servers that replicate one data set. Which of them is the primary is found out. */
+struct conf_cluster {
+	const char *name;
+	int protocol; /* place in the list of kinds */
+	const struct conf_kind *kind;
+	const char *host_text, *port_text; /* as written */
+	struct conf_host *nodes;           /* 1 to CONF_NODES_MAX */
+	unsigned nodes_n;
+	const char *weight_text, *zone_text; /* lists, "" or one item for each node */
+	unsigned weight[CONF_NODES_MAX];
+	const char *zone; /* ours; "" = all are near */
+	/* the account that asks for roles and positions */
+	const char *probe_user, *probe_password, *probe_dbname;
+	int64_t probe_interval_us, probe_slow_interval_us, probe_timeout_us;
+	const char *patroni; /* URLs of its REST API, comma list; "" = no Patroni */
+	int64_t hold_timeout_us;
+	enum conf_primary_reads primary_reads;
+	bool allow_lossy_failover;
+	int64_t fence_on_authority_loss_us; /* 0 = off */
+	struct conf_src src;
+};
+
 struct conf_item;  /* private: one line as it was read */
 struct conf_block; /* private: memory of strings */
 
@@ -159,6 +192,8 @@ struct conf {
 	unsigned users_n;
 	struct conf_peer *peers;
 	unsigned peers_n;
+	struct conf_cluster *clusters;
+	unsigned clusters_n;
 	/* From a URL only: the one user who may log in, with this password, and is admin.
 	 * "" = not a URL, or a URL without a user or password. */
 	const char *url_user, *url_password; /* the latter is secret */
@@ -235,6 +270,8 @@ unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS
 bool conf_listens_nowhere(const struct conf *conf, const char *option);
 const struct conf_user *conf_user_find(const struct conf *conf, const char *name); /* or NULL */
 const struct conf_peer *conf_peer_find(const struct conf *conf, int id);           /* or NULL */
+const struct conf_cluster *conf_cluster_find(
+	const struct conf *conf, const char *name); /* or NULL */
 /* "weirpool" or "pgbouncer": the admin console. */
 bool conf_is_console(const char *dbname);
 /* Merges user over db over global; either may be NULL. Never fails; strings borrowed from conf. */

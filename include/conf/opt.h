@@ -21,9 +21,16 @@ enum opt_type {
 	OPT_SECRET /* never shown */
 };
 /* Where it may be written. */
-enum opt_scope { OPT_GLOBAL = 1, OPT_DB = 2, OPT_USER = 4, OPT_PEER = 8 };
+enum opt_scope { OPT_GLOBAL = 1, OPT_DB = 2, OPT_USER = 4, OPT_PEER = 8, OPT_CLUSTER = 16 };
 /* Which struct the field is in; OPT_IN_SETTINGS is what merges over scopes. */
-enum opt_in { OPT_IN_GLOBAL, OPT_IN_SETTINGS, OPT_IN_DB, OPT_IN_PEER, OPT_IN_NOWHERE };
+enum opt_in {
+	OPT_IN_GLOBAL,
+	OPT_IN_SETTINGS,
+	OPT_IN_DB,
+	OPT_IN_PEER,
+	OPT_IN_CLUSTER,
+	OPT_IN_NOWHERE
+};
 /* When a new value takes effect. */
 enum opt_apply { OPT_NOW, OPT_NEW_CONN, OPT_RESTART };
 

@@ -33,6 +33,16 @@ enum conf_proxy {
 	CONF_PROXY_LOCAL, /* a header that names nobody */
 	CONF_PROXY_CLIENT /* the client's address; the connection serves that client alone */
 };
+/* Which nodes of its cluster a session may use. */
+enum conf_endpoint { CONF_ENDPOINT_AUTO, CONF_ENDPOINT_RW, CONF_ENDPOINT_RO };
+/* What a read on a replica must have seen (doc/clusters.md). */
+enum conf_consistency {
+	CONF_CONSISTENCY_EVENTUAL,
+	CONF_CONSISTENCY_BOUNDED,
+	CONF_CONSISTENCY_SESSION,
+	CONF_CONSISTENCY_GLOBAL,
+	CONF_CONSISTENCY_STRONG
+};
 enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_AUTO };
 
 /* TLS of one side. Paths, and OpenSSL names or PgBouncer's shortcuts, as written in the file. */
@@ -76,6 +86,12 @@ struct settings {
 	bool server_round_robin; /* oldest idle link first; else newest first */
 	const char *connect_query;
 	enum conf_balance load_balance_hosts;
+	/* clusters */
+	enum conf_endpoint endpoint;
+	enum conf_consistency consistency;
+	int64_t max_staleness_us;       /* 0 = no bound */
+	int64_t primary_after_write_us; /* 0 = off */
+	bool sticky_replica;
 	struct conf_tls server_tls;
 	enum conf_compression server_compression;
 	enum conf_proxy server_proxy_protocol;

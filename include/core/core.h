@@ -20,6 +20,8 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "cluster/token.h"
+#include "core/topology.h"
 #include "ev/addr.h"
 #include "ev/listen.h"
 #include "ev/loop.h"
@@ -61,6 +63,7 @@ struct core_gen {
 	struct hba *hba;            /* may be NULL */
 	struct ident *ident;        /* may be NULL */
 	struct tls_ctx *client_tls; /* NULL: off */
+	struct topo *topo;          /* NULL: no clusters */
 };
 struct core_gen *gen_ref(struct core_gen *g);
 void gen_unref(struct core_gen *g); /* the last one frees */
@@ -85,8 +88,9 @@ struct account {
  * limit + reserve, except after the limit was lowered (then open only falls). */
 struct pool {
 	struct dbase *db;
-	struct account *account; /* of the client's user; with a forced user: of that one */
-	char *user;              /* at the server */
+	struct account *account;  /* of the client's user; with a forced user: of that one */
+	char *user;               /* at the server */
+	struct server_node *node; /* of a cluster; NULL: the database has hosts of its own */
 	_Atomic unsigned open, limit, reserve;
 	_Atomic unsigned db_cap, user_cap; /* 0 = none */
 	_Atomic int64_t retry_at_us;       /* nobody connects before */
@@ -128,6 +132,7 @@ struct core {
 	pthread_mutex_t
 		lock; /* guards the three maps: taken at login and by control, never per query */
 	struct hmap dbases, accounts, pools;
+	struct hmap clusters, nodes; /* control's */
 	struct core_listen listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
 	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
@@ -135,6 +140,11 @@ struct core {
 	/* The console: admin/ sets it. Called on the control thread; r is answered with
 	 * core_console_done(). */
 	void (*console)(struct core *c, struct core_console *r);
+	/* Workers met trouble with a node (links that broke, refused connects). Set before
+	 * core_start(); called on the control thread. */
+	void (*node_trouble)(void *arg, const char *cluster, unsigned node,
+		enum cluster_signal what, const char *why);
+	void *node_arg;
 };
 
 /* ---- a worker ---- */
@@ -171,6 +181,7 @@ enum link_state {
 struct dbstats {
 	struct dbase *db;
 	struct proto_counters proto;
+	struct proto_names *names; /* of its catalog; NULL: not known (now) */
 #define X(f) uint64_t f;
 	CORE_STATS(X)
 #undef X
@@ -179,6 +190,8 @@ struct dbstats {
 struct waiter { /* somebody who waits for a link */
 	struct list node;
 	int64_t since_us;        /* loop clock */
+	int64_t held_us;         /* since when, while it is moved from one pool to another */
+	struct pool_shard *on;   /* where it waits */
 	struct session *session; /* or */
 	struct authq *authq;     /* then link_class does not matter */
 	uint8_t link_class;      /* only a link of this class will do (client_link_class()) */
@@ -187,11 +200,17 @@ struct waiter { /* somebody who waits for a link */
 struct pool_shard {
 	struct pool *pool;
 	struct worker *w;
-	struct list node;          /* in worker.shards */
-	struct list touched;       /* in worker.touched while something changed this turn */
-	struct settings set;       /* effective for (database, user) */
-	const struct conf_db *cdb; /* of worker.gen; NULL: gone after a reload */
-	struct tls_ctx *tls;       /* towards the servers; NULL: never */
+	/* The pool of the same database and user that sessions belong to. In a cluster that one
+	 * has no links: its waiting list holds what no node can take now, and each node has a pool
+	 * in its subs. Elsewhere: itself. */
+	struct pool_shard *home;
+	struct list subs, sub;
+	const struct topo_cluster *topo; /* of worker.gen; NULL: no cluster */
+	struct list node;                /* in worker.shards */
+	struct list touched;             /* in worker.touched while something changed this turn */
+	struct settings set;             /* effective for (database, user) */
+	const struct conf_db *cdb;       /* of worker.gen; NULL: gone after a reload */
+	struct tls_ctx *tls;             /* towards the servers; NULL: never */
 	struct list links[LINK_N];
 	unsigned n_links[LINK_N];
 	struct list waiting; /* struct waiter, first come first */
@@ -223,6 +242,7 @@ struct worker {
 	struct list shards, touched;
 	struct hmap shard_by_name;         /* protocol, "db\0user" -> shard */
 	struct hmap stats_by_db;           /* the address of a dbase -> struct dbstats */
+	struct hmap seen;                  /* name of a cluster -> struct seen_cluster */
 	struct list cancels, cancels_done; /* running cancel requests; ended in this turn */
 	struct worker_listen {
 		struct listener *listener;
@@ -274,10 +294,19 @@ struct session {
 	uint32_t id, slot;
 	uint32_t number; /* by which its client knows it; carries the worker */
 	int64_t connected_us, request_us, tx_us, state_us; /* loop clock; 0 = not now */
-	int64_t pinned_us; /* since when it keeps its link between transactions; 0 = it does not */
+	int64_t pinned_us;  /* since when it keeps its link between transactions; 0 = it does not */
+	struct token token; /* what its reads must see */
+	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
+	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
+	 * another node can be asked. */
+	struct buf again;
 	struct addr addr;
 	uint8_t privilege; /* console: enum console_privilege */
 	bool logical;      /* raw: logical replication */
+	bool reads;        /* the request at hand is known to only read */
+	bool may_again;    /* again has all of it */
+	bool to_primary;   /* a replica has refused it */
+	uint8_t again_n;   /* how often it was asked again */
 	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, killing, relogin,
 		counted_db, long_key, notified, unread, proxy_due;
 	_Alignas(8) uint8_t cst[];
@@ -299,8 +328,11 @@ struct link {
 	const char *close_why;
 	uint32_t id;
 	uint32_t last_session; /* id of the session that used it last */
-	unsigned epoch, gen_serial;
+	unsigned epoch, gen_serial, fence;
 	uint8_t link_class;
+	int8_t place;    /* of its node in the cluster, while it works for a session; -1: none */
+	bool replica;    /* that node was not the primary when the session got it */
+	int64_t took_us; /* the last answer */
 	int64_t born_us, state_us, checked_us;
 	int64_t idle_us; /* since when nobody uses it, checks apart; 0: somebody does */
 	struct addr addr;
@@ -391,8 +423,12 @@ struct dbase *core_dbase(struct core *c, const struct proto_ops *ops, const char
 struct dbase *core_dbase_find(
 	struct core *c, const struct proto_ops *ops, const char *name); /* NULL if never used */
 struct account *core_account(struct core *c, const char *name);
-struct pool *core_pool(
-	struct core *c, struct dbase *db, struct account *a, const char *server_user);
+/* Of connections to servers; the caller's. NULL: none, or e says why it cannot be made. */
+struct tls_ctx *core_server_tls(
+	const struct settings *set, const struct proto_ops *ops, struct err *e);
+/* node NULL: the database has hosts of its own, or this is the pool for those who wait. */
+struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, const char *server_user,
+	struct server_node *node);
 
 /* On a worker's thread. */
 void session_kill(struct session *s, enum err_code code,

@@ -21,6 +21,7 @@
 #include "base/coding.h"
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,8 +40,7 @@ enum pev_kind {
 	PEV_AUTH_OK,  /* client: proven. link: logged in and ready */
 	PEV_CANCEL,   /* key/key_n: a cancel request; the connection ends after it */
 	/* up only */
-	PEV_REQUEST, /* lst == NULL and the next message needs a link: nothing consumed. flags:
-			routing facts (later) */
+	PEV_REQUEST, /* lst == NULL and the next message needs a link: nothing consumed. reads */
 	PEV_CONSOLE, /* console sessions: text/text_n is one SQL text; answer with console_reply()
 			before the next step */
 	PEV_BYE,     /* the client said good-bye */
@@ -56,7 +56,11 @@ enum pev_kind {
 		     */
 	PEV_ROW,    /* a row of link_query(): cells */
 	PEV_QUERY_DONE, /* link_query() is over; e is set if it failed */
-	PEV_LINK_BAD,   /* the link cannot be used any more (e says why; log it), the client has got
+	PEV_REFUSED,  /* n = 0: the server has done nothing of the request, because of what it is: a
+			   standby, in recovery (e); and nothing of its answer was passed on. Core
+			   takes the request elsewhere, or says client_confine() without guard
+			   and goes on */
+	PEV_LINK_BAD, /* the link cannot be used any more (e says why; log it), the client has got
 			   its answer and lives on; or, with text/text_n, these bytes of its
 			   are input again, for another link. During its login it waits for one */
 	/* everywhere */
@@ -72,6 +76,8 @@ struct pev {
 	size_t n;            /* input bytes this event accounts for */
 	enum tx_state tx;    /* PEV_TX */
 	bool idle;           /* PEV_TX: the server owes nothing more */
+	bool reads;          /* PEV_REQUEST: all that comes until the link is free again is proven
+				to only read, and may run on a replica */
 	const uint8_t *text; /* PEV_CONSOLE, PEV_PASSWORD, PEV_CANCEL(key), valid until the input
 				buffer changes */
 	size_t text_n;
@@ -162,7 +168,7 @@ struct proto_login { /* strings belong to cst until client_ready() was true */
 	/* database: user's name when none was given; with schema_is_state: "" */
 	const char *user, *database, *application_name;
 	bool database_given;
-	enum { REPL_NONE, REPL_PHYSICAL, REPL_LOGICAL } replication;
+	enum { PROTO_REPL_NONE, PROTO_REPL_PHYSICAL, PROTO_REPL_LOGICAL } replication;
 	unsigned major, minor;
 };
 
@@ -259,6 +265,22 @@ enum proto_mode {
 	PROTO_RAW /* replication: bytes only */
 };
 
+/* What a database's catalog says of names (sql/names.h), shared by all sessions of it. Any thread
+ * may read, ref and unref. */
+struct sql_names;
+struct proto_names {
+	_Atomic unsigned refs;
+	_Atomic bool stale; /* a statement that changes the catalog was seen since */
+	struct sql_names *set;
+};
+static inline bool proto_names_stale(struct proto_names *n)
+{
+	return atomic_load_explicit(&n->stale, memory_order_acquire);
+}
+struct proto_names *proto_names_new(struct sql_names *set); /* takes it over; NULL: no memory */
+struct proto_names *proto_names_ref(struct proto_names *n);
+void proto_names_unref(struct proto_names **n); /* *n may be NULL; becomes NULL */
+
 struct proto_client_conf { /* after login is known */
 	enum proto_mode mode;
 	const char *database;  /* what the database that it asked for is called at the server; ""
@@ -275,6 +297,10 @@ struct proto_client_conf { /* after login is known */
 	bool no_simple_query;    /* disable_pqexec */
 	bool no_tracking; /* what cannot be read off a statement is not asked for, but removed */
 	struct proto_counters *counters;
+	/* It may read on replicas: PEV_REQUEST says whether it only reads. names: where the newest
+	 * of what its database's catalog says stands, *names NULL: unknown. names NULL: it may
+	 * not. */
+	struct proto_names *const *names;
 	const char *login_notice; /* NULL: none */
 };
 
@@ -364,8 +390,7 @@ struct proto_ops {
 	/* NULL unless greets. Makes *all (may be empty) true for one more server as well; version:
 	 * what the configuration says that clients are told, "" if nothing. False: no greeting is
 	 * true for both, or it is not the configuration's; *all is as it was. */
-	bool (*facts_join)(
-		struct buf *all, const uint8_t *facts, size_t n, const char *version);
+	bool (*facts_join)(struct buf *all, const uint8_t *facts, size_t n, const char *version);
 	void (*link_tls_done)(void *lst, const uint8_t *cbind, size_t cbind_n, struct buf *up);
 	/* As client_coding(), where pev.coded said so; link_step() is called again then, for what
 	 * is to be said first. NULL: never. */
@@ -380,6 +405,10 @@ struct proto_ops {
 	 * PEV_BAD. */
 	struct pev (*down)(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
 		struct buf *down, struct err *e);
+	/* reads_only: the link that attach() gives to cst next may only run what PEV_REQUEST called
+	 * reads; what comes after that waits until the link was given back, unless it reads as
+	 * well. guarded: PEV_REFUSED may come. */
+	void (*client_confine)(void *cst, bool reads_only, bool guarded);
 	/* Gives lst to cst: puts the batch that makes the server's variables those of the session
 	 * (often nothing). True: something was put. */
 	bool (*attach)(void *cst, void *lst, struct buf *up);

@@ -96,7 +96,7 @@ struct conn_fact {
 	uint32_t number; /* as its client knows it */
 	char type;       /* C or S */
 	bool tls, close_needed, console;
-	const char *coding; /* "zlib", "zstd", ""; static */
+	const char *coding;     /* "zlib", "zstd", ""; static */
 	uint8_t replication;    /* 0 none, 1 physical, 2 logical */
 	enum session_state cst; /* type C */
 	enum link_state lst;    /* type S */
@@ -178,6 +178,7 @@ cmd_fn show_clients, show_servers, show_sockets, show_active_sockets, show_fds, 
 	show_waits;
 cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer_pools,
 	show_workers;
+cmd_fn show_clusters, show_nodes;
 cmd_fn show_config, show_help, show_version, show_mem, show_state, show_dns_hosts, show_dns_zones;
 cmd_fn show_stats, show_stats_totals, show_stats_averages, show_totals;
 cmd_fn ctl_pause, ctl_resume, ctl_disable, ctl_enable, ctl_reconnect, ctl_kill, ctl_kill_client,

@@ -34,11 +34,19 @@ static void each(struct worker *w, void *part, void *arg)
 
 /* ---- the pools of all workers as one list ---- */
 
+/* "": of no cluster, or where its requests are held. */
+static const char *node_name(const struct pool *o)
+{
+	return o->node ? o->node->where : "";
+}
+
 static int by_pool(const void *a, const void *b)
 {
 	const struct pool_fact *x = a, *y = b;
 	int d = strcmp(x->pool->db->name, y->pool->db->name);
-	return d ? d : strcmp(x->pool->user, y->pool->user);
+	if (d == 0)
+		d = strcmp(x->pool->user, y->pool->user);
+	return d ? d : strcmp(node_name(x->pool), node_name(y->pool));
 }
 
 static void add(struct pool_fact *sum, const struct pool_fact *f)
@@ -103,6 +111,8 @@ static void pool_row(struct rowset *rs, const struct pool_fact *f)
 	rowset_setf(rs, row, 14, "%d", (int)(f->maxwait_us % 1000000));
 	rowset_set(rs, row, 15, mode_name(f->mode));
 	rowset_set(rs, row, 16, f->many_hosts ? balance_name(f->balance) : NULL);
+	if (rs->n_cols > 17)
+		rowset_set(rs, row, 17, f->pool->node ? f->pool->node->where : NULL);
 }
 
 /* The console itself, which PgBouncer lists as a pool too. */
@@ -147,10 +157,11 @@ void show_pools(struct core_console *r, const struct cmd_line *l)
 {
 	struct admin_ask q = { 0 };
 	(void)l;
-	admin_cols(&r->result, "ssiiiiiiiiiiiiiss",
+	bool ours = admin_conf(r)->global.console_columns == CONF_COLUMNS_WEIRPOOL;
+	admin_cols(&r->result, ours ? "ssiiiiiiiiiiiiisss" : "ssiiiiiiiiiiiiiss",
 		"database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req "
 		"sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login "
-		"maxwait maxwait_us pool_mode load_balance_hosts");
+		"maxwait maxwait_us pool_mode load_balance_hosts node");
 	admin_ask(r, &q, sizeof(struct pool_part), each, pools_done);
 }
 

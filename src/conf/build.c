@@ -55,7 +55,8 @@ static void tell_unknown(struct build *b, const char *key, unsigned scope, const
 		const char *where;
 	} scopes[] = { { OPT_GLOBAL, "[weirpool] or [pgbouncer]" },
 		{ OPT_DB, "an entry of [databases] or [mysql_databases]" },
-		{ OPT_USER, "an entry of [users]" }, { OPT_PEER, "an entry of [peers]" } };
+		{ OPT_USER, "an entry of [users]" }, { OPT_PEER, "an entry of [peers]" },
+		{ OPT_CLUSTER, "an entry of [clusters]" } };
 	const char *near = opt_nearest(key, scope);
 	for (unsigned i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
 		if (opt_find(key, scopes[i].scope)) {
@@ -243,8 +244,9 @@ static void build_db(struct build *b)
 		store_local_defaults(
 			&opt_table[i], OPT_DB, OPT_IN_DB, db, conf_kind_is_other(db->kind));
 	build_pairs(b, &(struct entry){ OPT_DB, "database option", db, &db->over, &db->over_n });
-	if (conf_hosts_parse(b->conf, db->host_text, db->port_text, &db->hosts, &db->hosts_n, why,
-		    sizeof(why)) != 0)
+	if (!*db->cluster_name && /* its nodes: join_clusters() */
+		conf_hosts_parse(b->conf, db->host_text, db->port_text, &db->hosts, &db->hosts_n,
+			why, sizeof(why)) != 0)
 		TELL(b, CONF_ERROR, "database \"%.60s\": %s", db->name, why);
 	for (unsigned i = 0; i < db->hosts_n && conf_kind_is_other(db->kind); i++)
 		if (db->hosts[i].kind != CONF_HOST_TCP)
@@ -308,6 +310,134 @@ static void build_peer(struct build *b)
 	mem_free(MEM_CONF, hosts);
 }
 
+/* "1,2,1" to numbers. */
+static void parse_weights(struct build *b, struct conf_cluster *c)
+{
+	const char *at = c->weight_text;
+	char item[16];
+	unsigned n = 0;
+	for (unsigned i = 0; i < c->nodes_n; i++)
+		c->weight[i] = 1;
+	while (conf_list_next(&at, item, sizeof(item))) {
+		int64_t v;
+		if (num_i64(item, 0, 1000, &v) != 0 || n >= c->nodes_n) {
+			n = c->nodes_n + 1;
+			break;
+		}
+		c->weight[n++] = (unsigned)v;
+	}
+	if (*c->weight_text && n != c->nodes_n)
+		TELL(b, CONF_ERROR,
+			"cluster \"%.60s\": weight must be a number from 0 to 1000 for each of its "
+			"%u hosts",
+			c->name, c->nodes_n);
+}
+
+static void check_zones(struct build *b, const struct conf_cluster *c)
+{
+	const char *at = c->zone_text;
+	char item[64];
+	unsigned n = 0;
+	while (conf_list_next(&at, item, sizeof(item)))
+		n++;
+	if (*c->zone_text && n != c->nodes_n)
+		TELL(b, CONF_ERROR,
+			"cluster \"%.60s\": zones must have one name for each of its %u "
+			"hosts",
+			c->name, c->nodes_n);
+}
+
+static struct conf_cluster *cluster_slot(struct build *b)
+{
+	struct conf *c = b->conf;
+	for (unsigned i = 0; i < c->clusters_n; i++) {
+		if (strcmp(c->clusters[i].name, b->it->key) != 0)
+			continue;
+		TELL(b, CONF_WARNING, "cluster \"%s\" was given before, at %s:%u; this line counts",
+			b->it->key, c->clusters[i].src.file ? c->clusters[i].src.file : "?",
+			c->clusters[i].src.line);
+		mem_free(MEM_CONF, c->clusters[i].nodes);
+		return &c->clusters[i];
+	}
+	c->clusters = grow(c->clusters, c->clusters_n, sizeof(*c->clusters));
+	return &c->clusters[c->clusters_n++];
+}
+
+static void build_cluster(struct build *b)
+{
+	char why[WHY_MAX];
+	if (!name_ok(b, "cluster"))
+		return;
+	struct conf_cluster *c = cluster_slot(b);
+	*c = (struct conf_cluster){ .name = b->it->key, .src = b->it->src };
+	for (unsigned i = 0; i < opt_table_n; i++)
+		store_local_defaults(&opt_table[i], OPT_CLUSTER, OPT_IN_CLUSTER, c, false);
+	build_pairs(b, &(struct entry){ OPT_CLUSTER, "cluster option", c, NULL, NULL });
+	c->kind = conf_kind_at((unsigned)c->protocol);
+	const char *ports = c->port_text[0]               ? c->port_text
+			    : conf_kind_is_other(c->kind) ? "3306"
+							  : "5432";
+	if (c->host_text[0] == '\0')
+		TELL(b, CONF_ERROR, "cluster \"%.60s\" needs host= with the names of its servers",
+			c->name);
+	else if (conf_hosts_parse(b->conf, c->host_text, ports, &c->nodes, &c->nodes_n, why,
+			 sizeof(why)) != 0)
+		TELL(b, CONF_ERROR, "cluster \"%.60s\": %s", c->name, why);
+	if (c->probe_user[0] == '\0')
+		TELL(b, CONF_ERROR,
+			"cluster \"%.60s\" needs probe_user=, an account to ask its servers "
+			"for their roles",
+			c->name);
+	if (c->nodes_n > CONF_NODES_MAX)
+		TELL(b, CONF_ERROR, "cluster \"%.60s\" has %u servers, but there can be at most %d",
+			c->name, c->nodes_n, CONF_NODES_MAX);
+	for (unsigned i = 0; i < c->nodes_n; i++) {
+		if (c->nodes[i].kind != CONF_HOST_TCP && conf_kind_is_other(c->kind))
+			c->nodes[i].port = 0; /* the path is the socket's own */
+		for (unsigned j = 0; j < i; j++)
+			if (c->nodes[i].port == c->nodes[j].port &&
+				strcmp(c->nodes[i].host, c->nodes[j].host) == 0)
+				TELL(b, CONF_ERROR, "cluster \"%.60s\" names %s:%u twice", c->name,
+					c->nodes[i].host, c->nodes[i].port);
+	}
+	if (c->nodes_n && c->nodes_n <= CONF_NODES_MAX) {
+		parse_weights(b, c);
+		check_zones(b, c);
+	}
+}
+
+/* Entries to the clusters that they name. */
+static void join_clusters(struct build *b)
+{
+	struct conf *c = b->conf;
+	for (unsigned i = 0; i < c->dbs_n; i++) {
+		struct conf_db *d = &c->dbs[i];
+		struct conf_item at = { .src = d->src };
+		b->it = &at;
+		if (!*d->cluster_name)
+			continue;
+		d->cluster = conf_cluster_find(c, d->cluster_name);
+		if (!d->cluster)
+			TELL(b, CONF_ERROR,
+				"database \"%.60s\": there is no cluster \"%.60s\" in section "
+				"[clusters]",
+				d->name, d->cluster_name);
+		else if (d->cluster->kind != d->kind)
+			TELL(b, CONF_ERROR,
+				"database \"%.60s\" is in section [%s], but the protocol of its "
+				"cluster \"%.60s\" is %s",
+				d->name, d->kind->section, d->cluster_name,
+				d->cluster->kind ? d->cluster->kind->name : "another");
+		if (d->cluster && d->cluster->nodes_n) {
+			size_t n = d->cluster->nodes_n * sizeof(*d->hosts);
+			mem_free(MEM_CONF, d->hosts);
+			d->hosts = mem_xalloc(MEM_CONF, n);
+			memcpy(d->hosts, d->cluster->nodes, n);
+			d->hosts_n = d->cluster->nodes_n;
+		}
+	}
+}
+
 static void build_item(struct build *b)
 {
 	switch (b->it->section) {
@@ -318,6 +448,7 @@ static void build_item(struct build *b)
 	case CONF_SEC_MYSQL_DATABASES: build_db(b); break;
 	case CONF_SEC_USERS: build_user(b); break;
 	case CONF_SEC_PEERS: build_peer(b); break;
+	case CONF_SEC_CLUSTERS: build_cluster(b); break;
 	}
 }
 
@@ -361,6 +492,12 @@ static int cmp_peer(const void *a, const void *b)
 	return ((const struct conf_peer *)a)->id - ((const struct conf_peer *)b)->id;
 }
 
+static int cmp_cluster(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct conf_cluster *)a)->name, ((const struct conf_cluster *)b)->name);
+}
+
 static void sort_all(struct conf *c)
 {
 	if (c->dbs_n > 1)
@@ -369,6 +506,8 @@ static void sort_all(struct conf *c)
 		qsort(c->users, c->users_n, sizeof(*c->users), cmp_user);
 	if (c->peers_n > 1)
 		qsort(c->peers, c->peers_n, sizeof(*c->peers), cmp_peer);
+	if (c->clusters_n > 1)
+		qsort(c->clusters, c->clusters_n, sizeof(*c->clusters), cmp_cluster);
 }
 
 int conf_build(struct conf *conf, struct conf_msgs *m)
@@ -394,6 +533,7 @@ int conf_build(struct conf *conf, struct conf_msgs *m)
 	}
 	hmap_fini(&b.names, NULL);
 	sort_all(conf);
+	join_clusters(&b);
 	conf_check(conf, m);
 	return m->errors_n == before ? 0 : -1;
 }

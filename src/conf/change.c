@@ -255,6 +255,18 @@ static void diff_peer(
 	mem_free(MEM_CONF, prefix);
 }
 
+static void diff_cluster(
+	const struct conf_cluster *a, const struct conf_cluster *b, struct conf_changes *out)
+{
+	char *prefix = mem_xprintf(MEM_CONF, "clusters.%s", a ? a->name : b->name);
+	if (a && b)
+		diff_local(prefix, OPT_IN_CLUSTER, a, b, out);
+	else
+		add_change(out, mem_xprintf(MEM_CONF, "%s", prefix), a ? "present" : NULL,
+			b ? "present" : NULL, OPT_NOW);
+	mem_free(MEM_CONF, prefix);
+}
+
 void conf_diff(const struct conf *was, const struct conf *is, struct conf_changes *out)
 {
 	unsigned i, j;
@@ -282,6 +294,15 @@ void conf_diff(const struct conf *was, const struct conf *is, struct conf_change
 			: j == is->peers_n ? -1
 					   : was->peers[i].id - is->peers[j].id;
 		diff_peer(c <= 0 ? &was->peers[i] : NULL, c >= 0 ? &is->peers[j] : NULL, out);
+		i += c <= 0;
+		j += c >= 0;
+	}
+	for (i = j = 0; i < was->clusters_n || j < is->clusters_n;) {
+		int c = i == was->clusters_n  ? 1
+			: j == is->clusters_n ? -1
+					      : strcmp(was->clusters[i].name, is->clusters[j].name);
+		diff_cluster(
+			c <= 0 ? &was->clusters[i] : NULL, c >= 0 ? &is->clusters[j] : NULL, out);
 		i += c <= 0;
 		j += c >= 0;
 	}

@@ -17,7 +17,8 @@ enum conf_section {
 	CONF_SEC_DATABASES,
 	CONF_SEC_MYSQL_DATABASES,
 	CONF_SEC_USERS,
-	CONF_SEC_PEERS
+	CONF_SEC_PEERS,
+	CONF_SEC_CLUSTERS
 };
 const char *conf_section_name(enum conf_section s);
 
@@ -67,6 +68,8 @@ int conf_pairs_next(struct conf *conf, const char **at, const char **key_r, cons
 	char *why, size_t n);
 /* By section, or NULL. kinds[0] is of [databases]. */
 const struct conf_kind *conf_kind_of(enum conf_section section);
+/* By place: of the option protocol. NULL: no such place. */
+const struct conf_kind *conf_kind_at(unsigned i);
 /* Is it one whose options have defaults of their own (opt.dflt_mysql)? */
 bool conf_kind_is_other(const struct conf_kind *k);
 /* Takes host and port lists apart. -1: a mistake, told in why. The array is MEM_CONF and the

@@ -43,6 +43,7 @@ static const char *const section_names[] = {
 	[CONF_SEC_MYSQL_DATABASES] = "mysql_databases",
 	[CONF_SEC_USERS] = "users",
 	[CONF_SEC_PEERS] = "peers",
+	[CONF_SEC_CLUSTERS] = "clusters",
 };
 #define SECTIONS_N (sizeof(section_names) / sizeof(section_names[0]))
 
@@ -97,7 +98,7 @@ static void read_section(struct reader *r, const char *p, const char *end)
 	}
 	MISTAKE(r,
 		"there is no section [%s]; there are [weirpool] or [pgbouncer], [databases], "
-		"[mysql_databases], [users] and [peers]",
+		"[mysql_databases], [users], [clusters] and [peers]",
 		name);
 }
 

@@ -29,6 +29,10 @@ static const struct group {
 		"in one of them only. A value with spaces is written 'in quotes', with '' for a "
 		"quote. The options of [weirpool] "
 		"that carry \"databases\" are allowed here too." },
+	{ OPT_CLUSTER, "Section [clusters]",
+		"One line for each set of servers that replicate one data set: name = key=value "
+		"key=value ... Entries of [databases] and [mysql_databases] name it with "
+		"cluster=. See doc/clusters.md." },
 	{ OPT_PEER, "Section [peers]",
 		"One line for each weirpool that shares an address with this one, itself "
 		"included: number = key=value ... "
@@ -287,6 +291,9 @@ void conf_gen_sample(struct buf *out)
 		";; every schema of one server\n;* = host=127.0.0.1\n\n"
 		";; settings for one user, wherever it goes\n[users]\n;batch = pool_size=2 "
 		"query_timeout=1h\n\n"
+		";; servers that replicate one data set: the primary is found, reads are "
+		"spread\n[clusters]\n"
+		";main = host=db1,db2,db3 probe_user=monitor\n\n"
 		";; other weirpools behind the same address\n[peers]\n;1 = host=10.0.0.1\n;2 = "
 		"host=10.0.0.2\n\n"
 		"[weirpool]\n");

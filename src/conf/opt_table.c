@@ -12,15 +12,18 @@
 #define T_settings settings
 #define T_db conf_db
 #define T_peer conf_peer
+#define T_cluster conf_cluster
 #define IN_global OPT_IN_GLOBAL
 #define IN_settings OPT_IN_SETTINGS
 #define IN_db OPT_IN_DB
 #define IN_peer OPT_IN_PEER
+#define IN_cluster OPT_IN_CLUSTER
 
 #define GLOBAL OPT_GLOBAL
 #define DB OPT_DB
 #define USER OPT_USER
 #define PEER OPT_PEER
+#define CLUSTER OPT_CLUSTER
 #define POOL (OPT_GLOBAL | OPT_DB | OPT_USER)
 
 /* 0, and an error from the compiler when the field is not a ctype. */
@@ -95,6 +98,9 @@ const struct opt opt_table[] = {
 	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
 		HELP("Users who may run every command on the console. The user that weirpool "
 		     "runs as is always admin on the unix socket.")),
+	BOOL(cluster, "allow_lossy_failover", allow_lossy_failover, CLUSTER, NOW, D("0"),
+		HELP("Follow a new primary that lacks transactions which the old one had "
+		     "acknowledged to clients. Off: writes wait for the operator.")),
 	STR(db, "application_name", application_name, DB, NEW_CONN, D(""),
 		HELP("application_name of server connections of this database, until a client "
 		     "sets its own.")),
@@ -175,12 +181,21 @@ const struct opt opt_table[] = {
 		NEW_CONN, D("any"), NAMES("postgres,direct,any"),
 		HELP("How a client may begin TLS: by asking first (postgres), at once (direct, "
 		     "as PostgreSQL 17's sslnegotiation=direct), or either.")),
+	STR(db, "cluster", cluster_name, DB, NEW_CONN, D(""),
+		HELP("Entry of [clusters] whose servers hold this database, in place of host=. "
+		     "Which of them is used follows from the statement and endpoint.")),
 	PATH(global, "conffile", conffile, GLOBAL, NOW,
 		HELP("Configuration file that the next RELOAD reads. Unset: the one given on "
 		     "the command line.")),
 	STR(settings, "connect_query", connect_query, POOL, NEW_CONN, D(""), MYSQL(""),
 		HELP("SQL run on each new server connection before anybody uses it. Its errors "
 		     "are logged and ignored.")),
+	ENUM(settings, "consistency", consistency, conf_consistency, POOL, NEW_CONN, D("session"),
+		NAMES("eventual,bounded,session,global,strong"),
+		HELP("What a read on a replica must have seen. eventual: nothing in particular; "
+		     "bounded: all that is older than max_staleness; session: what this session "
+		     "has written or read; global: what any client of this weirpool has written; "
+		     "strong: reads go to the primary.")),
 	ENUM(global, "console_columns", console_columns, conf_columns, GLOBAL, NOW, D("weirpool"),
 		PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
 		HELP("The PgBouncer version whose columns the console's SHOW commands have. "
@@ -206,6 +221,16 @@ const struct opt opt_table[] = {
 	TIME(global, "dns_zone_check_period", dns_zone_check_period, GLOBAL, NOW, D("0"),
 		HELP("Accepted for PgBouncer's files, without effect: names are looked up again "
 		     "by their TTL.")),
+	ENUM(settings, "endpoint", endpoint, conf_endpoint, POOL, NEW_CONN, D("auto"),
+		NAMES("auto,rw,ro"),
+		HELP("With a cluster: rw sends all to the primary, ro all to replicas (which "
+		     "refuse writes), auto chooses for each statement or transaction.")),
+	TIME(cluster, "fence_on_authority_loss", fence_on_authority_loss, CLUSTER, NOW, D("0"),
+		HELP("Stop writing when the cluster's authority (Patroni, a group's majority) "
+		     "could not be asked for this time. It is the only protection when weirpool "
+		     "and an old primary are cut off together. 0: off.")),
+	TIME(cluster, "hold_timeout", hold_timeout, CLUSTER, NOW, D("30"),
+		HELP("How long requests that need a primary are held while there is none.")),
 	STR(db, "host", host_text, DB, NEW_CONN, D(""), MYSQL("127.0.0.1"),
 		HELP("Server's name or address, several separated by commas; /directory for a "
 		     "unix socket, @name for an abstract one. Unset: the unix socket in "
@@ -214,6 +239,9 @@ const struct opt opt_table[] = {
 	STR(peer, "host", host_text, PEER, NOW, D(""),
 		HELP("Where the other weirpool listens: name, address, or /directory of its "
 		     "unix socket.")),
+	STR(cluster, "host", host_text, CLUSTER, NOW, D(""),
+		HELP("Names or addresses of the cluster's servers, separated by commas. Which "
+		     "is the primary is found out.")),
 	TIME(settings, "idle_transaction_timeout", idle_transaction_timeout, POOL, NOW, D("0"),
 		HELP("Disconnect a client that has been idle inside a transaction for this "
 		     "time. 0: never.")),
@@ -270,6 +298,9 @@ const struct opt opt_table[] = {
 		HELP("Prepared statements kept on one server connection; the least recently "
 		     "used one goes first. 0: prepared statements are not carried between "
 		     "server connections.")),
+	TIME(settings, "max_staleness", max_staleness, POOL, NOW, D("10"),
+		HELP("A replica that lags more does not answer reads until it has caught up. 0: "
+		     "no bound.")),
 	INT(settings, "max_user_client_connections", max_user_client_connections, GLOBAL | USER,
 		NOW, D("0"), RANGE(0, LIMIT_MAX * 10),
 		HELP("Most clients of one user. 0: no limit.")),
@@ -301,6 +332,10 @@ const struct opt opt_table[] = {
 	SECRET(db, "password", password, DB, NEW_CONN, D(""),
 		HELP("Password of user= at the server. Unset: the secret of that user in "
 		     "auth_file.")),
+	LIST(cluster, "patroni", patroni, CLUSTER, NOW, D(""),
+		HELP("URLs of Patroni's REST API, one for each server in the order of host=, "
+		     "separated by commas, as http://db1:8008. Its word on who is leader is then "
+		     "needed, too.")),
 	INT(global, "peer_id", peer_id, GLOBAL, NOW, D("0"), RANGE(0, 16383),
 		HELP("Number of this weirpool among its [peers], so that cancel requests find "
 		     "their way. 0: no peers.")),
@@ -323,10 +358,39 @@ const struct opt opt_table[] = {
 		HELP("Server's port, or as many as there are hosts, separated by commas.")),
 	INT(peer, "port", port, PEER, NOW, D("6432"), RANGE(1, 65535),
 		HELP("Port of the other weirpool.")),
+	STR(cluster, "port", port_text, CLUSTER, NOW, D(""),
+		HELP("Port of the servers, or as many as there are hosts. Unset: 5432 or 3306.")),
 	BYTES(settings, "prepared_statement_bytes", prepared_statement, POOL, NEW_CONN, D("4MB"),
 		RANGE(0, INT64_C(1) << 40),
 		HELP("Most bytes of prepared statement text kept for one client. What it "
 		     "prepares beyond that keeps it on its server connection. 0: no limit.")),
+	TIME(settings, "primary_after_write", primary_after_write, POOL, NOW, D("0"),
+		HELP("After a write, a session reads from the primary for this time. Not needed "
+		     "with consistency=session. 0: off.")),
+	ENUM(cluster, "primary_reads", primary_reads, conf_primary_reads, CLUSTER, NOW,
+		D("fallback"), NAMES("fallback,share,never"),
+		HELP("May the primary answer reads that replicas could: fallback: when none is "
+		     "there or fresh enough; share: always, by its weight; never.")),
+	STR(cluster, "probe_dbname", probe_dbname, CLUSTER, NOW, D(""),
+		HELP("Database that probes connect to. Unset: postgres; none in MySQL.")),
+	TIME_MS(cluster, "probe_interval", probe_interval, CLUSTER, NOW, D("50"),
+		RANGE(5000, INT64_C(60000000)),
+		HELP("How often each server is asked for its role and position.")),
+	SECRET(cluster, "probe_password", probe_password, CLUSTER, NOW, D(""),
+		HELP("Password of probe_user. Unset: the secret of that user in auth_file.")),
+	TIME_MS(cluster, "probe_slow_interval", probe_slow_interval, CLUSTER, NOW, D("1000"),
+		RANGE(50000, INT64_C(600000000)),
+		HELP("How often each server is asked for what changes seldom: its timeline, "
+		     "whom it follows, its settings.")),
+	TIME_MS(cluster, "probe_timeout", probe_timeout, CLUSTER, NOW, D("1000"),
+		RANGE(20000, INT64_C(60000000)),
+		HELP("A server that has not answered a probe after this time is down.")),
+	STR(cluster, "probe_user", probe_user, CLUSTER, NOW, D(""),
+		HELP("Account that asks the servers for their role and position. PostgreSQL: a "
+		     "member of pg_monitor; MySQL: one with REPLICATION CLIENT.")),
+	ROW(cluster, "protocol", protocol, OPT_ENUM, int, CLUSTER, NOW, D("postgresql"),
+		NAMES("postgresql,mysql"),
+		HELP("What the servers speak; mysql stands for MariaDB, too.")),
 	LIST(global, "proxy_protocol_networks", proxy_protocol_networks, GLOBAL, NEW_CONN, D(""),
 		HELP("Addresses and networks (10.0.0.0/8, ::1; * is all, unix the unix sockets) "
 		     "of load balancers, whose connections must begin with a PROXY header of "
@@ -447,6 +511,8 @@ const struct opt opt_table[] = {
 		HELP("Period of the averages in SHOW STATS, and of log_stats.")),
 	LIST(global, "stats_users", stats_users, GLOBAL, NOW, D(""),
 		HELP("Users who may run the console's SHOW commands, except SHOW FDS.")),
+	BOOL(settings, "sticky_replica", sticky_replica, POOL, NOW, D("0"),
+		HELP("A session reads from one replica as long as that may answer it.")),
 	TIME(global, "suspend_timeout", suspend_timeout, GLOBAL, NOW, D("10"),
 		HELP("How long SUSPEND waits for connections to empty their buffers before it "
 		     "closes them. 0: no limit.")),
@@ -496,8 +562,15 @@ const struct opt opt_table[] = {
 		     "pool. Unset: the client's user.")),
 	INT(global, "verbose", verbose, GLOBAL, NOW, RANGE(0, LIMIT_MAX),
 		HELP("How much to log: 0, or 1 to 3 for debugging.")),
+	LIST(cluster, "weight", weight_text, CLUSTER, NOW, D(""),
+		HELP("Shares of the reads, one number for each of host=, 0: none. Unset: "
+		     "equal.")),
 	INT(global, "workers", workers, GLOBAL, RESTART, D("0"), RANGE(0, 64),
 		HELP("Threads that carry connections. 0: one for each CPU, at most 64. All of "
 		     "them together keep pool_size.")),
+	STR(cluster, "zone", zone, CLUSTER, NOW, D(""),
+		HELP("The zone that weirpool is in: replicas there come first.")),
+	LIST(cluster, "zones", zone_text, CLUSTER, NOW, D(""),
+		HELP("Zone of each of host=, separated by commas.")),
 };
 const unsigned opt_table_n = sizeof(opt_table) / sizeof(opt_table[0]);

@@ -133,6 +133,15 @@ void conf_dump(const struct conf *conf, struct buf *out)
 		put_over(out, OPT_USER, conf->users[i].over, conf->users[i].over_n);
 		buf_puts(out, "\n");
 	}
+	buf_puts(out, "\n[clusters]\n");
+	for (unsigned i = 0; i < conf->clusters_n; i++) {
+		const struct conf_cluster *c = &conf->clusters[i];
+		put_src(out, &c->src);
+		put_name(out, c->name);
+		buf_puts(out, " =");
+		put_local(out, OPT_IN_CLUSTER, c, false);
+		buf_puts(out, "\n");
+	}
 	buf_puts(out, "\n[peers]\n");
 	for (unsigned i = 0; i < conf->peers_n; i++) {
 		put_src(out, &conf->peers[i].src);

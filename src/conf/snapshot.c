@@ -80,6 +80,9 @@ void conf_free(struct conf **conf)
 	}
 	for (unsigned i = 0; i < c->users_n; i++)
 		mem_free(MEM_CONF, c->users[i].over);
+	for (unsigned i = 0; i < c->clusters_n; i++)
+		mem_free(MEM_CONF, c->clusters[i].nodes);
+	mem_free(MEM_CONF, c->clusters);
 	mem_free(MEM_CONF, c->dbs);
 	mem_free(MEM_CONF, c->users);
 	mem_free(MEM_CONF, c->peers);
@@ -155,6 +158,11 @@ const struct conf_kind *conf_kind_of(enum conf_section section)
 		if (strcmp(kinds[i].section, conf_section_name(section)) == 0)
 			return &kinds[i];
 	return NULL;
+}
+
+const struct conf_kind *conf_kind_at(unsigned i)
+{
+	return i < CONF_KINDS_N ? &kinds[i] : NULL;
 }
 
 bool conf_kind_is_other(const struct conf_kind *k)
@@ -266,6 +274,14 @@ const struct conf_peer *conf_peer_find(const struct conf *conf, int id)
 	for (unsigned i = 0; i < conf->peers_n; i++)
 		if (conf->peers[i].id == id)
 			return &conf->peers[i];
+	return NULL;
+}
+
+const struct conf_cluster *conf_cluster_find(const struct conf *conf, const char *name)
+{
+	for (unsigned i = 0; i < conf->clusters_n; i++)
+		if (strcmp(conf->clusters[i].name, name) == 0)
+			return &conf->clusters[i];
 	return NULL;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define URL_MAX_BYTES 16384
+#define CLUSTER_NAME "url"
 #define WHERE "URL"
 #define ESCAPE_HINT \
 	"; in a user or password write / as %%2F, : as %%3A, @ as %%40, ? as %%3F and %% as %%25"
@@ -218,7 +219,6 @@ static const struct special {
 	{ "sslcompression", "*", false },
 	{ "sslsni", "1", false },
 	{ "sslcertmode", "allow,disable", true },
-	{ "target_session_attrs", "any", false },
 	{ "require_auth", "", true },
 	{ "ssl_max_protocol_version", "", true },
 	{ "sslpassword", "", true },
@@ -304,6 +304,13 @@ static bool put_translated(struct url *u, const char *name, const char *value)
 		bool v13 = strcasecmp(value, "TLSv1.3") == 0,
 		     v12 = strcasecmp(value, "TLSv1.2") == 0;
 		put_pair(u, "server_tls_protocols", v13 ? "tlsv1.3" : v12 ? "secure" : "all");
+		return true;
+	}
+	if (strcmp(name, "target_session_attrs") == 0) {
+		if (!strchr(u->hosts, ',') && strcmp(value, "any") != 0)
+			WARN(u, "the parameter target_session_attrs has no effect with one host");
+		bool rw = strcmp(value, "read-write") == 0 || strcmp(value, "primary") == 0;
+		put_pair(u, "endpoint", strcmp(value, "any") == 0 ? "auto" : rw ? "rw" : "ro");
 		return true;
 	}
 	if (strcmp(name, "fallback_application_name") == 0) {
@@ -405,22 +412,47 @@ static const char *default_socket_dir(void)
 									    : "/tmp";
 }
 
+/* Several hosts are the servers of one cluster. */
+static void put_cluster(struct url *u)
+{
+	struct conf *c = u->conf;
+	struct url k = { .conf = c };
+	buf_init(&k.pairs, 4 * URL_MAX_BYTES);
+	put_pair(&k, "host", u->hosts);
+	put_pair(&k, "port", u->ports[0] ? u->ports : u->scheme->port);
+	put_pair(&k, "protocol", u->scheme->libpq ? "postgresql" : "mysql");
+	put_pair(&k, "probe_user", u->user);
+	put_pair(&k, "probe_password", u->password);
+	if (u->scheme->libpq && u->dbname[0])
+		put_pair(&k, "probe_dbname", u->dbname);
+	const char *pairs =
+		k.pairs.failed ? "" : conf_str(c, (char *)buf_data(&k.pairs), buf_len(&k.pairs));
+	buf_wipe(&k.pairs);
+	conf_item_add(
+		c, CONF_SEC_CLUSTERS, CLUSTER_NAME, pairs, (struct conf_src){ .file = WHERE });
+}
+
 /* The one database, and who may use it. */
 static void put_items(struct url *u)
 {
 	struct conf *c = u->conf;
 	const char *name = u->dbname[0] ? u->dbname : u->user[0] ? u->user : "*";
 	bool secret = u->user[0] && u->password[0];
-	if (u->hosts[0] || u->scheme->libpq)
-		put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
-	put_pair(u, "port", u->ports[0] ? u->ports : u->scheme->port);
+	if (strchr(u->hosts, ',')) {
+		put_cluster(u);
+		put_pair(u, "cluster", CLUSTER_NAME);
+	} else {
+		if (u->hosts[0] || u->scheme->libpq)
+			put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
+		put_pair(u, "port", u->ports[0] ? u->ports : u->scheme->port);
+	}
 	if (u->user[0])
 		put_pair(u, "user", u->user);
 	if (secret)
 		put_pair(u, "password", u->password);
 	if (strcmp(name, "*") != 0)
 		put_pair(u, "dbname", name);
-	if (!u->has_balance) /* libpq's default: in their order */
+	if (!u->has_balance && !strchr(u->hosts, ',')) /* libpq's default */
 		put_pair(u, "load_balance_hosts", "disable");
 	if (!u->has_app && u->fallback_app)
 		put_pair(u, "application_name", u->fallback_app);

@@ -103,6 +103,17 @@ static bool from_cache(struct session *s, const char *scope, const char *user)
 	return true;
 }
 
+static void acquire(struct authq *q)
+{
+	struct err e = { 0 };
+	struct pool_shard *p = route_shard(q->shard, &q->wait, &e);
+	struct link *l = p ? pool_acquire(p, &q->wait) : NULL;
+	if (l)
+		authq_granted(q, l);
+	else if (!p)
+		pool_hold(q->shard, &q->wait); /* also without memory: it is tried again */
+}
+
 /* The pool of auth_user; its password must be known without any client. */
 static struct pool_shard *auth_shard(
 	struct session *s, const char *dbname, const char *auth_user, struct err *e)
@@ -157,9 +168,7 @@ int authq_start(struct session *s, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	*session_authq(s) = q;
-	struct link *l = pool_acquire(p, &q->wait);
-	if (l)
-		authq_granted(q, l);
+	acquire(q);
 	return 0;
 }
 
@@ -171,7 +180,7 @@ void authq_stop(struct session *s)
 	*session_authq(s) = NULL;
 	q->session = NULL;
 	if (q->wait.since_us) {
-		pool_wait_cancel(q->shard, &q->wait);
+		pool_wait_cancel(&q->wait);
 		authq_free(q);
 	} /* else a query is running: its end frees q */
 }
@@ -264,9 +273,7 @@ static void on_query(struct mail *m, void *owner)
 	q->wait.authq = q;
 	list_init(&q->wait.node);
 	buf_init(&q->rows, ROWS_MAX_BYTES);
-	struct link *l = pool_acquire(p, &q->wait);
-	if (l)
-		authq_granted(q, l);
+	acquire(q);
 }
 
 void core_query(struct core *c, struct core_query *q)

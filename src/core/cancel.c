@@ -201,7 +201,7 @@ static void begin_login(struct cancel *c)
 	struct worker *w = c->w;
 	struct pool_shard *p = c->link ? c->link->shard : NULL; /* gone: nothing to cancel */
 	struct err e = { 0 };
-	void *lst = p && p->creds ? mem_alloc(MEM_LINK, c->ops->link_size) : NULL;
+	void *lst = p && p->home->creds ? mem_alloc(MEM_LINK, c->ops->link_size) : NULL;
 	if (!lst) {
 		finish(c);
 		return;
@@ -209,7 +209,7 @@ static void begin_login(struct cancel *c)
 	struct proto_link_login ll = {
 		.user = p->pool->user,
 		.database = "",
-		.creds = p->creds,
+		.creds = p->home->creds,
 		.max_scram_iterations = (uint32_t)w->gen->conf->global.scram_iterations_max,
 		.tls_try = c->link->st.ssl != NULL,
 		.tls_require = c->link->st.ssl != NULL,
@@ -445,7 +445,7 @@ void session_cancel(struct session *s, int fd)
 	if (s->state == SESSION_WAITING && !s->login) {
 		err_set(&e, ERR_CANCELED, "canceling statement due to user request");
 		err_detail(&e, "The session was waiting for a server connection.");
-		pool_wait_cancel(s->shard, &s->wait);
+		pool_wait_cancel(&s->wait);
 		session_set_state(s, SESSION_IDLE);
 		s->ops->client_fail_request(s->cst, &e, &w->down);
 		session_send(s, &w->down);

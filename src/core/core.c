@@ -25,6 +25,7 @@ void gen_unref(struct core_gen *g)
 	hba_free(&g->hba);
 	ident_free(&g->ident);
 	conf_free(&g->conf);
+	mem_free(MEM_CONF, g->topo);
 	mem_free(MEM_CONF, g);
 }
 
@@ -72,6 +73,7 @@ void core_reload(struct core *c, struct core_gen *gen)
 {
 	struct core_gen *old = c->gen;
 	gen->serial = old->serial + 1;
+	gen->topo = topo_build(c, gen->conf);
 	c->gen = gen_ref(gen);
 	for (unsigned i = 0; i < c->n_workers; i++) {
 		struct gen_mail *m = mem_xalloc(MEM_MSG, sizeof *m);
@@ -117,6 +119,9 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	hmap_init(&c->dbases);
 	hmap_init(&c->accounts);
 	hmap_init(&c->pools);
+	hmap_init(&c->clusters);
+	hmap_init(&c->nodes);
+	gen->topo = topo_build(c, gen->conf);
 	atomic_store(&c->state, CORE_RUNNING);
 	unsigned n = conf_workers(gen->conf);
 	for (unsigned i = 0; i < n; i++) {
@@ -230,6 +235,19 @@ static void free_pool(void *v)
 	mem_free(MEM_POOL, o);
 }
 
+static void free_node(void *v)
+{
+	mem_free(MEM_CONF, v);
+}
+
+static void free_cluster(void *v)
+{
+	struct server_cluster *cl = v;
+	cluster_view_unref(&cl->view);
+	mem_free(MEM_CONF, cl->name);
+	mem_free(MEM_CONF, cl);
+}
+
 void core_free(struct core *c)
 {
 	for (unsigned i = 0; i < c->n_workers; i++) {
@@ -246,6 +264,8 @@ void core_free(struct core *c)
 	hmap_fini(&c->pools, free_pool);
 	hmap_fini(&c->dbases, free_dbase);
 	hmap_fini(&c->accounts, free_account);
+	hmap_fini(&c->nodes, free_node);
+	hmap_fini(&c->clusters, free_cluster);
 	pthread_mutex_destroy(&c->lock);
 	gen_unref(c->gen);
 	mem_free(MEM_MISC, c);
@@ -356,6 +376,42 @@ static void on_console(struct mail *m, void *owner)
 	}
 	err_set(&r->result.err, ERR_UNSUPPORTED, "this weirpool has no console");
 	core_console_done(r);
+}
+
+struct trouble_mail {
+	struct mail mail;
+	struct core *core;
+	const struct server_cluster *cluster;
+	const struct server_node *node;
+	enum cluster_signal what;
+	char why[160];
+};
+
+static void on_trouble(struct mail *m, void *owner)
+{
+	struct trouble_mail *t = list_entry(m, struct trouble_mail, mail);
+	(void)owner;
+	const struct topo_cluster *tc = topo_find(t->core->gen->topo, t->cluster->name);
+	for (unsigned i = 0; tc && t->core->node_trouble && i < tc->conf->nodes_n; i++)
+		if (tc->node[i] == t->node)
+			t->core->node_trouble(
+				t->core->node_arg, t->cluster->name, i, t->what, t->why);
+	mem_free(MEM_MSG, t);
+}
+
+void core_node_trouble(struct worker *w, const struct server_cluster *c,
+	const struct server_node *n, enum cluster_signal what, const char *why)
+{
+	struct trouble_mail *t = mem_alloc(MEM_MSG, sizeof *t);
+	if (!t)
+		return; /* the probes find out */
+	t->mail.fn = on_trouble;
+	t->core = w->core;
+	t->cluster = c;
+	t->what = what;
+	t->node = n;
+	snprintf(t->why, sizeof t->why, "%s", why);
+	loop_post(w->core->loop, &t->mail);
 }
 
 void core_console_start(struct core_console *r)

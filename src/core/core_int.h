@@ -12,7 +12,11 @@
 /* A link for wt's owner, or NULL: wt waits, first come first served, and
  * session_granted()/authq_granted() follows. */
 struct link *pool_acquire(struct pool_shard *p, struct waiter *wt);
-void pool_wait_cancel(struct pool_shard *p, struct waiter *wt); /* harmless when not waiting */
+void pool_wait_cancel(struct waiter *wt); /* harmless when not waiting */
+/* wt waits at home p until a node can take it (route_retry()). */
+void pool_hold(struct pool_shard *p, struct waiter *wt);
+/* wt waits nowhere, for a pool_acquire() or pool_hold() that counts from when it began to. */
+void pool_wait_move(struct waiter *wt);
 /* l is clean: p owns it. Nobody is served from inside: pool_serve() at the end of the event does
  * that. */
 void pool_release(struct link *l);
@@ -44,6 +48,8 @@ const struct conf_db *entry_find(const struct conf *conf, const struct proto_ops
 /* core_dbase_find() by who holds core.lock. */
 struct dbase *core_dbase_locked(struct core *c, const struct proto_ops *ops, const char *name);
 void shard_refresh(struct pool_shard *p); /* settings of the worker's generation */
+/* The pool of home's database and user at one node of its cluster. NULL: no memory. */
+struct pool_shard *shard_at_node(struct pool_shard *home, struct server_node *n);
 struct dbstats *stats_get(struct worker *w, struct dbase *db);
 /* What a server told a client of this pool on its arrival is told to the other workers: theirs need
  * no link to hear it. */
@@ -66,6 +72,8 @@ bool link_movable(const struct link *l);
 void link_recycle(struct link *l, bool broken);
 void session_retry_logins(struct pool_shard *p); /* session_admit.c: after p->welcomed */
 void link_cancel_last(struct link *l); /* the session is gone, a request was answered: the next? */
+/* l's session has let go; what it still owes will come. */
+void link_drain(struct link *l);
 void link_check(struct link *l);
 /* A command to cancel has been carried out, perhaps too late: a ping takes what is left of it. Then
  * the link is settled. */
@@ -131,12 +139,38 @@ const char *session_auth_scope(const struct session *s); /* the database where a
 void session_helper_done(struct session *s, bool ok, const char *text);
 void session_finish_login(struct session *s); /* welcome, or waits for a link first */
 
+/* router.c */
+/* Where wt is to wait for a link: home itself if that is in no cluster. NULL: nowhere now, and it
+ * is held; or never, and e says why. */
+struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt, struct err *e);
+void route_retry(struct pool_shard *home);
+/* Why what is held at home has been held for hold_timeout. */
+void route_hold_error(const struct pool_shard *home, struct err *e);
+/* Roles or freshness have changed. */
+void route_news(struct worker *w);
+/* l works for a session from now on; not any more. */
+void route_began(struct link *l);
+void route_ended(struct link *l, enum balance_result r);
+bool route_is_replica(const struct link *l);
+/* A transaction or statement of s has been answered, after so long. */
+void route_answered(struct session *s, struct link *l, int64_t took_us);
+/* A link of p broke, or could not be made. */
+void route_failed(struct pool_shard *p, enum cluster_signal what, const char *why);
+/* The server of l is no primary, or so it says. */
+void route_refused(struct link *l, const char *why);
+uint64_t route_version(const struct pool_shard *home); /* of the view it goes by */
+
 /* session_run.c */
 void session_run_readable(struct session *s);
 void session_run_input(struct session *s); /* handles what stands in st.in */
 void session_welcomed(struct session *s);
 void session_granted(struct session *s, struct link *l);
 void session_link_readable(struct link *l); /* bytes from the server, with or without a session */
+/* The request that waits for a link fails; the session goes on, unless it logs in. */
+void session_refuse(struct session *s, const struct err *e);
+/* It is being answered, or is over. */
+void session_forget_again(struct session *s);
+void session_link_fenced(struct link *l); /* its server must not be used any more */
 void session_wait_failed(struct session *s, const struct err *e);
 void session_detach(struct session *s);
 
@@ -205,8 +239,16 @@ void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt,
 	__attribute__((format(printf, 3, 0)));
 void core_console_start(struct core_console *r);
 unsigned core_codings(enum conf_compression c); /* PROTO_CODING_* */
+/* Tells control that n may not be what it was. */
+void core_node_trouble(struct worker *w, const struct server_cluster *c,
+	const struct server_node *n, enum cluster_signal what, const char *why);
 
 /* worker.c */
+/* Links to n that were there when it was fenced: idle ones close, the others fail. */
+void worker_fence(struct worker *w, struct server_node *n, bool now);
+/* Takes v over. */
+void worker_view(struct worker *w, const char *cluster, struct cluster_view *v);
+struct seen_cluster *worker_seen(struct worker *w, const struct server_cluster *c);
 struct worker *worker_new(struct core *c, unsigned id, struct err *e);
 int worker_listen(struct worker *w, const struct core_listen *ls, unsigned n, struct err *e);
 void worker_free(struct worker *w);

@@ -31,18 +31,37 @@ static void look_at_idle(struct pool_shard *p, int64_t now)
 	}
 }
 
+static bool is_empty(const struct pool_shard *p)
+{
+	bool empty = !p->n_sessions && !p->n_waiting && list_empty(&p->touched);
+	for (int i = 0; i < LINK_N; i++)
+		empty = empty && p->n_links[i] == 0;
+	return empty;
+}
+
 /* A pool that nobody has used for long is forgotten by this worker: users that come and go (Vault)
  * would fill the memory. */
-static void forget_unused(struct worker *w, struct pool_shard *p, int64_t now)
+static bool is_unused(struct worker *w, struct pool_shard *p, int64_t now)
 {
 	int64_t limit = p->set.pool_idle_timeout_us;
 	if (!limit && (!p->cdb || p->cdb->is_auto))
 		limit = w->gen->conf->global.autodb_idle_timeout_us;
-	bool empty = !p->n_sessions && !p->n_waiting && list_empty(&p->touched);
-	for (int i = 0; i < LINK_N; i++)
-		empty = empty && p->n_links[i] == 0;
-	if (limit && empty && now - p->last_used_us > limit)
-		shard_forget(p);
+	bool empty = p->home == p && is_empty(p);
+	list_for(n, &p->subs)
+		empty = empty && is_empty(list_entry(n, struct pool_shard, sub));
+	return limit && empty && now - p->last_used_us > limit;
+}
+
+static void forget_unused(struct worker *w, int64_t now)
+{
+	struct list *n = list_first(&w->shards);
+	while (n) {
+		struct pool_shard *p = list_entry(n, struct pool_shard, node);
+		bool gone = is_unused(w, p, now);
+		if (gone)
+			shard_forget(p); /* its nodes' with it: begin again */
+		n = gone ? list_first(&w->shards) : n->next == &w->shards ? NULL : n->next;
+	}
 }
 
 /* Databases whose user and password stand in the configuration need no client to fill
@@ -75,12 +94,13 @@ static void on_timer(struct timer *t, void *arg)
 	struct worker *w = arg;
 	int64_t now = worker_now(w);
 	begin_forced(w);
-	list_for_safe(n, &w->shards) {
+	route_news(w);
+	list_for(n, &w->shards) {
 		struct pool_shard *p = list_entry(n, struct pool_shard, node);
 		look_at_idle(p, now);
 		pool_fill_min(p);
-		forget_unused(w, p, now);
 	}
+	forget_unused(w, now);
 	secrets_expire(w->secrets, now);
 	worker_check_drain(w);
 	timer_set(w->loop, t, now + PERIOD_US);

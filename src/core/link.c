@@ -195,6 +195,13 @@ void link_recycle(struct link *l, bool broken)
 	}
 }
 
+void link_drain(struct link *l)
+{
+	link_set_state(l, LINK_CLEANING);
+	l->timer.fn = clean_timeout;
+	timer_set(l->w->loop, &l->timer, worker_now(l->w) + CLEAN_TIMEOUT_US);
+}
+
 void link_check(struct link *l)
 {
 	struct worker *w = l->w;

@@ -160,6 +160,9 @@ static void resolved(void *arg, const struct resolver_addr *a, unsigned n, const
 static const struct conf_host *choose_host(struct pool_shard *p)
 {
 	const struct conf_db *d = p->cdb;
+	for (unsigned i = 0; p->pool->node && p->topo && i < p->topo->conf->nodes_n; i++)
+		if (p->topo->node[i] == p->pool->node)
+			return &p->topo->conf->nodes[i];
 	unsigned n = d->hosts_n;
 	if (n == 1)
 		return &d->hosts[0];
@@ -184,6 +187,7 @@ static struct link *link_new(struct pool_shard *p, unsigned link_class)
 	l->pool = p->pool;
 	l->login = g;
 	l->link_class = (uint8_t)link_class;
+	l->place = -1;
 	g->ll.link_class = link_class;
 	g->gen = gen_ref(w->gen);
 	l->st.fd = -1;
@@ -191,6 +195,7 @@ static struct link *link_new(struct pool_shard *p, unsigned link_class)
 	list_init(&l->node);
 	l->id = atomic_fetch_add(&w->core->link_ids, 1) + 1;
 	l->epoch = atomic_load(&p->pool->db->epoch);
+	l->fence = p->pool->node ? atomic_load(&p->pool->node->fence) : 0;
 	l->gen_serial = w->gen->serial;
 	l->born_us = l->state_us = worker_now(w);
 	l->state = LINK_CONNECTING;
@@ -246,16 +251,18 @@ void link_connect(struct pool_shard *p, unsigned link_class)
 	struct link_login *g = l->login;
 	g->ll.user = p->pool->user;
 	g->ll.database = target_database(p);
-	g->ll.creds = p->creds;
+	g->ll.creds = p->home->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	begin(l);
 }
 
 int link_connect_own(struct session *s, struct err *e)
 {
-	struct pool_shard *p = s->shard;
+	struct pool_shard *p = route_shard(s->shard, &s->wait, e);
+	if (!p)
+		return err_is(e) ? -1 : err_set(e, ERR_NO_PRIMARY, "no server can take it now");
 	unsigned open = atomic_load(&p->pool->open), limit = atomic_load(&p->pool->limit);
-	if (!p->cdb || !p->creds)
+	if (!p->cdb || !p->home->creds)
 		return err_set(e, ERR_NO_DATABASE, "database \"%s\" is not configured any more",
 			s->db->name);
 	do {
@@ -276,12 +283,12 @@ int link_connect_own(struct session *s, struct err *e)
 	g->own = s;
 	g->ll.user = p->pool->user;
 	g->ll.database = target_database(p);
-	g->ll.creds = p->creds;
+	g->ll.creds = p->home->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	if (s->raw) {
 		const struct proto_login *pl = s->ops->client_login(s->cst);
-		g->ll.replication_physical = pl->replication == REPL_PHYSICAL;
-		g->ll.replication_logical = pl->replication == REPL_LOGICAL;
+		g->ll.replication_physical = pl->replication == PROTO_REPL_PHYSICAL;
+		g->ll.replication_logical = pl->replication == PROTO_REPL_LOGICAL;
 		s->ops->client_params(s->cst, g->params, OWN_PARAMS_MAX);
 		g->ll.params = g->params;
 	}
@@ -409,6 +416,7 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_ASKED:
 		case PEV_ROW:
 		case PEV_QUERY_DONE:
+		case PEV_REFUSED:
 		case PEV_LINK_BAD: break;
 		}
 	}

@@ -302,6 +302,16 @@ static void prefer_own(struct pool_shard *p, const struct session *s)
 	}
 }
 
+static void wait_begin(struct pool_shard *p, struct waiter *wt)
+{
+	wt->since_us = wt->held_us ? wt->held_us : worker_now(p->w);
+	wt->held_us = 0;
+	wt->on = p;
+	list_append(&p->waiting, &wt->node);
+	p->n_waiting++;
+	pool_touch(p);
+}
+
 struct link *pool_acquire(struct pool_shard *p, struct waiter *wt)
 {
 	assert(wt->since_us == 0);
@@ -315,24 +325,37 @@ struct link *pool_acquire(struct pool_shard *p, struct waiter *wt)
 		if (l) {
 			if (list_empty(&p->links[LINK_IDLE]))
 				pool_touch(p);
+			wt->held_us = 0;
 			return l;
 		}
 	}
-	wt->since_us = worker_now(p->w);
-	list_append(&p->waiting, &wt->node);
-	p->n_waiting++;
-	pool_touch(p);
+	wait_begin(p, wt);
 	return NULL;
 }
 
-void pool_wait_cancel(struct pool_shard *p, struct waiter *wt)
+void pool_hold(struct pool_shard *p, struct waiter *wt)
 {
+	assert(wt->since_us == 0 && p->home == p);
+	wait_begin(p, wt);
+}
+
+void pool_wait_cancel(struct waiter *wt)
+{
+	struct pool_shard *p = wt->on;
 	if (!wt->since_us)
 		return;
 	list_del(&wt->node);
 	wt->since_us = 0;
+	wt->on = NULL;
 	p->n_waiting--;
 	pool_touch(p);
+}
+
+void pool_wait_move(struct waiter *wt)
+{
+	int64_t since = wt->since_us;
+	pool_wait_cancel(wt);
+	wt->held_us = since;
 }
 
 bool pool_must_close(const struct link *l)
@@ -344,6 +367,8 @@ bool pool_must_close(const struct link *l)
 	if (l->st.eof || l->st.error || l->ephemeral)
 		return true;
 	if (l->epoch != atomic_load_explicit(&o->db->epoch, memory_order_relaxed))
+		return true;
+	if (o->node && (l->fence != atomic_load(&o->node->fence) || !p->home->topo))
 		return true;
 	if (life == 0 ? l->used : age > life) /* 0: once, but once it must be used */
 		return true;
@@ -414,6 +439,7 @@ static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 	list_del(&wt->node);
 	p->n_waiting--;
 	wt->since_us = 0;
+	wt->on = NULL;
 	if (wt->session)
 		session_granted(wt->session, l);
 	else
@@ -431,7 +457,8 @@ static bool may_connect(const struct pool_shard *p, int64_t *retry_r)
 {
 	int64_t retry = atomic_load(&p->pool->retry_at_us);
 	*retry_r = 0;
-	if (!p->cdb || !p->creds || coming_n(p) >= CONNECTING_MAX)
+	bool is_open = p->pool->node ? p->topo != NULL : !p->topo; /* not a cluster's own pool */
+	if (!p->cdb || !is_open || !p->home->creds || coming_n(p) >= CONNECTING_MAX)
 		return false;
 	if (worker_now(p->w) < retry) {
 		*retry_r = retry;
@@ -541,12 +568,18 @@ static void open_more(struct pool_shard *p)
 	}
 }
 
+/* Is p to have links of its own? */
+static bool node_is_used(const struct pool_shard *p)
+{
+	return p->pool->node ? p->topo != NULL : !p->topo;
+}
+
 void pool_fill_min(struct pool_shard *p)
 {
 	unsigned want = (unsigned)p->set.min_pool_size;
 	bool capped;
-	if (!want || !p->cdb || !p->creds || !pool_may_grant(p) ||
-		(!p->n_sessions && !*p->cdb->force_user))
+	if (!want || !p->cdb || !p->home->creds || !pool_may_grant(p) || !node_is_used(p) ||
+		(!p->home->n_sessions && !*p->cdb->force_user))
 		return;
 	if (atomic_load(&p->w->core->state) != CORE_RUNNING ||
 		worker_now(p->w) < atomic_load(&p->pool->retry_at_us))
@@ -563,6 +596,8 @@ void pool_turn_end(struct pool_shard *p)
 {
 	if (p->welcomed)
 		session_retry_logins(p);
+	if (p->topo && p->home == p && p->n_waiting)
+		route_retry(p);
 	serve(p);
 	donate(p);
 	publish_wish(p);
@@ -596,7 +631,7 @@ static void fail_waiters(struct pool_shard *p, const struct err *e)
 	struct list *n;
 	while ((n = list_first(&p->waiting))) {
 		struct waiter *wt = list_entry(n, struct waiter, node);
-		pool_wait_cancel(p, wt);
+		pool_wait_cancel(wt);
 		if (wt->session)
 			session_wait_failed(wt->session, e);
 		else
@@ -622,6 +657,8 @@ void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
 	pool_touch(p);
 	if (refused && p->n_links[LINK_IDLE] + p->n_links[LINK_ACTIVE] == 0)
 		fail_waiters(p, e);
+	else
+		route_failed(p, SIGNAL_NOT_READY, e->msg);
 }
 
 void pool_succeeded(struct pool_shard *p)
@@ -635,8 +672,10 @@ void pool_succeeded(struct pool_shard *p)
 void pool_apply_settings(struct pool_shard *p)
 {
 	struct pool *o = p->pool;
-	atomic_store(&o->limit, (unsigned)p->set.pool_size);
-	atomic_store(&o->reserve, (unsigned)p->set.reserve_pool_size);
+	/* a cluster's own pool only holds those who wait */
+	bool none = p->topo && p->home == p;
+	atomic_store(&o->limit, none ? 0 : (unsigned)p->set.pool_size);
+	atomic_store(&o->reserve, none ? 0 : (unsigned)p->set.reserve_pool_size);
 	atomic_store(&o->db_cap, (unsigned)p->set.max_db_connections);
 	atomic_store(&o->user_cap, (unsigned)p->set.max_user_connections);
 }

@@ -93,13 +93,15 @@ struct account *core_account(struct core *c, const char *name)
 	return a;
 }
 
-static struct pool *pool_new(struct dbase *db, struct account *a, const char *user)
+static struct pool *pool_new(
+	struct dbase *db, struct account *a, const char *user, struct server_node *node)
 {
 	struct pool *o = mem_alloc(MEM_POOL, sizeof *o);
 	if (!o)
 		return NULL;
 	o->db = db;
 	o->account = a;
+	o->node = node;
 	o->user = mem_strdup(MEM_POOL, user);
 	if (!o->user || pthread_mutex_init(&o->err_lock, NULL) != 0) {
 		mem_free(MEM_POOL, o->user);
@@ -109,16 +111,21 @@ static struct pool *pool_new(struct dbase *db, struct account *a, const char *us
 	return o;
 }
 
-struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, const char *server_user)
+struct pool *core_pool(struct core *c, struct dbase *db, struct account *a, const char *server_user,
+	struct server_node *node)
 {
-	char key[KEY_MAX];
+	char key[KEY_MAX + sizeof node];
 	size_t n = key_of(key, db->ops, db->name, server_user);
 	if (!n)
 		return NULL;
+	if (node) {
+		memcpy(key + n, &node, sizeof node);
+		n += sizeof node;
+	}
 	pthread_mutex_lock(&c->lock);
 	struct pool *o = hmap_get(&c->pools, key, n);
 	if (!o) {
-		o = pool_new(db, a, server_user);
+		o = pool_new(db, a, server_user, node);
 		if (o && !hmap_put(&c->pools, key, n, o, NULL)) {
 			mem_free(MEM_POOL, o->user);
 			mem_free(MEM_POOL, o);
@@ -150,7 +157,7 @@ static void on_shard_timer(struct timer *t, void *arg)
 	pool_touch(arg);
 }
 
-static struct tls_ctx *server_tls(
+struct tls_ctx *core_server_tls(
 	const struct settings *set, const struct proto_ops *ops, struct err *e)
 {
 	const struct conf_tls *t = &set->server_tls;
@@ -187,6 +194,14 @@ static void outdate_links(struct pool_shard *p)
 			list_entry(n, struct link, node)->ephemeral = true;
 }
 
+static bool topo_has(const struct topo_cluster *tc, const struct server_node *n)
+{
+	for (unsigned i = 0; i < tc->conf->nodes_n; i++)
+		if (tc->node[i] == n)
+			return true;
+	return false;
+}
+
 /* Settings of the worker's generation; a context for TLS that cannot be built keeps the old one. */
 void shard_refresh(struct pool_shard *p)
 {
@@ -198,7 +213,10 @@ void shard_refresh(struct pool_shard *p)
 	if (was && !same_target(was, p->cdb))
 		outdate_links(p);
 	conf_effective(conf, p->cdb, conf_user_find(conf, p->pool->account->name), &p->set);
-	struct tls_ctx *tls = server_tls(&p->set, p->pool->db->ops, &e);
+	const struct topo_cluster *tc =
+		p->cdb && p->cdb->cluster ? topo_find(w->gen->topo, p->cdb->cluster->name) : NULL;
+	p->topo = tc && (p->home == p || topo_has(tc, p->pool->node)) ? tc : NULL;
+	struct tls_ctx *tls = core_server_tls(&p->set, p->pool->db->ops, &e);
 	if (tls || !err_is(&e)) {
 		tls_ctx_unref(p->tls);
 		p->tls = tls;
@@ -209,13 +227,16 @@ void shard_refresh(struct pool_shard *p)
 	pool_touch(p);
 }
 
-static struct pool_shard *shard_new(struct worker *w, struct pool *o)
+static struct pool_shard *shard_new(struct worker *w, struct pool *o, struct pool_shard *home)
 {
 	struct pool_shard *p = mem_alloc(MEM_POOL, sizeof *p);
 	if (!p)
 		return NULL;
 	p->pool = o;
 	p->w = w;
+	p->home = home ? home : p;
+	list_init(&p->subs);
+	list_init(&p->sub);
 	p->stats = stats_get(w, o->db);
 	if (!p->stats) {
 		mem_free(MEM_POOL, p);
@@ -229,6 +250,8 @@ static struct pool_shard *shard_new(struct worker *w, struct pool *o)
 	timer_init(&p->timer, on_shard_timer, p);
 	p->last_used_us = worker_now(w);
 	list_append(&w->shards, &p->node);
+	if (home)
+		list_append(&home->subs, &p->sub);
 	o->shard[w->id] = p;
 	shard_refresh(p);
 	return p;
@@ -271,13 +294,21 @@ struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, cons
 	const char *user = *cdb->force_user ? cdb->force_user : client_user;
 	struct dbase *d = core_dbase(w->core, ops, db);
 	struct account *a = core_account(w->core, user);
-	struct pool *o = d && a ? core_pool(w->core, d, a, user) : NULL;
-	p = o ? o->shard[w->id] ? o->shard[w->id] : shard_new(w, o) : NULL;
+	struct pool *o = d && a ? core_pool(w->core, d, a, user, NULL) : NULL;
+	p = o ? o->shard[w->id] ? o->shard[w->id] : shard_new(w, o, NULL) : NULL;
 	if (!p || !hmap_put(&w->shard_by_name, key, n, p, NULL)) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		return NULL;
 	}
 	return p;
+}
+
+struct pool_shard *shard_at_node(struct pool_shard *home, struct server_node *n)
+{
+	struct worker *w = home->w;
+	struct pool *o = core_pool(
+		w->core, home->pool->db, home->pool->account, home->pool->user, n);
+	return o ? shard_new(w, o, home) : NULL;
 }
 
 struct welcome_mail {
@@ -293,7 +324,7 @@ static void on_welcome(struct mail *mail, void *owner)
 	struct worker *w = owner;
 	struct pool_shard *p = m->pool->shard[w->id];
 	if (!p)
-		p = shard_new(w, m->pool);
+		p = shard_new(w, m->pool, NULL);
 	if (p) {
 		m->pool->db->ops->cache_import(
 			&p->cache, w->env[m->pool->db->ops->id], m->bytes, m->n);
@@ -344,10 +375,14 @@ static void shard_free(struct pool_shard *p)
 void shard_forget(struct pool_shard *p)
 {
 	struct worker *w = p->w;
+	struct list *n;
+	while ((n = list_first(&p->subs)))
+		shard_forget(list_entry(n, struct pool_shard, sub));
 	for (struct hmap_it it = hmap_begin(&w->shard_by_name); hmap_next(&it);)
 		if (it.value == p)
 			hmap_del(&w->shard_by_name, it.key, it.key_n);
 	list_del(&p->node);
+	list_del(&p->sub);
 	shard_free(p);
 }
 

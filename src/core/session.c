@@ -73,6 +73,12 @@ static void sooner(
 		*d = (struct deadline){ since + limit, code, option, limit };
 }
 
+/* It waits for its cluster, not for a link. */
+static bool is_held(const struct session *s)
+{
+	return s->wait.on && s->wait.on == s->shard && s->shard->topo;
+}
+
 /* The next deadline of a session in its state: one table of all. */
 static struct deadline next_deadline(const struct session *s)
 {
@@ -93,6 +99,9 @@ static struct deadline next_deadline(const struct session *s)
 	case SESSION_WAITING:
 		sooner(&d, s->wait.since_us, set->query_wait_timeout_us, ERR_WAIT_TIMEOUT,
 			"query_wait_timeout");
+		if (is_held(s))
+			sooner(&d, s->wait.since_us, s->shard->topo->conf->hold_timeout_us,
+				ERR_NO_PRIMARY, "hold_timeout");
 		if (!s->notified && !s->login)
 			sooner(&d, s->wait.since_us, set->query_wait_notify_us, ERR_NONE,
 				"query_wait_notify");
@@ -117,13 +126,13 @@ static struct deadline next_deadline(const struct session *s)
 
 static void wait_error(struct session *s, struct err *e)
 {
-	const struct pool *o = s->shard->pool;
+	const struct pool *o = s->wait.on->pool;
 	double waited = (double)(worker_now(s->w) - s->wait.since_us) / 1e6;
 	unsigned open = atomic_load(&o->open), limit = atomic_load(&o->limit);
 	struct err last;
-	pthread_mutex_lock(&s->shard->pool->err_lock);
+	pthread_mutex_lock(&s->wait.on->pool->err_lock);
 	last = o->last_err;
-	pthread_mutex_unlock(&s->shard->pool->err_lock);
+	pthread_mutex_unlock(&s->wait.on->pool->err_lock);
 	bool trouble = atomic_load(&o->failures) > 0;
 	err_set(e, ERR_WAIT_TIMEOUT,
 		"query_wait_timeout: no server connection became free within %.1f s, "
@@ -136,7 +145,7 @@ static void wait_error(struct session *s, struct err *e)
 	else
 		err_detail(e,
 			"%u of pool_size %u server connections are open, %u clients wait here.",
-			open, limit, s->shard->n_waiting);
+			open, limit, s->wait.on->n_waiting);
 	err_hint(e, trouble ? "See the log of weirpool and the state of the server."
 			    : "Raise pool_size, shorten transactions, or see SHOW POOLS.");
 }
@@ -157,6 +166,12 @@ static void on_timer(struct timer *t, void *arg)
 			"No server connection available in the pool, client being queued");
 		session_send(s, &s->w->down);
 		session_arm(s);
+		return;
+	}
+	if (d.code == ERR_NO_PRIMARY) {
+		route_hold_error(s->shard, &e);
+		pool_wait_cancel(&s->wait);
+		session_refuse(s, &e);
 		return;
 	}
 	if (d.code == ERR_WAIT_TIMEOUT)
@@ -238,6 +253,8 @@ void session_send(struct session *s, struct buf *down)
 		buf_consume(down, buf_len(down));
 		return;
 	}
+	if (s->may_again)
+		session_forget_again(s);
 	size_t n = buf_len(down);
 	if (s->shard)
 		s->shard->stats->tx_bytes += n;
@@ -315,8 +332,7 @@ void session_close(struct session *s, const struct err *e, const char *why)
 	if (w->gen->conf->global.log_disconnections)
 		session_log(LOG_LV_INFO, s, "closing because: %s (age=%llds)", why,
 			(long long)((worker_now(w) - s->connected_us) / 1000000));
-	if (s->shard && s->wait.since_us)
-		pool_wait_cancel(s->shard, &s->wait);
+	pool_wait_cancel(&s->wait);
 	give_up_link(s);
 	if (s->login)
 		session_login_fini(s);
@@ -333,6 +349,7 @@ void session_close(struct session *s, const struct err *e, const char *why)
 void session_free(struct session *s)
 {
 	list_del(&s->node);
+	session_forget_again(s);
 	s->w->n_sessions[SESSION_CLOSING]--;
 	if (s->greeted)
 		s->ops->client_fini(s->cst);

@@ -81,7 +81,7 @@ static int count_client(struct session *s, const struct settings *set, struct er
 
 static enum proto_mode mode_of(const struct session *s, const struct settings *set)
 {
-	if (login_of(s)->replication != REPL_NONE)
+	if (login_of(s)->replication != PROTO_REPL_NONE)
 		return PROTO_RAW;
 	switch (set->pool_mode) {
 	case CONF_POOL_SESSION: return PROTO_SESSION;
@@ -136,10 +136,11 @@ static int configure(struct session *s, struct err *e)
 		.no_simple_query = set->disable_pqexec,
 		.no_tracking = set->server_state_tracking == CONF_TRACKING_OFF,
 		.counters = &s->shard->stats->proto,
+		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,
 	};
 	s->raw = c.mode == PROTO_RAW;
-	s->logical = login_of(s)->replication == REPL_LOGICAL;
+	s->logical = login_of(s)->replication == PROTO_REPL_LOGICAL;
 	return s->ops->client_conf(s->cst, &c, e);
 }
 
@@ -184,7 +185,9 @@ static bool put_welcome(struct session *s)
 {
 	struct worker *w = s->w;
 	uint8_t key[36];
-	if (!s->link && names_link(s) && pool_has_room(s->shard))
+	struct err e = { 0 };
+	struct pool_shard *p = route_shard(s->shard, &s->wait, &e);
+	if (!s->link && names_link(s) && p && pool_has_room(p))
 		return false;
 	if (s->link && names_link(s))
 		key_name_link(s);
@@ -194,17 +197,24 @@ static bool put_welcome(struct session *s)
 		s->cst, s->link ? s->link->lst : NULL, &s->shard->cache, key, n, &w->down);
 }
 
-void session_retry_logins(struct pool_shard *p)
+static void retry_logins_at(struct pool_shard *p)
 {
-	p->welcomed = false;
 	list_for_safe(n, &p->waiting) {
 		struct waiter *wt = list_entry(n, struct waiter, node);
 		struct session *s = wt->session;
 		if (!s || !s->login || names_link(s) || !put_welcome(s))
 			continue;
-		pool_wait_cancel(p, wt);
+		pool_wait_cancel(wt);
 		welcome_done(s);
 	}
+}
+
+void session_retry_logins(struct pool_shard *p)
+{
+	p->welcomed = false;
+	retry_logins_at(p);
+	list_for(n, &p->subs)
+		retry_logins_at(list_entry(n, struct pool_shard, sub));
 }
 
 void session_finish_login(struct session *s)
@@ -233,7 +243,14 @@ void session_finish_login(struct session *s)
 			login_refuse(s, &e);
 		return;
 	}
-	l = pool_acquire(p, &s->wait);
+	struct pool_shard *at = route_shard(p, &s->wait, &e);
+	if (!at && err_is(&e)) {
+		login_refuse(s, &e);
+		return;
+	}
+	l = at ? pool_acquire(at, &s->wait) : NULL;
+	if (!at)
+		pool_hold(p, &s->wait);
 	if (l) {
 		session_granted(s, l);
 		return;

@@ -123,7 +123,7 @@ static int check_database(struct session *s, struct err *e)
 	if (conf_is_console(pl->database)) {
 		g->dbase = "weirpool";
 		s->is_console = true;
-		if (pl->replication != REPL_NONE)
+		if (pl->replication != PROTO_REPL_NONE)
 			return err_set(e, ERR_UNSUPPORTED, "the console does not replicate");
 		return 0;
 	}
@@ -280,6 +280,7 @@ static bool one_step(struct session *s)
 	case PEV_ASKED:
 	case PEV_ROW:
 	case PEV_QUERY_DONE:
+	case PEV_REFUSED:
 	case PEV_LINK_BAD:
 	case PEV_NOTE: break;
 	}

@@ -38,7 +38,7 @@ static struct policy_facts facts_of(struct session *s)
 		.is_tls = s->st.ssl != NULL,
 		.mysql = s->ops->mysql_auth,
 		.mysql_empty = empty_may_do(s),
-		.physical_replication = pl->replication == REPL_PHYSICAL,
+		.physical_replication = pl->replication == PROTO_REPL_PHYSICAL,
 		.addr = &s->addr.u.sa,
 		.cert_cn = g->cn_n ? g->cn : NULL,
 		.cert_cn_n = g->cn_n,

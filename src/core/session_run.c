@@ -12,6 +12,31 @@
 #define INPUT_CAP (CORE_INSPECT_BYTES + 2 * CORE_RBUF_BYTES)
 #define ASK_TIMEOUT_US 10000000
 
+#define AGAIN_MAX_BYTES (64u << 10) /* of a request that is kept until it is answered */
+#define AGAIN_MAX_N 2               /* tries on other nodes */
+
+/* ---- asking another node ---- */
+
+void session_forget_again(struct session *s)
+{
+	s->may_again = false;
+	buf_fini(&s->again);
+	buf_init(&s->again, AGAIN_MAX_BYTES);
+}
+
+/* The request goes to a node of a cluster. */
+static void begin_again(struct session *s, const struct link *l)
+{
+	session_forget_again(s);
+	s->may_again = l->place >= 0 && !s->raw && !s->login;
+}
+
+static void keep_again(struct session *s, const uint8_t *p, size_t n)
+{
+	if (s->may_again && n && !buf_append(&s->again, p, n))
+		session_forget_again(s); /* too large */
+}
+
 /* ---- taking and giving back a link ---- */
 
 void session_detach(struct session *s)
@@ -19,7 +44,9 @@ void session_detach(struct session *s)
 	struct link *l = s->link;
 	s->cut = l->ops->link_mid_reply(l->lst);
 	s->ops->detach(s->cst, l->lst);
+	route_ended(l, l->st.eof || l->st.error ? BALANCE_ERROR : BALANCE_OK);
 	s->link = NULL;
+	s->may_again = false;
 	l->session = NULL;
 	l->last_session = s->id;
 	s->request_us = s->tx_us = s->pinned_us = 0;
@@ -71,6 +98,12 @@ static void request_done(struct session *s, struct link *l)
 	}
 }
 
+/* May what comes after this request go elsewhere? */
+static bool is_confined(const struct session *s, const struct link *l)
+{
+	return l->replica && s->reads && s->shard->set.endpoint == CONF_ENDPOINT_AUTO;
+}
+
 /* Puts what the session needs on its new link; the request that waits in st.in follows in the same
  * write. */
 void session_granted(struct session *s, struct link *l)
@@ -78,6 +111,8 @@ void session_granted(struct session *s, struct link *l)
 	struct worker *w = s->w;
 	s->link = l;
 	l->session = s;
+	route_began(l);
+	l->replica = route_is_replica(l);
 	s->notified = false;
 	session_set_state(s, SESSION_ACTIVE);
 	s->state_us = worker_now(w);
@@ -86,6 +121,8 @@ void session_granted(struct session *s, struct link *l)
 		session_close(s, &e, "its greeting was not that of the server");
 		return;
 	}
+	begin_again(s, l);
+	s->ops->client_confine(s->cst, is_confined(s, l), s->may_again);
 	bool put = s->ops->attach(s->cst, l->lst, &w->up);
 	if (s->login) { /* a raw session gets its link during the login and puts nothing */
 		if (put)
@@ -169,16 +206,42 @@ void core_console_done(struct core_console *r)
 
 /* ---- up: from the client ---- */
 
+static void refuse_request(struct session *s, const struct err *e)
+{
+	if (s->w->gen->conf->global.log_pooler_errors)
+		session_log(LOG_LV_WARN, s, "pooler error: %s (%s)", e->msg, e->detail);
+	s->ops->client_fail_request(s->cst, e, &s->w->down);
+	session_send(s, &s->w->down);
+}
+
+void session_refuse(struct session *s, const struct err *e)
+{
+	if (s->login) {
+		session_close(s, e, e->msg);
+		return;
+	}
+	refuse_request(s, e);
+	became_idle(s);
+	if (s->state != SESSION_CLOSING)
+		session_run_input(s);
+}
+
 /* A link is needed. False: it has to wait (or the session is gone). */
 static bool take_link(struct session *s)
 {
 	struct err e;
 	err_clear(&e);
 	const struct settings *set = &s->shard->set;
-	if (set->max_wait_queue && s->shard->n_waiting >= (unsigned)set->max_wait_queue) {
+	struct pool_shard *p = route_shard(s->shard, &s->wait, &e);
+	if (!p && err_is(&e)) {
+		refuse_request(s, &e);
+		return false;
+	}
+	unsigned queue = (p ? p : s->shard)->n_waiting;
+	if (set->max_wait_queue && queue >= (unsigned)set->max_wait_queue) {
 		err_set(&e, ERR_TOO_MANY,
 			"too many clients wait for a server connection (max_wait_queue): %u",
-			s->shard->n_waiting);
+			queue);
 		session_close(s, &e, "max_wait_queue");
 		return false;
 	}
@@ -189,14 +252,20 @@ static bool take_link(struct session *s)
 			session_close(s, &e, e.msg);
 		return false;
 	}
-	struct link *l = pool_acquire(s->shard, &s->wait);
+	struct link *l = p ? pool_acquire(p, &s->wait) : NULL;
 	if (!l) {
+		if (!p)
+			pool_hold(s->shard, &s->wait);
 		session_set_state(s, SESSION_WAITING);
 		session_arm(s);
 		return false;
 	}
 	s->link = l;
 	l->session = s;
+	route_began(l);
+	l->replica = route_is_replica(l);
+	begin_again(s, l);
+	s->ops->client_confine(s->cst, is_confined(s, l), s->may_again);
 	session_set_state(s, SESSION_ACTIVE);
 	s->ops->attach(s->cst, l->lst, &s->w->up);
 	return true;
@@ -258,14 +327,17 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_DROP:
 			if (l && buf_len(&w->up))
 				mark_request(s);
+			keep_again(s, p + done, ev.n);
 			break;
 		case PEV_FORWARD:
 			mark_request(s);
+			keep_again(s, p + done, ev.n);
 			forward_up(s, p + done, ev.n);
 			break;
 		case PEV_REQUEST:
 			session_send(s, &w->down);
-			if (!take_link(s))
+			s->reads = ev.reads;
+			if (!take_link(s) && s->state != SESSION_IDLE)
 				return done;
 			break;
 		case PEV_CONSOLE:
@@ -299,6 +371,7 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_ASKED:
 		case PEV_ROW:
 		case PEV_QUERY_DONE:
+		case PEV_REFUSED:
 		case PEV_LINK_BAD:
 		case PEV_NOTE: break;
 		}
@@ -430,6 +503,83 @@ void session_run_readable(struct session *s)
 
 /* ---- down: from the server ---- */
 
+/* Bytes that were taken for a link that could not run them come back in front of the others. */
+static bool take_back(struct session *s, const uint8_t *p, size_t n)
+{
+	struct buf all;
+	buf_init(&all, 0);
+	bool ok = buf_append(&all, p, n) &&
+		  buf_append(&all, buf_data(&s->st.in), buf_len(&s->st.in));
+	buf_consume(&s->st.in, buf_len(&s->st.in));
+	ok = ok && buf_append(&s->st.in, buf_data(&all), buf_len(&all));
+	buf_fini(&all);
+	return ok;
+}
+
+/* The request is the client's again, and not l's any more. False: that cannot be. */
+static bool take_again(struct link *l, const char *why)
+{
+	struct session *s = l->session;
+	if (!s->may_again || s->in_tx || s->again_n >= AGAIN_MAX_N ||
+		s->ops->client_mid_message(s->cst))
+		return false;
+	struct buf kept = s->again;
+	buf_init(&s->again, AGAIN_MAX_BYTES);
+	s->again_n++;
+	session_log(LOG_LV_INFO, s, "asking another node: %s:%u: %s", l->host, l->port, why);
+	bool ok = take_back(s, buf_data(&kept), buf_len(&kept));
+	buf_fini(&kept);
+	session_detach(s);
+	became_idle(s);
+	if (!ok)
+		session_kill(s, ERR_NO_MEMORY, "out of memory");
+	return true;
+}
+
+/* A read that was not answered at all: another node is asked. False: it was, or it may write. */
+static bool ask_again(struct link *l, const char *why)
+{
+	struct session *s = l->session;
+	if (!s->reads || !take_again(l, why))
+		return false;
+	link_close(l, why);
+	if (s->state != SESSION_CLOSING)
+		session_run_input(s);
+	return true;
+}
+
+/* The server has done nothing of the request, because it is no primary. */
+static void refused(struct link *l, const struct err *e)
+{
+	struct session *s = l->session;
+	bool replica = l->replica;
+	route_refused(l, e->msg);
+	if (!take_again(l, e->msg)) {
+		s->ops->client_confine(s->cst, is_confined(s, l), false);
+		return;
+	}
+	s->refused_at = replica ? 0 : route_version(s->shard);
+	s->to_primary = true;
+	link_drain(l); /* the rest of its answer is for nobody */
+	if (s->state != SESSION_CLOSING)
+		session_run_input(s);
+}
+
+/* What its client is to know of what it has sent. */
+static void lost_error(
+	const struct session *s, const struct link *l, const char *why, struct err *e)
+{
+	bool busy = s->request_us || s->in_tx;
+	if (l->place >= 0 && s->request_us && !s->reads && !s->raw)
+		err_set(e, ERR_OUTCOME_UNKNOWN,
+			"server closed the connection unexpectedly: the statement may or may not "
+			"have been applied");
+	else
+		err_set(e, ERR_SERVER_LOST, "server closed the connection unexpectedly%s",
+			busy ? "" : " while the session held it");
+	err_detail(e, "%s:%u: %s", l->host, l->port, why);
+}
+
 /* said: the server's own last words, for its client as they are; NULL if it had none. */
 static void link_gone(struct link *l, const char *why, const struct err *said)
 {
@@ -447,14 +597,16 @@ static void link_gone(struct link *l, const char *why, const struct err *said)
 		link_close(l, why);
 		return;
 	}
-	bool busy = s->request_us || s->in_tx;
-	if (said) {
+	route_failed(l->shard,
+		said && said->code == ERR_SERVER_LOST && *said->sqlstate ? SIGNAL_SHUTDOWN
+									 : SIGNAL_LOST,
+		why);
+	if (ask_again(l, why))
+		return;
+	if (said)
 		e = *said;
-	} else {
-		err_set(&e, ERR_SERVER_LOST, "server closed the connection unexpectedly%s",
-			busy ? "" : " while the session held it");
-		err_detail(&e, "%s:%u: %s", l->host, l->port, why);
-	}
+	else
+		lost_error(s, l, why, &e);
 	session_detach(s);
 	link_close(l, why);
 	session_close(s, &e, why);
@@ -466,6 +618,7 @@ static void count_tx(struct session *s, const struct pev *ev)
 	int64_t now = worker_now(s->w);
 	if (s->request_us)
 		st->query_us += (uint64_t)(now - s->request_us);
+	route_answered(s, s->link, s->request_us ? now - s->request_us : 0);
 	s->request_us = 0;
 	s->in_tx = ev->tx != TX_IDLE;
 	s->state_us = now;
@@ -474,11 +627,19 @@ static void count_tx(struct session *s, const struct pev *ev)
 			st->xact_us += (uint64_t)(now - s->tx_us);
 		st->xacts++;
 		s->tx_us = 0;
+		s->again_n = 0;
+		s->to_primary = false;
+		s->refused_at = 0;
 	}
 	if (!ev->idle)
 		mark_request(s);
 	else if (s->timer.at_us || (s->in_tx && s->shard->set.idle_transaction_timeout_us))
 		session_arm(s);
+}
+
+void session_link_fenced(struct link *l)
+{
+	link_gone(l, "this server is not the primary any more", NULL);
 }
 
 /* A request of the session ended. True: go on reading this link. */
@@ -545,6 +706,8 @@ static void forward_down(struct session *s, const uint8_t *p, size_t n)
 		return;
 	}
 	session_send(s, &w->down);
+	if (s->may_again)
+		session_forget_again(s);
 	s->shard->stats->tx_bytes += n;
 	(void)stream_write(&s->st, p, n);
 }
@@ -557,19 +720,6 @@ static void flush_down(struct link *l)
 		session_send(l->session, &w->down);
 	else
 		buf_consume(&w->down, buf_len(&w->down));
-}
-
-/* Bytes that were taken for a link that could not run them come back in front of the others. */
-static bool take_back(struct session *s, const uint8_t *p, size_t n)
-{
-	struct buf all;
-	buf_init(&all, 0);
-	bool ok = buf_append(&all, p, n) &&
-		  buf_append(&all, buf_data(&s->st.in), buf_len(&s->st.in));
-	buf_consume(&s->st.in, buf_len(&s->st.in));
-	ok = ok && buf_append(&s->st.in, buf_data(&all), buf_len(&all));
-	buf_fini(&all);
-	return ok;
 }
 
 /* The link goes, its session lives on: what ev brings back is for another link. */
@@ -636,6 +786,10 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 				return SIZE_MAX;
 			break;
 		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
+		case PEV_REFUSED:
+			flush_down(l);
+			refused(l, &e);
+			break;
 		case PEV_LINK_BAD:
 			flush_down(l);
 			link_log(LOG_LV_WARN, l, "%s", e.msg);

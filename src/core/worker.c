@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -192,6 +193,60 @@ void worker_kill_db(struct worker *w, const struct dbase *db, enum err_code code
 	}
 }
 
+struct seen_cluster *worker_seen(struct worker *w, const struct server_cluster *c)
+{
+	size_t n = strlen(c->name);
+	struct seen_cluster *seen = hmap_get(&w->seen, c->name, n);
+	if (seen)
+		return seen;
+	seen = mem_xalloc(MEM_POOL, sizeof *seen);
+	balance_init(&seen->balance);
+	if (!hmap_put(&w->seen, c->name, n, seen, NULL))
+		abort(); /* one for each cluster, once */
+	return seen;
+}
+
+void worker_view(struct worker *w, const char *cluster, struct cluster_view *v)
+{
+	const struct topo_cluster *tc = topo_find(w->gen->topo, cluster);
+	if (!tc) {
+		cluster_view_unref(&v);
+		return;
+	}
+	struct seen_cluster *seen = worker_seen(w, tc->cluster);
+	cluster_view_unref(&seen->view);
+	seen->view = v;
+	route_news(w);
+}
+
+static void free_seen(void *v)
+{
+	struct seen_cluster *seen = v;
+	cluster_view_unref(&seen->view);
+	mem_free(MEM_POOL, seen);
+}
+
+void worker_fence(struct worker *w, struct server_node *n, bool now)
+{
+	list_for(sn, &w->shards) {
+		struct pool_shard *p = list_entry(sn, struct pool_shard, node);
+		for (int st = LINK_CONNECTING; p->pool->node == n && st < LINK_CLOSING; st++)
+			list_for_safe(ln, &p->links[st]) {
+				struct link *l = list_entry(ln, struct link, node);
+				if (l->fence == atomic_load(&n->fence))
+					continue;
+				if ((l->session || l->authq) && !l->login) {
+					if (now)
+						session_link_fenced(l);
+				} else {
+					link_close(
+						l, "its server is not what it was in its cluster");
+				}
+			}
+	}
+	route_news(w);
+}
+
 /* ---- life ---- */
 
 static bool new_envs(struct worker *w)
@@ -234,6 +289,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	list_init(&w->probes_done);
 	hmap_init(&w->shard_by_name);
 	hmap_init(&w->stats_by_db);
+	hmap_init(&w->seen);
 	buf_init(&w->up, 0);
 	buf_init(&w->down, 0);
 	buf_keep(&w->up);
@@ -304,9 +360,13 @@ void worker_free(struct worker *w)
 		if (w->env[i])
 			proto_table[i]->env_free(w->env[i]);
 	secrets_free(&w->secrets);
-	for (struct hmap_it it = hmap_begin(&w->stats_by_db); hmap_next(&it);)
-		mem_free(MEM_POOL, it.value);
+	for (struct hmap_it it = hmap_begin(&w->stats_by_db); hmap_next(&it);) {
+		struct dbstats *st = it.value;
+		proto_names_unref(&st->names);
+		mem_free(MEM_POOL, st);
+	}
 	hmap_fini(&w->stats_by_db, NULL);
+	hmap_fini(&w->seen, free_seen);
 	hmap_fini(&w->shard_by_name, NULL);
 	buf_fini(&w->up);
 	buf_fini(&w->down);

@@ -351,6 +351,13 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 		return mydn_bad(d, "malformed ERR");
 	if (o->skip > 0)
 		return d->f.at > 0 ? MY_STOP : skip_failed(d, h, &x);
+	if (to_client(d, o) && d->c->guarded && d->l->res.state == MY_RES_FIRST &&
+		my_is_refusal(&x)) {
+		if (d->f.at > 0)
+			return MY_STOP;
+		myerror_to_err(&x, ERR_NO_PRIMARY, d->e);
+		return mydn_event(d, PEV_REFUSED, 0);
+	}
 	d->l->res.state = MY_RES_DONE;
 	o->flags |= MY_OWED_F_ERROR;
 	if (o->disp == MY_CAPTURE)

@@ -111,11 +111,12 @@ struct my_client { /* an idle session of thousands: keep it small */
 				    server's defaults */
 	struct varset *wished;   /* tracking, if the request under way succeeds */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
-	uint64_t caps;           /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
+	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
+	uint64_t caps;        /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
-	uint64_t id;             /* never used twice in this env */
-	struct my_hold *hold;    /* what the request under way does to held; or NULL */
-	struct varset *held;     /* temporary tables and user locks, by name: how often */
+	uint64_t id;          /* never used twice in this env */
+	struct my_hold *hold; /* what the request under way does to held; or NULL */
+	struct varset *held;  /* temporary tables and user locks, by name: how often */
 	struct my_diag
 		*diag; /* of its last statement, which ran on a link that others have by now */
 	struct my_learn *learn;  /* NULL mostly */
@@ -158,6 +159,9 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint8_t wish;       /* of the request under way, until they are known */
 	bool in_request;    /* a request of its is not answered */
 	uint8_t sync_tries; /* links that could not take its state, one after the other */
+	bool confined;      /* its link only runs reads */
+	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
+	bool looked;        /* my_reads() has said yes to the command that comes next */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -311,6 +315,7 @@ enum proto_release my_link_release(void *cst, void *lst, struct buf *up);
 void my_detach(void *cst, void *lst);
 uint32_t my_client_pins(const void *cst);
 bool my_client_mid_message(const void *cst);
+void my_client_confine(void *cst, bool reads_only, bool guarded);
 void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);

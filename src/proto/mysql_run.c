@@ -135,6 +135,7 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->max_stmt_bytes = k->max_stmt_bytes && k->max_stmt_bytes < c->env->max_inspect_bytes
 				    ? k->max_stmt_bytes
 				    : c->env->max_inspect_bytes;
+	c->names = k->names;
 	if (k->counters)
 		c->counters = k->counters;
 	if (k->database && *k->database)

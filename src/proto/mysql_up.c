@@ -20,6 +20,7 @@ enum my_next myup_request(struct myup *u)
 {
 	enum my_next r = myup_event(u, PEV_REQUEST);
 	if (r == MY_EVENT) { /* an error of core's is its answer */
+		u->ev.reads = my_reads(u->c, u->f.p, u->f.n);
 		u->c->in_request = true;
 		u->c->seq = 1;
 	}
@@ -218,6 +219,15 @@ static bool must_wait(const struct myup *u)
 	return l->owed.n > 0 && (my_owed_tail(l)->flags & MY_OWED_F_INFILE);
 }
 
+/* It waits until the link is given back, unless that will not come. */
+static enum my_next confined(struct myup *u, const struct mypacket_head *h)
+{
+	if (!u->c->pins)
+		return MY_STOP;
+	return my_local_err(u, h, 1290, "HY000",
+		"This session is kept on a replica by what it did before, which cannot do this");
+}
+
 static enum my_next up_frame(struct myup *u)
 {
 	struct my_client *c = u->c;
@@ -243,6 +253,8 @@ static enum my_next up_frame(struct myup *u)
 		return my_local_unknown(u, &h);
 	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
 		return MY_STOP;
+	if (u->l && my_is_confined(u->c, u->f.p + u->f.at, flow_ahead(&u->f)))
+		return confined(u, &h);
 	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {
 		flow_cut(&u->f);
 		if (my_sync_put(c, u->l, u->up))

@@ -103,6 +103,12 @@ void my_wish_ask(struct myup *u, const struct my_req *r);
 	(SQL_MY_DIAG | SQL_MY_ROW_COUNT | SQL_MY_FOUND_ROWS | SQL_MY_CONN_ID | SQL_MY_LAST_ID)
 bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq);
 
+/* ---- mysql_route.c ---- */
+/* May the command at p run on a replica? */
+bool my_reads(const struct my_client *c, const uint8_t *p, size_t n);
+/* The link is a replica's, and the command at p is not for it. */
+bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n);
+
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
 

@@ -89,6 +89,7 @@ const struct proto_ops proto_pg = {
 	.detach = pg_detach,
 	.client_pins = pg_client_pins,
 	.client_mid_message = pg_client_mid_message,
+	.client_confine = pg_client_confine,
 	.client_fail_request = pg_client_fail_request,
 	.client_in_request = pg_client_in_request,
 	.link_owes = pg_link_owes,

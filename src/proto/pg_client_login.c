@@ -102,7 +102,7 @@ static int read_replication(struct pg_client_login *l, const char *v, struct err
 	if (v == NULL)
 		return 0;
 	if (strcmp(v, "database") == 0) {
-		l->info.replication = REPL_LOGICAL;
+		l->info.replication = PROTO_REPL_LOGICAL;
 		return 0;
 	}
 	int b = bool_of(v);
@@ -112,7 +112,7 @@ static int read_replication(struct pg_client_login *l, const char *v, struct err
 		memcpy(e->sqlstate, "22023", 6);
 		return err_hint(e, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
 	}
-	l->info.replication = b ? REPL_PHYSICAL : REPL_NONE;
+	l->info.replication = b ? PROTO_REPL_PHYSICAL : PROTO_REPL_NONE;
 	return 0;
 }
 

@@ -717,9 +717,28 @@ static enum dn_next dn_ready(struct dnx *d, const struct pgmsg_head *h)
 
 /* ---- all messages ---- */
 
+/* Nothing of the answer was passed on yet, and core can still ask another server. */
+static enum dn_next dn_guard(struct dnx *d)
+{
+	const struct owed *o = owed_head(d->l);
+	if (o == NULL || o->disp != OWED_FORWARD)
+		return DN_NEXT;
+	switch (pg_refused(d->c, d->l, d->f.p + d->f.at, flow_ahead(&d->f), d->e)) {
+	case PG_REFUSAL_NO: d->c->guarded = false; return DN_NEXT;
+	case PG_REFUSAL_MAYBE: return DN_STOP;
+	case PG_REFUSAL_YES: break;
+	}
+	return d->f.at > 0 ? DN_STOP : dn_event(d, PEV_REFUSED, 0);
+}
+
 static enum dn_next dn_message(struct dnx *d)
 {
 	struct pgmsg_head h;
+	if (d->c && d->c->guarded) {
+		enum dn_next r = dn_guard(d);
+		if (r != DN_NEXT)
+			return r;
+	}
 	if (!pgmsg_head(d->f.p + d->f.at, flow_ahead(&d->f), &h))
 		return DN_STOP;
 	if (h.body_n > PGMSG_MAX_BODY_BYTES)

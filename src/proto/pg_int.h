@@ -48,8 +48,9 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	struct varset *told;   /* ParameterStatus as this client last heard them */
 	struct stmtmap *stmts; /* NULL until the first named Parse */
 	struct stmt *unnamed;
-	struct pg_learn *learn; /* NULL mostly */
-	uint64_t id;            /* never used twice in this env; 0: none yet */
+	struct pg_learn *learn;           /* NULL mostly */
+	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
+	uint64_t id;                      /* never used twice in this env; 0: none yet */
 	uint64_t acc; /* SQL_F_* of all that was sent since the last point at which the state was
 			 known */
 	uint64_t acc_asking; /* those that the state query in flight is about */
@@ -81,6 +82,9 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool no_simple; /* disable_pqexec */
 	uint8_t sync_tries; /* links that could not take its settings, one after the other */
 	bool no_asking;     /* server_state_tracking = off */
+	bool confined;      /* its link only runs reads */
+	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
+	bool looked;        /* pg_reads() has said yes to the request that comes next */
 };
 
 /* ---- replies that a link owes ---- */
@@ -113,12 +117,12 @@ enum owed_disp {
 #define OWED_F_UNNAMED 128U /* PARSE of the unnamed statement */
 #define OWED_F_CLEARS 256U  /* may drop all prepared statements */
 #define OWED_F_FIRST 512U /* the client's statement is the first of the text, the others are ours */
-#define OWED_F_MUTED 1024U  /* that was answered */
-#define OWED_F_LEARN 2048U  /* DESC_STMT: the answer is kept, see pg_told.c */
-#define OWED_F_TELL 4096U   /* when it succeeds, its statement counts as told */
-#define OWED_F_HEAL 8192U   /* SYNC behind which a batch may be sent again; its ls is what for */
+#define OWED_F_MUTED 1024U    /* that was answered */
+#define OWED_F_LEARN 2048U    /* DESC_STMT: the answer is kept, see pg_told.c */
+#define OWED_F_TELL 4096U     /* when it succeeds, its statement counts as told */
+#define OWED_F_HEAL 8192U     /* SYNC behind which a batch may be sent again; its ls is what for */
 #define OWED_F_FORMATS 32768U /* BIND: with a format for each column that the client knows */
-#define OWED_F_NEEDS 16384U /* the entry before it makes the statement that it executes */
+#define OWED_F_NEEDS 16384U   /* the entry before it makes the statement that it executes */
 
 struct owed {
 	uint8_t kind, disp;
@@ -222,6 +226,7 @@ void pg_detach(void *cst, void *lst);
 unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max);
 uint32_t pg_client_pins(const void *cst);
 bool pg_client_mid_message(const void *cst);
+void pg_client_confine(void *cst, bool reads_only, bool guarded);
 void pg_client_fail_request(void *cst, const struct err *e, struct buf *down);
 bool pg_client_in_request(const void *cst, const uint8_t *in, size_t n);
 bool pg_link_owes(const void *lst);

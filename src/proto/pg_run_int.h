@@ -118,7 +118,16 @@ enum up_next up_pass_owed(
 enum up_next up_forced(struct upx *u, const struct pgmsg_head *h, const struct err *why,
 	const char *text, size_t text_n);
 bool up_names_ours(const struct sql_stmt_info *info, struct err *why);
-void up_in_batch(struct upx *u);             /* an extended message is about to be sent */
+void up_in_batch(struct upx *u); /* an extended message is about to be sent */
+/* pg_route.c: may the request at p run on a replica? */
+bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n);
+/* What is known of the catalog's names is not true any more. */
+void pg_catalog_changes(struct pg_client *c);
+/* Does the answer at p say that the server has done nothing, because it is a standby? MAYBE: more
+ * of it is needed. */
+enum pg_refusal { PG_REFUSAL_NO, PG_REFUSAL_MAYBE, PG_REFUSAL_YES };
+enum pg_refusal pg_refused(const struct pg_client *c, const struct pg_link *l, const uint8_t *p,
+	size_t n, struct err *e);
 void up_note(struct upx *u, uint64_t flags); /* a statement with these flags is about to run */
 bool up_seq_refused(struct upx *u, uint64_t flags, struct err *why);
 void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info *info_r);

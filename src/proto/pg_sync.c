@@ -135,13 +135,20 @@ bool sync_put(struct pg_client *c, struct pg_link *l, struct buf *up)
 	return true;
 }
 
+/* A session of a cluster is served by standbys and by the primary, and is not to notice. */
+static bool tells(const struct pg_client *c, const struct var *v)
+{
+	return c->names == NULL || strcmp(v->name, "in_hot_standby") != 0;
+}
+
 void sync_tell(struct pg_client *c, struct pg_link *l, struct buf *down)
 {
 	const struct varset *is = l->reported;
 	if (!c->ready || c->told == is)
 		return;
 	for (uint32_t i = 0; is && i < is->n; i++)
-		if (differs(varset_get(c->told, is->v[i].name), is->v[i].value))
+		if (differs(varset_get(c->told, is->v[i].name), is->v[i].value) &&
+			tells(c, &is->v[i]))
 			pgsession_put_param(down, is->v[i].name, is->v[i].value);
 	varset_assign(&c->env->vars, &c->told, l->reported);
 }

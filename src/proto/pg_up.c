@@ -24,6 +24,8 @@ enum up_next up_event(struct upx *u, enum pev_kind kind)
 	if (u->f.at > 0)
 		return UP_STOP;
 	u->ev = (struct pev){ .kind = kind };
+	if (kind == PEV_REQUEST)
+		u->ev.reads = pg_reads(u->c, u->f.p, u->f.n);
 	return UP_EVENT;
 }
 
@@ -167,6 +169,8 @@ void up_note(struct upx *u, uint64_t flags)
 		c->may_reset = true;
 	if ((flags & STATE_SETTINGS) && c->salt == 0)
 		c->salt = ++c->env->next_salt;
+	if (flags & SQL_F_DDL)
+		pg_catalog_changes(c);
 	if (flags & SQL_F_LOAD)
 		c->pins_kept |= PIN(LOAD);
 	if (flags & SQL_F_SEED)
@@ -703,9 +707,24 @@ static bool must_wait(struct upx *u, uint8_t type)
 	return u->l && u->l->n_held > 0 && strchr(others, type) && !release_held(u);
 }
 
+/* The link is a replica's, and the request that begins here is not for it: it waits until the link
+ * is given back. */
+static bool is_confined(struct upx *u, uint8_t type)
+{
+	struct pg_client *c = u->c;
+	const struct pg_link *l = u->l;
+	if (l == NULL || !c->confined || l->ext_open || l->tx != TX_IDLE ||
+		!strchr("QPBDCEF", type))
+		return false;
+	if (!c->looked && !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f)))
+		return true;
+	c->looked = false;
+	return false;
+}
+
 static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)
 {
-	if (must_wait(u, h->type))
+	if (must_wait(u, h->type) || is_confined(u, h->type))
 		return up_hold(u);
 	if (u->l && !u->l->ext_open && strchr("PBDCEF", h->type) && !named_batch(u))
 		return up_hold(u);

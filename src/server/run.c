@@ -23,6 +23,7 @@ struct server {
 	struct core *core;
 	struct core_gen *gen;
 	struct admin *admin;
+	struct clusters *clusters;
 	const struct server_args *args;
 	struct event *sig[8];
 	struct timer poll, stats;
@@ -183,6 +184,7 @@ static int open_log(const struct conf *c, const struct server_args *a)
 static void use(struct server *s, struct core_gen *gen)
 {
 	core_reload(s->core, gen);
+	clusters_apply(s->clusters, gen);
 	gen_unref(s->gen);
 	s->gen = gen;
 }
@@ -423,6 +425,10 @@ static int prepare(struct server *s, struct err *e)
 	struct admin_hooks h = { .arg = s, .reload = reload, .set = set, .shutdown = shutdown_to };
 	s->admin = admin_new(s->core, &h);
 	timer_init(&s->poll, on_poll, s);
+	s->clusters = clusters_new(s->core, s->loop, e);
+	if (!s->clusters)
+		return -1;
+	clusters_apply(s->clusters, s->gen);
 	int r = core_start(s->core, e);
 	hold_signals(SIG_UNBLOCK);
 	return r;
@@ -452,6 +458,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		loop_run(s.loop);
 		log_info("shutdown complete");
 	}
+	clusters_free(&s.clusters);
 	if (s.admin)
 		admin_free(s.admin);
 	if (s.core)

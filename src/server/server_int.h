@@ -51,6 +51,18 @@ struct sql_my_opts;
 int names_read_my(
 	const char *url, struct sql_names **names_r, struct sql_my_opts *o_r, struct err *e);
 
+/* clusters.c: a monitor for each cluster of the configuration. core must outlive it. */
+struct clusters;
+struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *e);
+void clusters_apply(struct clusters *c, const struct core_gen *gen); /* also after each RELOAD */
+void clusters_free(struct clusters **c);
+
+/* namer.c: what catalogs say of names, for the workers. namer_look(): call it every second. */
+struct namer;
+struct namer *namer_new(struct core *core, struct err *e);
+void namer_look(struct namer *n);
+void namer_free(struct namer **n);
+
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);
 #endif

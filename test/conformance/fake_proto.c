@@ -662,6 +662,13 @@ static bool client_mid_message(const void *cst)
 	return false;
 }
 
+static void client_confine(void *cst, bool reads_only, bool guarded)
+{
+	(void)cst;
+	(void)reads_only;
+	(void)guarded;
+}
+
 static void client_fail_request(void *cst, const struct err *e, struct buf *down)
 {
 	struct client *c = cst;
@@ -862,8 +869,8 @@ static void console_reply(void *cst, const struct rowset *r, struct buf *down)
 	.cache_export = cache_export, .cache_import = cache_import, .cache_free = cache_free, \
 	.link_fini = link_fini, .link_step = link_step, .link_facts = link_facts, \
 	.facts_join = facts_join, .link_tls_done = link_tls_done, .up = up_fn, .down = down_fn, \
-	.attach = attach, .link_release = link_release, .detach = detach, \
-	.client_pins = client_pins, .client_mid_message = client_mid_message, \
+	.client_confine = client_confine, .attach = attach, .link_release = link_release, \
+	.detach = detach, .client_pins = client_pins, .client_mid_message = client_mid_message, \
 	.client_fail_request = client_fail_request, .client_killed = client_killed, \
 	.client_in_request = client_in_request, .link_owes = link_owes, \
 	.link_requests = link_requests, .link_mid_reply = link_mid_reply, .link_tx = link_tx, \

@@ -39,7 +39,7 @@ static void login(const struct language *l)
 	const struct proto_login *pl = p.ops->client_login(p.cst);
 	cr_assert_str_eq(pl->database, "app");
 	cr_assert(pl->database_given);
-	cr_assert_eq(pl->replication, REPL_NONE);
+	cr_assert_eq(pl->replication, PROTO_REPL_NONE);
 	cr_assert(peer_link_login(&p), "%s: %s", p.lang->name, p.err.msg);
 	peer_welcome(&p);
 	cr_assert_eq(p.ops->client_pins(p.cst), 0);

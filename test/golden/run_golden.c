@@ -51,6 +51,7 @@ static const char *event_name(const struct pev *ev)
 	case PEV_BYE: return "BYE";
 	case PEV_SYNCED: return "SYNCED";
 	case PEV_ASKED: return "ASKED";
+	case PEV_REFUSED: return "REFUSED";
 	case PEV_LINK_BAD: return "LINK_BAD";
 	default: return "";
 	}

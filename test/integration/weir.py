@@ -75,7 +75,7 @@ class Weirpool:
 
     def __init__(self, directory, binary, server=None, workers=1, databases=None, users=None, peers=None, userlist=None,
                  section='weirpool', hba=None, ident=None, config=None, mysql=None,
-                 mysql_databases=None, args=(), env=None, wait=True, nofile=None, **options):
+                 mysql_databases=None, clusters=None, args=(), env=None, wait=True, nofile=None, **options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='w', dir=directory))
         os.chmod(self.dir, 0o755)
         give_to_test_user(self.dir)
@@ -102,6 +102,7 @@ class Weirpool:
         self.databases.update(databases or {})
         self.users = dict(users or {})
         self.peers = dict(peers or {})
+        self.clusters = dict(clusters or {})
         self.userlist = dict(MYSQL_USERLIST if server is None and self.mysql_databases else USERLIST)
         self.userlist.update(userlist or {})
         self.hba = hba
@@ -136,6 +137,8 @@ class Weirpool:
             out += ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.mysql_databases.items()]
         if self.users:
             out += ['[users]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.users.items()]
+        if self.clusters:
+            out += ['[clusters]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.clusters.items()]
         if self.peers:
             out += ['[peers]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.peers.items()]
         options = dict(self.options)

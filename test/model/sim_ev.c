@@ -516,6 +516,21 @@ const char *tls_version(void *ssl)
 	return "none";
 }
 
+const char *tls_cipher(void *ssl)
+{
+	(void)ssl;
+	return "none";
+}
+
+bool tls_peer_name(void *ssl, bool issuer, char *out, size_t n)
+{
+	(void)ssl;
+	(void)issuer;
+	(void)out;
+	(void)n;
+	return false;
+}
+
 /* ---- the test's side ---- */
 
 struct sim_conn *sim_accept(int listen_fd, unsigned w)

@@ -196,7 +196,7 @@ Test(admin_parse, privileges)
 	static const char *const for_stats[] = { "help", "config", "databases", "pools", "clients",
 		"servers", "users", "version", "peers", "peer_pools", "sockets", "active_sockets",
 		"lists", "mem", "state", "dns_hosts", "dns_zones", "stats", "stats_totals",
-		"stats_averages", "totals", "workers", "pins", "waits" };
+		"stats_averages", "totals", "workers", "pins", "waits", "clusters", "nodes" };
 	unsigned open = 0;
 	for (unsigned i = 0; i < cmd_table_n; i++) {
 		const struct cmd *c = &cmd_table[i];

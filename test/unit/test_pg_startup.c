@@ -85,7 +85,7 @@ Test(pg_startup, names)
 	cr_assert_str_eq(who()->database, "app");
 	cr_assert_str_eq(who()->application_name, "psql");
 	cr_assert(who()->database_given);
-	cr_assert_eq(who()->replication, REPL_NONE);
+	cr_assert_eq(who()->replication, PROTO_REPL_NONE);
 	cr_assert_eq(vars()->n, 1);
 	again();
 	packet(V30, "user", "alice", END);
@@ -225,12 +225,12 @@ Test(pg_startup, replication)
 	static const char *no[] = { "false", "off", "0", "no", "OF", "f", "n" };
 	static const char *wrong[] = { "", "o", "2", "maybe", "Database", "truex" };
 	for (size_t i = 0; i < 7; i++)
-		replication(yes[i], REPL_PHYSICAL);
+		replication(yes[i], PROTO_REPL_PHYSICAL);
 	for (size_t i = 0; i < 7; i++)
-		replication(no[i], REPL_NONE);
+		replication(no[i], PROTO_REPL_NONE);
 	for (size_t i = 0; i < 6; i++)
 		replication(wrong[i], -1);
-	replication("database", REPL_LOGICAL);
+	replication("database", PROTO_REPL_LOGICAL);
 }
 
 /* NegotiateProtocolVersion in c.out: its version, and the number of options; 0 if there is none. */

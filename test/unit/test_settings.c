@@ -137,7 +137,8 @@ Test(settings, defaults_of_ours_and_of_pgbouncer)
 
 Test(settings, unset_strings_are_never_null)
 {
-	struct attempt t = try_text("[peers]\n1 =\n[databases]\nd =\n");
+	struct attempt t = try_text(
+		"[peers]\n1 =\n[databases]\nd =\n[clusters]\nc = host=h probe_user=u\n");
 	char tmp[40];
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
@@ -147,11 +148,58 @@ Test(settings, unset_strings_are_never_null)
 		case OPT_IN_SETTINGS: base = &t.conf->settings; break;
 		case OPT_IN_DB: base = &t.conf->dbs[0]; break;
 		case OPT_IN_PEER: base = &t.conf->peers[0]; break;
+		case OPT_IN_CLUSTER: base = &t.conf->clusters[0]; break;
 		case OPT_IN_NOWHERE: continue;
 		}
 		cr_assert_not_null(opt_show(o, base, tmp, sizeof(tmp)), "%s", o->name);
 	}
 	try_end(&t);
+}
+
+Test(settings, entries_find_their_cluster)
+{
+	struct attempt t = try_text("[clusters]\n"
+				    "main = probe_user=u host=a,b port=1,2 weight=1,3 zones=x,y\n"
+				    "[databases]\n"
+				    "d = cluster=main endpoint=ro consistency=bounded\n"
+				    "e = host=h\n");
+	const struct conf_db *d = conf_db_find(t.conf, "d"), *e = conf_db_find(t.conf, "e");
+	cr_assert_eq(d->cluster, conf_cluster_find(t.conf, "main"));
+	cr_assert_eq(d->cluster->nodes_n, 2);
+	cr_assert_str_eq(d->cluster->nodes[1].host, "b");
+	cr_assert_eq(d->cluster->nodes[1].port, 2);
+	cr_assert_eq(d->cluster->weight[1], 3);
+	cr_assert_eq(d->hosts_n, 2, "who listens for a greeting asks them all");
+	cr_assert_null(e->cluster);
+	struct settings s;
+	conf_effective(t.conf, d, NULL, &s);
+	cr_assert_eq(s.endpoint, CONF_ENDPOINT_RO);
+	cr_assert_eq(s.consistency, CONF_CONSISTENCY_BOUNDED);
+	try_end(&t);
+}
+
+Test(settings, mistakes_in_clusters_are_told)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "[databases]\nd = cluster=nix\n", "there is no cluster \"nix\"" },
+		{ "[clusters]\nc = probe_user=u\n", "needs host=" },
+		{ "[clusters]\nc = host=a\n", "needs probe_user=" },
+		{ "[clusters]\nc = probe_user=u host=a,b weight=1\n", "weight must be a number" },
+		{ "[clusters]\nc = probe_user=u host=a,b zones=x\n", "zones must have one name" },
+		{ "[clusters]\nc = probe_user=u host=a,a\n", "names a:5432 twice" },
+		{ "[clusters]\nc = hosts=a\n", "did you mean \"host\"" },
+		{ "[clusters]\nc = probe_user=u host=a protocol=mysql\n"
+		  "[databases]\nd = cluster=c\n",
+			"protocol of its cluster" },
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct attempt t = try_text(cases[i].text);
+		cr_assert_null(t.conf, "%s", cases[i].text);
+		cr_assert_not_null(strstr(t.said, cases[i].want), "%s: %s", cases[i].want, t.said);
+		try_end(&t);
+	}
 }
 
 Test(settings, lists)

@@ -1,0 +1,271 @@
+/* router - which node of its cluster a request goes to: writes to the primary, reads to a replica
+ * that has seen what the session must see. What cannot go anywhere now is held, in the waiting list
+ * of its database's own pool, first come first served. Ignorant of statements (proto/ says whether
+ * one only reads), of how roles are found out, and of what makes a node fresh or good (cluster/).
+ * Runs on the session's worker. */
+#include "core_int.h"
+
+#include "base/clock.h"
+
+static struct seen_cluster *seen_of(const struct pool_shard *home)
+{
+	return worker_seen(home->w, home->topo->cluster);
+}
+
+/* The pool of this database and user at one node. NULL: no memory. */
+static struct pool_shard *node_shard(struct pool_shard *home, unsigned node)
+{
+	struct server_node *n = home->topo->node[node];
+	list_for(it, &home->subs) {
+		struct pool_shard *p = list_entry(it, struct pool_shard, sub);
+		if (p->pool->node == n)
+			return p;
+	}
+	return shard_at_node(home, n);
+}
+
+static int index_of(const struct topo_cluster *tc, const struct server_node *n)
+{
+	for (unsigned i = 0; i < tc->conf->nodes_n; i++)
+		if (tc->node[i] == n)
+			return (int)i;
+	return -1;
+}
+
+/* The node for a read of s; -1: none may answer it. */
+static int pick_reader(const struct session *s, const struct topo_cluster *tc,
+	struct seen_cluster *seen, int64_t now)
+{
+	const struct settings *set = &s->shard->set;
+	const struct cluster_view *v = seen->view;
+	struct token_need need = {
+		.level = s->login ? TOKEN_EVENTUAL : (enum token_level)set->consistency,
+		.bound_us = set->max_staleness_us,
+		.group_us = atomic_load_explicit(&tc->cluster->last_write_us, memory_order_acquire),
+	};
+	uint32_t mask = token_mask(&s->token, &need, v, now, NULL);
+	if (tc->conf->primary_reads == CONF_PRIMARY_READS_SHARE && v->primary >= 0 &&
+		v->writes == WRITES_OPEN && v->node[v->primary].weight)
+		mask |= UINT32_C(1) << v->primary;
+	int last = s->token.replica - 1;
+	if (set->sticky_replica && last >= 0 && mask & UINT32_C(1) << last)
+		return last;
+	return balance_pick(&seen->balance, v, mask, last, now);
+}
+
+static bool wants_read(const struct session *s, int64_t now)
+{
+	const struct settings *set = &s->shard->set;
+	if (set->endpoint == CONF_ENDPOINT_RO)
+		return true;
+	if (set->endpoint == CONF_ENDPOINT_RW || set->consistency == CONF_CONSISTENCY_STRONG ||
+		set->pool_mode == CONF_POOL_SESSION)
+		return false;
+	if (set->primary_after_write_us && s->token.write_us &&
+		now - s->token.write_us < set->primary_after_write_us)
+		return false;
+	return s->reads && !s->to_primary;
+}
+
+static void no_primary(const struct topo_cluster *tc, const struct cluster_view *v, struct err *e)
+{
+	err_set(e, ERR_NO_PRIMARY, "cluster %.60s has no primary", tc->conf->name);
+	err_detail(e, "%s%s%s", cluster_state_name(v->state), *v->why ? ": " : "", v->why);
+	err_hint(e, "See SHOW CLUSTERS and SHOW NODES on the console.");
+}
+
+/* The node for wt; -1: held, or refused with e set. */
+static int pick(const struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen,
+	struct err *e)
+{
+	const struct cluster_view *v = seen->view;
+	int64_t now = clock_mono_us();
+	int n = -1;
+	if (!v || !topo_fits(tc, v) ||
+		atomic_load_explicit(&tc->cluster->paused, memory_order_relaxed))
+		return -1;
+	if (s && wants_read(s, now)) {
+		n = pick_reader(s, tc, seen, now);
+		if (n >= 0 || tc->conf->primary_reads == CONF_PRIMARY_READS_NEVER)
+			return n;
+	}
+	/* who was refused by it waits until more is known */
+	bool again = s && s->refused_at && v->version <= s->refused_at;
+	if (v->writes == WRITES_OPEN && v->primary >= 0)
+		return again ? -1 : v->primary;
+	/* a welcome, and a question for a secret, can be answered by any */
+	if (!s || s->login) {
+		for (unsigned i = 0; i < v->n; i++)
+			if (v->node[i].reads || v->node[i].eventual)
+				return (int)i;
+	} else if (v->writes == WRITES_REFUSED) {
+		no_primary(tc, v, e);
+	}
+	return -1;
+}
+
+struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt, struct err *e)
+{
+	if (!home->topo)
+		return home;
+	int n = pick(wt->session, home->topo, seen_of(home), e);
+	struct pool_shard *p = n >= 0 ? node_shard(home, (unsigned)n) : NULL;
+	if (n >= 0 && !p)
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+	return p;
+}
+
+void route_hold_error(const struct pool_shard *home, struct err *e)
+{
+	const struct topo_cluster *tc = home->topo;
+	const struct cluster_view *v = seen_of(home)->view;
+	double limit = (double)tc->conf->hold_timeout_us / 1e6;
+	if (v && (v->writes != WRITES_OPEN || v->primary < 0)) {
+		no_primary(tc, v, e);
+		return;
+	}
+	bool paused = atomic_load(&tc->cluster->paused);
+	err_set(e, ERR_NO_PRIMARY, "cluster %.60s %s for %g s (hold_timeout)", tc->conf->name,
+		paused ? "has been paused"
+		: v    ? "had no node that may answer this"
+		       : "has not been seen",
+		limit);
+	err_hint(e, "See SHOW NODES on the console.");
+}
+
+static void wait_failed(struct waiter *wt, const struct err *e)
+{
+	if (wt->session)
+		session_refuse(wt->session, e);
+	else
+		authq_wait_failed(wt->authq, e);
+}
+
+/* One of those who were held. False: he still is. */
+static bool retry(struct pool_shard *home, struct waiter *wt)
+{
+	struct err e = { 0 };
+	struct pool_shard *p = route_shard(home, wt, &e);
+	if (!p && !err_is(&e))
+		return false;
+	pool_wait_move(wt);
+	struct link *l = p ? pool_acquire(p, wt) : NULL;
+	if (l && wt->session)
+		session_granted(wt->session, l);
+	else if (l)
+		authq_granted(wt->authq, l);
+	else if (!p)
+		wait_failed(wt, &e);
+	return true;
+}
+
+void route_retry(struct pool_shard *home)
+{
+	struct list todo, stay, *n;
+	list_init(&todo);
+	list_init(&stay);
+	while ((n = list_pop(&home->waiting)))
+		list_append(&todo, n);
+	/* whom it concerns may end others, or come back: so the lists are looked at anew each time
+	 */
+	while ((n = list_pop(&todo)))
+		if (!retry(home, list_entry(n, struct waiter, node)))
+			list_append(&stay, n);
+	while ((n = list_last(&stay))) {
+		list_del(n);
+		list_push(&home->waiting, n);
+	}
+}
+
+/* Those who wait for a link of p choose again. */
+static void choose_again(struct pool_shard *p)
+{
+	list_for_safe(it, &p->waiting) {
+		struct waiter *wt = list_entry(it, struct waiter, node);
+		struct err e = { 0 };
+		if (route_shard(p->home, wt, &e) == p)
+			continue;
+		pool_wait_move(wt);
+		pool_hold(p->home, wt);
+	}
+	pool_touch(p->home);
+}
+
+void route_news(struct worker *w)
+{
+	list_for(it, &w->shards) {
+		struct pool_shard *p = list_entry(it, struct pool_shard, node);
+		if (p->home != p && p->n_waiting)
+			choose_again(p);
+		else if (p->topo && p->n_waiting)
+			pool_touch(p);
+	}
+}
+
+/* ---- what happened ---- */
+
+void route_began(struct link *l)
+{
+	const struct pool_shard *home = l->shard->home;
+	int i = l->pool->node && home->topo ? index_of(home->topo, l->pool->node) : -1;
+	l->place = (int8_t)i;
+	if (i >= 0)
+		balance_begin(&seen_of(home)->balance, (unsigned)i, clock_mono_us());
+}
+
+void route_ended(struct link *l, enum balance_result r)
+{
+	const struct pool_shard *home = l->shard->home;
+	struct seen_cluster *seen = home->topo ? seen_of(home) : NULL;
+	if (l->place >= 0 && seen && seen->view && (unsigned)l->place < seen->view->n)
+		balance_end(&seen->balance, seen->view, (unsigned)l->place, r, l->took_us,
+			clock_mono_us());
+	l->place = -1;
+}
+
+void route_answered(struct session *s, struct link *l, int64_t took_us)
+{
+	const struct pool_shard *home = l->shard->home;
+	struct seen_cluster *seen = l->place >= 0 && home->topo ? seen_of(home) : NULL;
+	if (!seen || !seen->view)
+		return;
+	/* not the turn's time: that began before the answer came */
+	int64_t now = clock_mono_us();
+	l->took_us = took_us;
+	if (l->replica)
+		token_read_replica(&s->token, seen->view, (unsigned)l->place, now);
+	else if (s->reads)
+		token_read_primary(&s->token, now);
+	else
+		token_wrote(&s->token, &home->topo->cluster->last_write_us, now);
+}
+
+bool route_is_replica(const struct link *l)
+{
+	const struct pool_shard *home = l->shard->home;
+	struct seen_cluster *seen = l->place >= 0 && home->topo ? seen_of(home) : NULL;
+	return seen && seen->view && seen->view->primary != l->place;
+}
+
+void route_failed(struct pool_shard *p, enum cluster_signal what, const char *why)
+{
+	int i = p->pool->node && p->home->topo ? index_of(p->home->topo, p->pool->node) : -1;
+	if (i < 0)
+		return;
+	core_node_trouble(p->w, p->home->topo->cluster, p->pool->node, what, why);
+	if (p->n_waiting)
+		choose_again(p);
+}
+
+void route_refused(struct link *l, const char *why)
+{
+	const struct pool_shard *home = l->shard->home;
+	if (!l->replica && home->topo && l->pool->node)
+		core_node_trouble(l->w, home->topo->cluster, l->pool->node, SIGNAL_DEMOTED, why);
+}
+
+uint64_t route_version(const struct pool_shard *home)
+{
+	const struct cluster_view *v = home->topo ? seen_of(home)->view : NULL;
+	return v ? v->version : 0;
+}

@@ -1,0 +1,133 @@
+/* mysql_route - may the command that comes next run on a replica? Looks at it without using it up.
+ * Ignorant of nodes. Thread: that of the env. */
+#include "mysql_stmt_int.h"
+#include "mysql_up_int.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "sql/route.h"
+#include "wire/mysql/error.h"
+#include "wire/mysql/query.h"
+#include "wire/mysql/stmt.h"
+
+static const char *setting(const struct my_client *c, const char *name)
+{
+	const char *v = varset_get(c->want, name);
+	if (v == NULL)
+		v = varset_get(c->base, name);
+	return v ? v : "";
+}
+
+static bool is_off(const char *v)
+{
+	return strcasecmp(v, "off") == 0 || strcmp(v, "0") == 0;
+}
+
+static bool is_on(const char *v)
+{
+	return strcasecmp(v, "on") == 0 || strcmp(v, "1") == 0;
+}
+
+/* Schemas whose tables tell of one server. */
+static bool is_server_schema(const char *name)
+{
+	static const char *const all[] = { "performance_schema", "sys", "mysql",
+		"information_schema" };
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strcasecmp(name, all[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool text_reads(const struct my_client *c, const char *text, size_t n)
+{
+	const char *mode = setting(c, "sql_mode");
+	const char *charset = setting(c, "character_set_client");
+	struct sql_my_opts o = { .mode = sql_my_mode(mode, strlen(mode)),
+		.charset = sql_my_charset(charset, strlen(charset)),
+		.multi_statements = c->multi,
+		.mariadb = c->mariadb };
+	struct sql_route_ctx ctx = { .tx = SQL_ROUTE_TX_NONE,
+		.autocommit_off = is_off(setting(c, "autocommit")),
+		.read_only = is_on(setting(c, "transaction_read_only")) ||
+			     is_on(setting(c, "tx_read_only")),
+		.server_schema = is_server_schema(setting(c, MY_VAR_SCHEMA)),
+		.names = (*c->names)->set };
+	struct sql_route r;
+	sql_route_my(&o, &ctx, text, n, &r);
+	return r.verdict == SQL_ROUTE_REPLICA;
+}
+
+static bool begins_tx(const struct my_client *c, const char *text, size_t n)
+{
+	struct sql_my_opts o = { .multi_statements = c->multi, .mariadb = c->mariadb };
+	struct sql_my_iter it;
+	struct sql_my_stmt st;
+	sql_my_start(&it, &o, text, n);
+	while (sql_my_next(&it, &st))
+		if (st.flags & SQL_MY_TX_BEGIN)
+			return true;
+	return false;
+}
+
+static bool query_reads(const struct my_client *c, const uint8_t *body, size_t n)
+{
+	struct myquery q;
+	const char *where;
+	return myquery_read(body, n, n, c->caps, &q, &where) > 0 &&
+	       text_reads(c, q.text.p, q.text.n) && !begins_tx(c, q.text.p, q.text.n);
+}
+
+static bool execute_reads(const struct my_client *c, const uint8_t *body, size_t n)
+{
+	uint32_t id;
+	if (n < 6 || !mystmt_read_id(body, n, &id) || (body[5] & MYSTMT_CURSOR_MASK))
+		return false;
+	const struct my_stmt *s = my_stmt_get(c, id);
+	return s && s->text && !s->fixed && !s->cursor && !s->long_data &&
+	       text_reads(c, s->text->text, s->text->text_n);
+}
+
+bool my_reads(const struct my_client *c, const uint8_t *p, size_t n)
+{
+	struct mypacket_head h;
+	if (c->names == NULL || *c->names == NULL || proto_names_stale(*c->names) ||
+		c->mode == PROTO_SESSION || c->pins || !mypacket_head(p, n, &h) ||
+		h.payload_n == 0 || h.payload_n > c->env->max_inspect_bytes ||
+		n < MYPACKET_HEAD_BYTES + h.payload_n)
+		return false;
+	const uint8_t *body = p + MYPACKET_HEAD_BYTES;
+	switch (body[0]) {
+	case MYCOM_QUERY: return query_reads(c, body, h.payload_n);
+	case MYCOM_STMT_PREPARE: return text_reads(c, (const char *)body + 1, h.payload_n - 1);
+	case MYCOM_STMT_EXECUTE: return execute_reads(c, body, h.payload_n);
+	default: return false;
+	}
+}
+
+void my_client_confine(void *cst, bool reads_only, bool guarded)
+{
+	struct my_client *c = cst;
+	c->guarded = guarded;
+	c->confined = reads_only;
+	c->looked = reads_only; /* what it was given the link for */
+}
+
+bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
+{
+	if (!c->confined)
+		return false;
+	bool yes = !c->looked && !my_reads(c, p, n);
+	c->looked = false;
+	return yes;
+}
+
+bool my_is_refusal(const struct myerror *x)
+{
+	static const char text[] = "read-only option";
+	bool told = false;
+	for (size_t i = 0; i + sizeof(text) - 1 <= x->msg.n && !told; i++)
+		told = memcmp(x->msg.p + i, text, sizeof(text) - 1) == 0;
+	return x->number == 1836 || (x->number == 1290 && told);
+}

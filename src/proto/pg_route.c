@@ -1,0 +1,203 @@
+/* pg_route - may the request that comes next run on a replica? Looks at one request, a Query or a
+ * batch up to its Sync, without using it up. Ignorant of nodes. Thread: that of the env. */
+#include "pg_run_int.h"
+
+#include <string.h>
+
+#include "sql/route.h"
+#include "wire/pg/error.h"
+#include "wire/pg/session.h"
+
+#define BATCH_MAX_STATEMENTS 64U /* texts looked at in one batch */
+#define NAMES_MAX_BYTES 8192U
+#define REFUSAL_MAX_BYTES 65536U /* of an answer that is looked over for one */
+
+/* What a text means to this session. */
+static bool text_reads(struct pg_client *c, const char *text, size_t n)
+{
+	const struct pg_lex_opts *x = pg_lex(c);
+	struct sql_opts o = { .dialect = &sql_dialect_pg,
+		.standard_conforming_strings = x->scs,
+		.unsafe_encoding = x->unsafe_encoding,
+		.server_major = x->server_major };
+	const char *iso = varset_get(c->want, "default_transaction_isolation");
+	struct sql_route_ctx ctx = { .tx = SQL_ROUTE_TX_NONE,
+		.serializable = iso && strcasecmp(iso, "serializable") == 0,
+		.names = (*c->names)->set };
+	struct sql_stmt_info info;
+	struct sql_route r;
+	sql_route_pg(&o, &ctx, text, n, &info, &r);
+	/* a transaction may do anything later */
+	return r.verdict == SQL_ROUTE_REPLICA && !(info.flags & SQL_F_TX_BEGIN);
+}
+
+/* A statement that was prepared before. */
+static bool stmt_reads(struct pg_client *c, const char *name, size_t name_n)
+{
+	const struct stmt *s = name_n ? stmtmap_get(c->stmts, name, name_n) : c->unnamed;
+	return s && text_reads(c, s->text, s->text_n);
+}
+
+/* One batch being looked at: the names that it parses anew. */
+struct batch {
+	struct {
+		const char *p;
+		size_t n;
+	} name[BATCH_MAX_STATEMENTS];
+	unsigned n;
+};
+
+static bool is_parsed_here(const struct batch *b, const char *name, size_t n)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->name[i].n == n && memcmp(b->name[i].p, name, n) == 0)
+			return true;
+	return false;
+}
+
+static bool parse_reads(struct pg_client *c, struct batch *b, const uint8_t *body, size_t n)
+{
+	struct pgext_parse p = { 0 };
+	if (!pgext_read_parse(body, n, &p) || b->n == BATCH_MAX_STATEMENTS)
+		return false;
+	b->name[b->n].p = p.name;
+	b->name[b->n++].n = p.name_n;
+	return text_reads(c, p.text, p.text_n);
+}
+
+/* What a Bind or a Describe names. */
+static bool named_reads(struct pg_client *c, const struct batch *b, const char *name, size_t n)
+{
+	return is_parsed_here(b, name, n) || stmt_reads(c, name, n);
+}
+
+static bool bind_reads(struct pg_client *c, const struct batch *b, const uint8_t *body, size_t n)
+{
+	const uint8_t *portal_end = memchr(body, 0, n < NAMES_MAX_BYTES ? n : NAMES_MAX_BYTES);
+	if (portal_end == NULL)
+		return false;
+	const uint8_t *name = portal_end + 1;
+	size_t left = n - (size_t)(name - body);
+	const uint8_t *end = memchr(name, 0, left < NAMES_MAX_BYTES ? left : NAMES_MAX_BYTES);
+	return end && named_reads(c, b, (const char *)name, (size_t)(end - name));
+}
+
+static bool target_reads(struct pg_client *c, const struct batch *b, const uint8_t *body, size_t n)
+{
+	struct pgext_target t;
+	if (!pgext_read_target(body, n, &t))
+		return false;
+	return t.kind == 'P' || named_reads(c, b, t.name, t.name_n);
+}
+
+/* All of it must be here: what comes later could be anything. */
+static bool batch_reads(struct pg_client *c, const uint8_t *p, size_t n)
+{
+	struct batch b = { .n = 0 };
+	struct pgmsg_head h;
+	bool yes = false;
+	for (size_t at = 0; pgmsg_head(p + at, n - at, &h);) {
+		size_t total = PGMSG_HEAD_BYTES + (size_t)h.body_n;
+		const uint8_t *body = p + at + PGMSG_HEAD_BYTES;
+		if (h.body_n == PGMSG_BAD_LENGTH || n - at < total)
+			return false;
+		switch (h.type) {
+		case 'P': yes = parse_reads(c, &b, body, h.body_n); break;
+		case 'B': yes = bind_reads(c, &b, body, h.body_n); break;
+		case 'D': yes = target_reads(c, &b, body, h.body_n); break;
+		case 'C':
+		case 'E': yes = true; break;
+		case 'S': return yes;
+		default: return false;
+		}
+		if (!yes)
+			return false;
+		at += total;
+	}
+	return false;
+}
+
+void pg_catalog_changes(struct pg_client *c)
+{
+	if (c->names && *c->names)
+		atomic_store_explicit(&(*c->names)->stale, true, memory_order_release);
+}
+
+bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n)
+{
+	struct pgmsg_head h;
+	const char *text;
+	size_t text_n;
+	if (c->names == NULL || *c->names == NULL || proto_names_stale(*c->names) ||
+		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
+		return false;
+	if (h.type != 'Q')
+		return batch_reads(c, p, n);
+	return h.body_n <= c->env->max_inspect_bytes && n >= PGMSG_HEAD_BYTES + (size_t)h.body_n &&
+	       pgext_read_query(p + PGMSG_HEAD_BYTES, h.body_n, &text, &text_n) &&
+	       text_reads(c, text, text_n);
+}
+
+void pg_client_confine(void *cst, bool reads_only, bool guarded)
+{
+	struct pg_client *c = cst;
+	c->confined = reads_only;
+	c->guarded = guarded;
+	c->looked = reads_only; /* what it was given the link for */
+}
+
+/* ---- what a standby cannot do ---- */
+
+static bool begins(const char *text, const char *with)
+{
+	return text && strncmp(text, with, strlen(with)) == 0;
+}
+
+/* PostgreSQL docs, Hot Standby; the texts are those of PreventCommandIfReadOnly() and its like.
+ * They come before anything is done. */
+static bool is_refusal(const struct pg_client *c, const struct pg_link *l, const struct pgerror *f)
+{
+	const char *hot = varset_get(l->reported, "in_hot_standby");
+	const char *ro = varset_get(c->want, "default_transaction_read_only");
+	bool standby = hot == NULL || strcmp(hot, "on") == 0; /* it tells since 14 */
+	if (f->sqlstate == NULL || !standby)
+		return false;
+	if (strcmp(f->sqlstate, "25006") == 0)
+		return (c->confined || hot) && (ro == NULL || strcmp(ro, "on") != 0);
+	if (strcmp(f->sqlstate, "0A000") == 0)
+		return begins(f->msg, "cannot access temporary or unlogged relations during rec") ||
+		       begins(f->msg, "cannot use serializable mode in a hot standby") ||
+		       begins(f->msg, "cannot set transaction read-write mode during recovery");
+	if (strcmp(f->sqlstate, "55000") == 0)
+		return begins(f->msg, "recovery is in progress");
+	if (strcmp(f->sqlstate, "XX000") == 0)
+		return begins(f->msg, "cannot assign TransactionIds during recovery") ||
+		       begins(f->msg, "cannot assign OIDs during recovery");
+	return strcmp(f->sqlstate, "40001") == 0 &&
+	       begins(f->msg, "canceling statement due to conflict with recovery");
+}
+
+/* Is what begins here a refusal? What may come before it is looked over. */
+enum pg_refusal pg_refused(const struct pg_client *c, const struct pg_link *l, const uint8_t *p,
+	size_t n, struct err *e)
+{
+	struct pgmsg_head h;
+	struct pgerror f;
+	for (size_t at = 0; pgmsg_head(p + at, n - at, &h);) {
+		size_t total = PGMSG_HEAD_BYTES + (size_t)h.body_n;
+		if (h.body_n > REFUSAL_MAX_BYTES || at > REFUSAL_MAX_BYTES ||
+			!strchr("123tTnE", h.type))
+			return PG_REFUSAL_NO;
+		if (n - at < total)
+			return PG_REFUSAL_MAYBE;
+		if (h.type == 'E') {
+			pgerror_read(p + at + PGMSG_HEAD_BYTES, h.body_n, &f);
+			if (!is_refusal(c, l, &f))
+				return PG_REFUSAL_NO;
+			pgerror_to_err(&f, ERR_NO_PRIMARY, e);
+			return PG_REFUSAL_YES;
+		}
+		at += total;
+	}
+	return PG_REFUSAL_MAYBE;
+}

@@ -1,0 +1,286 @@
+/* clusters - one monitor for each cluster of the configuration: made from its options, replaced
+ * when these change, and its news brought to the workers. Ignorant of how a monitor finds out.
+ * Control thread. */
+#include "server_int.h"
+
+#include "ev/resolver.h"
+#include "monitor/monitor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATRONI_MAX CONF_NODES_MAX
+#define NAMES_PERIOD_US 250000
+
+struct watch {
+	struct list node;
+	struct clusters *all;
+	char *name;
+	char *options; /* what it was made from */
+	struct monitor *monitor;
+};
+
+struct clusters {
+	struct core *core;
+	struct loop *loop;
+	struct resolver *resolver;
+	struct namer *namer;
+	struct list watches;
+	struct timer timer;
+};
+
+/* ---- what a monitor says ---- */
+
+static void on_view(void *arg, const struct cluster_view *v)
+{
+	struct watch *w = arg;
+	topo_publish(w->all->core, w->name, v);
+}
+
+static void on_action(void *arg, const struct cluster_action *a)
+{
+	struct watch *w = arg;
+	switch (a->kind) {
+	case CLUSTER_DO_FENCE: topo_fence(w->all->core, w->name, a->node, true); break;
+	case CLUSTER_DO_CLOSE_IDLE: topo_fence(w->all->core, w->name, a->node, false); break;
+	case CLUSTER_DO_LOG: log_line(a->level, NULL, NULL, "%s", a->text); break;
+	}
+}
+
+static struct watch *find(struct clusters *all, const char *name)
+{
+	list_for(n, &all->watches) {
+		struct watch *w = list_entry(n, struct watch, node);
+		if (strcmp(w->name, name) == 0)
+			return w;
+	}
+	return NULL;
+}
+
+static void on_trouble(
+	void *arg, const char *cluster, unsigned node, enum cluster_signal what, const char *why)
+{
+	struct watch *w = find(arg, cluster);
+	if (w && w->monitor)
+		monitor_signal(w->monitor, node, what, why);
+}
+
+/* ---- from a configuration ---- */
+
+/* The first entry that uses it: its TLS is that of the probes, too. */
+static const struct conf_db *entry_of(const struct conf *conf, const struct conf_cluster *c)
+{
+	for (unsigned i = 0; i < conf->dbs_n; i++)
+		if (conf->dbs[i].cluster == c)
+			return &conf->dbs[i];
+	return NULL;
+}
+
+static const char *password_of(const struct core_gen *gen, const struct conf_cluster *c)
+{
+	const struct user_entry *u = users_get(gen->users, c->probe_user);
+	return *c->probe_password             ? c->probe_password
+	       : u && u->kind == SECRET_PLAIN ? u->secret
+					      : "";
+}
+
+static unsigned tier_of(const struct conf_cluster *c, unsigned node)
+{
+	const char *at = c->zone_text;
+	char zone[64];
+	if (!*c->zone || !*c->zone_text)
+		return 0;
+	for (unsigned i = 0; conf_list_next(&at, zone, sizeof zone); i++)
+		if (i == node)
+			return strcmp(zone, c->zone) != 0;
+	return 1;
+}
+
+/* All that a monitor is made from, as text: the same text, the same monitor. */
+static char *describe(const struct core_gen *gen, const struct conf_cluster *c)
+{
+	struct settings set;
+	struct buf b;
+	buf_init(&b, 64u << 10);
+	conf_effective(gen->conf, entry_of(gen->conf, c), NULL, &set);
+	buf_printf(&b, "%s|%s|%d|%s|%s|%s|%s|%s|%lld|%lld|%lld|%s|%lld|%d|%lld|%lld|%d|%s|%s|%s",
+		c->host_text, c->port_text, c->protocol, c->weight_text, c->zone_text, c->zone,
+		c->probe_user, c->probe_dbname, (long long)c->probe_interval_us,
+		(long long)c->probe_slow_interval_us, (long long)c->probe_timeout_us, c->patroni,
+		(long long)c->hold_timeout_us, c->allow_lossy_failover,
+		(long long)c->fence_on_authority_loss_us, (long long)set.max_staleness_us,
+		set.server_tls.mode, set.server_tls.ca_file, set.server_tls.cert_file,
+		password_of(gen, c));
+	buf_put_u8(&b, 0);
+	char *text = mem_xstrdup(MEM_CONF, b.failed ? "" : (const char *)buf_data(&b));
+	buf_wipe(&b);
+	return text;
+}
+
+static void fill_cluster(
+	const struct conf_cluster *c, const struct settings *set, struct cluster_opts *o)
+{
+	*o = (struct cluster_opts){
+		.name = c->name,
+		.kind = strcmp(c->kind->name, "mysql") == 0 ? CLUSTER_MYSQL : CLUSTER_PG,
+		.allow_lossy = c->allow_lossy_failover,
+		.interval_us = c->probe_interval_us,
+		.down_us = c->probe_timeout_us,
+		.suspect_us = c->probe_timeout_us / 2,
+		.max_staleness_us = set->max_staleness_us ? set->max_staleness_us : -1,
+		.hold_us = c->hold_timeout_us,
+		.fence_authority_us = c->fence_on_authority_loss_us,
+	};
+}
+
+static unsigned fill_nodes(
+	const struct conf_cluster *c, struct cluster_node_opts *nodes, char (*names)[64])
+{
+	for (unsigned i = 0; i < c->nodes_n; i++) {
+		snprintf(names[i], sizeof names[i], "%.50s:%u", c->nodes[i].host, c->nodes[i].port);
+		nodes[i] = (struct cluster_node_opts){ .name = names[i],
+			.host = c->nodes[i].host,
+			.port = c->nodes[i].port,
+			.weight = c->weight[i],
+			.tier = tier_of(c, i) };
+	}
+	return c->nodes_n;
+}
+
+static struct monitor *make(
+	struct watch *w, const struct core_gen *gen, const struct conf_cluster *c, struct err *e)
+{
+	static const struct monitor_cb cb = { .view = on_view, .action = on_action };
+	struct cluster_node_opts nodes[CONF_NODES_MAX];
+	char names[CONF_NODES_MAX][64], urls[PATRONI_MAX][256];
+	const char *patroni[PATRONI_MAX], *at = c->patroni;
+	struct settings set;
+	conf_effective(gen->conf, entry_of(gen->conf, c), NULL, &set);
+	struct tls_ctx *tls = core_server_tls(&set, proto_by_name(c->kind->name), e);
+	if (err_is(e))
+		return NULL;
+	struct monitor_opts o = {
+		.protocol = c->kind->name,
+		.find_kind = strcmp(c->kind->name, "mysql") == 0,
+		.nodes = nodes,
+		.n = fill_nodes(c, nodes, names),
+		.user = c->probe_user,
+		.password = password_of(gen, c),
+		.dbname = *c->probe_dbname                      ? c->probe_dbname
+			  : strcmp(c->kind->name, "mysql") == 0 ? ""
+								: "postgres",
+		.tls = tls,
+		.tls_require = set.server_tls.mode >= CONF_TLS_REQUIRE,
+		.patroni = patroni,
+	};
+	fill_cluster(c, &set, &o.cluster);
+	while (o.patroni_n < PATRONI_MAX &&
+		conf_list_next(&at, urls[o.patroni_n], sizeof urls[0])) {
+		patroni[o.patroni_n] = urls[o.patroni_n];
+		o.patroni_n++;
+	}
+	struct monitor *m = monitor_new(w->all->loop, w->all->resolver, &o, &cb, w, e);
+	tls_ctx_unref(tls);
+	return m;
+}
+
+static void end_watch(struct watch *w)
+{
+	if (w->monitor)
+		monitor_free(&w->monitor);
+	list_del(&w->node);
+	mem_wipe(w->options, strlen(w->options));
+	mem_free(MEM_CONF, w->options);
+	mem_free(MEM_CONF, w->name);
+	mem_free(MEM_CONF, w);
+}
+
+static void watch(struct clusters *all, const struct core_gen *gen, const struct conf_cluster *c)
+{
+	struct watch *w = find(all, c->name);
+	char *options = describe(gen, c);
+	struct err e = { 0 };
+	if (w && strcmp(w->options, options) == 0) {
+		mem_wipe(options, strlen(options));
+		mem_free(MEM_CONF, options);
+		return;
+	}
+	if (w)
+		end_watch(w);
+	w = mem_xalloc(MEM_CONF, sizeof *w);
+	w->all = all;
+	w->name = mem_xstrdup(MEM_CONF, c->name);
+	w->options = options;
+	list_init(&w->node);
+	list_append(&all->watches, &w->node);
+	w->monitor = make(w, gen, c, &e);
+	if (!w->monitor)
+		log_error("cluster %s cannot be watched, nobody can use it: %s", c->name, e.msg);
+}
+
+void clusters_apply(struct clusters *all, const struct core_gen *gen)
+{
+	list_for_safe(n, &all->watches) {
+		struct watch *w = list_entry(n, struct watch, node);
+		if (!conf_cluster_find(gen->conf, w->name))
+			end_watch(w);
+	}
+	for (unsigned i = 0; i < gen->conf->clusters_n; i++)
+		watch(all, gen, &gen->conf->clusters[i]);
+	for (unsigned i = 0; i < gen->conf->dbs_n; i++) { /* whose names are read ahead */
+		const struct conf_db *d = &gen->conf->dbs[i];
+		if (d->cluster && !d->is_auto)
+			(void)core_dbase(all->core, proto_by_name(d->kind->name), d->name);
+	}
+}
+
+/* ---- names of catalogs ---- */
+
+static void on_tick(struct timer *t, void *arg)
+{
+	struct clusters *all = arg;
+	namer_look(all->namer);
+	timer_set(all->loop, t, loop_now_us(all->loop) + NAMES_PERIOD_US);
+}
+
+/* ---- life ---- */
+
+struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *e)
+{
+	struct clusters *all = mem_xalloc(MEM_CONF, sizeof *all);
+	const struct conf_global *g = &core->gen->conf->global;
+	struct resolver_opts ro = { .max_ttl_us = g->dns_max_ttl_us,
+		.negative_ttl_us = g->dns_nxdomain_ttl_us,
+		.resolv_conf = *g->resolv_conf ? g->resolv_conf : NULL };
+	all->core = core;
+	all->loop = loop;
+	list_init(&all->watches);
+	timer_init(&all->timer, on_tick, all);
+	all->resolver = resolver_new(loop, &ro, e);
+	all->namer = all->resolver ? namer_new(core, e) : NULL;
+	if (!all->namer) {
+		clusters_free(&all);
+		return NULL;
+	}
+	core->node_arg = all;
+	core->node_trouble = on_trouble;
+	timer_set(loop, &all->timer, loop_now_us(loop));
+	return all;
+}
+
+void clusters_free(struct clusters **c)
+{
+	struct clusters *all = *c;
+	struct list *n;
+	*c = NULL;
+	if (!all)
+		return;
+	all->core->node_trouble = NULL;
+	timer_clear(all->loop, &all->timer);
+	while ((n = list_first(&all->watches)))
+		end_watch(list_entry(n, struct watch, node));
+	namer_free(&all->namer);
+	if (all->resolver)
+		resolver_free(all->resolver);
+	mem_free(MEM_CONF, all);
+}

@@ -1,0 +1,295 @@
+/* namer - keeps what the catalogs of clusters' databases say of names (which functions, views and
+ * operators are not for a replica) at hand for the workers: read from the primary by a thread of
+ * its own, once a minute and after each DDL that was seen. Until that is known, nothing is read on
+ * replicas. Control thread, but for what says otherwise. */
+#include "server_int.h"
+
+#include "base/clock.h"
+#include "sql/names.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PERIOD_US INT64_C(60000000)
+#define RETRY_US INT64_C(5000000)
+
+/* One question on its way: to the thread and back. */
+struct naming {
+	struct mail mail;
+	struct namer *namer;
+	struct dbase *db;
+	char *dsn; /* NULL: the thread is to end */
+	struct sql_names *names;
+	struct err err;
+};
+
+/* Of one database. */
+struct known {
+	struct list node;
+	struct dbase *db;
+	struct proto_names *names;
+	struct server_node *from; /* the primary that said so */
+	int64_t due_us;
+	bool asking, told;
+};
+
+struct namer {
+	struct core *core;
+	struct list known;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	/* under lock */
+	struct naming *work;  /* for the thread; one at a time */
+	bool busy;            /* it is at it */
+	bool freed;           /* nobody waits for it: it frees what there is */
+	struct naming *asked; /* control's: not answered yet, wherever it is */
+};
+
+/* ---- memory ---- */
+
+static void free_naming(struct naming *q)
+{
+	if (q->dsn) {
+		mem_wipe(q->dsn, strlen(q->dsn));
+		mem_free(MEM_MSG, q->dsn);
+	}
+	sql_names_free(&q->names);
+	mem_free(MEM_MSG, q);
+}
+
+static void wipe(struct namer *n)
+{
+	pthread_mutex_destroy(&n->lock);
+	pthread_cond_destroy(&n->more);
+	mem_free(MEM_CONF, n);
+}
+
+/* ---- the thread ---- */
+
+static void on_answer(struct mail *m, void *owner);
+
+static void *run(void *arg)
+{
+	struct namer *n = arg;
+	for (;;) {
+		unsigned major;
+		pthread_mutex_lock(&n->lock);
+		while (!n->work)
+			pthread_cond_wait(&n->more, &n->lock);
+		struct naming *q = n->work;
+		n->work = NULL;
+		n->busy = true;
+		pthread_mutex_unlock(&n->lock);
+		if (q->dsn)
+			(void)!names_read_pg(q->dsn, &q->names, &major, &q->err);
+		pthread_mutex_lock(&n->lock);
+		bool freed = n->freed;
+		n->busy = false;
+		if (q->dsn && !freed) {
+			q->mail.fn = on_answer;
+			loop_post(n->core->loop, &q->mail);
+		}
+		pthread_mutex_unlock(&n->lock);
+		if (freed) {
+			free_naming(q);
+			wipe(n);
+			return NULL;
+		}
+	}
+}
+
+static void give(struct namer *n, struct naming *q)
+{
+	pthread_mutex_lock(&n->lock);
+	n->work = q;
+	pthread_cond_signal(&n->more);
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* ---- answers ---- */
+
+static struct known *known_of(struct namer *n, struct dbase *db)
+{
+	list_for(it, &n->known) {
+		struct known *k = list_entry(it, struct known, node);
+		if (k->db == db)
+			return k;
+	}
+	struct known *k = mem_xalloc(MEM_CONF, sizeof *k);
+	k->db = db;
+	list_init(&k->node);
+	list_append(&n->known, &k->node);
+	return k;
+}
+
+static void set_names(struct namer *n, struct known *k, struct proto_names *names)
+{
+	proto_names_unref(&k->names);
+	k->names = names;
+	topo_names(n->core, k->db, names);
+}
+
+static void on_answer(struct mail *m, void *owner)
+{
+	struct naming *q = list_entry(m, struct naming, mail);
+	struct namer *n = q->namer;
+	struct known *k = known_of(n, q->db);
+	(void)owner;
+	k->asking = false;
+	if (q->names) {
+		k->due_us = clock_mono_us() + PERIOD_US;
+		k->told = false;
+		set_names(n, k, proto_names_new(q->names));
+	} else {
+		k->due_us = clock_mono_us() + RETRY_US;
+		set_names(n, k, NULL);
+		if (!k->told)
+			log_warn("database %s: all reads go to the primary, because its catalogs "
+				 "cannot be read: %s",
+				k->db->name, q->err.msg);
+		k->told = true;
+	}
+	n->asked = NULL;
+	q->names = NULL;
+	free_naming(q);
+}
+
+/* ---- questions ---- */
+
+static void put_word(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, "%s='", key);
+	for (; *value; value++) {
+		if (*value == '\'' || *value == '\\')
+			buf_put_u8(b, '\\');
+		buf_put_u8(b, (uint8_t)*value);
+	}
+	buf_puts(b, "' ");
+}
+
+static const char *ssl_mode(enum conf_tls_mode m)
+{
+	static const char *const names[] = { "disable", "allow", "prefer", "require", "verify-ca",
+		"verify-full" };
+	return names[m];
+}
+
+static char *dsn_of(const struct core_gen *gen, const struct conf_db *d, const char *dbase,
+	const struct conf_host *h)
+{
+	const struct conf_cluster *c = d->cluster;
+	const struct user_entry *u = users_get(gen->users, c->probe_user);
+	struct settings set;
+	struct buf b;
+	char port[16];
+	buf_init(&b, 64u << 10);
+	conf_effective(gen->conf, d, NULL, &set);
+	snprintf(port, sizeof port, "%u", h->port);
+	put_word(&b, "host", h->host);
+	put_word(&b, "port", port);
+	put_word(&b, "user", c->probe_user);
+	if (*c->probe_password)
+		put_word(&b, "password", c->probe_password);
+	else if (u && u->kind == SECRET_PLAIN)
+		put_word(&b, "password", u->secret);
+	put_word(&b, "dbname", *d->dbname ? d->dbname : dbase);
+	put_word(&b, "sslmode", ssl_mode(set.server_tls.mode));
+	if (*set.server_tls.ca_file)
+		put_word(&b, "sslrootcert", set.server_tls.ca_file);
+	buf_put_u8(&b, 0);
+	char *text = mem_xstrdup(MEM_MSG, b.failed ? "" : (const char *)buf_data(&b));
+	buf_wipe(&b);
+	return text;
+}
+
+/* Asks for one database, if it is time to. */
+static void look_at(struct namer *n, struct dbase *db)
+{
+	const struct core_gen *gen = n->core->gen;
+	const struct conf_db *d = conf_db_find_in(gen->conf, db->ops->name, db->name);
+	if (!d || !d->cluster || strcmp(db->ops->name, "postgresql") != 0)
+		return;
+	const struct topo_cluster *tc = topo_find(gen->topo, d->cluster->name);
+	const struct cluster_view *v = tc ? tc->cluster->view : NULL;
+	if (!v || v->primary < 0 || !topo_fits(tc, v))
+		return;
+	struct known *k = known_of(n, db);
+	struct server_node *from = tc->node[v->primary];
+	bool stale = k->names && proto_names_stale(k->names);
+	if (stale && !k->asking)
+		set_names(n, k, NULL);
+	if (k->asking || (!stale && k->from == from && clock_mono_us() < k->due_us))
+		return;
+	struct naming *q = mem_xalloc(MEM_MSG, sizeof *q);
+	q->namer = n;
+	q->db = db;
+	q->dsn = dsn_of(gen, d, db->name, &tc->conf->nodes[v->primary]);
+	k->asking = true;
+	k->from = from;
+	n->asked = q;
+	give(n, q);
+}
+
+void namer_look(struct namer *n)
+{
+	size_t m = 0;
+	if (n->asked || !n->core->gen->topo)
+		return;
+	pthread_mutex_lock(&n->core->lock);
+	struct dbase **all = mem_xalloc(MEM_CONF, (hmap_size(&n->core->dbases) + 1) * sizeof(*all));
+	for (struct hmap_it it = hmap_begin(&n->core->dbases); hmap_next(&it);)
+		all[m++] = it.value;
+	pthread_mutex_unlock(&n->core->lock);
+	for (size_t i = 0; i < m && !n->asked; i++)
+		look_at(n, all[i]);
+	mem_free(MEM_CONF, all);
+}
+
+/* ---- life ---- */
+
+struct namer *namer_new(struct core *core, struct err *e)
+{
+	struct namer *n = mem_xalloc(MEM_CONF, sizeof *n);
+	n->core = core;
+	list_init(&n->known);
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->more, NULL);
+	if (pthread_create(&n->thread, NULL, run, n) != 0) {
+		mem_free(MEM_CONF, n);
+		err_set(e, ERR_INTERNAL, "cannot start a thread");
+		return NULL;
+	}
+	return n;
+}
+
+/* A server may keep the thread waiting for long: then it ends by itself. */
+void namer_free(struct namer **n_ptr)
+{
+	struct namer *n = *n_ptr;
+	struct list *it;
+	*n_ptr = NULL;
+	if (!n)
+		return;
+	while ((it = list_pop(&n->known))) {
+		struct known *k = list_entry(it, struct known, node);
+		proto_names_unref(&k->names);
+		mem_free(MEM_CONF, k);
+	}
+	pthread_mutex_lock(&n->lock);
+	n->freed = true;
+	bool waits = !n->busy && !n->work;
+	if (waits) { /* an answer that nobody took is freed here */
+		if (n->asked)
+			free_naming(n->asked);
+		n->work = mem_xalloc(MEM_MSG, sizeof(struct naming));
+		pthread_cond_signal(&n->more);
+	}
+	pthread_t thread = n->thread;
+	pthread_mutex_unlock(&n->lock);
+	if (waits)
+		pthread_join(thread, NULL);
+	else
+		pthread_detach(thread);
+}

@@ -1,0 +1,363 @@
+"""A cluster of PostgreSQL 15: who is primary, where reads go, what clients see when that changes."""
+import threading
+import time
+
+import psycopg
+import pytest
+
+import rawpg
+from servers import PgServer, eventually, give_to_test_user
+from weir import Weirpool
+
+
+class Cluster:
+    """A primary and its replicas, in the order in which weirpool is told of them."""
+
+    def __init__(self, base, n=2, version=15):
+        self.nodes = [PgServer(base, version, 'n0', extra_conf='wal_log_hints = on\n').create()]
+        with self.nodes[0].connect() as c:
+            c.execute("create table t (id int primary key, v text)", prepare=False)
+        with self.nodes[0].connect('app', 'app') as c:
+            c.execute('create table t (id serial primary key, v text)')
+            c.execute('create table reg (id int primary key, v bigint)')
+        self.nodes += [self.nodes[0].make_replica('n%d' % (i + 1)) for i in range(n)]
+
+    def where(self, i):
+        return '127.0.0.1:%d' % self.nodes[i].port
+
+    def entry(self, **kw):
+        d = dict(host=','.join('127.0.0.1' for _ in self.nodes), port=','.join(str(n.port) for n in self.nodes),
+                 probe_user='super', probe_password='super')
+        d.update(kw)
+        return d
+
+    def stop(self):
+        for n in self.nodes:
+            n.stop('immediate')
+
+
+@pytest.fixture
+def new_cluster(base, request):
+    import os
+    import tempfile
+    made = []
+
+    def make(n=2):
+        d = tempfile.mkdtemp(prefix='cl-', dir=base)
+        os.chmod(d, 0o755)
+        give_to_test_user(d)
+        made.append(Cluster(d, n))
+        return made[-1]
+    yield make
+    for c in made:
+        c.stop()
+
+
+@pytest.fixture(scope='module')
+def cluster(base, request):
+    """Two replicas; the tests that use it leave it as it is."""
+    import os
+    import tempfile
+    d = tempfile.mkdtemp(prefix='cl-', dir=base)
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    c = Cluster(d)
+    yield c
+    c.stop()
+
+
+@pytest.fixture
+def weir(base, binary, request):
+    made = []
+
+    def make(cluster, databases=None, cluster_options=None, **kw):
+        dbs = {'app': dict(cluster='main'), 'rw': dict(cluster='main', dbname='app', endpoint='rw'),
+               'ro': dict(cluster='main', dbname='app', endpoint='ro')}
+        dbs.update(databases or {})
+        w = Weirpool(base, binary, databases=dbs, clusters={'main': cluster.entry(**(cluster_options or {}))}, **kw)
+        made.append(w)
+        request.node.weirpools = made
+        return w
+    yield make
+    for w in made:
+        w.stop()
+
+
+def node_of(conn):
+    return conn.execute('select inet_server_port()', prepare=False).fetchone()[0]
+
+
+def scans(server):
+    """how often table t was read there"""
+    return server.query("select coalesce(sum(seq_scan), 0)::int from pg_stat_user_tables where relname = 't'", dbname='app')[0][0]
+
+
+def nodes(wp):
+    return {r['node']: r for r in wp.admin('SHOW NODES')}
+
+
+def wait_ready(wp, cluster, replicas=2):
+    def ready():
+        """the primary is known and the replicas are fresh"""
+        rows = nodes(wp).values()
+        return sum(r['role'] == 'primary' for r in rows) == 1 and \
+            sum(r['role'] == 'replica' and r['freshness'] == 'ok' for r in rows) == replicas
+    eventually(ready, 30)
+
+
+def test_the_primary_is_found(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    [c] = wp.admin('SHOW CLUSTERS')
+    assert c['primary'] == cluster.where(0) and c['state'] == 'normal' and c['writes'] == 'open', c
+    assert nodes(wp)[cluster.where(0)]['writes'] == 'yes'
+    assert nodes(wp)[cluster.where(1)]['writes'] == 'no'
+
+
+def test_endpoints(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='rw') as c:
+        assert node_of(c) == cluster.nodes[0].port
+        c.execute("insert into t (v) values ('x')")
+    with wp.connect(dbname='ro') as c:
+        assert node_of(c) in {n.port for n in cluster.nodes[1:]}
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            c.execute("insert into t (v) values ('x')")
+
+
+def test_reads_are_spread(cluster, weir):
+    wp = weir(cluster, default_pool_size=5)
+    wait_ready(wp, cluster)
+    before = [scans(n) for n in cluster.nodes]
+
+    def reader():
+        with wp.connect(dbname='app') as c:
+            for _ in range(50):
+                c.execute('select count(*) from t')
+
+    def spread():
+        """each replica has answered some"""
+        threads = [threading.Thread(target=reader) for _ in range(4)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        return all(scans(n) - b > 50 for n, b in zip(cluster.nodes[1:], before[1:]))
+    eventually(spread)
+    at_primary = scans(cluster.nodes[0])
+    reader()
+    time.sleep(1)
+    assert scans(cluster.nodes[0]) == at_primary
+
+
+def test_a_session_reads_what_it_wrote(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        c.execute('insert into reg values (1, 0) on conflict (id) do nothing')
+        for i in range(1, 300):
+            c.execute('update reg set v = %s where id = 1', (i,))
+            assert c.execute('select v from reg where id = 1').fetchone()[0] == i
+
+
+def test_transactions_stay_where_they_are(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app', autocommit=False) as c:
+        for _ in range(3):
+            assert node_of(c) == cluster.nodes[0].port
+            c.execute("insert into t (v) values ('tx')")
+            assert node_of(c) == cluster.nodes[0].port
+            c.commit()
+
+
+def test_pipelined_writes_behind_a_read(cluster, weir):
+    """A write that is sent before the read in front of it was answered goes to the primary."""
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app') as c, c.pipeline():
+        for i in range(20):
+            c.execute('select count(*) from t')
+            cur = c.execute("insert into t (v) values ('p') returning inet_server_port()")
+            assert cur.fetchone()[0] == cluster.nodes[0].port
+
+
+def test_a_promoted_replica_is_followed(new_cluster, weir):
+    cluster = new_cluster(2)
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        c.execute("insert into t (v) values ('before')")
+        cluster.nodes[0].kill9()
+        cluster.nodes[1].query('select pg_promote(false)')
+        end = time.monotonic() + 30
+        while True:  # held, and then run by the new primary
+            try:
+                assert c.execute("insert into t (v) values ('after') returning inet_server_port()").fetchone()[0] == \
+                    cluster.nodes[1].port
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < end and c.closed
+                c = wp.connect(dbname='app')
+        c.close()
+    [row] = wp.admin('SHOW CLUSTERS')
+    assert row['primary'] == cluster.where(1) and int(row['epoch']) >= 2, row
+
+
+def test_an_old_primary_gets_no_writes(new_cluster, weir):
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    cluster.nodes[0].kill9()
+    cluster.nodes[1].query('select pg_promote()')
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1), 30)
+    cluster.nodes[0].start()  # it believes that it still is the primary
+    eventually(lambda: nodes(wp)[cluster.where(0)]['state'] == 'quarantined', 30)
+    with wp.connect(dbname='app') as c:
+        for _ in range(20):
+            assert c.execute("insert into t (v) values ('x') returning inet_server_port()").fetchone()[0] == \
+                cluster.nodes[1].port
+    assert wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+
+
+def test_writes_are_held_and_then_refused(new_cluster, weir):
+    cluster = new_cluster(1)
+    wp = weir(cluster, cluster_options=dict(hold_timeout='2'))
+    wait_ready(wp, cluster, 1)
+    with wp.connect(dbname='app') as c, wp.connect(dbname='ro') as ro:
+        assert c.execute('select 1').fetchone() == (1,)
+        cluster.nodes[0].kill9()
+        eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] != 'open', 10)
+        with pytest.raises(psycopg.errors.CannotConnectNow) as e:
+            c.execute("insert into t (v) values ('x')")
+        assert 'no primary' in str(e.value)
+        assert not c.closed
+        assert ro.execute('select 1').fetchone() == (1,)
+        cluster.nodes[0].start()
+        eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 20)
+        c.execute("insert into t (v) values ('x')")
+
+
+def test_a_url_with_several_hosts(cluster, base, binary):
+    import subprocess
+    from servers import as_test_user, free_port
+    port = free_port()
+    hosts = ','.join('127.0.0.1:%d' % n.port for n in cluster.nodes)
+    p = subprocess.Popen(as_test_user([binary, 'postgres://super:super@%s/app?sslmode=disable&listen_port=%d&unix_socket_dir='
+                                       % (hosts, port)]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd='/tmp')
+    try:
+        def ports():
+            try:
+                with psycopg.connect(host='127.0.0.1', port=port, user='super', password='super', dbname='app',
+                                     connect_timeout=5, autocommit=True) as c:
+                    c.execute("insert into t (v) values ('url')")
+                    return c.execute("insert into t (v) values ('url') returning inet_server_port()").fetchone()[0]
+            except psycopg.OperationalError:
+                return None
+        assert eventually(ports) == cluster.nodes[0].port
+    finally:
+        p.terminate()
+        p.wait(10)
+
+
+def test_what_a_replica_refuses_runs_on_the_primary(new_cluster, weir):
+    """A view over what writes, made behind weirpool's back: it cannot know yet."""
+    cluster = new_cluster(1)
+    with cluster.nodes[0].connect('app', 'app') as c:
+        c.execute("create function w() returns int language plpgsql as $$ begin insert into t (v) values ('net'); return 1; end $$")
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    with wp.connect(dbname='app') as c:
+        before = scans(cluster.nodes[1])
+
+        def reads_there():
+            """reads go to the replica"""
+            c.execute('select count(*) from t')
+            return scans(cluster.nodes[1]) > before
+        eventually(reads_there)
+        with cluster.nodes[0].connect('app', 'app') as d:
+            d.execute('create view looks_harmless as select w() as x')
+        eventually(lambda: cluster.nodes[1].query("select to_regclass('looks_harmless')", dbname='app')[0][0])
+        assert c.execute('select x from looks_harmless').fetchone() == (1,)
+        with wp.raw() as r:
+            assert r.one('select x from looks_harmless') == '1'
+    assert 'asking another node' in wp.log()
+    assert cluster.nodes[0].query("select count(*) from t where v = 'net'", dbname='app')[0][0] == 2
+
+
+def test_reads_survive_the_end_of_a_replica(new_cluster, weir):
+    cluster = new_cluster(2)
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    failed, stop, done = [], threading.Event(), [0]
+
+    def reader():
+        with wp.connect(dbname='app') as c:
+            while not stop.is_set():
+                try:
+                    assert c.execute('select count(*) from t').fetchone() is not None
+                    done[0] += 1
+                except psycopg.Error as e:
+                    failed.append(str(e))
+                    return
+    threads = [threading.Thread(target=reader) for _ in range(8)]
+    [t.start() for t in threads]
+    eventually(lambda: done[0] > 200)
+    cluster.nodes[1].kill9()
+    at = done[0]
+    eventually(lambda: done[0] > at + 500 or failed)
+    stop.set()
+    [t.join() for t in threads]
+    assert not failed, failed
+
+
+def test_writes_while_the_primary_restarts(new_cluster, weir):
+    """Nothing is written twice, what was acknowledged is there, and who was idle has not noticed."""
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    acked, unknown, stop = [], [], threading.Event()
+
+    def writer(k):
+        i = 0
+        c = wp.connect(dbname='app')
+        while not stop.is_set():
+            i += 1
+            try:
+                c.execute('insert into t (v) values (%s)', ('%d:%d' % (k, i),))
+                acked.append('%d:%d' % (k, i))
+            except psycopg.Error as e:
+                unknown.append(e.sqlstate)
+                c.close()
+                c = wp.connect(dbname='app')
+        c.close()
+    idle = wp.connect(dbname='app')
+    assert idle.execute('select 1').fetchone() == (1,)
+    threads = [threading.Thread(target=writer, args=(k,)) for k in range(6)]
+    [t.start() for t in threads]
+    eventually(lambda: len(acked) > 300)
+    for _ in range(2):
+        cluster.nodes[0].kill9()
+        time.sleep(0.5)
+        cluster.nodes[0].start()
+        at = len(acked)
+        eventually(lambda: len(acked) > at + 300)
+    stop.set()
+    [t.join() for t in threads]
+    assert idle.execute("insert into t (v) values ('idle') returning 1").fetchone() == (1,)
+    idle.close()
+    rows = [v for v, in cluster.nodes[0].query("select v from t where v like '%:%'", dbname='app')]
+    assert len(rows) == len(set(rows))
+    assert set(acked) <= set(rows)
+    assert set(unknown) <= {'08007', None}, set(unknown)  # psycopg may only see that the connection has ended
+
+
+def test_a_write_of_unknown_outcome_says_so(new_cluster, weir):
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    with wp.raw() as r:
+        r.send(rawpg.query("insert into t (v) select 'x' from pg_sleep(20)"))
+        eventually(lambda: cluster.nodes[0].query("select count(*) from pg_stat_activity where wait_event = 'PgSleep'")[0][0])
+        cluster.nodes[0].kill9()
+        [e] = [m for m in r.expect_closed() if m.type == 'E']
+        assert e.fields['C'] == '08007', e.fields
