@@ -470,6 +470,9 @@ static enum my_next long_data(struct myup *u, const struct mypacket_head *h, str
 		struct linkstmt *x = my_stmt_handle(u, s, NULL);
 		if (x == NULL)
 			return MY_STOP;
+		/* Nobody else's from now on, of this session neither. */
+		if (!linkmap_rekey(&u->l->stmts, x, (struct hash128){ x->id, u->c->id }))
+			u->l->failed = true;
 		handle = x->id;
 	}
 	if (s->long_params == NULL) {

@@ -78,7 +78,12 @@ static uint32_t handle_of(struct myup *u, struct exec *e)
 			u->l->failed = true;
 		return s->long_data;
 	}
-	struct linkstmt *x = my_stmt_handle(u, s, &key);
+	struct linkstmt *x = linkmap_get(&u->l->stmts, key);
+	if (x && x->in_flight && x->id != s->cursor) { /* another statement's cursor is on it */
+		key.lo ^= s->id;
+		key.hi ^= u->c->id;
+	}
+	x = my_stmt_handle(u, s, &key);
 	return x ? x->id : 0;
 }
 

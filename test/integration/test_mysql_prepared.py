@@ -252,6 +252,29 @@ def test_a_cursor_is_of_one_execution(anymy, mypool, caps):
     many(anymy, 'drop table cu')
 
 
+def test_two_statements_of_one_text(anymy, mypool, caps):
+    """Each has its own cursor and its own long data."""
+    wp = mypool(anymy, default_pool_size=1)
+    many(anymy, 'drop table if exists cu; create table cu (a int, b longblob); insert into cu values (1, 0), (2, 0), (3, 0)')
+    with wp.my(caps=caps) as a:
+        s, t = [a.prepare('select a from cu order by a') for _ in range(2)]
+        for _ in range(2):
+            out = a.execute(s, flags=1)
+            assert [r[0] for r in a.fetch(s, 2, out.columns).rows] == [1, 2]
+            a.execute(t, flags=1)
+            assert [r[0] for r in a.fetch(t, 1, out.columns).rows] == [1]
+            assert [r[0] for r in a.fetch(s, 1, out.columns).rows] == [3]
+            assert [r[0] for r in a.fetch(t, 5, out.columns).rows] == [2, 3]
+            a.reset_stmt(s)
+            a.reset_stmt(t)
+        x, y = [a.prepare('insert into cu values (?, ?)') for _ in range(2)]
+        a.long_data(x, 1, b'of x')
+        a.execute(y, [P(10), P(b'of y', kind=my.T_BLOB)])
+        a.execute(x, [P(11), P(None, kind=my.T_BLOB)])
+        assert a.q('select a, b from cu where a > 9 order by a') == [['10', 'of y'], ['11', 'of x']]
+    many(anymy, 'drop table cu')
+
+
 def test_columns_are_told_with_each_execution(anymy, mypool, caps):
     """Types, names and character sets of now, on the connection of the PREPARE and on another one, as a server tells them."""
     wp = mypool(anymy, default_pool_size=2, max_prepared_statements=1)
