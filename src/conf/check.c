@@ -239,9 +239,9 @@ static void check_db(struct check *c, const struct conf_db *db)
 			"database \"%.60s\": min_pool_size is %d, but pool_size only %d", db->name,
 			s.min_pool_size, s.pool_size);
 	if (s.server_proxy_protocol == CONF_PROXY_CLIENT && s.pool_mode != CONF_POOL_SESSION)
-		conf_msgs_add(c->m, CONF_ERROR, db->src.file, db->src.line,
-			"database \"%.60s\": server_proxy_protocol=client needs pool_mode=session: "
-			"otherwise a server connection is many clients'",
+		conf_msgs_add(c->m, CONF_WARNING, db->src.file, db->src.line,
+			"database \"%.60s\": server_proxy_protocol=client without "
+			"pool_mode=session names nobody: its server connections are many clients'",
 			db->name);
 	for (unsigned i = 0; i < db->over_n; i++) {
 		if (strncmp(db->over[i].opt->name, "server_tls", 10) == 0) {

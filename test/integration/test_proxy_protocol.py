@@ -356,7 +356,10 @@ def test_a_balancer_in_front_of_servers(pg15, maria1011, weirpool, base):
         p.wait(10)
 
 
-def test_a_client_is_named_in_session_mode_only(weirpool, pg15):
-    wp = weirpool(pg15)
-    with pytest.raises(rawpg.PgError, match='server_proxy_protocol=client needs pool_mode=session'):
-        wp.admin("SET server_proxy_protocol = 'client'")
+def test_a_client_is_named_in_session_mode_only(proxied, weirpool):
+    wp = weirpool(proxied, server_proxy_protocol='client', pool_mode='transaction')
+    assert 'server_proxy_protocol=client without pool_mode=session names nobody' in wp.log()
+    with wp.my() as a, wp.my() as b:
+        assert a.one('select 1') == b.one('select 1') == '1'
+        assert len(hosts(proxied)) == 1
+        assert not hosts(proxied) & {'127.0.0.1:%d' % r.sock.getsockname()[1] for r in (a, b)}
