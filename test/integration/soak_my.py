@@ -4,7 +4,7 @@ What MySQL adds is state: each client has settings, user variables and a schema 
 is; statements leave warnings, FOUND_ROWS() and LAST_INSERT_ID() behind that the next one reads; prepared statements of one
 text are executed with parameters of changing types. All carry a nonce, or a value only this client can know.
 
-Alone:  SOAK_KIND=mysql97 python3 test/integration/soak_my.py      (maria1011, maria118; the rest as soak.py)
+Alone:  SOAK_KIND=mysql97 python3 test/integration/soak_my.py      (maria1011, maria118; SOAK_MODE=session; the rest as soak.py)
 The test suite runs short ones: test_soak_ledger.py."""
 import contextlib
 import os
@@ -675,7 +675,8 @@ def prepare(server):
 
 
 def databases(port):
-    return dict(mysql_databases={d: dict(host='127.0.0.1', port=port, dbname=d) for d in ('app', 'app2')}, pool_mode='transaction')
+    return dict(mysql_databases={d: dict(host='127.0.0.1', port=port, dbname=d) for d in ('app', 'app2')},
+                pool_mode=os.environ.get('SOAK_MODE', 'transaction'))
 
 
 SOAK = Soak([RawClient, RawClient, DriverClient], MyNemesis, (my.Closed, MyError),
