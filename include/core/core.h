@@ -35,7 +35,7 @@
 
 #define CORE_WORKERS_MAX 64
 #define CORE_LISTEN_MAX 64
-#define CORE_LINK_CLASSES 32 /* client_link_class() is below */
+#define CORE_LINK_CLASSES 128 /* client_link_class() is below */
 #define CORE_RBUF_BYTES (128u << 10)
 #define CORE_HIGH_WATER_BYTES (256u << 10) /* queued to one side: stop reading the other */
 #define CORE_INSPECT_BYTES (4u << 20)      /* longer statements are not read, but passed on */

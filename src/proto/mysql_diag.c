@@ -46,11 +46,16 @@ static bool keep(struct my_diag *d, const uint8_t *p, size_t n)
 	return buf_append(&d->packets, &len, sizeof(len)) && buf_append(&d->packets, p, n);
 }
 
-void my_diag_def(struct my_client *c, const uint8_t *p, size_t n)
+static struct my_diag *begin(struct my_client *c)
 {
 	if (c->diag == NULL && (c->diag = mem_alloc(MEM_PROTO, sizeof(*c->diag))) != NULL)
 		buf_init(&c->diag->packets, 0);
-	if (c->diag && keep(c->diag, p, n))
+	return c->diag;
+}
+
+void my_diag_def(struct my_client *c, const uint8_t *p, size_t n)
+{
+	if (begin(c) && keep(c->diag, p, n))
 		c->diag->n_defs++;
 }
 
@@ -64,7 +69,7 @@ static bool is_error(const uint8_t *p, size_t n)
 
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n)
 {
-	if (c->diag == NULL || !keep(c->diag, p, n))
+	if (begin(c) == NULL || !keep(c->diag, p, n))
 		return;
 	c->diag->n_rows++;
 	c->diag->n_told++;
@@ -80,7 +85,7 @@ void my_diag_own(struct my_client *c, unsigned number, const char *msg, enum my_
 	c->needs &= (uint8_t)~MY_NEED_DIAG;
 	c->row_count = -1;
 	c->n_attached++; /* no link knows better */
-	if (c->diag == NULL && (c->diag = mem_alloc(MEM_PROTO, sizeof(*c->diag))) == NULL)
+	if (begin(c) == NULL)
 		return;
 	if (c->diag->n_rows == 0)
 		c->diag->own = true;
@@ -248,6 +253,12 @@ static bool read_question(
 
 /* ---- answers ---- */
 
+bool my_diag_bare(const struct varset *want)
+{
+	const char *v = varset_get(want, "resultset_metadata");
+	return v && strcasecmp(v, "NONE") == 0;
+}
+
 static void put_end(struct myup *u, uint8_t *seq)
 {
 	struct myok ok = { .status = u->c->status };
@@ -300,12 +311,15 @@ static void show(struct myup *u, const struct question *q, uint8_t *seq)
 	const struct my_diag *d = u->c->diag;
 	struct rd r = d ? rd_of(buf_data(&d->packets), buf_len(&d->packets)) : rd_of("", 0);
 	uint64_t row = 0;
-	mycolumn_put_count(u->down, seq, u->c->caps, DIAG_DEFS_N, true);
-	if (d == NULL || d->n_defs == 0)
+	bool bare = my_diag_bare(u->c->want);
+	mycolumn_put_count(u->down, seq, u->c->caps, DIAG_DEFS_N, !bare);
+	if (!bare && (d == NULL || d->n_defs == 0))
 		put_defs(u, seq);
 	for (unsigned i = 0; d && i < d->n_defs && rd_left(&r) > 0; i++) {
 		uint32_t n = rd_u32le(&r);
-		mypacket_put(u->down, seq, rd_bytes(&r, n), n);
+		const uint8_t *p = rd_bytes(&r, n);
+		if (!bare)
+			mypacket_put(u->down, seq, p, n);
 	}
 	put_eof(u, seq);
 	while (rd_left(&r) > 0) {
@@ -352,8 +366,9 @@ static void put_def(struct myup *u, uint8_t *seq, enum asks what, struct mystr n
 static void put_numbers(struct myup *u, const struct question *q, uint8_t *seq)
 {
 	char digits[24];
-	mycolumn_put_count(u->down, seq, u->c->caps, q->n_items, true);
-	for (unsigned i = 0; i < q->n_items; i++)
+	bool bare = my_diag_bare(u->c->want);
+	mycolumn_put_count(u->down, seq, u->c->caps, q->n_items, !bare);
+	for (unsigned i = 0; !bare && i < q->n_items; i++)
 		put_def(u, seq, q->item[i].what, q->item[i].name);
 	put_eof(u, seq);
 	size_t at = mypacket_begin(u->down);
@@ -379,7 +394,9 @@ static bool is_ours(const struct myup *u, enum asks what)
 		return false;
 	switch (what) {
 	case ASK_N_ALL:
-	case ASK_N_ERRORS: return d == NULL || (!d->cut && (d->own || d->n_defs == DIAG_DEFS_N));
+	case ASK_N_ERRORS:
+		return d == NULL ||
+		       (!d->cut && (d->own || d->n_defs == DIAG_DEFS_N || my_diag_bare(c->want)));
 	case ASK_FOUND_ROWS: return c->found_known;
 	case ASK_LAST_ID: return !(c->needs & MY_NEED_LAST_ID);
 	case ASK_ROW_COUNT: return true;

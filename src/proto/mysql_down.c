@@ -370,26 +370,38 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 	return over(d, x.number ? x.number : UNKNOWN_ERROR);
 }
 
+/* Definitions may be left out for who has asked for that; servers that can do so send no EOF. */
+static bool may_be_bare(const struct mydn *d, const struct my_owed *o, bool follows)
+{
+	return follows || ((d->l->caps & MYCAP(DEPRECATE_EOF)) &&
+				  (!to_client(d, o) || (d->c->caps & MYCAP(OPTIONAL_METADATA))));
+}
+
 static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
 {
 	struct my_link *l = d->l;
 	uint64_t n;
 	bool follows;
 	if (mycolumn_read_count(mydn_body(d), h->payload_n, l->caps, &n, &follows) || n == 0 ||
-		n > COLUMNS_MAX_N || !follows)
+		n > COLUMNS_MAX_N || !may_be_bare(d, o, follows))
 		return mydn_bad(d, "malformed column count");
-	my_res_count(&l->res, n);
+	if (follows)
+		my_res_count(&l->res, n);
+	else
+		my_res_no_defs(&l->res);
 	l->n_rows = 0;
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, MY_P_COUNT, h, NULL);
 	if (to_client(d, o) && o->cmd == MYCOM_STMT_EXECUTE)
 		l->columns_moved = !my_stmt_columns_fit(d->c, o->stmt, n);
-	if (to_client(d, o) && (d->c->caps & MYCAP(OPTIONAL_METADATA))) {
+	if (to_client(d, o) && ((d->c->caps ^ l->caps) & MYCAP(OPTIONAL_METADATA))) {
 		flow_drop(&d->f, total_of(h));
 		mycolumn_put_count(d->down, &d->c->seq, d->c->caps, n, true);
 	} else {
 		give(d, h, o);
 	}
+	if (!follows && wants_eof(d, o))
+		l->eof_due = true;
 	return MY_NEXT;
 }
 
@@ -415,9 +427,11 @@ static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, s
 {
 	struct my_link *l = d->l;
 	struct mystmt_prepared x;
-	if (mystmt_read_prepared(mydn_body(d), h->payload_n, l->caps, &x) || !x.metadata_follows)
+	if (mystmt_read_prepared(mydn_body(d), h->payload_n, l->caps, &x) ||
+		!may_be_bare(d, o, x.metadata_follows))
 		return mydn_bad(d, "malformed reply to PREPARE");
-	my_res_prepared(&l->res, x.params_n, x.columns_n);
+	bool defs = x.metadata_follows;
+	my_res_prepared(&l->res, defs ? x.params_n : 0, defs ? x.columns_n : 0);
 	if (o->disp == MY_CAPTURE) {
 		l->prep_handle = x.id;
 		return mydn_captured(d, MY_P_PREPARED, h, NULL);
@@ -429,6 +443,8 @@ static enum my_next on_prepared(struct mydn *d, const struct mypacket_head *h, s
 		l->dirty = MY_DIRTY; /* a handle that nobody knows */
 	if (to_client(d, o))
 		mystmt_put_prepared(d->down, &d->c->seq, d->c->caps, &x);
+	for (int i = (x.params_n != 0) + (x.columns_n != 0); !defs && wants_eof(d, o) && i > 0; i--)
+		put_eof(d);
 	return l->res.state == MY_RES_DONE ? over(d, 0) : MY_NEXT;
 }
 

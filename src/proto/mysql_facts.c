@@ -148,7 +148,7 @@ bool my_client_fits(const void *cst, const void *lst, struct err *e)
 }
 
 static const uint64_t CLASS[] = { MYCAP(FOUND_ROWS), MYCAP(IGNORE_SPACE), MYCAP(LOCAL_FILES),
-	MYCAP(INTERACTIVE) };
+	MYCAP(INTERACTIVE), MYCAP(NO_SCHEMA), MYCAP(OPTIONAL_METADATA) };
 #define CLASS_N (sizeof(CLASS) / sizeof(CLASS[0]))
 
 unsigned my_class_of_caps(uint64_t caps)

@@ -29,7 +29,7 @@
 
 /* In client_link_class(), beside my_class_of_caps(): no schema was selected yet, which no command
  * can make so again. */
-#define MY_CLASS_NO_SCHEMA 16U
+#define MY_CLASS_NO_SCHEMA 64U
 
 /* ---- per worker ---- */
 struct my_lex_cache {                /* how texts are read under these settings */

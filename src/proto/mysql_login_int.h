@@ -27,7 +27,7 @@
 		MYCAP(MULTI_STATEMENTS) | MYCAP(MULTI_RESULTS) | MYCAP(PS_MULTI_RESULTS) | \
 		MYCAP(PLUGIN_AUTH) | MYCAP(CONNECT_ATTRS) | MYCAP(PLUGIN_AUTH_LENENC) | \
 		MYCAP(SESSION_TRACK) | MYCAP(DEPRECATE_EOF) | MYCAP(QUERY_ATTRIBUTES) | \
-		MYCAP(MARIADB_PROGRESS) | MYCAP(MARIADB_BULK))
+		MYCAP(OPTIONAL_METADATA) | MYCAP(MARIADB_PROGRESS) | MYCAP(MARIADB_BULK))
 /* Of those, what we do ourselves whatever the servers say. */
 #define MY_OWN_CAPS \
 	(MYCAP(CONNECT_WITH_DB) | MYCAP(PROTOCOL_41) | MYCAP(SSL) | MYCAP(SECURE_CONNECTION) | \
@@ -56,7 +56,7 @@ bool my_link_facts(const void *lst, struct buf *out);
 bool my_facts_join(struct buf *all, const uint8_t *facts, size_t n, const char *version);
 
 /* What cannot be changed behind the login and must be the same on a session and its link, as a
- * number below 16. */
+ * number below MY_CLASS_NO_SCHEMA. */
 unsigned my_class_of_caps(uint64_t caps);
 uint64_t my_caps_of_class(unsigned link_class);
 

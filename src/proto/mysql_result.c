@@ -102,6 +102,12 @@ void my_res_count(struct my_res *r, uint64_t columns)
 	r->state = MY_RES_COLUMNS;
 }
 
+void my_res_no_defs(struct my_res *r)
+{
+	r->left = 0;
+	r->state = MY_RES_ROWS;
+}
+
 /* The definitions of one group are over. */
 static void group_over(struct my_res *r)
 {

@@ -62,6 +62,7 @@ void my_res_begin(struct my_res *r, uint8_t cmd, uint64_t caps, bool infile_ok);
 enum my_packet my_res_packet(const struct my_res *r, const uint8_t *p, size_t have, uint32_t n);
 /* Such a packet was taken. */
 void my_res_count(struct my_res *r, uint64_t columns);
+void my_res_no_defs(struct my_res *r); /* the same, but rows follow at once */
 void my_res_def(struct my_res *r);
 void my_res_eof(struct my_res *r, uint16_t status);
 void my_res_end(struct my_res *r, uint16_t status); /* MY_P_OK, MY_P_END */
@@ -135,6 +136,8 @@ void my_hold_forget(struct my_client *c);
 void my_hold_free(struct my_hold **hp);
 
 /* ---- mysql_diag.c ---- */
+/* Has the session asked for results without definitions (MySQL's resultset_metadata)? */
+bool my_diag_bare(const struct varset *want);
 void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);
 enum my_diag_adds {

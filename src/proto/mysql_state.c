@@ -211,7 +211,9 @@ static void put_needs(struct my_client *c, struct my_ask *a, struct buf *b)
 
 void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *up)
 {
-	static const char warnings[] = "SHOW WARNINGS";
+	static const char warnings[] = "SHOW WARNINGS",
+			  full[] = "SET @@SESSION.resultset_metadata=FULL",
+			  none[] = "SET @@SESSION.resultset_metadata=NONE";
 	struct my_ask *a = l->ask = mem_alloc(MEM_PROTO, sizeof(*a));
 	struct buf b;
 	if (a == NULL) {
@@ -230,8 +232,13 @@ void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *u
 	if (a->needs & MY_NEED_DIAG)
 		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0, warnings, sizeof(warnings) - 1, up);
 	a->done = buf_len(&b) == 0;
+	bool bare = !a->done && my_diag_bare(l->have); /* the answer's types are needed */
+	if (bare)
+		put_query(l, MY_CAP_ASK, false, full, sizeof(full) - 1, up);
 	if (!a->done)
-		put_query(l, MY_CAP_ASK, true, (const char *)buf_data(&b), buf_len(&b), up);
+		put_query(l, MY_CAP_ASK, !bare, (const char *)buf_data(&b), buf_len(&b), up);
+	if (bare)
+		put_query(l, MY_CAP_ASK, true, none, sizeof(none) - 1, up);
 	l->failed = l->failed || b.failed;
 	buf_fini(&b);
 	c->counters->asks_sent++;

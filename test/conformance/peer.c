@@ -82,7 +82,7 @@ static void configure(struct peer *p)
 		.counters = &p->counters,
 	};
 	cr_assert_eq(p->ops->client_conf(p->cst, &c, &e), 0, "%s", e.msg);
-	cr_assert_lt(p->ops->client_link_class(p->cst), 32);
+	cr_assert_lt(p->ops->client_link_class(p->cst), 128);
 }
 
 static void client_steps(struct peer *p)

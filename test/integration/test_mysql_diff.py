@@ -19,7 +19,8 @@ MODERN = BASE | my.SESSION_TRACK | my.DEPRECATE_EOF
 MODES = {'modern': MODERN, 'classic': BASE, 'eof+track': BASE | my.SESSION_TRACK, 'noeof': BASE | my.DEPRECATE_EOF,
          'found_rows': BASE | my.FOUND_ROWS | my.DEPRECATE_EOF | my.INTERACTIVE | my.ODBC,
          'ignore_space': BASE | my.IGNORE_SPACE | my.SESSION_TRACK}
-MODES_OF = {'mysql': {'attributes': MODERN | my.QUERY_ATTRIBUTES},
+MODES_OF = {'mysql': {'attributes': MODERN | my.QUERY_ATTRIBUTES,
+                      'metadata': MODERN | my.OPTIONAL_RESULTSET_METADATA, 'metadata+eof': BASE | my.OPTIONAL_RESULTSET_METADATA},
             'mariadb': {'bulk': MODERN | my.MARIADB_BULK}}
 
 
@@ -475,6 +476,33 @@ def warm_up(server):
     """A server's cache of passwords is empty at first."""
     with RawMy(server.port) as r:
         r.login('app2', 'app', 'app2')
+
+
+@script
+def results_without_definitions(r):
+    """MySQL's resultset_metadata: for clients that can do with it, else an error. Read as packets: rawmy wants definitions."""
+    def bare(payload):
+        r.command(payload)
+        begin = len(r.trace)
+        while not (r.recv()[:1] in (b'\0', b'\xff', b'\xfe') and (not r.buf and r.quiet(0.05))):
+            pass
+        for i, (seq, p) in enumerate(r.trace[begin:-1], begin):
+            if p[:1] == b'\xfe' and len(p) == 5:
+                r.trace[i] = seq, b'\xfe....'       # as in rawmy: nobody can know it
+    query = [my.query(sql, None, r.caps) for sql in
+             ('set resultset_metadata = none', "select 1, 'x'", "select cast('x' as signed)", 'show warnings', 'show warnings',
+              "set @x = 'y'", 'select @x, @@resultset_metadata', 'begin', 'select 1 from dual where 1 = 0', 'rollback', 'select nothing',
+              'show errors', 'select 1; select 2, 3', 'select last_insert_id()')]
+    for q in query + [bytes([my.COM_STMT_PREPARE]) + b'selec', b'\x0e']:
+        bare(q)
+    r.all('set resultset_metadata = full')
+    s = r.prepare('select ?, 5')
+    r.execute_all(s, [1])
+    r.all('set resultset_metadata = none')
+    bare(my.execute(s.id, [2], 0, True, None, r.caps))
+    bare(my.execute(s.id, [3], 0, True, None, r.caps))
+    r.reset_connection()
+    r.all('select @@version_comment = @@version_comment')
 
 
 def connect(port, caps, kind=RawMy):
