@@ -256,7 +256,7 @@ enum my_next mydn_captured(
 	if (what == MY_P_ROW)
 		return row(d, h, (enum my_capture)o->what);
 	if (what == MY_P_DEF && o->what == MY_CAP_DIAG && d->c)
-		my_diag_def(d->c, mydn_body(d), h->payload_n);
+		my_diag_def(d->c, l, mydn_body(d), h->payload_n);
 	if (what == MY_P_DEF && o->what == MY_CAP_ASK)
 		my_ask_def(l, mydn_body(d), h->payload_n);
 	if (what == MY_P_ERR) {

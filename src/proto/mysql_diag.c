@@ -53,10 +53,20 @@ static struct my_diag *begin(struct my_client *c)
 	return c->diag;
 }
 
-void my_diag_def(struct my_client *c, const uint8_t *p, size_t n)
+/* As the client will want it. */
+void my_diag_def(struct my_client *c, const struct my_link *l, const uint8_t *p, size_t n)
 {
-	if (begin(c) && keep(c->diag, p, n))
+	struct mycolumn x;
+	struct buf b;
+	uint8_t seq = 0;
+	if (begin(c) == NULL || mycolumn_read(p, n, l->caps, &x))
+		return;
+	buf_init(&b, 0);
+	mycolumn_put(&b, &seq, c->caps, &x);
+	if (!b.failed && keep(c->diag, buf_data(&b) + MYPACKET_HEAD_BYTES,
+				 buf_len(&b) - MYPACKET_HEAD_BYTES))
 		c->diag->n_defs++;
+	buf_fini(&b);
 }
 
 static bool is_error(const uint8_t *p, size_t n)

@@ -13,6 +13,7 @@
 
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its end */
 #define COLUMNS_MAX_N 65535U
+#define DEF_NAMES_N 6U /* in front of what is not in all column definitions */
 #define UNKNOWN_ERROR 1105U
 #define OUT_BITS (MYSTATUS_PS_OUT_PARAMS | MYSTATUS_MORE_RESULTS)
 #define PEEK_MAX_BYTES 65536U /* of a first row that waits for what comes behind it */
@@ -405,6 +406,29 @@ static enum my_next on_count(struct mydn *d, const struct mypacket_head *h, stru
 	return MY_NEXT;
 }
 
+/* A definition without the extended part, for who does not know it. False: malformed. */
+static bool give_def(struct mydn *d, const struct mypacket_head *h, const struct my_owed *o)
+{
+	const uint8_t *p = mydn_body(d);
+	if (!to_client(d, o) || !((d->c->caps ^ d->l->caps) & MYCAP(MARIADB_EXTENDED_METADATA))) {
+		give(d, h, o);
+		return true;
+	}
+	struct rd r = rd_of(p, h->payload_n);
+	size_t n;
+	for (unsigned i = 0; i < DEF_NAMES_N; i++)
+		(void)rd_lenstr(&r, &n);
+	size_t head_n = (size_t)(r.p - p);
+	(void)rd_lenstr(&r, &n);
+	if (!rd_ok(&r))
+		return false;
+	flow_drop(&d->f, total_of(h));
+	mypacket_put_head(d->down, &d->c->seq, (uint32_t)(head_n + rd_left(&r)));
+	buf_append(d->down, p, head_n);
+	buf_append(d->down, r.p, rd_left(&r));
+	return true;
+}
+
 static enum my_next on_def(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
 {
 	struct my_res *r = &d->l->res;
@@ -412,7 +436,8 @@ static enum my_next on_def(struct mydn *d, const struct mypacket_head *h, struct
 	my_res_def(r);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, MY_P_DEF, h, NULL);
-	give(d, h, o);
+	if (!give_def(d, h, o))
+		return mydn_bad(d, "malformed column definition");
 	bool group_over = was != r->state && (d->l->caps & MYCAP(DEPRECATE_EOF));
 	if (group_over && wants_eof(d, o)) {
 		if (was == MY_RES_COLUMNS)

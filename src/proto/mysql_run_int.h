@@ -138,7 +138,7 @@ void my_hold_free(struct my_hold **hp);
 /* ---- mysql_diag.c ---- */
 /* Has the session asked for results without definitions (MySQL's resultset_metadata)? */
 bool my_diag_bare(const struct varset *want);
-void my_diag_def(struct my_client *c, const uint8_t *p, size_t n);
+void my_diag_def(struct my_client *c, const struct my_link *l, const uint8_t *p, size_t n);
 void my_diag_row(struct my_client *c, const uint8_t *p, size_t n);
 enum my_diag_adds {
 	MY_DIAG_ALONE,     /* it is all that there is */

@@ -219,6 +219,8 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 		o->stmt = s->id;
 	struct buf head;
 	buf_init(&head, 0);
+	if (!(u->c->caps & MYCAP(MARIADB_BULK_UNIT_RESULTS)))
+		x.flags &= (uint16_t)~MYSTMT_BULK_UNIT_RESULTS;
 	mystmt_put_bulk_head(&head, on ? on->id : s->fixed, x.flags, s->types, s->params_n);
 	enum my_next r = MY_STOP;
 	if (!head.failed)

@@ -21,7 +21,7 @@ MODES = {'modern': MODERN, 'classic': BASE, 'eof+track': BASE | my.SESSION_TRACK
          'ignore_space': BASE | my.IGNORE_SPACE | my.SESSION_TRACK}
 MODES_OF = {'mysql': {'attributes': MODERN | my.QUERY_ATTRIBUTES,
                       'metadata': MODERN | my.OPTIONAL_RESULTSET_METADATA, 'metadata+eof': BASE | my.OPTIONAL_RESULTSET_METADATA},
-            'mariadb': {'bulk': MODERN | my.MARIADB_BULK}}
+            'mariadb': {'bulk': MODERN | my.MARIADB_BULK, 'extended': MODERN | my.MARIADB_EXTENDED_METADATA}}
 
 
 class Known(NamedTuple):

@@ -58,3 +58,20 @@ def attempt(f):
         return f()
     except MyError:
         return None
+
+
+def test_capabilities_are_those_of_the_server(anymy, mypool):
+    """Each capability that a server has is offered, but for those that weirpool says it lacks, and none besides."""
+    wp = mypool(anymy)
+    with RawMy(anymy.port) as s, RawMy(wp.mysql_port) as r:
+        assert (s.greeting.version, s.greeting.mariadb, s.greeting.collation) == \
+            (r.greeting.version, r.greeting.mariadb, r.greeting.collation)
+        lacks = my.CAN_HANDLE_EXPIRED_PASSWORDS | my.MULTI_FACTOR | my.SSL | my.COMPRESS | my.ZSTD | my.LONG_PASSWORD
+        if anymy.family == 'mysql':
+            lacks |= 1 << 30 | 1 << 31      # about the client's own options
+        else:
+            # the client's own affair; COM_MULTI, which no server has any more
+            lacks |= 1 << 31 | 1 << 33 | my.MARIADB_CACHE_METADATA
+        missing = s.greeting.caps & ~r.greeting.caps & ~lacks
+        assert not missing, hex(missing)
+        assert not r.greeting.caps & ~s.greeting.caps & ~my.COMPRESS & ~my.SSL, hex(r.greeting.caps & ~s.greeting.caps)
