@@ -35,6 +35,7 @@ class Known(NamedTuple):
 
 KNOWN = [
     Known('errors_without_a_statement', '0c|03 .*show errors', 'mysql', 'both', 'COM_PROCESS_KILL works; MySQL 9 has it no more'),
+    Known('other_commands', '11', 'maria', 'both', 'a proof of COM_CHANGE_USER over the last scramble is enough: one round trip less'),
     Known('own_trackers', '03 .*select @@session_track', '', 'both', 'the link\'s trackers are weirpool\'s'),
     Known('state_of_last_statement', '03 .*(get diagnostics|select @n)', '', 'both',
           'GET DIAGNOSTICS finds the statement before it only in a transaction'),
