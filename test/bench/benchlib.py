@@ -134,6 +134,10 @@ class Bench:
     def contenders(self, *them):
         self.all = {c.name: c for c in them}
 
+    def prepare(self):
+        """Starts self.server; whatever it leaves is close()'s."""
+        raise NotImplementedError
+
     def close(self):
         for c in self.all.values():
             c.stop()
@@ -327,10 +331,13 @@ def main(cls, doc, install, add_arguments=None):
     b = cls(args)
     try:
         try:
+            b.prepare()
             for part in args.parts:
                 getattr(b, 'part_' + part)()
         except KeyboardInterrupt:
             b.say('stopped: what there is so far')
+            if b.server is None:
+                return
         b.write(args.out)
         b.table()
     finally:
