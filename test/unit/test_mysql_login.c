@@ -541,21 +541,27 @@ Test(mysql_login, version_numbers)
 
 /* ---- COM_CHANGE_USER ---- */
 
-static void change_to(struct my_client *c, struct buf *msg)
+static void change_by(
+	struct my_client *c, struct buf *msg, const char *plugin, const uint8_t *proof, size_t n)
 {
 	uint8_t seq = 0;
 	struct err e = { 0 };
 	struct myresponse x = { .caps = c->caps,
 		.user = { "alice", 5 },
-		.auth = { "", 0 },
+		.auth = { (const char *)proof, n },
 		.schema = { "app", 3 },
-		.plugin = { MYAUTH_NATIVE, strlen(MYAUTH_NATIVE) } };
+		.plugin = { plugin, strlen(plugin) } };
 	cr_assert_eq(myresponse_put_change_user(msg, &seq, &x), 0);
 	c->seq = 1;
 	cr_assert_eq(
 		my_client_change_user(c, buf_data(msg) + 4, buf_len(msg) - 4, &e), 0, "%s", e.msg);
 	cr_assert_str_eq(my_client_login(c)->user, "alice");
 	cr_assert_str_eq(my_client_login(c)->database, "app");
+}
+
+static void change_to(struct my_client *c, struct buf *msg)
+{
+	change_by(c, msg, MYAUTH_CACHING_SHA2, (const uint8_t *)"", 0);
 }
 
 /* What came over TLS the first time does so the second time. */
@@ -589,7 +595,10 @@ Test(mysql_login, change_user_asks_with_a_new_scramble)
 			buf_init(&msg, 0);
 			buf_init(&down, 0);
 			my_client_run_init(&c, env);
-			change_to(&c, &msg);
+			if (trust)
+				change_by(&c, &msg, MYAUTH_NATIVE, (const uint8_t *)"", 0);
+			else
+				change_to(&c, &msg);
 			if (trust)
 				pr = (struct proto_proof){ .kind = PROOF_NONE, .host = "h" };
 			cr_assert_eq(my_client_auth(&c, &pr, &down, &e), 0, "%s", e.msg);
@@ -612,6 +621,34 @@ Test(mysql_login, change_user_asks_with_a_new_scramble)
 			buf_fini(&msg);
 			buf_fini(&down);
 		}
+}
+
+/* The C API proves mysql_native_password over the last scramble that it had. */
+Test(mysql_login, change_user_by_the_last_scramble)
+{
+	for (int right = 0; right < 2; right++) {
+		struct my_client c = { .caps = MY_CLIENT_CAPS };
+		struct proto_proof pr = {
+			.kind = PROOF_MYSQL_NATIVE, .secret = NATIVE_APP, .host = "h"
+		};
+		struct err e = { 0 };
+		uint8_t proof[20], stage1[20];
+		struct buf msg, down;
+		buf_init(&msg, 0);
+		buf_init(&down, 0);
+		my_client_run_init(&c, env);
+		memset(c.scramble, 'x', sizeof(c.scramble));
+		cr_assert_eq(mysql_native_stage1("app", right ? 3 : 2, stage1, &e), 0);
+		cr_assert_eq(mysql_native_proof(c.scramble, stage1, proof, &e), 0);
+		change_by(&c, &msg, MYAUTH_NATIVE, proof, sizeof(proof));
+		cr_assert_eq(my_client_auth(&c, &pr, &down, &e), 0, "%s", e.msg);
+		cr_assert_eq(buf_len(&down), 0, "nothing is asked");
+		struct pev ev = my_client_step(&c, NULL, 0, &down, &e);
+		cr_assert_eq(ev.kind, right ? PEV_AUTH_OK : PEV_BAD, "%s", e.msg);
+		my_client_fini(&c);
+		buf_fini(&msg);
+		buf_fini(&down);
+	}
 }
 
 /* ---- hostile clients ---- */
