@@ -270,14 +270,16 @@ enum proto_mode {
 struct sql_names;
 struct proto_names {
 	_Atomic unsigned refs;
-	_Atomic bool stale; /* a statement that changes the catalog was seen since */
+	unsigned as_of; /* proto_catalog_no() before the catalog was read */
 	struct sql_names *set;
 };
-static inline bool proto_names_stale(struct proto_names *n)
-{
-	return atomic_load_explicit(&n->stale, memory_order_acquire);
-}
-struct proto_names *proto_names_new(struct sql_names *set); /* takes it over; NULL: no memory */
+/* Rises with each statement that may change a catalog, of any database, before and after it. */
+unsigned proto_catalog_no(void);
+void proto_catalog_changed(void);
+/* Is n still true, as far as this process has seen? */
+bool proto_names_fresh(const struct proto_names *n);
+/* Takes set over; NULL: no memory. */
+struct proto_names *proto_names_new(struct sql_names *set, unsigned as_of);
 struct proto_names *proto_names_ref(struct proto_names *n);
 void proto_names_unref(struct proto_names **n); /* *n may be NULL; becomes NULL */
 

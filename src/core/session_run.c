@@ -104,6 +104,12 @@ static bool is_confined(const struct session *s, const struct link *l)
 	return l->replica && s->reads && s->shard->set.endpoint == CONF_ENDPOINT_AUTO;
 }
 
+/* May the request go to the primary when a replica refuses it? */
+static bool is_guarded(const struct session *s)
+{
+	return s->may_again && s->shard->set.endpoint != CONF_ENDPOINT_RO;
+}
+
 /* Puts what the session needs on its new link; the request that waits in st.in follows in the same
  * write. */
 void session_granted(struct session *s, struct link *l)
@@ -122,7 +128,7 @@ void session_granted(struct session *s, struct link *l)
 		return;
 	}
 	begin_again(s, l);
-	s->ops->client_confine(s->cst, is_confined(s, l), s->may_again);
+	s->ops->client_confine(s->cst, is_confined(s, l), is_guarded(s));
 	bool put = s->ops->attach(s->cst, l->lst, &w->up);
 	if (s->login) { /* a raw session gets its link during the login and puts nothing */
 		if (put)
@@ -265,7 +271,7 @@ static bool take_link(struct session *s)
 	route_began(l);
 	l->replica = route_is_replica(l);
 	begin_again(s, l);
-	s->ops->client_confine(s->cst, is_confined(s, l), s->may_again);
+	s->ops->client_confine(s->cst, is_confined(s, l), is_guarded(s));
 	session_set_state(s, SESSION_ACTIVE);
 	s->ops->attach(s->cst, l->lst, &s->w->up);
 	return true;

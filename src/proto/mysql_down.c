@@ -162,6 +162,8 @@ static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 	d->l->own_last = d->l->own_count = true;
 	if (cmd != MYCOM_STMT_PREPARE)
 		note_counts(d->c, d->l, error);
+	if ((d->c->req.flags & SQL_MY_DDL) && d->c->names)
+		proto_catalog_changed();
 	if (error)
 		d->c->wish = 0;
 	if (d->c->mode != PROTO_SESSION)

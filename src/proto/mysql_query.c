@@ -120,6 +120,8 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	next = MY_STOP;
 	if (put_state(u, h, q, &r, &prefix, &skip)) {
 		c->req = r;
+		if ((r.flags & SQL_MY_DDL) && c->names)
+			proto_catalog_changed();
 		c->counters->queries++;
 		next = pass(u, h, q, may_ask_for_file(u, &r) ? MY_OWED_F_INFILE : 0, &prefix, skip);
 		my_wish_ask(u, &r);

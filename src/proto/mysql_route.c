@@ -92,7 +92,7 @@ static bool execute_reads(const struct my_client *c, const uint8_t *body, size_t
 bool my_reads(const struct my_client *c, const uint8_t *p, size_t n)
 {
 	struct mypacket_head h;
-	if (c->names == NULL || *c->names == NULL || proto_names_stale(*c->names) ||
+	if (c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
 		c->mode == PROTO_SESSION || c->pins || !mypacket_head(p, n, &h) ||
 		h.payload_n == 0 || h.payload_n > c->env->max_inspect_bytes ||
 		n < MYPACKET_HEAD_BYTES + h.payload_n)

@@ -5,7 +5,24 @@
 #include "base/mem.h"
 #include "sql/names.h"
 
-struct proto_names *proto_names_new(struct sql_names *set)
+static _Atomic unsigned catalog_no;
+
+unsigned proto_catalog_no(void)
+{
+	return atomic_load_explicit(&catalog_no, memory_order_acquire);
+}
+
+void proto_catalog_changed(void)
+{
+	atomic_fetch_add_explicit(&catalog_no, 1, memory_order_release);
+}
+
+bool proto_names_fresh(const struct proto_names *n)
+{
+	return n->as_of == proto_catalog_no();
+}
+
+struct proto_names *proto_names_new(struct sql_names *set, unsigned as_of)
 {
 	struct proto_names *n = mem_alloc(MEM_PROTO, sizeof(*n));
 	if (n == NULL) {
@@ -14,6 +31,7 @@ struct proto_names *proto_names_new(struct sql_names *set)
 	}
 	atomic_store(&n->refs, 1);
 	n->set = set;
+	n->as_of = as_of;
 	return n;
 }
 

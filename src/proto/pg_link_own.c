@@ -41,8 +41,8 @@ void pg_detach(void *cst, void *lst)
 	sync_kept_drop(l);
 	if ((c->acc & (STATE_RELEVANT | SQL_F_DDL)) || c->pins || c->pins_kept || l->ask_wait)
 		l->dirty = PG_DIRTY_ALL;
-	if (c->acc & SQL_F_DDL) /* committed by now */
-		pg_catalog_changes(c);
+	if ((c->acc & SQL_F_DDL) && c->names) /* committed by now */
+		proto_catalog_changed();
 	if (c->pins_kept & (PIN(LOAD) | PIN(SEED)))
 		l->spoiled = true;
 	if (c->want != l->have && l->sync_wait)

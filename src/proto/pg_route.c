@@ -117,18 +117,12 @@ static bool batch_reads(struct pg_client *c, const uint8_t *p, size_t n)
 	return false;
 }
 
-void pg_catalog_changes(struct pg_client *c)
-{
-	if (c->names && *c->names)
-		atomic_store_explicit(&(*c->names)->stale, true, memory_order_release);
-}
-
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n)
 {
 	struct pgmsg_head h;
 	const char *text;
 	size_t text_n;
-	if (c->names == NULL || *c->names == NULL || proto_names_stale(*c->names) ||
+	if (c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
 		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
 		return false;
 	if (h.type != 'Q')

@@ -121,8 +121,6 @@ bool up_names_ours(const struct sql_stmt_info *info, struct err *why);
 void up_in_batch(struct upx *u); /* an extended message is about to be sent */
 /* pg_route.c: may the request at p run on a replica? */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n);
-/* What is known of the catalog's names is not true any more. */
-void pg_catalog_changes(struct pg_client *c);
 /* Does the answer at p say that the server has done nothing, because it is a standby? MAYBE: more
  * of it is needed. */
 enum pg_refusal { PG_REFUSAL_NO, PG_REFUSAL_MAYBE, PG_REFUSAL_YES };

@@ -169,8 +169,8 @@ void up_note(struct upx *u, uint64_t flags)
 		c->may_reset = true;
 	if ((flags & STATE_SETTINGS) && c->salt == 0)
 		c->salt = ++c->env->next_salt;
-	if (flags & SQL_F_DDL)
-		pg_catalog_changes(c);
+	if ((flags & SQL_F_DDL) && c->names)
+		proto_catalog_changed();
 	if (flags & SQL_F_LOAD)
 		c->pins_kept |= PIN(LOAD);
 	if (flags & SQL_F_SEED)

@@ -338,7 +338,7 @@ static int read_names_my(struct er *e, struct err *err)
 {
 	struct sql_my_opts found = e->my;
 
-	if (names_read_my(e->dsn, &e->names, &found, err) != 0)
+	if (names_read_my(e->dsn, false, &e->names, &found, err) != 0)
 		return -1;
 	if (!e->flavor_given)
 		e->my.mariadb = found.mariadb;

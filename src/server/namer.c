@@ -5,7 +5,7 @@
 #include "server_int.h"
 
 #include "base/clock.h"
-#include "sql/names.h"
+#include "sql/names_my.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +20,8 @@ struct naming {
 	struct namer *namer;
 	struct dbase *db;
 	char *dsn; /* NULL: the thread is to end */
+	bool mysql;
+	unsigned as_of;
 	struct sql_names *names;
 	struct err err;
 };
@@ -75,6 +77,7 @@ static void *run(void *arg)
 	struct namer *n = arg;
 	for (;;) {
 		unsigned major;
+		struct sql_my_opts o = { 0 };
 		pthread_mutex_lock(&n->lock);
 		while (!n->work)
 			pthread_cond_wait(&n->more, &n->lock);
@@ -82,7 +85,9 @@ static void *run(void *arg)
 		n->work = NULL;
 		n->busy = true;
 		pthread_mutex_unlock(&n->lock);
-		if (q->dsn)
+		if (q->dsn && q->mysql)
+			(void)!names_read_my(q->dsn, true, &q->names, &o, &q->err);
+		else if (q->dsn)
 			(void)!names_read_pg(q->dsn, &q->names, &major, &q->err);
 		pthread_mutex_lock(&n->lock);
 		bool freed = n->freed;
@@ -141,7 +146,7 @@ static void on_answer(struct mail *m, void *owner)
 	if (q->names) {
 		k->due_us = clock_mono_us() + PERIOD_US;
 		k->told = false;
-		set_names(n, k, proto_names_new(q->names));
+		set_names(n, k, proto_names_new(q->names, q->as_of));
 	} else {
 		k->due_us = clock_mono_us() + RETRY_US;
 		set_names(n, k, NULL);
@@ -176,11 +181,42 @@ static const char *ssl_mode(enum conf_tls_mode m)
 	return names[m];
 }
 
+static void put_encoded(struct buf *b, const char *s)
+{
+	for (; *s; s++)
+		buf_printf(b, "%%%02X", (unsigned char)*s);
+}
+
+static const char *secret_of(const struct core_gen *gen, const struct conf_cluster *c)
+{
+	const struct user_entry *u = users_get(gen->users, c->probe_user);
+	return *c->probe_password             ? c->probe_password
+	       : u && u->kind == SECRET_PLAIN ? u->secret
+					      : "";
+}
+
+static char *url_of(
+	const struct core_gen *gen, const struct conf_cluster *c, const struct conf_host *h)
+{
+	struct buf b;
+	buf_init(&b, 64u << 10);
+	buf_puts(&b, "mysql://");
+	put_encoded(&b, c->probe_user);
+	buf_puts(&b, ":");
+	put_encoded(&b, secret_of(gen, c));
+	buf_puts(&b, "@");
+	put_encoded(&b, h->host);
+	buf_printf(&b, ":%u/", h->port);
+	buf_put_u8(&b, 0);
+	char *text = mem_xstrdup(MEM_MSG, b.failed ? "" : (const char *)buf_data(&b));
+	buf_wipe(&b);
+	return text;
+}
+
 static char *dsn_of(const struct core_gen *gen, const struct conf_db *d, const char *dbase,
 	const struct conf_host *h)
 {
 	const struct conf_cluster *c = d->cluster;
-	const struct user_entry *u = users_get(gen->users, c->probe_user);
 	struct settings set;
 	struct buf b;
 	char port[16];
@@ -190,10 +226,8 @@ static char *dsn_of(const struct core_gen *gen, const struct conf_db *d, const c
 	put_word(&b, "host", h->host);
 	put_word(&b, "port", port);
 	put_word(&b, "user", c->probe_user);
-	if (*c->probe_password)
-		put_word(&b, "password", c->probe_password);
-	else if (u && u->kind == SECRET_PLAIN)
-		put_word(&b, "password", u->secret);
+	if (*secret_of(gen, c))
+		put_word(&b, "password", secret_of(gen, c));
 	put_word(&b, "dbname", *d->dbname ? d->dbname : dbase);
 	put_word(&b, "sslmode", ssl_mode(set.server_tls.mode));
 	if (*set.server_tls.ca_file)
@@ -209,7 +243,7 @@ static void look_at(struct namer *n, struct dbase *db)
 {
 	const struct core_gen *gen = n->core->gen;
 	const struct conf_db *d = conf_db_find_in(gen->conf, db->ops->name, db->name);
-	if (!d || !d->cluster || strcmp(db->ops->name, "postgresql") != 0)
+	if (!d || !d->cluster)
 		return;
 	const struct topo_cluster *tc = topo_find(gen->topo, d->cluster->name);
 	const struct cluster_view *v = tc ? tc->cluster->view : NULL;
@@ -217,15 +251,16 @@ static void look_at(struct namer *n, struct dbase *db)
 		return;
 	struct known *k = known_of(n, db);
 	struct server_node *from = tc->node[v->primary];
-	bool stale = k->names && proto_names_stale(k->names);
-	if (stale && !k->asking)
-		set_names(n, k, NULL);
+	bool stale = k->names && !proto_names_fresh(k->names);
 	if (k->asking || (!stale && k->from == from && clock_mono_us() < k->due_us))
 		return;
 	struct naming *q = mem_xalloc(MEM_MSG, sizeof *q);
 	q->namer = n;
 	q->db = db;
-	q->dsn = dsn_of(gen, d, db->name, &tc->conf->nodes[v->primary]);
+	q->as_of = proto_catalog_no();
+	const struct conf_host *h = &tc->conf->nodes[v->primary];
+	q->mysql = strcmp(db->ops->name, "mysql") == 0;
+	q->dsn = q->mysql ? url_of(gen, d->cluster, h) : dsn_of(gen, d, db->name, h);
 	k->asking = true;
 	k->from = from;
 	n->asked = q;

@@ -208,8 +208,23 @@ static void read_version(const char *text, struct sql_my_opts *o)
 	o->version = (unsigned)(part[0] * 10000 + part[1] * 100 + part[2]);
 }
 
-static int read_names(
-	struct asker *a, struct sql_names **names_r, struct sql_my_opts *o, struct err *e)
+/* May it see all views? Those that it may not see would be taken for tables. */
+static int check_rights(struct asker *a, struct answer *ans, struct err *e)
+{
+	static const char sql[] =
+		"select count(*), 1 from information_schema.user_privileges "
+		"where privilege_type = 'SHOW VIEW' and "
+		"grantee = concat('''', replace(current_user(), '@', '''@'''), '''')";
+	if (ask(a, sql, ans, e) != 0)
+		return -1;
+	if (buf_len(&ans->cells) > 1 && strcmp((const char *)buf_data(&ans->cells) + 1, "0") != 0)
+		return 0;
+	return err_set(e, ERR_NOT_ALLOWED,
+		"the account needs SHOW VIEW on *.*: views that write would be taken for tables");
+}
+
+static int read_names(struct asker *a, bool need_all, struct sql_names **names_r,
+	struct sql_my_opts *o, struct err *e)
 {
 	struct answer ans = { .width = 0 };
 	int code = -1;
@@ -217,8 +232,10 @@ static int read_names(
 	buf_init(&ans.cells, TEXT_MAX);
 	if (ask(a, "select version(), 1", &ans, e) == 0 && buf_len(&ans.cells) > 1) {
 		read_version((const char *)buf_data(&ans.cells) + 1, o);
-		code = ask(a, sql_names_my_query, &ans, e);
+		code = need_all ? check_rights(a, &ans, e) : 0;
 	}
+	if (code == 0)
+		code = ask(a, sql_names_my_query, &ans, e);
 	if (code == 0 &&
 		((*names_r = sql_names_new(true)) == NULL || !add_names(*names_r, o, &ans))) {
 		sql_names_free(names_r);
@@ -228,8 +245,8 @@ static int read_names(
 	return code;
 }
 
-static int read_from(
-	const struct conf *conf, struct sql_names **names_r, struct sql_my_opts *o, struct err *e)
+static int read_from(const struct conf *conf, bool need_all, struct sql_names **names_r,
+	struct sql_my_opts *o, struct err *e)
 {
 	const struct proto_env_opts env = { .stmt_bytes = 1 << 20 };
 	struct asker a = { .env = proto_mysql.env_new(&env) };
@@ -240,7 +257,7 @@ static int read_from(
 	buf_init(&a.down, 0);
 	a.fd = a.env != NULL ? connect_to(&conf->dbs[0].hosts[0], e) : -1;
 	if (a.fd >= 0 && login(&a, conf, e) == 0)
-		code = read_names(&a, names_r, o, e);
+		code = read_names(&a, need_all, names_r, o, e);
 	if (a.lst != NULL)
 		proto_mysql.link_fini(a.lst);
 	mem_free(MEM_MISC, a.lst);
@@ -254,7 +271,8 @@ static int read_from(
 	return code;
 }
 
-int names_read_my(const char *url, struct sql_names **names_r, struct sql_my_opts *o, struct err *e)
+int names_read_my(const char *url, bool need_all, struct sql_names **names_r, struct sql_my_opts *o,
+	struct err *e)
 {
 	struct conf_msgs m = { 0 };
 	struct conf *conf = NULL;
@@ -266,7 +284,7 @@ int names_read_my(const char *url, struct sql_names **names_r, struct sql_my_opt
 			m.n ? conf_msg_format(&m.list[0], line, sizeof line)
 			    : "not a URL of a server");
 	else
-		code = read_from(conf, names_r, o, e);
+		code = read_from(conf, need_all, names_r, o, e);
 	conf_msgs_fini(&m);
 	conf_free(&conf);
 	return code;

@@ -46,10 +46,11 @@ int names_read_pg(const char *url, struct sql_names **names_r, unsigned *major_r
 /* watch.c: the subcommand "probe"; argv[0] is its name. Exit code. */
 int server_watch(int argc, char **argv);
 
-/* names_read_my.c: the same of a MySQL or MariaDB server; sets flavour and version of *o_r. */
+/* names_read_my.c: the same of a MySQL or MariaDB server; sets flavour and version of *o_r.
+ * need_all: an account that may not see all views is refused. */
 struct sql_my_opts;
-int names_read_my(
-	const char *url, struct sql_names **names_r, struct sql_my_opts *o_r, struct err *e);
+int names_read_my(const char *url, bool need_all, struct sql_names **names_r,
+	struct sql_my_opts *o_r, struct err *e);
 
 /* clusters.c: a monitor for each cluster of the configuration. core must outlive it. */
 struct clusters;

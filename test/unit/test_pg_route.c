@@ -19,7 +19,7 @@ static void setup(void)
 	pool_init(&p, PROTO_TRANSACTION, 1, 10, 1);
 	s = pool_login(&p, NULL);
 	pool_run(&p, 0);
-	names = proto_names_new(sql_names_new(false));
+	names = proto_names_new(sql_names_new(false), proto_catalog_no());
 	cr_assert(sql_names_add(names->set, "danger", 6, SQL_NAME_DANGER));
 	((struct pg_client *)s->cst)->names = &names;
 	buf_init(&m, 0);
@@ -77,6 +77,17 @@ Test(pg_route, without_a_catalog_nothing_reads)
 	cr_assert_not(query_reads("select 1"));
 	((struct pg_client *)s->cst)->names = NULL;
 	cr_assert_not(query_reads("select 1"));
+}
+
+Test(pg_route, what_may_change_the_catalog_ends_what_is_known_of_it)
+{
+	cr_assert(query_reads("select * from t"));
+	put_query(&m, "CREATE TABLE x (i int)");
+	pool_send(s, &m);
+	buf_fini(&m);
+	buf_init(&m, 0);
+	pool_run(&p, 0);
+	cr_assert_not(query_reads("select * from t"));
 }
 
 static void put_run(const char *name, const char *sql)

@@ -1,0 +1,95 @@
+"""A cluster of MySQL or MariaDB with GTID replication: who is primary, where reads go, what clients see when that changes."""
+import os
+import tempfile
+
+import pytest
+
+from mysql_servers import MyServer
+from rawmy import MyError
+from servers import eventually, give_to_test_user
+from weir import Weirpool
+
+KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), 'maria118']
+
+
+class Cluster:
+    def __init__(self, base, kind):
+        d = tempfile.mkdtemp(prefix='clmy-', dir=base)
+        os.chmod(d, 0o755)
+        give_to_test_user(d)
+        primary = MyServer(d, kind, 'n0', server_id=1).create()
+        self.nodes = [primary, primary.make_replica('n1', server_id=2)]
+        primary.query("create table app.t (id int auto_increment primary key, v varchar(20))")
+        primary.wait_replica(self.nodes[1])
+
+    def where(self, i):
+        return '127.0.0.1:%d' % self.nodes[i].port
+
+    def entry(self):
+        return dict(host=','.join('127.0.0.1' for _ in self.nodes), port=','.join(str(n.port) for n in self.nodes),
+                    protocol='mysql', probe_user='super', probe_password='super')
+
+    def stop(self):
+        for n in self.nodes:
+            n.stop()
+
+
+@pytest.fixture(params=KINDS)
+def cluster(base, request):
+    c = Cluster(base, request.param)
+    yield c
+    c.stop()
+
+
+@pytest.fixture
+def wp(cluster, base, binary, request):
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'ro': dict(cluster='main', dbname='app', endpoint='ro')},
+                 clusters={'main': cluster.entry()}, userlist=dict(app='app', admin='admin'))
+    request.node.weirpools = [w]
+
+    def ready():
+        """the primary is known, and the replica is fresh"""
+        rows = w.admin('SHOW NODES')
+        return {r['role'] for r in rows} == {'primary', 'replica'} and any(r['freshness'] == 'ok' for r in rows)
+    eventually(ready, 40)
+    yield w
+    w.stop()
+
+
+def test_reads_writes_and_failover(cluster, wp):
+    [row] = wp.admin('SHOW CLUSTERS')
+    assert row['primary'] == cluster.where(0) and row['kind'] in ('mysql', 'mariadb'), row
+    with wp.my() as c, wp.my(db='ro') as ro:
+        for i in range(50):  # what it wrote is there, wherever it reads
+            c.do("insert into app.t (v) values ('%d')" % i)
+            assert c.one("select count(*) from app.t where v = '%d'" % i) == '1'
+        assert ro.one('select @@port') == str(cluster.nodes[1].port)
+        with pytest.raises(MyError) as e:
+            ro.do("insert into app.t (v) values ('no')")
+        assert e.value.errno == 1290
+
+        def at_replica():
+            """reads go to the replica, once they need nothing that is newer"""
+            before = int(cluster.nodes[1].query("show global status like 'Com_select'")[0][1])
+            with wp.my() as d:
+                for _ in range(200):
+                    d.one('select count(*) from app.t')
+            return int(cluster.nodes[1].query("show global status like 'Com_select'")[0][1]) - before > 150
+        eventually(at_replica)
+
+        # the primary goes, the replica becomes it
+        cluster.nodes[0].kill9()
+        n = cluster.nodes[1]
+        if n.family == 'mysql':
+            n.query('stop replica')
+            n.query('reset replica all')
+            n.query('set global super_read_only = off')
+            n.query('set global read_only = off')
+        else:
+            n.query('stop slave')
+            n.query('reset slave all')
+            n.query('set global read_only = off')
+        c.do("insert into app.t (v) values ('after')")  # held, and then run by the new primary
+        assert c.one("select count(*) from app.t where v = 'after'") == '1'
+    assert wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+    assert n.query("select count(*) from app.t where v = 'after'")[0][0] == 1
