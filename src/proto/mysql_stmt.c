@@ -401,7 +401,8 @@ enum my_next my_stmt_renumber(struct myup *u, const struct mypacket_head *h, uin
 static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
-	bool keep = h->payload_n - 1 <= c->max_stmt_bytes;
+	/* In session mode nobody follows its state, so none is made again: the handle stays. */
+	bool keep = c->mode != PROTO_SESSION && h->payload_n - 1 <= c->max_stmt_bytes;
 	if (keep && !myup_whole(u, h))
 		return MY_STOP;
 	if (u->l == NULL)

@@ -520,3 +520,21 @@ def test_bulk_of_a_text_too_large_to_keep(anymaria, mypool):
         assert r.result().affected == 2
         assert r.q('select a, b from bu order by a') == [['1', 'one'], ['2', None]]
     many(anymaria, 'drop table bu')
+
+
+def test_handles_in_session_mode(anymy, weirpool):
+    """Making one again would put the session into states that nobody follows there."""
+    anymy.query('drop procedure if exists app.p_mode')
+    anymy.query("create procedure app.p_mode() begin set session sql_mode = 'ANSI'; set time_zone = '+09:30'; select 1; end")
+    wp = weirpool(anymy, pool_mode='session', max_prepared_statements=1)
+    with wp.my() as r:
+        r.do("set sql_mode = 'NO_ZERO_DATE'")
+        a, b = r.prepare("select 'a' || ?"), r.prepare('select ?')
+        r.all('call p_mode()')
+        before = r.q('select @@sql_mode, @@time_zone, @@collation_connection')
+        for value in (1, 'x', 2.5, None) * 2:
+            r.execute(a, [value])
+            r.execute(b, [value])
+        assert r.q('select @@sql_mode, @@time_zone, @@collation_connection') == before
+        assert before[0][:2] == ['NO_ZERO_DATE', '+09:30']
+    anymy.query('drop procedure app.p_mode')
