@@ -166,6 +166,20 @@ static bool is_heartbeat(const struct mytrack *t)
 	return mytrack_next_var(&r, &name, &value) && is(name, HEARTBEAT);
 }
 
+/* MariaDB 11 tells of autocommit under the name of another variable that shares its memory, if that
+ * was set first on the connection; the status never lies. */
+static void learn_autocommit(struct my_client *c, struct my_link *l)
+{
+	const char *is = l->status & MYSTATUS_AUTOCOMMIT ? "ON" : "OFF";
+	const char *was = varset_get(l->have, "autocommit");
+	if (was == NULL)
+		was = varset_get(l->fresh, "autocommit");
+	if (!l->mariadb || l->sync_due || c->req.lies || was == NULL || strcmp(was, is) == 0)
+		return;
+	if (!my_learn_set(c, l, "autocommit", is))
+		l->failed = true;
+}
+
 bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 {
 	l->status = ok->status;
@@ -177,8 +191,11 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 		if (ok->insert_id)
 			c->req.insert_id = ok->insert_id;
 	}
-	if (ok->track.p == NULL)
+	if (ok->track.p == NULL) {
+		if (c)
+			learn_autocommit(c, l);
 		return true;
+	}
 	struct rd r = rd_of(ok->track.p, ok->track.n);
 	struct mytrack t;
 	bool changed = false, told = false;
@@ -191,5 +208,7 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 	}
 	if (c && changed && !told)
 		my_state_changed(c);
+	if (c)
+		learn_autocommit(c, l);
 	return rd_ok(&r);
 }

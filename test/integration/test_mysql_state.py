@@ -332,6 +332,27 @@ def test_variables_with_two_names(request, mypool, kind, pair):
         assert a.q(read) == before
 
 
+@pytest.mark.parametrize('first', ['unique_checks', 'explicit_defaults_for_timestamp', 'sql_notes'])
+def test_autocommit_under_another_name(maria118, mypool, first):
+    """MariaDB 11.8 tells of autocommit by the name of the flag that was set first on the connection."""
+    wp = mypool(maria118, default_pool_size=1)
+    with wp.my() as a, wp.my() as b:
+        a.do('set session %s = 0' % first)
+        assert b.one('select 1') == '1'
+        a.do('set autocommit = 0')
+        for _ in range(2):
+            assert b.one('select @@autocommit') == '1'
+            assert a.one('select @@autocommit') == '0'
+        b.do('create table if not exists app.committed (v varchar(20))')
+        b.do("insert into app.committed values ('x')")
+        a.do('set autocommit = 1')
+        for _ in range(2):
+            assert b.one('select @@autocommit') == '1'
+            assert a.one('select @@autocommit') == '1'
+        assert b.one('select count(*) from app.committed') == '1'
+        b.do('drop table app.committed')
+
+
 def test_isolation_of_the_next_transaction(two):
     a = two.a
     a.do('set transaction read only')
