@@ -6,7 +6,9 @@ gendoc=$PWD/weirpool-gendoc
 "$src/scripts/check-generated" "$gendoc" "$src"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir "$dir/doc" "$dir/etc"
+mkdir -p "$dir/doc" "$dir/etc" "$dir/src/sql"
+cp "$src"/src/sql/*-route.tsv "$dir/src/sql/" # this page is made from itself
+cp "$src/doc/routing.md" "$dir/doc/"
 "$src/scripts/check-generated" --write "$gendoc" "$dir" >/dev/null
 "$src/scripts/check-generated" "$gendoc" "$dir"
 echo 'added by hand' >>"$dir/doc/options.md"
