@@ -411,6 +411,8 @@ struct proto_ops {
 	 * reads; what comes after that waits until the link was given back, unless it reads as
 	 * well. guarded: PEV_REFUSED may come. */
 	void (*client_confine)(void *cst, bool reads_only, bool guarded);
+	/* Was all that went to its link since it was given called reads? */
+	bool (*client_only_read)(const void *cst);
 	/* Gives lst to cst: puts the batch that makes the server's variables those of the session
 	 * (often nothing). True: something was put. */
 	bool (*attach)(void *cst, void *lst, struct buf *up);

@@ -234,7 +234,7 @@ void route_answered(struct session *s, struct link *l, int64_t took_us)
 	l->took_us = took_us;
 	if (l->replica)
 		token_read_replica(&s->token, seen->view, (unsigned)l->place, now);
-	else if (s->reads)
+	else if (s->reads && s->ops->client_only_read(s->cst))
 		token_read_primary(&s->token, now);
 	else
 		token_wrote(&s->token, &home->topo->cluster->last_write_us, now);

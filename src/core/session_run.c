@@ -546,7 +546,7 @@ static bool take_again(struct link *l, const char *why)
 static bool ask_again(struct link *l, const char *why)
 {
 	struct session *s = l->session;
-	if (!s->reads || !take_again(l, why))
+	if (!s->reads || !s->ops->client_only_read(s->cst) || !take_again(l, why))
 		return false;
 	link_close(l, why);
 	if (s->state != SESSION_CLOSING)
@@ -576,7 +576,8 @@ static void lost_error(
 	const struct session *s, const struct link *l, const char *why, struct err *e)
 {
 	bool busy = s->request_us || s->in_tx;
-	if (l->place >= 0 && s->request_us && !s->reads && !s->raw)
+	bool read = s->reads && s->ops->client_only_read(s->cst);
+	if (l->place >= 0 && s->request_us && !read && !s->raw)
 		err_set(e, ERR_OUTCOME_UNKNOWN,
 			"server closed the connection unexpectedly: the statement may or may not "
 			"have been applied");

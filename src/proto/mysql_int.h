@@ -161,7 +161,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint8_t sync_tries; /* links that could not take its state, one after the other */
 	bool confined;      /* its link only runs reads */
 	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
-	bool looked;        /* my_reads() has said yes to the command that comes next */
+	bool looked;        /* my_reads() has seen the command that comes next */
+	bool only_read;     /* it has said yes to all that went to the link */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -316,6 +317,7 @@ void my_detach(void *cst, void *lst);
 uint32_t my_client_pins(const void *cst);
 bool my_client_mid_message(const void *cst);
 void my_client_confine(void *cst, bool reads_only, bool guarded);
+bool my_client_only_read(const void *cst);
 void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);

@@ -109,18 +109,23 @@ bool my_reads(const struct my_client *c, const uint8_t *p, size_t n)
 void my_client_confine(void *cst, bool reads_only, bool guarded)
 {
 	struct my_client *c = cst;
-	c->guarded = guarded;
 	c->confined = reads_only;
-	c->looked = reads_only; /* what it was given the link for */
+	c->guarded = guarded;
+}
+
+bool my_client_only_read(const void *cst)
+{
+	return ((const struct my_client *)cst)->only_read;
 }
 
 bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
 {
-	if (!c->confined)
+	if (c->looked) { /* it is what the link was given for */
+		c->looked = false;
 		return false;
-	bool yes = !c->looked && !my_reads(c, p, n);
-	c->looked = false;
-	return yes;
+	}
+	c->only_read = c->only_read && c->confined;
+	return c->confined && !my_reads(c, p, n);
 }
 
 bool my_is_refusal(const struct myerror *x)

@@ -20,7 +20,8 @@ enum my_next myup_request(struct myup *u)
 {
 	enum my_next r = myup_event(u, PEV_REQUEST);
 	if (r == MY_EVENT) { /* an error of core's is its answer */
-		u->ev.reads = my_reads(u->c, u->f.p, u->f.n);
+		u->c->only_read = u->ev.reads = my_reads(u->c, u->f.p, u->f.n);
+		u->c->looked = true;
 		u->c->in_request = true;
 		u->c->seq = 1;
 	}

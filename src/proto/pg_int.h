@@ -84,7 +84,8 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool no_asking;     /* server_state_tracking = off */
 	bool confined;      /* its link only runs reads */
 	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
-	bool looked;        /* pg_reads() has said yes to the request that comes next */
+	bool looked;        /* pg_reads() has seen the request that comes next */
+	bool only_read;     /* it has said yes to all that went to the link */
 };
 
 /* ---- replies that a link owes ---- */
@@ -227,6 +228,7 @@ unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max);
 uint32_t pg_client_pins(const void *cst);
 bool pg_client_mid_message(const void *cst);
 void pg_client_confine(void *cst, bool reads_only, bool guarded);
+bool pg_client_only_read(const void *cst);
 void pg_client_fail_request(void *cst, const struct err *e, struct buf *down);
 bool pg_client_in_request(const void *cst, const uint8_t *in, size_t n);
 bool pg_link_owes(const void *lst);

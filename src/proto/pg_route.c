@@ -137,7 +137,11 @@ void pg_client_confine(void *cst, bool reads_only, bool guarded)
 	struct pg_client *c = cst;
 	c->confined = reads_only;
 	c->guarded = guarded;
-	c->looked = reads_only; /* what it was given the link for */
+}
+
+bool pg_client_only_read(const void *cst)
+{
+	return ((const struct pg_client *)cst)->only_read;
 }
 
 /* ---- what a standby cannot do ---- */

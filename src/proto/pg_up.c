@@ -24,8 +24,10 @@ enum up_next up_event(struct upx *u, enum pev_kind kind)
 	if (u->f.at > 0)
 		return UP_STOP;
 	u->ev = (struct pev){ .kind = kind };
-	if (kind == PEV_REQUEST)
-		u->ev.reads = pg_reads(u->c, u->f.p, u->f.n);
+	if (kind == PEV_REQUEST) {
+		u->c->only_read = u->ev.reads = pg_reads(u->c, u->f.p, u->f.n);
+		u->c->looked = true;
+	}
 	return UP_EVENT;
 }
 
@@ -713,13 +715,14 @@ static bool is_confined(struct upx *u, uint8_t type)
 {
 	struct pg_client *c = u->c;
 	const struct pg_link *l = u->l;
-	if (l == NULL || !c->confined || l->ext_open || l->tx != TX_IDLE ||
-		!strchr("QPBDCEF", type))
+	if (l == NULL || l->ext_open || !strchr("QPBDCEF", type))
 		return false;
-	if (!c->looked && !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f)))
-		return true;
-	c->looked = false;
-	return false;
+	if (c->looked) { /* it is what the link was given for */
+		c->looked = false;
+		return false;
+	}
+	c->only_read = c->only_read && c->confined;
+	return c->confined && l->tx == TX_IDLE && !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f));
 }
 
 static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)

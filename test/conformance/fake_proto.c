@@ -669,6 +669,12 @@ static void client_confine(void *cst, bool reads_only, bool guarded)
 	(void)guarded;
 }
 
+static bool client_only_read(const void *cst)
+{
+	(void)cst;
+	return false;
+}
+
 static void client_fail_request(void *cst, const struct err *e, struct buf *down)
 {
 	struct client *c = cst;
@@ -869,18 +875,19 @@ static void console_reply(void *cst, const struct rowset *r, struct buf *down)
 	.cache_export = cache_export, .cache_import = cache_import, .cache_free = cache_free, \
 	.link_fini = link_fini, .link_step = link_step, .link_facts = link_facts, \
 	.facts_join = facts_join, .link_tls_done = link_tls_done, .up = up_fn, .down = down_fn, \
-	.client_confine = client_confine, .attach = attach, .link_release = link_release, \
-	.detach = detach, .client_pins = client_pins, .client_mid_message = client_mid_message, \
-	.client_fail_request = client_fail_request, .client_killed = client_killed, \
-	.client_in_request = client_in_request, .link_owes = link_owes, \
-	.link_requests = link_requests, .link_mid_reply = link_mid_reply, .link_tx = link_tx, \
-	.link_abort = link_abort, .link_clean = link_clean, .link_query = link_query, \
-	.link_ping = link_ping, .link_cancel_key = link_cancel_key, .put_cancel = put_cancel, \
-	.put_bye = put_bye, .link_spoiled = link_spoiled, .link_movable = link_movable, \
-	.link_move_out = link_move_out, .link_move_in = link_move_in, \
-	.n_statements = n_statements, .link_server_pid = link_server_pid, \
-	.client_app_name = client_app_name, .link_param = link_param, .put_error = put_error, \
-	.put_notice = put_notice, .console_start = console_start, .console_reply = console_reply
+	.client_confine = client_confine, .client_only_read = client_only_read, .attach = attach, \
+	.link_release = link_release, .detach = detach, .client_pins = client_pins, \
+	.client_mid_message = client_mid_message, .client_fail_request = client_fail_request, \
+	.client_killed = client_killed, .client_in_request = client_in_request, \
+	.link_owes = link_owes, .link_requests = link_requests, .link_mid_reply = link_mid_reply, \
+	.link_tx = link_tx, .link_abort = link_abort, .link_clean = link_clean, \
+	.link_query = link_query, .link_ping = link_ping, .link_cancel_key = link_cancel_key, \
+	.put_cancel = put_cancel, .put_bye = put_bye, .link_spoiled = link_spoiled, \
+	.link_movable = link_movable, .link_move_out = link_move_out, \
+	.link_move_in = link_move_in, .n_statements = n_statements, \
+	.link_server_pid = link_server_pid, .client_app_name = client_app_name, \
+	.link_param = link_param, .put_error = put_error, .put_notice = put_notice, \
+	.console_start = console_start, .console_reply = console_reply
 
 static unsigned one_class(const void *cst)
 {
