@@ -14,6 +14,8 @@ struct admin_hooks {
 	int (*set)(void *arg, const char *key, const char *value, struct err *e);
 	/* CORE_DRAIN, CORE_WAIT_CLIENTS, CORE_WAIT_SERVERS or CORE_STOP. */
 	void (*shutdown)(void *arg, enum core_state how);
+	/* verb: "drain", "resume", "promoted". node as struct server_node.where. */
+	int (*node)(void *arg, const char *verb, const char *node, struct err *e);
 };
 struct admin;
 /* Sets core->console. The hooks are copied. */

@@ -188,6 +188,8 @@ void ctl_pause(struct core_console *r, const struct cmd_line *l)
 {
 	struct core *c = r->core;
 	struct dbase *d = NULL;
+	if (cluster_pause(r, l, true))
+		return;
 	if (is_held(c)) {
 		wrong_state(r, "already suspended/paused");
 		return;
@@ -257,6 +259,8 @@ static void resume_all(struct core_console *r)
 
 void ctl_resume(struct core_console *r, const struct cmd_line *l)
 {
+	if (cluster_pause(r, l, false))
+		return;
 	if (!arg_of(l)) {
 		resume_all(r);
 		return;

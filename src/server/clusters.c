@@ -3,6 +3,7 @@
  * Control thread. */
 #include "server_int.h"
 
+#include "base/clock.h"
 #include "ev/resolver.h"
 #include "monitor/monitor.h"
 
@@ -63,6 +64,38 @@ static void on_trouble(
 	struct watch *w = find(arg, cluster);
 	if (w && w->monitor)
 		monitor_signal(w->monitor, node, what, why);
+}
+
+/* ---- operators ---- */
+
+static int command(struct watch *w, const char *verb, unsigned node, struct err *e)
+{
+	struct cluster *c = w->monitor ? monitor_cluster(w->monitor) : NULL;
+	int64_t now = clock_mono_us();
+	int rc = 0;
+	if (!c)
+		return err_set(e, ERR_UNSUPPORTED, "no server of the cluster has been seen yet");
+	if (strcmp(verb, "drain") == 0)
+		rc = cluster_drain(c, node, now, e);
+	else if (strcmp(verb, "promoted") == 0)
+		rc = cluster_promoted(c, node, now, e);
+	else
+		cluster_resume(c, node, now);
+	monitor_changed(w->monitor);
+	return rc;
+}
+
+int clusters_command(struct clusters *all, const char *verb, const char *node, struct err *e)
+{
+	const struct topo *t = all->core->gen->topo;
+	for (unsigned i = 0; t && i < t->n; i++)
+		for (unsigned j = 0; j < t->v[i].conf->nodes_n; j++) {
+			struct watch *w = find(all, t->v[i].conf->name);
+			if (w && strcmp(t->v[i].node[j]->where, node) == 0)
+				return command(w, verb, j, e);
+		}
+	err_set(e, ERR_UNSUPPORTED, "there is no node \"%.80s\"", node);
+	return err_hint(e, "SHOW NODES names them.");
 }
 
 /* ---- from a configuration ---- */

@@ -265,6 +265,12 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	return 0;
 }
 
+static int node_command(void *arg, const char *verb, const char *node, struct err *e)
+{
+	struct server *s = arg;
+	return clusters_command(s->clusters, verb, node, e);
+}
+
 /* ---- the end ---- */
 
 static void shutdown_to(void *arg, enum core_state how)
@@ -422,7 +428,11 @@ static int prepare(struct server *s, struct err *e)
 	if (!s->core)
 		return -1;
 	s->core->version = PACKAGE_VERSION;
-	struct admin_hooks h = { .arg = s, .reload = reload, .set = set, .shutdown = shutdown_to };
+	struct admin_hooks h = { .arg = s,
+		.reload = reload,
+		.set = set,
+		.shutdown = shutdown_to,
+		.node = node_command };
 	s->admin = admin_new(s->core, &h);
 	timer_init(&s->poll, on_poll, s);
 	s->clusters = clusters_new(s->core, s->loop, e);

@@ -181,6 +181,38 @@ def test_pipelined_writes_behind_a_read(cluster, weir):
             assert cur.fetchone()[0] == cluster.nodes[0].port
 
 
+def test_a_replica_is_drained(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    wp.admin('DRAIN "%s"' % cluster.where(1))
+    eventually(lambda: nodes(wp)[cluster.where(1)]['state'] == 'draining')
+    with wp.connect(dbname='ro') as c:
+        assert {node_of(c) for _ in range(20)} == {cluster.nodes[2].port}
+    wp.admin('RESUME "%s"' % cluster.where(1))
+    eventually(lambda: nodes(wp)[cluster.where(1)]['state'] in ('up', 'warming'))
+    with pytest.raises(rawpg.PgError) as e:
+        wp.admin('DRAIN "127.0.0.1:1"')
+    assert 'there is no node' in str(e.value)
+    with pytest.raises(rawpg.PgError):  # it follows another
+        wp.admin('PROMOTED "%s"' % cluster.where(1))
+
+
+def test_a_cluster_is_paused(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        c.execute("insert into t (v) values ('a')")
+        wp.admin('PAUSE main')
+        t = threading.Thread(target=lambda: c.execute("insert into t (v) values ('held')"))
+        t.start()
+        eventually(lambda: any(r['cl_waiting'] == '1' for r in wp.admin('SHOW POOLS')))
+        assert wp.admin('SHOW CLUSTERS')[0]['paused'] == 'yes'
+        wp.admin('RESUME main')
+        t.join(10)
+        assert not t.is_alive()
+        assert c.execute("select count(*) from t where v = 'held'").fetchone()[0] == 1
+
+
 def test_a_promoted_replica_is_followed(new_cluster, weir):
     cluster = new_cluster(2)
     wp = weir(cluster)

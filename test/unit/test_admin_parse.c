@@ -176,7 +176,7 @@ Test(admin_parse, commands_are_refused)
 		{ "reload x", "invalid command 'reload x', use SHOW HELP;", "Usage: RELOAD" },
 		{ "suspend x", "invalid command 'suspend x', use SHOW HELP;", "Usage: SUSPEND" },
 		{ "pause a b", "invalid command 'pause a b', use SHOW HELP;",
-			"Usage: PAUSE [<db>]" },
+			"Usage: PAUSE [<db>|<cluster>]" },
 		{ "disable", "a database is required", "" },
 		{ "enable", "a database is required", "" },
 		{ "\"set\"", "invalid command '\"set\"', use SHOW HELP;", NULL },
