@@ -1,5 +1,5 @@
-/* cmd_cluster - DRAIN and PROMOTED of a node, and PAUSE and RESUME where they are for a cluster or a
- * node. What they mean for a cluster's state is cluster/'s. Control thread. */
+/* cmd_cluster - DRAIN and PROMOTED of a node, and PAUSE and RESUME where they are for a cluster or
+ * a node. What they mean for a cluster's state is cluster/'s. Control thread. */
 #include "admin_int.h"
 
 #include <string.h>
