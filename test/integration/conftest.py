@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(config, items):
         # part of a test's name -> why it fails
         for part, why in getattr(item.module, 'KNOWN_DEFECTS', {}).items():
             if part in item.name:
-                item.add_marker(pytest.mark.xfail(reason=why, strict=False))
+                item.add_marker(pytest.mark.xfail(reason=why, strict=True))
     if os.environ.get('WEIRPOOL_SLOW') != '1':
         for item in [i for i in items if i.get_closest_marker('slow')]:
             items.remove(item)
