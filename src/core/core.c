@@ -59,6 +59,7 @@ static void on_gen(struct mail *m, void *owner)
 	for (int st = SESSION_LOGIN; st < SESSION_CLOSING; st++)
 		list_for_safe(n, &w->sessions[st]) {
 			struct session *s = list_entry(n, struct session, node);
+			s->token.replica = 0; /* nodes may have other places now */
 			if (s->login)
 				session_login_reloaded(s);
 			else if (s->shard && !s->shard->cdb)
