@@ -292,7 +292,7 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 	all->resolver = resolver_new(loop, &ro, e);
 	all->namer = all->resolver ? namer_new(core, e) : NULL;
 	if (!all->namer) {
-		clusters_free(&all);
+		(void)clusters_free(&all);
 		return NULL;
 	}
 	core->node_arg = all;
@@ -301,19 +301,20 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 	return all;
 }
 
-void clusters_free(struct clusters **c)
+bool clusters_free(struct clusters **c)
 {
 	struct clusters *all = *c;
 	struct list *n;
 	*c = NULL;
 	if (!all)
-		return;
+		return true;
 	all->core->node_trouble = NULL;
 	timer_clear(all->loop, &all->timer);
 	while ((n = list_first(&all->watches)))
 		end_watch(list_entry(n, struct watch, node));
-	namer_free(&all->namer);
+	bool ended = namer_free(&all->namer);
 	if (all->resolver)
 		resolver_free(all->resolver);
 	mem_free(MEM_CONF, all);
+	return ended;
 }

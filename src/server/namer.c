@@ -10,9 +10,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define PERIOD_US INT64_C(60000000)
 #define RETRY_US INT64_C(5000000)
+#define END_WAIT_S 2 /* for a server that keeps the thread waiting */
 
 /* One question on its way: to the thread and back. */
 struct naming {
@@ -299,14 +301,13 @@ struct namer *namer_new(struct core *core, struct err *e)
 	return n;
 }
 
-/* A server may keep the thread waiting for long: then it ends by itself. */
-void namer_free(struct namer **n_ptr)
+bool namer_free(struct namer **n_ptr)
 {
 	struct namer *n = *n_ptr;
 	struct list *it;
 	*n_ptr = NULL;
 	if (!n)
-		return;
+		return true;
 	while ((it = list_pop(&n->known))) {
 		struct known *k = list_entry(it, struct known, node);
 		proto_names_unref(&k->names);
@@ -323,8 +324,11 @@ void namer_free(struct namer **n_ptr)
 	}
 	pthread_t thread = n->thread;
 	pthread_mutex_unlock(&n->lock);
-	if (waits)
-		pthread_join(thread, NULL);
-	else
-		pthread_detach(thread);
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += END_WAIT_S;
+	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+		return true;
+	pthread_detach(thread);
+	return false;
 }

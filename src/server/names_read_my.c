@@ -208,6 +208,14 @@ static void read_version(const char *text, struct sql_my_opts *o)
 	o->version = (unsigned)(part[0] * 10000 + part[1] * 100 + part[2]);
 }
 
+/* NULL: there is none. */
+static const char *first_cell(const struct answer *ans)
+{
+	const char *cells[2];
+	const uint8_t *p = buf_data(&ans->cells);
+	return next_row(ans, &p, cells) ? cells[0] : NULL;
+}
+
 /* May it see all views? Those that it may not see would be taken for tables. */
 static int check_rights(struct asker *a, struct answer *ans, struct err *e)
 {
@@ -217,7 +225,8 @@ static int check_rights(struct asker *a, struct answer *ans, struct err *e)
 		"grantee = concat('''', replace(current_user(), '@', '''@'''), '''')";
 	if (ask(a, sql, ans, e) != 0)
 		return -1;
-	if (buf_len(&ans->cells) > 1 && strcmp((const char *)buf_data(&ans->cells) + 1, "0") != 0)
+	const char *n = first_cell(ans);
+	if (n && strcmp(n, "0") != 0)
 		return 0;
 	return err_set(e, ERR_NOT_ALLOWED,
 		"the account needs SHOW VIEW on *.*: views that write would be taken for tables");
@@ -230,8 +239,8 @@ static int read_names(struct asker *a, bool need_all, struct sql_names **names_r
 	int code = -1;
 
 	buf_init(&ans.cells, TEXT_MAX);
-	if (ask(a, "select version(), 1", &ans, e) == 0 && buf_len(&ans.cells) > 1) {
-		read_version((const char *)buf_data(&ans.cells) + 1, o);
+	if (ask(a, "select version(), 1", &ans, e) == 0 && first_cell(&ans)) {
+		read_version(first_cell(&ans), o);
 		code = need_all ? check_rights(a, &ans, e) : 0;
 	}
 	if (code == 0)

@@ -468,7 +468,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		loop_run(s.loop);
 		log_info("shutdown complete");
 	}
-	clusters_free(&s.clusters);
+	bool ended = clusters_free(&s.clusters);
 	if (s.admin)
 		admin_free(s.admin);
 	if (s.core)
@@ -483,5 +483,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		daemon_pidfile_remove(s.gen->conf->global.pidfile);
 	gen_unref(s.gen);
 	log_close();
+	if (!ended)
+		_exit(s.exit_code);
 	return s.exit_code;
 }

@@ -58,13 +58,15 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 void clusters_apply(struct clusters *c, const struct core_gen *gen); /* also after each RELOAD */
 /* What an operator says of a node: see struct admin_hooks. */
 int clusters_command(struct clusters *c, const char *verb, const char *node, struct err *e);
-void clusters_free(struct clusters **c);
+bool clusters_free(struct clusters **c); /* as namer_free() */
 
 /* namer.c: what catalogs say of names, for the workers. namer_look(): call it every second. */
 struct namer;
 struct namer *namer_new(struct core *core, struct err *e);
 void namer_look(struct namer *n);
-void namer_free(struct namer **n);
+/* False: a server keeps its thread waiting. It frees the rest by itself, but uses libraries until
+ * then: the process must end by _exit(). */
+bool namer_free(struct namer **n);
 
 /* probe.c: what a URL leads to, in words, before serving: version, role, TLS. Prints to stdout. */
 void probe_say(struct core *c, struct core_gen *gen);

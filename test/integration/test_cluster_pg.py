@@ -197,6 +197,21 @@ def test_a_replica_is_drained(cluster, weir):
         wp.admin('PROMOTED "%s"' % cluster.where(1))
 
 
+def test_the_end_while_catalogs_are_read(new_cluster, weir):
+    """The thread that reads them is in the middle of it, or kept waiting by its server: the process ends all the same."""
+    cluster = new_cluster(1)
+    for frozen in (False, True):
+        wp = weir(cluster)
+        eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] == 'open')
+        with wp.connect(dbname='app') as c:  # the catalog has changed: it is read again
+            c.execute('create table if not exists ddl (i int)')
+        if frozen:
+            cluster.nodes[0].sigstop()
+            time.sleep(0.4)
+        wp.stop()
+        cluster.nodes[0].sigcont()
+
+
 def test_a_cluster_is_paused(cluster, weir):
     wp = weir(cluster)
     wait_ready(wp, cluster)
