@@ -73,36 +73,7 @@ static void make_tls(struct core_gen *g, struct conf_msgs *m)
 		conf_msgs_add(m, CONF_ERROR, NULL, 0, "client_tls: %s", e.msg);
 }
 
-/* Towards servers the workers make their own contexts: here only to see that they can. */
-static void check_server_tls(const struct conf *c, struct conf_msgs *m)
-{
-	for (unsigned i = 0; i < c->dbs_n; i++) {
-		struct settings s;
-		struct tls_ctx *ctx = NULL;
-		struct err e = { 0 };
-		conf_effective(c, &c->dbs[i], NULL, &s);
-		if (s.server_tls.mode == CONF_TLS_DISABLE)
-			continue;
-		struct tls_params p = {
-			.verify = s.server_tls.mode >= CONF_TLS_VERIFY_CA ? TLS_VERIFY_CA
-									  : TLS_VERIFY_NONE,
-			.ca_file = s.server_tls.ca_file,
-			.cert_file = s.server_tls.cert_file,
-			.key_file = s.server_tls.key_file,
-			.protocols = s.server_tls.protocols,
-			.ciphers = s.server_tls.ciphers,
-			.tls13_ciphers = s.server_tls.tls13_ciphers,
-		};
-		if (tls_ctx_new(&p, &ctx, &e) != 0) {
-			conf_msgs_add(m, CONF_ERROR, c->dbs[i].src.file, c->dbs[i].src.line,
-				"server_tls of database %s: %s", c->dbs[i].name, e.msg);
-			return;
-		}
-		tls_ctx_unref(ctx);
-	}
-}
-
-static void check_kinds(const struct conf *c, struct conf_msgs *m)
+static bool check_kinds(const struct conf *c, struct conf_msgs *m)
 {
 	for (unsigned i = 0; i < c->dbs_n; i++) {
 		if (proto_by_name(c->dbs[i].kind->name))
@@ -110,6 +81,25 @@ static void check_kinds(const struct conf *c, struct conf_msgs *m)
 		conf_msgs_add(m, CONF_ERROR, c->dbs[i].src.file, c->dbs[i].src.line,
 			"this weirpool does not speak the protocol of [%s]",
 			c->dbs[i].kind->section);
+		return false;
+	}
+	return true;
+}
+
+/* Towards servers the workers make their own contexts: here only to see that they can. After
+ * check_kinds(): each database has a protocol. */
+static void check_server_tls(const struct conf *c, struct conf_msgs *m)
+{
+	for (unsigned i = 0; i < c->dbs_n; i++) {
+		const struct conf_db *d = &c->dbs[i];
+		struct settings s;
+		struct err e = { 0 };
+		conf_effective(c, d, NULL, &s);
+		tls_ctx_unref(core_server_tls(&s, proto_by_name(d->kind->name), &e));
+		if (!err_is(&e))
+			continue;
+		conf_msgs_add(m, CONF_ERROR, d->src.file, d->src.line,
+			"server_tls of database %s: %s", d->name, e.msg);
 		return;
 	}
 }
@@ -123,8 +113,8 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	load_users(g, m);
 	load_hba(g, m);
 	make_tls(g, m);
-	check_server_tls(conf, m);
-	check_kinds(conf, m);
+	if (check_kinds(conf, m))
+		check_server_tls(conf, m);
 	if (m->errors_n == before)
 		return g;
 	gen_unref(g);

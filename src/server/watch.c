@@ -197,28 +197,10 @@ static int parse_args(struct watch *w, int argc, char **argv, int *code_r)
 	return 0;
 }
 
-static struct tls_ctx *make_tls(const struct conf_tls *t, struct err *e)
-{
-	struct tls_ctx *ctx = NULL;
-	struct tls_params p = {
-		.verify = t->mode == CONF_TLS_VERIFY_FULL ? TLS_VERIFY_FULL
-			  : t->mode == CONF_TLS_VERIFY_CA ? TLS_VERIFY_CA
-							  : TLS_VERIFY_NONE,
-		.ca_file = t->ca_file,
-		.cert_file = t->cert_file,
-		.key_file = t->key_file,
-		.protocols = t->protocols,
-		.ciphers = t->ciphers,
-		.tls13_ciphers = t->tls13_ciphers,
-	};
-	return tls_ctx_new(&p, &ctx, e) == 0 ? ctx : NULL;
-}
-
 static int start(struct watch *w, const struct conf *conf, struct err *e)
 {
 	const struct conf_db *d = &conf->dbs[0];
 	struct settings set;
-	const struct conf_tls *t = &set.server_tls;
 	struct cluster_node_opts nodes[CLUSTER_NODES_MAX];
 	struct monitor_opts o = { .protocol = d->kind->name, .nodes = nodes };
 	struct monitor_cb cb = { .view = on_view, .action = on_action };
@@ -242,9 +224,10 @@ static int start(struct watch *w, const struct conf *conf, struct err *e)
 			.weight = 1 };
 	}
 	o.n = d->hosts_n;
-	if (t->mode != CONF_TLS_DISABLE && !(o.tls = make_tls(t, e)))
+	o.tls = core_server_tls(&set, proto_by_name(d->kind->name), e);
+	if (err_is(e))
 		return -1;
-	o.tls_require = t->mode >= CONF_TLS_REQUIRE;
+	o.tls_require = set.server_tls.mode >= CONF_TLS_REQUIRE;
 	w->monitor = monitor_new(w->loop, w->resolver, &o, &cb, w, e);
 	tls_ctx_unref(o.tls);
 	return w->monitor ? 0 : -1;
