@@ -136,7 +136,8 @@ PROGRAMS = ('drop procedure if exists p_out', 'create procedure p_out(out x int)
             'drop procedure if exists p_lock', "create procedure p_lock() do get_lock('p', 0)",
             'drop function if exists f_var', 'create function f_var() returns int begin set @f = 5; return 1; end',
             'drop function if exists f_lock', "create function f_lock() returns int return get_lock('f', 0)",
-            'drop role if exists ra', 'create role ra', 'grant ra to super@"%"', 'create database if not exists app3')
+            'drop user if exists victim@"%"', 'create user victim@"%"', 'drop role if exists ra', 'create role ra',
+            'grant ra to super@"%"', 'create database if not exists app3')
 
 # (before, statement): before is run first, by the session itself
 BOTH = [
@@ -196,9 +197,9 @@ BOTH = [
     ('begin', 'create index i on t (a)'), ('begin', 'rename table u to u2, u2 to u'), ('begin', 'lock tables t read'),
     ('begin', 'unlock tables'), ('begin', 'flush tables'), ('begin', 'flush status'), ('begin', 'analyze table t'), ('begin', 'check table t'),
     ('begin', 'checksum table t'), ('begin', 'optimize table t'), ('begin', 'repair table t'), ('begin', 'use app3'),
-    ('begin', 'grant select on app.* to app2@"%"'), ('begin', 'revoke select on app.* from app2@"%"'), ('begin', 'create user un@"%"'),
+    ('begin', 'grant select on app.* to victim@"%"'), ('begin', 'revoke select on app.* from victim@"%"'), ('begin', 'create user un@"%"'),
     ('begin', 'drop user if exists un@"%"'), ('begin', 'create database if not exists app5'), ('begin', 'drop database if exists app5'),
-    ('begin', 'create procedure p_x() select 1'), ('begin', 'drop procedure if exists p_x'), ('begin', 'set password for app2@"%" = "%s"'),
+    ('begin', 'create procedure p_x() select 1'), ('begin', 'drop procedure if exists p_x'), ('begin', 'set password for victim@"%" = "%s"'),
     ('begin', 'create trigger tr before insert on u for each row set @tr = 1'), ('begin', 'drop trigger if exists tr'),
     ('begin', 'create event e on schedule every 1 day disable do set @e = 1'), ('begin', 'drop event if exists e'),
     ('begin', 'select 1 for update'), ('begin', 'select * from t for update'), ('begin', 'select * from t lock in share mode'),
