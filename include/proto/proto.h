@@ -71,13 +71,40 @@ enum pev_kind {
 
 enum tx_state { TX_IDLE, TX_OPEN, TX_FAILED };
 
+/* What a request asks for beside its text: by a comment, by settings of its session, or by a rule.
+ * Core follows it as far as the endpoint and the freshness of nodes allow. */
+enum proto_node {
+	PROTO_NODE_ANY,     /* as pev.reads says */
+	PROTO_NODE_PRIMARY, /* pev.reads is false */
+	PROTO_NODE_REPLICA, /* a replica if one may answer, and only then the primary */
+	PROTO_NODE_NAMED    /* of its cluster's nodes: those in nodes, or the one called name */
+};
+enum proto_consistency {
+	PROTO_CONSISTENCY_AS_SET, /* by the configuration */
+	PROTO_CONSISTENCY_EVENTUAL,
+	PROTO_CONSISTENCY_BOUNDED,
+	PROTO_CONSISTENCY_SESSION,
+	PROTO_CONSISTENCY_GLOBAL,
+	PROTO_CONSISTENCY_STRONG
+};
+#define PROTO_NODE_NAME_MAX 63
+struct proto_wish {
+	enum proto_node node;
+	enum proto_consistency consistency;
+	int64_t max_staleness_us; /* below 0: as configured; 0: no bound */
+	uint32_t nodes;           /* bits by place in the cluster; 0: see name */
+	char name[PROTO_NODE_NAME_MAX + 1];
+};
+
 struct pev {
 	enum pev_kind kind;
-	size_t n;            /* input bytes this event accounts for */
-	enum tx_state tx;    /* PEV_TX */
-	bool idle;           /* PEV_TX: the server owes nothing more */
-	bool reads;          /* PEV_REQUEST: all that comes until the link is free again is proven
+	size_t n;         /* input bytes this event accounts for */
+	enum tx_state tx; /* PEV_TX */
+	bool idle;        /* PEV_TX: the server owes nothing more */
+	bool reads;       /* PEV_REQUEST: all that comes until the link is free again is proven
 				to only read, and may run on a replica */
+	/* PEV_REQUEST: what it asks for; NULL: nothing. Valid until the next call. */
+	const struct proto_wish *wish;
 	const uint8_t *text; /* PEV_CONSOLE, PEV_PASSWORD, PEV_CANCEL(key), valid until the input
 				buffer changes */
 	size_t text_n;
