@@ -74,6 +74,9 @@ struct sql_route {
 	enum sql_route_verdict verdict; /* the hint is in it */
 	const char *reason;             /* static text: what decided */
 	size_t at;                      /* where in the text that stands */
+	/* It changes, locks and keeps nothing that is seen: it may go to a replica when somebody
+	 * vouches for what it calls (a rule). */
+	bool movable;
 	struct sql_hint hint;
 };
 

@@ -33,6 +33,7 @@ static enum sql_route_verdict verdict_of(enum route_level level, const struct sq
 	case ROUTE_LOCAL:
 		return h->node == SQL_HINT_REPLICA || h->node == SQL_HINT_NAMED ? SQL_ROUTE_REPLICA
 										: SQL_ROUTE_PRIMARY;
+	case ROUTE_UNSURE:
 	case ROUTE_PRIMARY: return SQL_ROUTE_PRIMARY;
 	case ROUTE_TRACK: return SQL_ROUTE_TRACK;
 	case ROUTE_PIN: return SQL_ROUTE_PIN;
@@ -48,6 +49,7 @@ void route_finish(const struct route_mark *all, const char *text, size_t n, stru
 	(void)sql_hint_read(text, n, &out_r->hint);
 	plain = verdict_of(all->level, &(struct sql_hint){ .node = SQL_HINT_NONE });
 	out_r->verdict = verdict_of(all->level, &out_r->hint);
+	out_r->movable = all->level < ROUTE_PRIMARY;
 	out_r->reason = out_r->verdict != plain ? "a hint moves this read" : all->reason;
 	out_r->at = all->at != NULL ? (size_t)(all->at - text) : 0;
 }

@@ -10,7 +10,8 @@
 /* How strict, the strictest last. */
 enum route_level {
 	ROUTE_REPLICA,
-	ROUTE_LOCAL, /* a read that only one node can answer: a hint may move it */
+	ROUTE_LOCAL,  /* a read that only one node can answer: a hint may move it */
+	ROUTE_UNSURE, /* a read, for all that is seen; what it calls is a stranger */
 	ROUTE_PRIMARY,
 	ROUTE_TRACK,
 	ROUTE_PIN,

@@ -342,10 +342,10 @@ static void statement(struct my_text *t, struct my_route *r, const struct sql_my
 	verb(t, r, st);
 	if ((st->flags & SQL_MY_IMPLICIT_COMMIT) && !(st->flags & SQL_MY_TX_BEGIN))
 		t->tx = tx_without_begin(t);
+	if (r->mark.level < ROUTE_PRIMARY && before == SQL_ROUTE_TX_RW)
+		mark(r, ROUTE_PRIMARY, "in a transaction, which stays on its node");
 	if (r->mark.level > ROUTE_REPLICA)
 		return;
-	if (before == SQL_ROUTE_TX_RW)
-		mark(r, ROUTE_PRIMARY, "in a transaction, which stays on its node");
 	if (r->mark.at == NULL)
 		r->mark.at = r->start;
 	if (r->mark.reason == NULL)

@@ -61,7 +61,7 @@ static void end_type(struct pass *p)
 		       (c->parts == 1 || (c->parts == 2 && (c->in_catalog || c->in_schema)));
 
 	if (!builtin && !(p->route->known_type & SQL_NAME_TYPE))
-		mark(p, ROUTE_PRIMARY, unknown_type);
+		mark(p, ROUTE_UNSURE, unknown_type);
 }
 
 static bool is_setting_literal(const struct sql_dialect *d, const struct sql_tok *t)
@@ -165,9 +165,9 @@ static void known_name(struct pass *p)
 
 	p->route->known_type = known;
 	if (p->tok.decoded_too_long)
-		mark(p, ROUTE_PRIMARY, "a name that the server will cut");
+		mark(p, ROUTE_UNSURE, "a name that the server will cut");
 	else if (known & SQL_NAME_DANGER)
-		mark(p, ROUTE_PRIMARY, dangerous);
+		mark(p, ROUTE_UNSURE, dangerous);
 }
 
 static void bare_name(struct pass *p)
@@ -232,7 +232,7 @@ static void unwritten_operator(struct pass *p, uint16_t id)
 	if ((sql_names_compare_danger(names) && compares(id)) ||
 		(sql_names_like_danger(names) &&
 			(id == SQL_W_LIKE || id == SQL_W_ILIKE || id == SQL_W_SIMILAR)))
-		mark(p, ROUTE_PRIMARY, dangerous);
+		mark(p, ROUTE_UNSURE, dangerous);
 }
 
 /* Words that make a query more than a read; of other statements they are no news. */
@@ -286,9 +286,9 @@ static void on_operator(struct pass *p)
 				       : sql_names_find(names, op, n);
 
 	if (known & SQL_NAME_DANGER)
-		mark(p, ROUTE_PRIMARY, dangerous);
+		mark(p, ROUTE_UNSURE, dangerous);
 	else if (!(known & SQL_NAME_OPERATOR) && (w == NULL || !(w->more & SQL_WORD_OPERATOR)))
-		mark(p, ROUTE_PRIMARY, "an operator that is not known to be harmless");
+		mark(p, ROUTE_UNSURE, "an operator that is not known to be harmless");
 }
 
 /* type 'literal': a name right before a string, if it is no keyword, is a type. */
@@ -507,7 +507,7 @@ void route_pg_call(struct pass *p)
 		       (c->parts == 1 || (c->parts == 2 && c->in_catalog));
 
 	if (!builtin && !(known & SQL_NAME_FUNCTION) && !c->in_schema)
-		mark(p, ROUTE_PRIMARY, unknown_function);
+		mark(p, ROUTE_UNSURE, unknown_function);
 }
 
 void route_pg_open(struct pass *p)

@@ -326,10 +326,10 @@ void route_pg_verb(struct pass *p)
 	verb(p);
 	if (p->flags & SQL_F_SET_CONFIG)
 		mark(p, ROUTE_PIN, "sets a setting from within a query");
+	if (r->mark.level < ROUTE_PRIMARY && before == SQL_ROUTE_TX_RW)
+		mark(p, ROUTE_PRIMARY, "in a transaction, which stays on its node");
 	if (r->mark.level > ROUTE_REPLICA)
 		return;
-	if (before == SQL_ROUTE_TX_RW)
-		mark(p, ROUTE_PRIMARY, "in a transaction, which stays on its node");
 	if (r->mark.at == NULL)
 		r->mark.at = r->start;
 	if (r->mark.reason == NULL)
