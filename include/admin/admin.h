@@ -2,6 +2,7 @@
  * rows are sent. Control thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
+#include "cluster/report.h"
 #include "core/core.h"
 
 /* What only server/ can do. All on the control thread. */
@@ -14,8 +15,12 @@ struct admin_hooks {
 	int (*set)(void *arg, const char *key, const char *value, struct err *e);
 	/* CORE_DRAIN, CORE_WAIT_CLIENTS, CORE_WAIT_SERVERS or CORE_STOP. */
 	void (*shutdown)(void *arg, enum core_state how);
-	/* verb: "drain", "resume", "promoted". node as struct server_node.where. */
-	int (*node)(void *arg, const char *verb, const char *node, struct err *e);
+	/* verb: "drain", "resume", "promoted", "resolve". cluster NULL: that which has the node.
+	 * node as struct server_node.where. */
+	int (*node)(
+		void *arg, const char *verb, const char *cluster, const char *node, struct err *e);
+	/* False: nobody probes it. */
+	bool (*probe)(void *arg, const char *cluster, unsigned node, struct probe_report *report_r);
 };
 struct admin;
 /* Sets core->console. The hooks are copied. */

@@ -6,6 +6,7 @@
 #define MONITOR_MONITOR_H
 #include "base/err.h"
 #include "cluster/cluster.h"
+#include "cluster/report.h"
 #include "ev/loop.h"
 
 struct resolver;
@@ -48,9 +49,6 @@ void monitor_signal(struct monitor *m, unsigned node, enum cluster_signal s, con
 /* A session with an unmet token reads: sample now (at most every 5 ms). */
 void monitor_kick(struct monitor *m);
 
-struct monitor_counts { /* of one node, for SHOW PROBES */
-	uint64_t samples, facts, failures;
-	int64_t rtt_us; /* of the newest sample */
-};
-struct monitor_counts monitor_counts(const struct monitor *m, unsigned node);
+/* For SHOW PROBES. */
+void monitor_report(const struct monitor *m, unsigned node, struct probe_report *r_r);
 #endif

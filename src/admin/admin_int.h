@@ -30,6 +30,7 @@ enum cmd_args {
 	CMD_DB,     /* a database must be named */
 	CMD_DB_OPT, /* or all of them */
 	CMD_WORD,   /* one word, or none */
+	CMD_TO,     /* cluster TO node */
 };
 /* Runs one command. Must end with core_console_done(r), now or later; a is in r->admin. */
 typedef void cmd_fn(struct core_console *r, const struct cmd_line *l);
@@ -178,7 +179,7 @@ cmd_fn show_clients, show_servers, show_sockets, show_active_sockets, show_fds, 
 	show_waits;
 cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer_pools,
 	show_workers;
-cmd_fn show_clusters, show_nodes, ctl_drain, ctl_promoted;
+cmd_fn show_clusters, show_nodes, show_probes, ctl_drain, ctl_promoted, ctl_resolve;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
 cmd_fn show_config, show_help, show_version, show_mem, show_state, show_dns_hosts, show_dns_zones;

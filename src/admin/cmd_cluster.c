@@ -1,13 +1,15 @@
-/* cmd_cluster - DRAIN and PROMOTED of a node, and PAUSE and RESUME where they are for a cluster or
- * a node. What they mean for a cluster's state is cluster/'s. Control thread. */
+/* cmd_cluster - DRAIN and PROMOTED of a node, RESOLVE of a split cluster, and PAUSE and RESUME
+ * where they are for a cluster or a node. What they mean for a cluster's state is cluster/'s.
+ * Control thread. */
 #include "admin_int.h"
 
 #include <string.h>
 
-static void ask(struct core_console *r, const char *verb, const char *node, const char *tag)
+static void ask(struct core_console *r, const char *verb, const char *cluster, const char *node,
+	const char *tag)
 {
 	struct admin *a = admin_of(r);
-	if (a->hooks.node(a->hooks.arg, verb, node, &r->result.err) != 0)
+	if (a->hooks.node(a->hooks.arg, verb, cluster, node, &r->result.err) != 0)
 		admin_refuse(r);
 	else
 		admin_done(r, tag);
@@ -25,14 +27,21 @@ void ctl_drain(struct core_console *r, const struct cmd_line *l)
 {
 	const char *node = word(r, l);
 	if (node)
-		ask(r, "drain", node, "DRAIN");
+		ask(r, "drain", NULL, node, "DRAIN");
 }
 
 void ctl_promoted(struct core_console *r, const struct cmd_line *l)
 {
 	const char *node = word(r, l);
 	if (node)
-		ask(r, "promoted", node, "PROMOTED");
+		ask(r, "promoted", NULL, node, "PROMOTED");
+}
+
+/* PROMOTED of one of those who claim to be primary of a split cluster; no other state of a
+ * cluster can be changed by it. */
+void ctl_resolve(struct core_console *r, const struct cmd_line *l)
+{
+	ask(r, "resolve", l->arg[0].text, l->arg[2].text, "RESOLVE");
 }
 
 /* An entry's name comes first. */
@@ -48,7 +57,7 @@ bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on)
 	if (!name)
 		return false;
 	if (!on && strchr(name, ':')) {
-		ask(r, "resume", name, "RESUME");
+		ask(r, "resume", NULL, name, "RESUME");
 		return true;
 	}
 	if (!is_cluster(r, name))

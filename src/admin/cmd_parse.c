@@ -32,7 +32,7 @@ static const char *skip_space(const char *p)
 static bool is_word(char c)
 {
 	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.' || c == '@' ||
-	       c == '$' || (unsigned char)c >= 0x80;
+	       c == '$' || c == ':' || (unsigned char)c >= 0x80;
 }
 
 enum taken { TAKEN, TAKE_NONE, TAKE_TOO_LONG, TAKE_OPEN };

@@ -45,8 +45,9 @@ const struct cmd cmd_table[] = {
 	SHOW("pins", STATS, show_pins),
 	SHOW("waits", STATS, show_waits),
 	{ "show", "clusters", CMD_NO_ARG, CONSOLE_STATS, show_clusters,
-		LINE("SHOW CLUSTERS|NODES") },
+		LINE("SHOW CLUSTERS|NODES|PROBES") },
 	SHOW("nodes", STATS, show_nodes),
+	SHOW("probes", STATS, show_probes),
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
 	{ "reload", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_reload, LINE("RELOAD") },
 	{ "pause", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_pause, LINE("PAUSE [<db>|<cluster>]") },
@@ -54,6 +55,8 @@ const struct cmd cmd_table[] = {
 		LINE("RESUME [<db>|<cluster>|<node>]") },
 	{ "drain", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_drain, LINE("DRAIN <node>") },
 	{ "promoted", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_promoted, LINE("PROMOTED <node>") },
+	{ "resolve", NULL, CMD_TO, CONSOLE_ADMIN, ctl_resolve,
+		LINE("RESOLVE <cluster> TO <node>") },
 	{ "disable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_disable, LINE("DISABLE <db>") },
 	{ "enable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_enable, LINE("ENABLE <db>") },
 	{ "reconnect", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_reconnect, LINE("RECONNECT [<db>]") },
@@ -112,8 +115,9 @@ static void suggest(const struct cmd_line *l, struct err *e)
 
 static int check_args(const struct cmd *c, const struct cmd_line *l, const char *sql, struct err *e)
 {
-	unsigned most = c->object || c->args != CMD_NO_ARG ? 1 : 0;
-	if (l->args_n > most) {
+	unsigned most = c->args == CMD_TO ? 3 : c->object || c->args != CMD_NO_ARG ? 1 : 0;
+	if (l->args_n > most ||
+		(c->args == CMD_TO && (l->args_n < most || strcasecmp(l->arg[1].text, "to")))) {
 		cmd_invalid(sql, e);
 		return err_hint(e, "Usage: %.*s", (int)strcspn(c->help ? c->help + 1 : "", "\n"),
 			c->help ? c->help + 1 : "");

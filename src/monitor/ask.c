@@ -12,6 +12,18 @@
 
 #define READ_BYTES 16384
 
+const char *ask_state_name(enum ask_state s)
+{
+	switch (s) {
+	case ASK_CLOSED: return "closed";
+	case ASK_CONNECTING: return "connecting";
+	case ASK_LOGIN: return "login";
+	case ASK_READY:
+	case ASK_BUSY: return "up";
+	}
+	return "?";
+}
+
 void ask_init(struct ask *a, const struct ask_opts *o, const struct ask_cb *cb, void *owner)
 {
 	*a = (struct ask){ .o = o, .cb = cb, .owner = owner };

@@ -2,6 +2,8 @@
  * one answers. Control thread. */
 #include "monitor_int.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +52,8 @@ static void on_failed(struct ask *a, enum cluster_failure why, const char *text)
 	struct monitor *m = f->m;
 	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .level = LOG_LV_WARN };
 	(void)why;
+	f->failures_n++;
+	f->told_us = clock_mono_us();
 	if (strcmp(f->told, text) == 0)
 		return;
 	snprintf(f->told, sizeof f->told, "%s", text);

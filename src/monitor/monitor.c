@@ -246,8 +246,35 @@ struct cluster *monitor_cluster(struct monitor *m)
 	return m->c;
 }
 
-struct monitor_counts monitor_counts(const struct monitor *m, unsigned node)
+/* Of several Patronis the one beside the node; else the first. */
+static const struct said *said_of(const struct monitor *m, unsigned node)
+{
+	if (m->patroni_n)
+		return &m->patroni[m->patroni_n == m->n ? node : 0].said;
+	return m->co.kind == CLUSTER_GR && m->c ? &m->probe[node].said : NULL;
+}
+
+void monitor_report(const struct monitor *m, unsigned node, struct probe_report *r)
 {
 	assert(node < m->n);
-	return m->probe[node].counts;
+	const struct probe *p = &m->probe[node];
+	const struct find *f = &m->find[node];
+	const struct said *said = said_of(m, node);
+	*r = (struct probe_report){ .leader = -1, .interval_us = m->co.interval_us };
+	r->state = ask_state_name(m->c ? p->fast.state : f->ask.state);
+	r->samples = p->samples_n;
+	r->facts = p->facts_n;
+	r->failures = m->c ? p->failures_n : f->failures_n;
+	r->rtt_us = p->rtt_us;
+	if (m->c && cluster_burst(m->c) && r->interval_us > PROBE_BURST_US)
+		r->interval_us = PROBE_BURST_US;
+	snprintf(r->note, sizeof r->note, "%s", p->note);
+	snprintf(r->error, sizeof r->error, "%s", m->c ? p->error : f->told);
+	r->error_us = m->c ? p->error_us : f->told_us;
+	if (!said)
+		return;
+	snprintf(r->authority, sizeof r->authority, "%s", said->who);
+	r->leader = said->at_us ? said->leader : -1;
+	r->authority_us = said->at_us;
+	snprintf(r->authority_error, sizeof r->authority_error, "%s", said->error);
 }

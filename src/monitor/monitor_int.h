@@ -9,6 +9,7 @@
 #include "proto/proto.h"
 
 #define MONITOR_TEXT_MAX (4u * 1024 * 1024) /* of one answer */
+#define PROBE_BURST_US 20000                /* between two samples while something happens */
 
 /* ---- ask.c: one connection that asks one question at a time ---- */
 
@@ -46,6 +47,7 @@ void ask_init(struct ask *a, const struct ask_opts *o, const struct ask_cb *cb, 
 void ask_open(struct ask *a);  /* from ASK_CLOSED; failed() may be called from inside */
 void ask_close(struct ask *a); /* no callback comes after it */
 void ask_query(struct ask *a, const char *sql); /* in ASK_READY; sets begun_us just before it */
+const char *ask_state_name(enum ask_state s);
 
 /* ---- facts.c: the questions, and how their answers read ---- */
 
@@ -67,6 +69,13 @@ int facts_read_slow(struct reading *r, const char *const *cells, unsigned n,
 
 /* ---- probe.c: the two connections to a node ---- */
 
+/* What an authority said last. */
+struct said {
+	char who[340];
+	int leader;    /* -1: none */
+	int64_t at_us; /* 0: nothing yet */
+	char error[300];
+};
 struct probe {
 	struct monitor *m;
 	unsigned node;
@@ -81,7 +90,11 @@ struct probe {
 	struct cluster_facts facts;
 	struct err err, slow_err;
 	char server[64];
-	struct monitor_counts counts;
+	struct said said; /* as a member of its group */
+	/* for monitor_report() */
+	uint64_t samples_n, facts_n, failures_n;
+	int64_t rtt_us, error_us;
+	char note[200], error[300];
 };
 void probe_init(struct probe *p, struct monitor *m, unsigned node, const struct ask_opts *o,
 	enum cluster_kind kind);
@@ -98,6 +111,8 @@ struct find {
 	int64_t retry_us;
 	bool asked_group;
 	char version[64], group[64], told[300];
+	uint64_t failures_n;
+	int64_t told_us;
 };
 void find_init(struct monitor *m, unsigned node);
 void find_fini(struct monitor *m, unsigned node);
@@ -152,6 +167,7 @@ struct patroni {
 	struct http http;
 	char url[300];
 	bool failed; /* the newest answer */
+	struct said said;
 };
 int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct err *e)
 	__attribute__((warn_unused_result));

@@ -67,6 +67,25 @@ int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256]
 	}
 }
 
+/* The log hears of it once. */
+static void tell_failure(struct patroni *a, int status, const struct err *e)
+{
+	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .level = LOG_LV_WARN };
+	char text[200];
+	if (e)
+		snprintf(text, sizeof text, "%.190s", *e->msg ? e->msg : "no answer in time");
+	else
+		snprintf(text, sizeof text, "not what Patroni answers (status %d)", status);
+	if (strcmp(a->said.error, text) == 0)
+		return;
+	if (!*a->said.error) {
+		snprintf(act.text, sizeof act.text, "cluster %.60s: Patroni at %.90s: %.190s",
+			a->m->name, a->url, text);
+		a->m->cb.action(a->m->arg, &act);
+	}
+	snprintf(a->said.error, sizeof a->said.error, "%s", text);
+}
+
 static void on_answer(struct http *h, int status, const char *body, size_t n, const struct err *e)
 {
 	struct patroni *a = h->owner;
@@ -77,13 +96,16 @@ static void on_answer(struct http *h, int status, const char *body, size_t n, co
 	char name[64], host[256];
 	uint16_t port;
 	a->failed = !body || status != 200 || patroni_leader(body, n, name, host, &port) < 0;
-	(void)e;
 	if (!a->failed) {
 		au.reachable = true;
 		if (*host || *name)
 			au.leader = monitor_node_at(m, host, port, name);
 		snprintf(au.text, sizeof au.text, "Patroni at %.90s", a->url);
+		a->said.leader = au.leader;
+		a->said.at_us = au.recv_us;
+		a->said.error[0] = '\0';
 	} else {
+		tell_failure(a, status, body ? NULL : e);
 		for (unsigned i = 0; i < m->patroni_n; i++) {
 			if (!m->patroni[i].failed)
 				return; /* another one may know */
@@ -106,6 +128,8 @@ int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct e
 	a->http.st.fd = -1;
 	a->http.st.closed = true;
 	snprintf(a->url, sizeof a->url, "%s", url);
+	snprintf(a->said.who, sizeof a->said.who, "Patroni at %s", url);
+	a->said.leader = -1;
 	if (http_parse_url(url, a->http.host, &a->http.port) < 0)
 		return err_set(e, ERR_CONFIG,
 			"\"%s\" is no URL of Patroni's REST API: http://host:port", url);

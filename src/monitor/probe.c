@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BURST_US 20000
 #define SLOW_US 1000000
 #define SLOW_BURST_US 100000
 #define RETRY_US 250000 /* between attempts to connect, when not in a burst */
@@ -19,6 +18,16 @@ static void told(struct probe *p)
 	monitor_told(p->m);
 }
 
+static void failed(
+	struct probe *p, enum cluster_failure f, int64_t sent_us, int64_t now_us, const char *text)
+{
+	p->failures_n++;
+	p->error_us = now_us;
+	snprintf(p->error, sizeof p->error, "%s", text);
+	cluster_on_failure(p->m->c, p->node, f, sent_us, now_us, text);
+	told(p);
+}
+
 /* Both connections begin anew: who answers there next may be another server. */
 static void lost(struct probe *p, enum cluster_failure f, int64_t sent_us, const char *text)
 {
@@ -26,10 +35,8 @@ static void lost(struct probe *p, enum cluster_failure f, int64_t sent_us, const
 	ask_close(&p->fast);
 	ask_close(&p->slow);
 	p->examined = p->slow_told = false;
-	p->counts.failures++;
-	p->retry_us = now_us + (cluster_burst(p->m->c) ? BURST_US : RETRY_US);
-	cluster_on_failure(p->m->c, p->node, f, sent_us, now_us, text);
-	told(p);
+	p->retry_us = now_us + (cluster_burst(p->m->c) ? PROBE_BURST_US : RETRY_US);
+	failed(p, f, sent_us, now_us, text);
 }
 
 static void on_failed(struct ask *a, enum cluster_failure f, const char *text)
@@ -63,15 +70,14 @@ static void fast_done(struct ask *a, const struct err *e)
 			e                 ? e->msg
 			: err_is(&p->err) ? p->err.msg
 					  : "no row");
-		p->counts.failures++;
-		cluster_on_failure(p->m->c, p->node, FAIL_LOGIN, a->begun_us, now_us, text);
-	} else {
-		p->sample.sent_us = a->begun_us;
-		p->sample.recv_us = now_us;
-		p->counts.samples++;
-		p->counts.rtt_us = now_us - a->begun_us;
-		cluster_on_sample(p->m->c, p->node, &p->sample);
+		failed(p, FAIL_LOGIN, a->begun_us, now_us, text);
+		return;
 	}
+	p->sample.sent_us = a->begun_us;
+	p->sample.recv_us = now_us;
+	p->samples_n++;
+	p->rtt_us = now_us - a->begun_us;
+	cluster_on_sample(p->m->c, p->node, &p->sample);
 	told(p);
 }
 static const struct ask_cb fast_cb = {
@@ -99,6 +105,10 @@ static void group_view(struct probe *p)
 	};
 	const char *colon = strchr(p->reading.view, ':');
 	au.leader = monitor_node_of(p->m, p->reading.primary);
+	p->said = (struct said){ .leader = au.leader, .at_us = au.recv_us };
+	snprintf(p->said.who, sizeof p->said.who, "its group, view %s", p->reading.view);
+	if (!p->reading.majority)
+		snprintf(p->said.error, sizeof p->said.error, "it sees no majority of its group");
 	if (!p->reading.majority || au.leader < 0 || !colon ||
 		num_u64n(colon + 1, strlen(colon + 1), 0, UINT64_MAX, &au.rank) != 0)
 		return;
@@ -124,14 +134,13 @@ static void slow_done(struct ask *a, const struct err *e)
 			e                      ? e->msg
 			: err_is(&p->slow_err) ? p->slow_err.msg
 					       : "no row");
-		p->counts.failures++;
-		cluster_on_failure(p->m->c, p->node, FAIL_LOGIN, a->begun_us, now_us, text);
-		told(p);
+		failed(p, FAIL_LOGIN, a->begun_us, now_us, text);
 		return;
 	}
 	p->facts.sent_us = a->begun_us;
 	p->facts.recv_us = now_us;
-	p->counts.facts++;
+	p->facts_n++;
+	snprintf(p->note, sizeof p->note, "%s", p->facts.note);
 	p->examined = true;
 	snprintf(p->server, sizeof p->server, "%s", p->facts.server);
 	cluster_on_facts(p->m->c, p->node, &p->facts);
@@ -194,7 +203,8 @@ void probe_tick(struct probe *p, int64_t now_us, bool burst)
 	if (too_late(p, &p->fast, now_us) || slow_too_late(p, now_us))
 		return;
 	if (p->fast.state == ASK_CLOSED && p->slow.state == ASK_CLOSED) {
-		if (now_us < p->retry_us && !(burst && now_us + RETRY_US - BURST_US > p->retry_us))
+		if (now_us < p->retry_us &&
+			!(burst && now_us + RETRY_US - PROBE_BURST_US > p->retry_us))
 			return;
 		p->retry_us = now_us + RETRY_US;
 		ask_open(&p->slow);
@@ -207,13 +217,13 @@ void probe_tick(struct probe *p, int64_t now_us, bool burst)
 		ask_slow(p);
 	}
 	if (p->fast.state == ASK_READY && p->examined && now_us >= p->fast_due_us) {
-		int64_t every_us = burst ? BURST_US : p->m->co.interval_us;
+		int64_t every_us = burst ? PROBE_BURST_US : p->m->co.interval_us;
 		/* in step, but never in a hurry to catch up */
 		p->fast_due_us = p->fast_due_us + every_us > now_us ? p->fast_due_us + every_us
 								    : now_us + every_us;
 		ask_fast(p);
-	} else if (burst && p->fast_due_us > now_us + BURST_US) {
-		p->fast_due_us = now_us + BURST_US;
+	} else if (burst && p->fast_due_us > now_us + PROBE_BURST_US) {
+		p->fast_due_us = now_us + PROBE_BURST_US;
 	}
 	if (burst && p->slow_due_us > now_us + SLOW_BURST_US)
 		p->slow_due_us = now_us + SLOW_BURST_US;

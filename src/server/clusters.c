@@ -68,6 +68,15 @@ static void on_trouble(
 
 /* ---- operators ---- */
 
+static int resolve(struct cluster *c, unsigned node, int64_t now, struct err *e)
+{
+	enum cluster_state s = cluster_view(c)->state;
+	if (s == CLUSTER_SPLIT)
+		return cluster_promoted(c, node, now, e);
+	err_set(e, ERR_NOT_ALLOWED, "the cluster is not split, but %s", cluster_state_name(s));
+	return err_hint(e, "PROMOTED takes a node that the rules refuse in any state.");
+}
+
 static int command(struct watch *w, const char *verb, unsigned node, struct err *e)
 {
 	struct cluster *c = w->monitor ? monitor_cluster(w->monitor) : NULL;
@@ -79,23 +88,54 @@ static int command(struct watch *w, const char *verb, unsigned node, struct err 
 		rc = cluster_drain(c, node, now, e);
 	else if (strcmp(verb, "promoted") == 0)
 		rc = cluster_promoted(c, node, now, e);
+	else if (strcmp(verb, "resolve") == 0)
+		rc = resolve(c, node, now, e);
 	else
 		cluster_resume(c, node, now);
 	monitor_changed(w->monitor);
 	return rc;
 }
 
-int clusters_command(struct clusters *all, const char *verb, const char *node, struct err *e)
+/* The place of a node in a cluster (NULL: in the first that has it); -1 with e. */
+static int find_node(struct clusters *all, const char *cluster, const char *node,
+	struct watch **w_r, struct err *e)
 {
 	const struct topo *t = all->core->gen->topo;
-	for (unsigned i = 0; t && i < t->n; i++)
-		for (unsigned j = 0; j < t->v[i].conf->nodes_n; j++) {
-			struct watch *w = find(all, t->v[i].conf->name);
-			if (w && strcmp(t->v[i].node[j]->where, node) == 0)
-				return command(w, verb, j, e);
-		}
-	err_set(e, ERR_UNSUPPORTED, "there is no node \"%.80s\"", node);
+	bool known = false;
+	for (unsigned i = 0; t && i < t->n; i++) {
+		*w_r = find(all, t->v[i].conf->name);
+		if (!*w_r || (cluster && strcmp(cluster, (*w_r)->name) != 0))
+			continue;
+		known = true;
+		for (unsigned j = 0; j < t->v[i].conf->nodes_n; j++)
+			if (strcmp(t->v[i].node[j]->where, node) == 0)
+				return (int)j;
+	}
+	if (cluster && !known) {
+		err_set(e, ERR_UNSUPPORTED, "there is no cluster \"%.80s\"", cluster);
+		return err_hint(e, "SHOW CLUSTERS names them.");
+	}
+	err_set(e, ERR_UNSUPPORTED, "there is no node \"%.80s\"%s%.60s", node,
+		cluster ? " in cluster " : "", cluster ? cluster : "");
 	return err_hint(e, "SHOW NODES names them.");
+}
+
+int clusters_command(struct clusters *all, const char *verb, const char *cluster, const char *node,
+	struct err *e)
+{
+	struct watch *w = NULL;
+	int i = find_node(all, cluster, node, &w, e);
+	return i < 0 ? -1 : command(w, verb, (unsigned)i, e);
+}
+
+bool clusters_report(
+	struct clusters *all, const char *cluster, unsigned node, struct probe_report *r)
+{
+	const struct watch *w = find(all, cluster);
+	if (!w || !w->monitor)
+		return false;
+	monitor_report(w->monitor, node, r);
+	return true;
 }
 
 /* ---- from a configuration ---- */

@@ -265,10 +265,17 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	return 0;
 }
 
-static int node_command(void *arg, const char *verb, const char *node, struct err *e)
+static int node_command(
+	void *arg, const char *verb, const char *cluster, const char *node, struct err *e)
 {
 	struct server *s = arg;
-	return clusters_command(s->clusters, verb, node, e);
+	return clusters_command(s->clusters, verb, cluster, node, e);
+}
+
+static bool probe_report(void *arg, const char *cluster, unsigned node, struct probe_report *r_r)
+{
+	struct server *s = arg;
+	return clusters_report(s->clusters, cluster, node, r_r);
 }
 
 /* ---- the end ---- */
@@ -432,7 +439,8 @@ static int prepare(struct server *s, struct err *e)
 		.reload = reload,
 		.set = set,
 		.shutdown = shutdown_to,
-		.node = node_command };
+		.node = node_command,
+		.probe = probe_report };
 	s->admin = admin_new(s->core, &h);
 	timer_init(&s->poll, on_poll, s);
 	s->clusters = clusters_new(s->core, s->loop, e);

@@ -57,7 +57,10 @@ struct clusters;
 struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *e);
 void clusters_apply(struct clusters *c, const struct core_gen *gen); /* also after each RELOAD */
 /* What an operator says of a node: see struct admin_hooks. */
-int clusters_command(struct clusters *c, const char *verb, const char *node, struct err *e);
+int clusters_command(
+	struct clusters *c, const char *verb, const char *cluster, const char *node, struct err *e);
+bool clusters_report(
+	struct clusters *c, const char *cluster, unsigned node, struct probe_report *r_r);
 bool clusters_free(struct clusters **c); /* as namer_free() */
 
 /* namer.c: what catalogs say of names, for the workers. namer_look(): call it every second. */

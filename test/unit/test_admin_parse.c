@@ -35,6 +35,7 @@ Test(admin_parse, words)
 		{ "\"show\" \"pools\"", "show", "pools", NULL },
 		{ "kill_client 0xc00000001", "kill_client", "0xc00000001", NULL },
 		{ "pause a b", "pause", "a", "b" },
+		{ "drain 127.0.0.1:5432", "drain", "127.0.0.1:5432", NULL },
 	};
 	for (size_t i = 0; i < N(t); i++) {
 		struct cmd_line l = parsed(t[i].sql);
@@ -146,6 +147,8 @@ Test(admin_parse, commands_are_found)
 		{ "kill_client 7", "kill_client", NULL },
 		{ "shutdown wait_for_clients", "shutdown", NULL },
 		{ "set a = b", "set", NULL },
+		{ "resolve main to db1:5432", "resolve", NULL },
+		{ "RESOLVE main TO \"[::1]:5432\";", "resolve", NULL },
 	};
 	struct err e;
 	for (size_t i = 0; i < N(t); i++) {
@@ -177,6 +180,10 @@ Test(admin_parse, commands_are_refused)
 		{ "suspend x", "invalid command 'suspend x', use SHOW HELP;", "Usage: SUSPEND" },
 		{ "pause a b", "invalid command 'pause a b', use SHOW HELP;",
 			"Usage: PAUSE [<db>|<cluster>]" },
+		{ "resolve main", "invalid command 'resolve main', use SHOW HELP;",
+			"Usage: RESOLVE <cluster> TO <node>" },
+		{ "resolve main in x", "invalid command 'resolve main in x', use SHOW HELP;",
+			"Usage: RESOLVE <cluster> TO <node>" },
 		{ "disable", "a database is required", "" },
 		{ "enable", "a database is required", "" },
 		{ "\"set\"", "invalid command '\"set\"', use SHOW HELP;", NULL },
@@ -196,7 +203,8 @@ Test(admin_parse, privileges)
 	static const char *const for_stats[] = { "help", "config", "databases", "pools", "clients",
 		"servers", "users", "version", "peers", "peer_pools", "sockets", "active_sockets",
 		"lists", "mem", "state", "dns_hosts", "dns_zones", "stats", "stats_totals",
-		"stats_averages", "totals", "workers", "pins", "waits", "clusters", "nodes" };
+		"stats_averages", "totals", "workers", "pins", "waits", "clusters", "nodes",
+		"probes" };
 	unsigned open = 0;
 	for (unsigned i = 0; i < cmd_table_n; i++) {
 		const struct cmd *c = &cmd_table[i];
@@ -210,6 +218,7 @@ Test(admin_parse, privileges)
 			c->object                 ? c->object
 			: !strcmp(c->verb, "set") ? "a = b"
 			: c->args == CMD_NO_ARG   ? ""
+			: c->args == CMD_TO       ? "x to y"
 						  : "x");
 		cr_expect_eq(found(sql, CONSOLE_ADMIN, &e), c, "admin: %s: %s", sql, e.msg);
 		cr_expect_eq(found(sql, CONSOLE_STATS, &e), stats ? c : NULL, "stats: %s", sql);

@@ -1,0 +1,146 @@
+"""What operators see of clusters and do to them: SHOW PROBES, what is wrong with a node or an authority, RESOLVE of a split."""
+import pytest
+import rawpg
+from servers import PgServer, eventually, free_port
+from test_cluster_pg import Cluster, cluster, new_cluster, node_of, nodes, wait_ready, weir  # noqa: F401
+from weir import Weirpool
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def probes(wp):
+    return {r['node']: r for r in wp.admin('SHOW PROBES')}
+
+
+def refused(wp, command):
+    with pytest.raises(rawpg.PgError) as e:
+        wp.admin(command)
+    return str(e.value)
+
+
+def test_probes(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    before = probes(wp)
+    assert set(before) == {cluster.where(i) for i in range(3)}
+
+    def more():
+        """each node is sampled on and on"""
+        now = probes(wp)
+        return all(int(now[n]['samples']) > int(before[n]['samples']) and int(now[n]['facts']) > int(before[n]['facts'])
+                   for n in now)
+    eventually(more)
+    for r in probes(wp).values():
+        assert r['cluster'] == 'main' and r['connection'] == 'up' and r['interval_ms'] in ('50', '20'), r
+        assert int(r['rtt_us']) > 0 and r['note'] is None and r['authority'] is None and r['leader'] is None, r
+
+
+def test_a_probe_that_fails(new_cluster, weir):
+    c = new_cluster(1)
+    wp = weir(c)
+    wait_ready(wp, c, 1)
+    assert probes(wp)[c.where(1)]['error'] is None
+    c.nodes[1].kill9()
+    eventually(lambda: int(probes(wp)[c.where(1)]['failures']) > 2)
+    eventually(lambda: probes(wp)[c.where(1)]['error'] == 'Connection refused')
+    assert probes(wp)[c.where(1)]['connection'] != 'up'
+    assert nodes(wp)[c.where(1)]['why'] == 'Connection refused'
+    c.nodes[1].start()
+    eventually(lambda: probes(wp)[c.where(1)]['connection'] == 'up')
+    r = probes(wp)[c.where(1)]  # what was is still told, with its age
+    assert r['error'] and int(r['error_age']) >= 0, r
+
+
+def test_an_authority_that_cannot_be_reached(cluster, weir):
+    """Nothing changes for the clients, and the operator is told."""
+    port = free_port()
+    url = 'http://127.0.0.1:%d' % port
+    wp = weir(cluster, cluster_options=dict(patroni=','.join([url] * 3)))
+    wait_ready(wp, cluster)
+    eventually(lambda: all('Patroni at %s: ' % url in (r['why'] or '') and 'Connection refused' in r['why']
+                           for r in nodes(wp).values()))
+    for r in probes(wp).values():
+        assert r['authority'] == 'Patroni at ' + url and 'refused' in r['authority_error'] and r['leader_age'] is None, r
+    assert wp.log().count('cluster main: Patroni at %s: ' % url) == 3, 'the log says it once of each'
+    with wp.connect(dbname='rw') as c:
+        assert node_of(c) == cluster.nodes[0].port
+
+
+def test_a_node_of_another_cluster(cluster, weir, base):
+    other = Cluster.__new__(Cluster)
+    stranger = PgServer(cluster.nodes[0].base, 15, 'stranger').create()
+    try:
+        other.nodes = [*cluster.nodes, stranger]
+        wp = weir(other)
+        wait_ready(wp, other)
+        eventually(lambda: nodes(wp)[other.where(3)]['why'] == 'belongs to another cluster')
+        assert nodes(wp)[other.where(3)]['state'] == 'quarantined'
+        assert 'another cluster' in refused(wp, 'PROMOTED ' + other.where(3))
+        with wp.connect(dbname='app') as c:
+            c.execute("insert into t (v) values ('x')")
+    finally:
+        stranger.stop('immediate')
+
+
+def test_a_probe_user_without_rights(cluster, weir):
+    p = cluster.nodes[0]
+    p.query("create role poor login password 'app'")
+    for n in cluster.nodes[1:]:
+        eventually(lambda n=n: n.query("select 1 from pg_roles where rolname = 'poor'"))
+    wp = weir(cluster, cluster_options=dict(probe_user='poor', probe_password='app'))
+    wait_ready(wp, cluster)
+    for i in (1, 2):
+        eventually(lambda i=i: 'GRANT pg_monitor TO poor' in (nodes(wp)[cluster.where(i)]['why'] or ''))
+        assert 'GRANT pg_monitor TO poor' in probes(wp)[cluster.where(i)]['note']
+    assert nodes(wp)[cluster.where(0)]['why'] is None
+    wp.stop()
+    wp = weir(cluster, cluster_options=dict(probe_user='poor', probe_password='wrong'))
+    eventually(lambda: all('password authentication failed' in (r['why'] or '') for r in nodes(wp).values()))
+    wp.stop()
+    wp = weir(cluster, cluster_options=dict(probe_user='nobody_such', probe_password='x'))
+    eventually(lambda: all('authentication failed' in (r['why'] or '') for r in nodes(wp).values()))
+
+
+def test_a_probe_user_without_rights_in_mysql(base, binary, mysql97, request):
+    """Nobody gets in, so that not even the kind of the cluster is known: SHOW NODES tells why all the same."""
+    mysql97.query("create user if not exists poor@'%' identified by 'app'")
+    started = request.node.weirpools = []
+
+    def start(user, password):
+        w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'),
+                     clusters={'main': dict(host='127.0.0.1', port=mysql97.port, protocol='mysql', probe_user=user,
+                                            probe_password=password)})
+        started.append(w)
+        return w
+    try:
+        wp = start('poor', 'app')
+        eventually(lambda: 'user poor cannot see what a probe needs' in (wp.admin('SHOW NODES')[0]['why'] or ''))
+        wp = start('poor', 'wrong')
+        eventually(lambda: 'Access denied' in (wp.admin('SHOW NODES')[0]['why'] or ''))
+        assert 'Access denied' in wp.admin('SHOW PROBES')[0]['error'] and int(wp.admin('SHOW PROBES')[0]['failures']) > 0
+        wp = start('nobody_such', '')
+        eventually(lambda: 'Access denied' in (wp.admin('SHOW NODES')[0]['why'] or ''))
+    finally:
+        for w in started:
+            w.stop()
+
+
+def test_a_node_that_does_not_exist(cluster, weir):
+    c = Cluster.__new__(Cluster)
+    c.nodes = cluster.nodes
+    wp = weir(c, cluster_options=dict(host='127.0.0.1,127.0.0.1,127.0.0.1,no-such-host.invalid',
+                                      port='%d,%d,%d,5432' % tuple(n.port for n in c.nodes)))
+    wait_ready(wp, c)
+    eventually(lambda: nodes(wp)['no-such-host.invalid:5432']['why'])
+    assert nodes(wp)['no-such-host.invalid:5432']['state'] == 'down'
+
+
+def test_resolve_is_for_a_split_only(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    assert 'not split, but normal' in refused(wp, 'RESOLVE main TO ' + cluster.where(1))
+    assert 'there is no cluster "other"' in refused(wp, 'RESOLVE other TO ' + cluster.where(1))
+    assert 'there is no node "127.0.0.1:1" in cluster main' in refused(wp, 'RESOLVE main TO 127.0.0.1:1')
+    for bad in ('RESOLVE', 'RESOLVE main', 'RESOLVE main TO', 'RESOLVE main AT x', 'RESOLVE main TO a b'):
+        assert 'invalid command' in refused(wp, bad), bad
+    assert wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(0)
