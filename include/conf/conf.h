@@ -176,6 +176,37 @@ struct conf_cluster {
 	struct conf_src src;
 };
 
+/* Where a rule sends what it moves. */
+enum conf_rule_route {
+	CONF_RULE_ANY, /* as without the rule */
+	CONF_RULE_PRIMARY,
+	CONF_RULE_REPLICA,
+	CONF_RULE_NODES /* those in nodes */
+};
+enum conf_rule_consistency { /* as conf_consistency, one further */
+	CONF_RULE_CONSISTENCY_AS_SET,
+	CONF_RULE_CONSISTENCY_EVENTUAL,
+	CONF_RULE_CONSISTENCY_BOUNDED,
+	CONF_RULE_CONSISTENCY_SESSION,
+	CONF_RULE_CONSISTENCY_GLOBAL,
+	CONF_RULE_CONSISTENCY_STRONG
+};
+
+/* What to do with some statements of some clients: doc/routing.md. The first that fits decides. */
+struct conf_rule {
+	const char *name;
+	const char *text; /* as written: with the name, what makes two rules the same */
+	const char *user, *database, *address; /* lists; "" = any */
+	const char *regex, *prefix, *digest;   /* of the statement; "" = any */
+	const char *nodes;                     /* route= as written: a list of host:port */
+	enum conf_rule_route route;
+	enum conf_rule_consistency consistency;
+	int64_t max_staleness_us, query_timeout_us; /* below 0: as configured elsewhere */
+	const char *block;                          /* what the client is told; "" = it runs */
+	bool log;
+	struct conf_src src;
+};
+
 struct conf_item;  /* private: one line as it was read */
 struct conf_block; /* private: memory of strings */
 
@@ -194,6 +225,8 @@ struct conf {
 	unsigned peers_n;
 	struct conf_cluster *clusters;
 	unsigned clusters_n;
+	struct conf_rule *rules; /* in the order of the file */
+	unsigned rules_n;
 	/* From a URL only: the one user who may log in, with this password, and is admin.
 	 * "" = not a URL, or a URL without a user or password. */
 	const char *url_user, *url_password; /* the latter is secret */
@@ -272,6 +305,11 @@ const struct conf_user *conf_user_find(const struct conf *conf, const char *name
 const struct conf_peer *conf_peer_find(const struct conf *conf, int id);           /* or NULL */
 const struct conf_cluster *conf_cluster_find(
 	const struct conf *conf, const char *name); /* or NULL */
+/* May the rule be for this entry, as clients call it, and this user? address= is not looked at. */
+bool conf_rule_is_for(
+	const struct conf_rule *r, const struct conf_db *db, const char *dbname, const char *user);
+/* "host:port", the name of a node. */
+void conf_node_name(const struct conf_host *h, char *out, size_t n);
 /* "weirpool" or "pgbouncer": the admin console. */
 bool conf_is_console(const char *dbname);
 /* Merges user over db over global; either may be NULL. Never fails; strings borrowed from conf. */

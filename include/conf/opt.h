@@ -21,7 +21,14 @@ enum opt_type {
 	OPT_SECRET /* never shown */
 };
 /* Where it may be written. */
-enum opt_scope { OPT_GLOBAL = 1, OPT_DB = 2, OPT_USER = 4, OPT_PEER = 8, OPT_CLUSTER = 16 };
+enum opt_scope {
+	OPT_GLOBAL = 1,
+	OPT_DB = 2,
+	OPT_USER = 4,
+	OPT_PEER = 8,
+	OPT_CLUSTER = 16,
+	OPT_RULE = 32
+};
 /* Which struct the field is in; OPT_IN_SETTINGS is what merges over scopes. */
 enum opt_in {
 	OPT_IN_GLOBAL,
@@ -29,6 +36,7 @@ enum opt_in {
 	OPT_IN_DB,
 	OPT_IN_PEER,
 	OPT_IN_CLUSTER,
+	OPT_IN_RULE,
 	OPT_IN_NOWHERE
 };
 /* When a new value takes effect. */

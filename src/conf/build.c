@@ -56,7 +56,7 @@ static void tell_unknown(struct build *b, const char *key, unsigned scope, const
 	} scopes[] = { { OPT_GLOBAL, "[weirpool] or [pgbouncer]" },
 		{ OPT_DB, "an entry of [databases] or [mysql_databases]" },
 		{ OPT_USER, "an entry of [users]" }, { OPT_PEER, "an entry of [peers]" },
-		{ OPT_CLUSTER, "an entry of [clusters]" } };
+		{ OPT_CLUSTER, "an entry of [clusters]" }, { OPT_RULE, "an entry of [rules]" } };
 	const char *near = opt_nearest(key, scope);
 	for (unsigned i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
 		if (opt_find(key, scopes[i].scope)) {
@@ -406,6 +406,33 @@ static void build_cluster(struct build *b)
 	}
 }
 
+static void build_rule(struct build *b)
+{
+	struct conf *c = b->conf;
+	unsigned before = b->m->errors_n;
+	if (!name_ok(b, "rule"))
+		return;
+	for (unsigned i = 0; i < c->rules_n; i++) {
+		const struct conf_rule *was = &c->rules[i];
+		if (strcmp(was->name, b->it->key) != 0)
+			continue;
+		TELL(b, CONF_ERROR,
+			"rule \"%s\" was given before, at %s:%u; their order counts, so each needs "
+			"a name of its own",
+			was->name, was->src.file ? was->src.file : "?", was->src.line);
+		return;
+	}
+	c->rules = grow(c->rules, c->rules_n, sizeof(*c->rules));
+	struct conf_rule *r = &c->rules[c->rules_n++];
+	*r = (struct conf_rule){ .name = b->it->key, .text = b->it->value, .src = b->it->src };
+	for (unsigned i = 0; i < opt_table_n; i++)
+		store_local_defaults(&opt_table[i], OPT_RULE, OPT_IN_RULE, r, false);
+	r->max_staleness_us = r->query_timeout_us = -1;
+	build_pairs(b, &(struct entry){ OPT_RULE, "rule option", r, NULL, NULL });
+	if (b->m->errors_n == before)
+		conf_rule_finish(r, b->m);
+}
+
 /* Entries to the clusters that they name. */
 static void join_clusters(struct build *b)
 {
@@ -449,6 +476,7 @@ static void build_item(struct build *b)
 	case CONF_SEC_USERS: build_user(b); break;
 	case CONF_SEC_PEERS: build_peer(b); break;
 	case CONF_SEC_CLUSTERS: build_cluster(b); break;
+	case CONF_SEC_RULES: build_rule(b); break;
 	}
 }
 

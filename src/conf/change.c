@@ -267,6 +267,33 @@ static void diff_cluster(
 	mem_free(MEM_CONF, prefix);
 }
 
+static const struct conf_rule *rule_of(const struct conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->rules_n; i++)
+		if (strcmp(c->rules[i].name, name) == 0)
+			return &c->rules[i];
+	return NULL;
+}
+
+/* Their order counts: a rule that changes its place is a change. */
+static void diff_rules(const struct conf *was, const struct conf *is, struct conf_changes *out)
+{
+	for (unsigned i = 0; i < was->rules_n; i++)
+		if (!rule_of(is, was->rules[i].name))
+			add_change(out, mem_xprintf(MEM_CONF, "rules.%s", was->rules[i].name),
+				was->rules[i].text, NULL, OPT_NOW);
+	for (unsigned i = 0; i < is->rules_n; i++) {
+		const struct conf_rule *r = &is->rules[i], *old = rule_of(was, r->name);
+		char *key = mem_xprintf(MEM_CONF, "rules.%s", r->name);
+		if (old == NULL || strcmp(old->text, r->text) != 0)
+			add_change(out, key, old ? old->text : NULL, r->text, OPT_NOW);
+		else if (old - was->rules != r - is->rules)
+			add_change(out, key, "elsewhere", "moved", OPT_NOW);
+		else
+			mem_free(MEM_CONF, key);
+	}
+}
+
 void conf_diff(const struct conf *was, const struct conf *is, struct conf_changes *out)
 {
 	unsigned i, j;
@@ -306,6 +333,7 @@ void conf_diff(const struct conf *was, const struct conf *is, struct conf_change
 		i += c <= 0;
 		j += c >= 0;
 	}
+	diff_rules(was, is, out);
 }
 
 void conf_changes_fini(struct conf_changes *c)

@@ -270,6 +270,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 	check_auth(&c);
 	check_log(&c);
 	check_peers(&c);
+	conf_check_rules(conf, m);
 	if (conf->settings.min_pool_size > conf->settings.pool_size)
 		TELL(&c, CONF_WARNING, "min_pool_size",
 			"min_pool_size is %d, but default_pool_size only %d",

@@ -18,7 +18,8 @@ enum conf_section {
 	CONF_SEC_MYSQL_DATABASES,
 	CONF_SEC_USERS,
 	CONF_SEC_PEERS,
-	CONF_SEC_CLUSTERS
+	CONF_SEC_CLUSTERS,
+	CONF_SEC_RULES
 };
 const char *conf_section_name(enum conf_section s);
 
@@ -58,6 +59,11 @@ int conf_build(struct conf *conf, struct conf_msgs *m);
 void conf_check(const struct conf *conf, struct conf_msgs *m);
 /* Builds *conf; on errors frees it and sets it to NULL: -1. */
 int conf_finish(struct conf **conf, struct conf_msgs *m);
+
+/* rules.c: what route= says, and what is wrong with a rule by itself. */
+void conf_rule_finish(struct conf_rule *r, struct conf_msgs *m);
+/* What is wrong with them together, and with what they name. */
+void conf_check_rules(const struct conf *conf, struct conf_msgs *m);
 
 /* Two struct conf_db in the order of conf.dbs. */
 int conf_db_cmp(const void *a, const void *b);

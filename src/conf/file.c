@@ -44,6 +44,7 @@ static const char *const section_names[] = {
 	[CONF_SEC_USERS] = "users",
 	[CONF_SEC_PEERS] = "peers",
 	[CONF_SEC_CLUSTERS] = "clusters",
+	[CONF_SEC_RULES] = "rules",
 };
 #define SECTIONS_N (sizeof(section_names) / sizeof(section_names[0]))
 
@@ -98,7 +99,7 @@ static void read_section(struct reader *r, const char *p, const char *end)
 	}
 	MISTAKE(r,
 		"there is no section [%s]; there are [weirpool] or [pgbouncer], [databases], "
-		"[mysql_databases], [users], [clusters] and [peers]",
+		"[mysql_databases], [users], [clusters], [rules] and [peers]",
 		name);
 }
 

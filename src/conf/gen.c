@@ -33,6 +33,10 @@ static const struct group {
 		"One line for each set of servers that replicate one data set: name = key=value "
 		"key=value ... Entries of [databases] and [mysql_databases] name it with "
 		"cluster=. See doc/clusters.md." },
+	{ OPT_RULE, "Section [rules]",
+		"One line for each rule: name = key=value key=value ..., conditions and what "
+		"follows from them; the first rule whose conditions all hold decides. See "
+		"doc/routing.md." },
 	{ OPT_PEER, "Section [peers]",
 		"One line for each weirpool that shares an address with this one, itself "
 		"included: number = key=value ... "
@@ -294,6 +298,8 @@ void conf_gen_sample(struct buf *out)
 		";; servers that replicate one data set: the primary is found, reads are "
 		"spread\n[clusters]\n"
 		";main = host=db1,db2,db3 probe_user=monitor\n\n"
+		";; what becomes of some statements: the first that fits decides\n[rules]\n"
+		";reports = user=report prefix=select consistency=eventual\n\n"
 		";; other weirpools behind the same address\n[peers]\n;1 = host=10.0.0.1\n;2 = "
 		"host=10.0.0.2\n\n"
 		"[weirpool]\n");

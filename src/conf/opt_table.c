@@ -13,17 +13,20 @@
 #define T_db conf_db
 #define T_peer conf_peer
 #define T_cluster conf_cluster
+#define T_rule conf_rule
 #define IN_global OPT_IN_GLOBAL
 #define IN_settings OPT_IN_SETTINGS
 #define IN_db OPT_IN_DB
 #define IN_peer OPT_IN_PEER
 #define IN_cluster OPT_IN_CLUSTER
+#define IN_rule OPT_IN_RULE
 
 #define GLOBAL OPT_GLOBAL
 #define DB OPT_DB
 #define USER OPT_USER
 #define PEER OPT_PEER
 #define CLUSTER OPT_CLUSTER
+#define RULE OPT_RULE
 #define POOL (OPT_GLOBAL | OPT_DB | OPT_USER)
 
 /* 0, and an error from the compiler when the field is not a ctype. */
@@ -95,6 +98,9 @@
 	"WHERE u.User IN ($1, '') /*M! AND u.is_role = 'N' */"
 
 const struct opt opt_table[] = {
+	LIST(rule, "address", address, RULE, NOW, D(""),
+		HELP("Clients from these networks only: a list such as 10.0.0.0/8,unix. Unset: "
+		     "all.")),
 	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
 		HELP("Users who may run every command on the console. The user that weirpool "
 		     "runs as is always admin on the unix socket.")),
@@ -138,6 +144,8 @@ const struct opt opt_table[] = {
 	TIME(global, "autodb_idle_timeout", autodb_idle_timeout, GLOBAL, NOW, D("3600"),
 		HELP("Forget a database that was made from the * entry after it was unused for "
 		     "this time.")),
+	STR(rule, "block", block, RULE, NOW, D(""),
+		HELP("The statement is not run: the client gets an error with this message.")),
 	TIME(global, "cancel_wait_timeout", cancel_wait_timeout, GLOBAL, NOW, D("10"),
 		HELP("Longest wait of a cancel request for a server connection. 0: no limit.")),
 	ENUM(global, "client_compression", client_compression, conf_compression, GLOBAL, NEW_CONN,
@@ -196,10 +204,16 @@ const struct opt opt_table[] = {
 		     "bounded: all that is older than max_staleness; session: what this session "
 		     "has written or read; global: what any client of this weirpool has written; "
 		     "strong: reads go to the primary.")),
+	ENUM(rule, "consistency", consistency, conf_rule_consistency, RULE, NOW, D("as_set"),
+		NAMES("as_set,eventual,bounded,session,global,strong"),
+		HELP("What such a read on a replica must have seen; as_set: what the "
+		     "configuration says elsewhere.")),
 	ENUM(global, "console_columns", console_columns, conf_columns, GLOBAL, NOW, D("weirpool"),
 		PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
 		HELP("The PgBouncer version whose columns the console's SHOW commands have. "
 		     "weirpool: those of the newest, and behind them our own.")),
+	LIST(rule, "database", database, RULE, NOW, D(""),
+		HELP("Entries of [databases] and [mysql_databases] that it is for. Unset: all.")),
 	STR(db, "datestyle", datestyle, DB, NEW_CONN, D(""),
 		HELP("DateStyle of server connections of this database, until a client sets its "
 		     "own.")),
@@ -210,6 +224,9 @@ const struct opt opt_table[] = {
 		LOCAL("pool_size"),
 		HELP("Most server connections for one pair of database and user, over all "
 		     "workers together. In [databases] and [users] it is called pool_size.")),
+	STR(rule, "digest", digest, RULE, NOW, D(""),
+		HELP("The statement is this one, whatever its values: 16 digits, as weirpool "
+		     "explain-route --digest prints them.")),
 	BOOL(settings, "disable_pqexec", disable_pqexec, POOL, NEW_CONN, D("0"),
 		HELP("Refuse the simple query protocol, which can carry many statements in one "
 		     "string.")),
@@ -262,6 +279,7 @@ const struct opt opt_table[] = {
 		NEW_CONN, D("round-robin"), NAMES("round-robin,disable"),
 		HELP("With several hosts: use them in turn (round-robin), or stay with one "
 		     "until it fails (disable).")),
+	BOOL(rule, "log", log, RULE, NOW, D("0"), HELP("Each such statement is logged.")),
 	BOOL(global, "log_connections", log_connections, GLOBAL, NOW, D("1"),
 		HELP("Log each login.")),
 	BOOL(global, "log_disconnections", log_disconnections, GLOBAL, NOW, D("1"),
@@ -301,6 +319,9 @@ const struct opt opt_table[] = {
 	TIME(settings, "max_staleness", max_staleness, POOL, NOW, D("10"),
 		HELP("A replica that lags more does not answer reads until it has caught up. 0: "
 		     "no bound.")),
+	TIME(rule, "max_staleness", max_staleness, RULE, NOW,
+		HELP("A replica that lags more does not answer such a read. Unset: what the "
+		     "configuration says elsewhere.")),
 	INT(settings, "max_user_client_connections", max_user_client_connections, GLOBAL | USER,
 		NOW, D("0"), RANGE(0, LIMIT_MAX * 10),
 		HELP("Most clients of one user. 0: no limit.")),
@@ -360,6 +381,9 @@ const struct opt opt_table[] = {
 		HELP("Port of the other weirpool.")),
 	STR(cluster, "port", port_text, CLUSTER, NOW, D(""),
 		HELP("Port of the servers, or as many as there are hosts. Unset: 5432 or 3306.")),
+	STR(rule, "prefix", prefix, RULE, NOW, D(""),
+		HELP("The statement begins so, behind blanks and comments; case does not "
+		     "count.")),
 	BYTES(settings, "prepared_statement_bytes", prepared_statement, POOL, NEW_CONN, D("4MB"),
 		RANGE(0, INT64_C(1) << 40),
 		HELP("Most bytes of prepared statement text kept for one client. What it "
@@ -397,12 +421,18 @@ const struct opt opt_table[] = {
 		     "version 1 or 2; the client's address is then the one in it. Empty: none.")),
 	TIME(settings, "query_timeout", query_timeout, POOL, NOW, D("0"),
 		HELP("Cancel a query that runs longer, and disconnect its client. 0: never.")),
+	TIME(rule, "query_timeout", query_timeout, RULE, NOW,
+		HELP("Cancel such a query when it runs longer, and disconnect its client. 0: "
+		     "never. Unset: what the configuration says elsewhere.")),
 	TIME(settings, "query_wait_notify", query_wait_notify, POOL, NOW, D("5"),
 		HELP("Send a notice to a client that has waited for a server connection this "
 		     "long. 0: never.")),
 	TIME(settings, "query_wait_timeout", query_wait_timeout, POOL, NOW, D("120"),
 		HELP("Disconnect a client that has waited for a server connection this long, "
 		     "counted from when its query arrived. 0: never.")),
+	STR(rule, "regex", regex, RULE, NOW, D(""),
+		HELP("The statement matches this regular expression (PCRE2); case does not "
+		     "count, a dot may be a newline, and ^ is the first word.")),
 	INT(settings, "reserve_pool_size", reserve_pool_size, POOL, NOW, D("0"),
 		RANGE(0, LIMIT_MAX), ALIAS("reserve_pool"),
 		HELP("Further server connections that a pool may open when a client has waited "
@@ -412,6 +442,10 @@ const struct opt opt_table[] = {
 		     "used.")),
 	PATH(global, "resolv_conf", resolv_conf, GLOBAL, RESTART, D(""),
 		HELP("File to use in place of /etc/resolv.conf.")),
+	LIST(rule, "route", nodes, RULE, NOW, D(""),
+		HELP("primary, replica, or nodes of a cluster as host:port, separated by "
+		     "commas: where such a statement goes. What writes, locks or keeps its "
+		     "connection goes to the primary all the same. Unset: as without the rule.")),
 	INT(global, "sbuf_loopcnt", sbuf_loopcnt, GLOBAL, NOW, D("5"), RANGE(0, LIMIT_MAX),
 		HELP("Accepted for PgBouncer's files, without effect: each turn of the event "
 		     "loop gives every connection a bounded share.")),
@@ -560,6 +594,8 @@ const struct opt opt_table[] = {
 	STR(db, "user", force_user, DB, NEW_CONN, D(""),
 		HELP("User for all server connections of this database: all clients share one "
 		     "pool. Unset: the client's user.")),
+	LIST(rule, "user", user, RULE, NOW, D(""),
+		HELP("Clients that logged in as one of these users. Unset: all.")),
 	INT(global, "verbose", verbose, GLOBAL, NOW, RANGE(0, LIMIT_MAX),
 		HELP("How much to log: 0, or 1 to 3 for debugging.")),
 	LIST(cluster, "weight", weight_text, CLUSTER, NOW, D(""),

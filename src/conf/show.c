@@ -142,6 +142,12 @@ void conf_dump(const struct conf *conf, struct buf *out)
 		put_local(out, OPT_IN_CLUSTER, c, false);
 		buf_puts(out, "\n");
 	}
+	buf_puts(out, "\n[rules]\n");
+	for (unsigned i = 0; i < conf->rules_n; i++) {
+		put_src(out, &conf->rules[i].src);
+		put_name(out, conf->rules[i].name);
+		buf_printf(out, " = %s\n", conf->rules[i].text);
+	}
 	buf_puts(out, "\n[peers]\n");
 	for (unsigned i = 0; i < conf->peers_n; i++) {
 		put_src(out, &conf->peers[i].src);

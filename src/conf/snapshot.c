@@ -83,6 +83,7 @@ void conf_free(struct conf **conf)
 	for (unsigned i = 0; i < c->clusters_n; i++)
 		mem_free(MEM_CONF, c->clusters[i].nodes);
 	mem_free(MEM_CONF, c->clusters);
+	mem_free(MEM_CONF, c->rules);
 	mem_free(MEM_CONF, c->dbs);
 	mem_free(MEM_CONF, c->users);
 	mem_free(MEM_CONF, c->peers);

@@ -38,7 +38,7 @@ static struct server_node *node_of(
 	struct server_node *nd = find_or_make(&c->nodes, key, (size_t)n, sizeof *nd, &new);
 	if (new) {
 		nd->cluster = cl;
-		snprintf(nd->where, sizeof nd->where, "%.80s:%u", h->host, h->port);
+		conf_node_name(h, nd->where, sizeof nd->where);
 	}
 	return nd;
 }

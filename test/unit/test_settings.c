@@ -138,7 +138,7 @@ Test(settings, defaults_of_ours_and_of_pgbouncer)
 Test(settings, unset_strings_are_never_null)
 {
 	struct attempt t = try_text(
-		"[peers]\n1 =\n[databases]\nd =\n[clusters]\nc = host=h probe_user=u\n");
+		"[peers]\n1 =\n[databases]\nd =\n[clusters]\nc = host=h probe_user=u\n[rules]\nr = log=1\n");
 	char tmp[40];
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
@@ -148,6 +148,7 @@ Test(settings, unset_strings_are_never_null)
 		case OPT_IN_SETTINGS: base = &t.conf->settings; break;
 		case OPT_IN_DB: base = &t.conf->dbs[0]; break;
 		case OPT_IN_PEER: base = &t.conf->peers[0]; break;
+		case OPT_IN_RULE: base = &t.conf->rules[0]; break;
 		case OPT_IN_CLUSTER: base = &t.conf->clusters[0]; break;
 		case OPT_IN_NOWHERE: continue;
 		}
