@@ -37,6 +37,7 @@
 	X(NO_FDS,          "53000", 1040, "08004", true,  "out of file descriptors") \
 	X(OUTCOME_UNKNOWN, "08007", 2013, "08007", true,  "nobody knows whether it was applied") \
 	X(NO_PRIMARY,      "57P03", 1290, "HY000", false, "no primary that can be written to") \
+	X(NO_NODE,         "42704", 1105, "HY000", false, "no such node in the cluster") \
 	X(DB_DISABLED,     "57P03", 1049, "42000", true,  "database is disabled") \
 	X(NOT_ALLOWED,     "42501", 1227, "42000", false, "permission denied") \
 	X(UNSUPPORTED,     "0A000", 1235, "42000", false, "not supported") \

@@ -296,6 +296,11 @@ struct session {
 	int64_t connected_us, request_us, tx_us, state_us; /* loop clock; 0 = not now */
 	int64_t pinned_us;  /* since when it keeps its link between transactions; 0 = it does not */
 	struct token token; /* what its reads must see */
+	struct session_wish { /* of the request at hand, as struct proto_wish */
+		int64_t max_staleness_us;
+		uint32_t nodes; /* PROTO_NODE_NAMED: bits by place */
+		uint8_t node, consistency;
+	} wish;
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
 	 * another node can be asked. */

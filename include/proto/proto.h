@@ -40,7 +40,7 @@ enum pev_kind {
 	PEV_AUTH_OK,  /* client: proven. link: logged in and ready */
 	PEV_CANCEL,   /* key/key_n: a cancel request; the connection ends after it */
 	/* up only */
-	PEV_REQUEST, /* lst == NULL and the next message needs a link: nothing consumed. reads */
+	PEV_REQUEST, /* lst == NULL and the next message needs a link: nothing consumed. wish */
 	PEV_CONSOLE, /* console sessions: text/text_n is one SQL text; answer with console_reply()
 			before the next step */
 	PEV_BYE,     /* the client said good-bye */
@@ -91,9 +91,11 @@ enum proto_consistency {
 struct proto_wish {
 	enum proto_node node;
 	enum proto_consistency consistency;
-	int64_t max_staleness_us; /* below 0: as configured; 0: no bound */
-	uint32_t nodes;           /* bits by place in the cluster; 0: see name */
-	char name[PROTO_NODE_NAME_MAX + 1];
+	int64_t max_staleness_us;           /* below 0: as configured; 0: no bound */
+	uint32_t nodes;                     /* bits by place in the cluster; 0: see name */
+	bool hinted;                        /* it stands in a comment of the text */
+	bool unclear;                       /* ... of which not all was understood */
+	char name[PROTO_NODE_NAME_MAX + 1]; /* not filled where it does not count */
 };
 
 struct pev {

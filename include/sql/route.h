@@ -96,6 +96,10 @@ bool sql_route_my_is_server_schema(const char *name, size_t n);
 /* Reads the comments before a text's first word; false when none is a hint. */
 bool sql_hint_read(const char *text, size_t n, struct sql_hint *out_r);
 
+/* A consistency as in a hint, alone: "session", "bounded(200ms)". False: it is none, and *out_r is
+ * not to be used. */
+bool sql_consistency_read(const char *text, size_t n, struct sql_hint *out_r);
+
 /* "replica", "primary", "track", "pin", "reject". */
 const char *sql_route_verdict_name(enum sql_route_verdict v);
 

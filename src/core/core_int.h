@@ -143,6 +143,10 @@ void session_finish_login(struct session *s); /* welcome, or waits for a link fi
 /* Where wt is to wait for a link: home itself if that is in no cluster. NULL: nowhere now, and it
  * is held; or never, and e says why. */
 struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt, struct err *e);
+/* What the request that s begins (s->reads) asks for; w may be NULL. -1: it names a node that is
+ * not there. */
+int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
+	__attribute__((warn_unused_result));
 void route_retry(struct pool_shard *home);
 /* Why what is held at home has been held for hold_timeout. */
 void route_hold_error(const struct pool_shard *home, struct err *e);

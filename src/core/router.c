@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 
+#include <string.h>
+
 static struct seen_cluster *seen_of(const struct pool_shard *home)
 {
 	return worker_seen(home->w, home->topo->cluster);
@@ -32,6 +34,71 @@ static int index_of(const struct topo_cluster *tc, const struct server_node *n)
 	return -1;
 }
 
+/* ---- what the request says ---- */
+
+/* Names as SHOW NODES has them, or the host alone where no other node has the same. */
+static bool is_named(const struct conf_host *h, const struct server_node *n, const char *name)
+{
+	return strcmp(n->where, name) == 0 || strcmp(h->host, name) == 0;
+}
+
+/* 0: none is called so, or several are. */
+static uint32_t find_named(const struct topo_cluster *tc, const char *name, struct err *e)
+{
+	uint32_t found = 0;
+	for (unsigned i = 0; i < tc->conf->nodes_n; i++)
+		if (is_named(&tc->conf->nodes[i], tc->node[i], name))
+			found |= UINT32_C(1) << i;
+	if (found == 0) {
+		err_set(e, ERR_NO_NODE, "cluster %.60s has no node \"%s\"", tc->conf->name, name);
+		err_hint(e, "SHOW NODES on the console names them.");
+	} else if (found & (found - 1)) {
+		err_set(e, ERR_NO_NODE, "more than one node of cluster %.60s is \"%s\"",
+			tc->conf->name, name);
+		err_hint(e, "Name it as host:port.");
+		found = 0;
+	}
+	return found;
+}
+
+int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
+{
+	const struct topo_cluster *tc = s->shard->topo;
+	s->wish = (struct session_wish){ .max_staleness_us = -1 };
+	if (!s->reads || !w || !tc)
+		return 0;
+	s->wish.node = (uint8_t)w->node;
+	s->wish.consistency = (uint8_t)w->consistency;
+	s->wish.max_staleness_us = w->max_staleness_us;
+	if (w->node != PROTO_NODE_NAMED)
+		return 0;
+	s->wish.nodes = w->nodes ? w->nodes : find_named(tc, w->name, e);
+	return s->wish.nodes ? 0 : -1;
+}
+
+static enum token_level level_of(const struct session *s)
+{
+	if (s->wish.consistency == PROTO_CONSISTENCY_AS_SET)
+		return (enum token_level)s->shard->set.consistency;
+	return (enum token_level)(s->wish.consistency - PROTO_CONSISTENCY_EVENTUAL);
+}
+
+/* The smaller of the bounds that there are; 0: none. */
+static int64_t bound_of(const struct session *s)
+{
+	int64_t all = s->shard->set.max_staleness_us, own = s->wish.max_staleness_us;
+	if (own < 0)
+		return all;
+	return own && all && all < own ? all : own;
+}
+
+/* The primary is one of those that it asks for. */
+static bool names_primary(const struct session *s, const struct cluster_view *v)
+{
+	return v->primary >= 0 && s->wish.nodes & UINT32_C(1) << v->primary &&
+	       s->shard->set.endpoint != CONF_ENDPOINT_RO;
+}
+
 /* The node for a read of s; -1: none may answer it. */
 static int pick_reader(const struct session *s, const struct topo_cluster *tc,
 	struct seen_cluster *seen, int64_t now)
@@ -39,13 +106,17 @@ static int pick_reader(const struct session *s, const struct topo_cluster *tc,
 	const struct settings *set = &s->shard->set;
 	const struct cluster_view *v = seen->view;
 	struct token_need need = {
-		.level = s->login ? TOKEN_EVENTUAL : (enum token_level)set->consistency,
-		.bound_us = set->max_staleness_us,
+		.level = s->login ? TOKEN_EVENTUAL : level_of(s),
+		.bound_us = bound_of(s),
 		.group_us = atomic_load_explicit(&tc->cluster->last_write_us, memory_order_acquire),
 	};
 	uint32_t mask = token_mask(&s->token, &need, v, now, NULL);
+	if (mask & s->wish.nodes)
+		mask &= s->wish.nodes;
+	else if (names_primary(s, v))
+		return -1;
 	if (tc->conf->primary_reads == CONF_PRIMARY_READS_SHARE && v->primary >= 0 &&
-		v->writes == WRITES_OPEN && v->node[v->primary].weight)
+		v->writes == WRITES_OPEN && v->node[v->primary].weight && !s->wish.node)
 		mask |= UINT32_C(1) << v->primary;
 	int last = s->token.replica - 1;
 	if (set->sticky_replica && last >= 0 && mask & UINT32_C(1) << last)
@@ -58,10 +129,11 @@ static bool wants_read(const struct session *s, int64_t now)
 	const struct settings *set = &s->shard->set;
 	if (set->endpoint == CONF_ENDPOINT_RO)
 		return true;
-	if (set->endpoint == CONF_ENDPOINT_RW || set->consistency == CONF_CONSISTENCY_STRONG ||
+	if (set->endpoint == CONF_ENDPOINT_RW || level_of(s) == TOKEN_STRONG ||
 		set->pool_mode == CONF_POOL_SESSION)
 		return false;
-	if (set->primary_after_write_us && s->token.write_us &&
+	bool wished = s->wish.node || s->wish.consistency;
+	if (set->primary_after_write_us && !wished && s->token.write_us &&
 		now - s->token.write_us < set->primary_after_write_us)
 		return false;
 	return s->reads && !s->to_primary;
@@ -86,7 +158,8 @@ static int pick(const struct session *s, const struct topo_cluster *tc, struct s
 		return -1;
 	if (s && wants_read(s, now)) {
 		n = pick_reader(s, tc, seen, now);
-		if (n >= 0 || tc->conf->primary_reads == CONF_PRIMARY_READS_NEVER)
+		if (n >= 0 || (tc->conf->primary_reads == CONF_PRIMARY_READS_NEVER &&
+				      !names_primary(s, v)))
 			return n;
 	}
 	/* who was refused by it waits until more is known */

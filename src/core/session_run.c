@@ -232,13 +232,23 @@ void session_refuse(struct session *s, const struct err *e)
 		session_run_input(s);
 }
 
+static void warn_of_hint(struct session *s)
+{
+	s->ops->put_notice(s->cst, &s->w->down, "WARNING", "01000",
+		"weirpool does not understand all of the comment before this statement");
+	session_send(s, &s->w->down);
+}
+
 /* A link is needed. False: it has to wait (or the session is gone). */
-static bool take_link(struct session *s)
+static bool take_link(struct session *s, const struct proto_wish *wish)
 {
 	struct err e;
 	err_clear(&e);
 	const struct settings *set = &s->shard->set;
-	struct pool_shard *p = route_shard(s->shard, &s->wait, &e);
+	if (wish && wish->unclear && s->shard->topo)
+		warn_of_hint(s);
+	bool known = route_wish(s, wish, &e) == 0;
+	struct pool_shard *p = known ? route_shard(s->shard, &s->wait, &e) : NULL;
 	if (!p && err_is(&e)) {
 		refuse_request(s, &e);
 		return false;
@@ -343,7 +353,7 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_REQUEST:
 			session_send(s, &w->down);
 			s->reads = ev.reads;
-			if (!take_link(s) && s->state != SESSION_IDLE)
+			if (!take_link(s, ev.wish) && s->state != SESSION_IDLE)
 				return done;
 			break;
 		case PEV_CONSOLE:

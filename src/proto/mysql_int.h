@@ -52,6 +52,7 @@ struct proto_env {
 	uint64_t next_client_id;
 	struct my_lex_cache lex;
 	struct my_told_cache told;
+	struct proto_wish wish;         /* of the last PEV_REQUEST */
 	struct my_class_entry *classes; /* what texts do, by their hash; NULL: none was seen */
 };
 
@@ -163,6 +164,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
 	bool looked;        /* my_reads() has seen the command that comes next */
 	bool only_read;     /* it has said yes to all that went to the link */
+	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */

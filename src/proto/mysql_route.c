@@ -2,11 +2,11 @@
  * Ignorant of nodes. Thread: that of the env. */
 #include "mysql_stmt_int.h"
 #include "mysql_up_int.h"
+#include "wish.h"
 
 #include <string.h>
 #include <strings.h>
 
-#include "sql/route.h"
 #include "wire/mysql/error.h"
 #include "wire/mysql/query.h"
 #include "wire/mysql/stmt.h"
@@ -40,7 +40,7 @@ static bool is_server_schema(const char *name)
 	return false;
 }
 
-static bool text_reads(const struct my_client *c, const char *text, size_t n)
+static bool text_reads(const struct my_client *c, const char *text, size_t n, struct wish_sum *w)
 {
 	const char *mode = setting(c, "sql_mode");
 	const char *charset = setting(c, "character_set_client");
@@ -56,7 +56,7 @@ static bool text_reads(const struct my_client *c, const char *text, size_t n)
 		.names = (*c->names)->set };
 	struct sql_route r;
 	sql_route_my(&o, &ctx, text, n, &r);
-	return r.verdict == SQL_ROUTE_REPLICA;
+	return wish_add(w, &r);
 }
 
 static bool begins_tx(const struct my_client *c, const char *text, size_t n)
@@ -71,39 +71,48 @@ static bool begins_tx(const struct my_client *c, const char *text, size_t n)
 	return false;
 }
 
-static bool query_reads(const struct my_client *c, const uint8_t *body, size_t n)
+static bool query_reads(
+	const struct my_client *c, const uint8_t *body, size_t n, struct wish_sum *w)
 {
 	struct myquery q;
 	const char *where;
 	return myquery_read(body, n, n, c->caps, &q, &where) > 0 &&
-	       text_reads(c, q.text.p, q.text.n) && !begins_tx(c, q.text.p, q.text.n);
+	       text_reads(c, q.text.p, q.text.n, w) && !begins_tx(c, q.text.p, q.text.n);
 }
 
-static bool execute_reads(const struct my_client *c, const uint8_t *body, size_t n)
+static bool execute_reads(
+	const struct my_client *c, const uint8_t *body, size_t n, struct wish_sum *w)
 {
 	uint32_t id;
 	if (n < 6 || !mystmt_read_id(body, n, &id) || (body[5] & MYSTMT_CURSOR_MASK))
 		return false;
 	const struct my_stmt *s = my_stmt_get(c, id);
 	return s && s->text && !s->fixed && !s->cursor && !s->long_data &&
-	       text_reads(c, s->text->text, s->text->text_n);
+	       text_reads(c, s->text->text, s->text->text_n, w);
 }
 
-bool my_reads(const struct my_client *c, const uint8_t *p, size_t n)
+static bool command_reads(
+	const struct my_client *c, const uint8_t *body, size_t n, struct wish_sum *w)
+{
+	switch (body[0]) {
+	case MYCOM_QUERY: return query_reads(c, body, n, w);
+	case MYCOM_STMT_PREPARE: return text_reads(c, (const char *)body + 1, n - 1, w);
+	case MYCOM_STMT_EXECUTE: return execute_reads(c, body, n, w);
+	default: return false;
+	}
+}
+
+bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r)
 {
 	struct mypacket_head h;
+	wish_none(w_r);
 	if (c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
 		c->mode == PROTO_SESSION || c->pins || !mypacket_head(p, n, &h) ||
 		h.payload_n == 0 || h.payload_n > c->env->max_inspect_bytes ||
 		n < MYPACKET_HEAD_BYTES + h.payload_n)
 		return false;
-	const uint8_t *body = p + MYPACKET_HEAD_BYTES;
-	switch (body[0]) {
-	case MYCOM_QUERY: return query_reads(c, body, h.payload_n);
-	case MYCOM_STMT_PREPARE: return text_reads(c, (const char *)body + 1, h.payload_n - 1);
-	case MYCOM_STMT_EXECUTE: return execute_reads(c, body, h.payload_n);
-	default: return false;
-	}
+	struct wish_sum w = { .wish = w_r };
+	return command_reads(c, p + MYPACKET_HEAD_BYTES, h.payload_n, &w);
 }
 
 void my_client_confine(void *cst, bool reads_only, bool guarded)
@@ -124,8 +133,9 @@ bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
 		c->looked = false;
 		return false;
 	}
+	struct proto_wish w;
 	c->only_read = c->only_read && c->confined;
-	return c->confined && !my_reads(c, p, n);
+	return c->confined && (c->hinted || !my_reads(c, p, n, &w) || w.hinted);
 }
 
 bool my_is_refusal(const struct myerror *x)

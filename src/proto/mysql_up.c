@@ -20,7 +20,10 @@ enum my_next myup_request(struct myup *u)
 {
 	enum my_next r = myup_event(u, PEV_REQUEST);
 	if (r == MY_EVENT) { /* an error of core's is its answer */
-		u->c->only_read = u->ev.reads = my_reads(u->c, u->f.p, u->f.n);
+		struct proto_wish *w = &u->c->env->wish;
+		u->c->only_read = u->ev.reads = my_reads(u->c, u->f.p, u->f.n, w);
+		u->c->hinted = w->hinted;
+		u->ev.wish = w;
 		u->c->looked = true;
 		u->c->in_request = true;
 		u->c->seq = 1;

@@ -105,7 +105,7 @@ bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq);
 
 /* ---- mysql_route.c ---- */
 /* May the command at p run on a replica? */
-bool my_reads(const struct my_client *c, const uint8_t *p, size_t n);
+bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
 /* The link is a replica's, and the command at p is not for it. */
 bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n);
 

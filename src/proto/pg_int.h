@@ -31,7 +31,8 @@ struct proto_env {
 		bool valid, scs, unsafe_encoding;
 		unsigned server_major;
 	} lex;
-	char **track_extra; /* NULL-terminated copy, or NULL */
+	struct proto_wish wish; /* of the last PEV_REQUEST */
+	char **track_extra;     /* NULL-terminated copy, or NULL */
 };
 
 /* ---- a client session ---- */
@@ -86,6 +87,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool guarded;       /* PEV_REFUSED may come: nothing of an answer was passed on */
 	bool looked;        /* pg_reads() has seen the request that comes next */
 	bool only_read;     /* it has said yes to all that went to the link */
+	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
 };
 
 /* ---- replies that a link owes ---- */

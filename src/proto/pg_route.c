@@ -1,10 +1,10 @@
 /* pg_route - may the request that comes next run on a replica? Looks at one request, a Query or a
  * batch up to its Sync, without using it up. Ignorant of nodes. Thread: that of the env. */
 #include "pg_run_int.h"
+#include "wish.h"
 
 #include <string.h>
 
-#include "sql/route.h"
 #include "wire/pg/error.h"
 #include "wire/pg/session.h"
 
@@ -12,8 +12,8 @@
 #define NAMES_MAX_BYTES 8192U
 #define REFUSAL_MAX_BYTES 65536U /* of an answer that is looked over for one */
 
-/* What a text means to this session. */
-static bool text_reads(struct pg_client *c, const char *text, size_t n)
+/* What a text means to this session, added to what the request says before it. */
+static bool text_reads(struct pg_client *c, const char *text, size_t n, struct wish_sum *w)
 {
 	const struct pg_lex_opts *x = pg_lex(c);
 	struct sql_opts o = { .dialect = &sql_dialect_pg,
@@ -27,15 +27,16 @@ static bool text_reads(struct pg_client *c, const char *text, size_t n)
 	struct sql_stmt_info info;
 	struct sql_route r;
 	sql_route_pg(&o, &ctx, text, n, &info, &r);
-	/* a transaction may do anything later */
-	return r.verdict == SQL_ROUTE_REPLICA && !(info.flags & SQL_F_TX_BEGIN);
+	if (info.flags & SQL_F_TX_BEGIN) /* it may do anything later */
+		r.verdict = SQL_ROUTE_PRIMARY;
+	return wish_add(w, &r);
 }
 
 /* A statement that was prepared before. */
-static bool stmt_reads(struct pg_client *c, const char *name, size_t name_n)
+static bool stmt_reads(struct pg_client *c, const char *name, size_t name_n, struct wish_sum *w)
 {
 	const struct stmt *s = name_n ? stmtmap_get(c->stmts, name, name_n) : c->unnamed;
-	return s && text_reads(c, s->text, s->text_n);
+	return s && text_reads(c, s->text, s->text_n, w);
 }
 
 /* One batch being looked at: the names that it parses anew. */
@@ -45,6 +46,7 @@ struct batch {
 		size_t n;
 	} name[BATCH_MAX_STATEMENTS];
 	unsigned n;
+	struct wish_sum *wish;
 };
 
 static bool is_parsed_here(const struct batch *b, const char *name, size_t n)
@@ -62,13 +64,13 @@ static bool parse_reads(struct pg_client *c, struct batch *b, const uint8_t *bod
 		return false;
 	b->name[b->n].p = p.name;
 	b->name[b->n++].n = p.name_n;
-	return text_reads(c, p.text, p.text_n);
+	return text_reads(c, p.text, p.text_n, b->wish);
 }
 
 /* What a Bind or a Describe names. */
 static bool named_reads(struct pg_client *c, const struct batch *b, const char *name, size_t n)
 {
-	return is_parsed_here(b, name, n) || stmt_reads(c, name, n);
+	return is_parsed_here(b, name, n) || stmt_reads(c, name, n, b->wish);
 }
 
 static bool bind_reads(struct pg_client *c, const struct batch *b, const uint8_t *body, size_t n)
@@ -91,9 +93,9 @@ static bool target_reads(struct pg_client *c, const struct batch *b, const uint8
 }
 
 /* All of it must be here: what comes later could be anything. */
-static bool batch_reads(struct pg_client *c, const uint8_t *p, size_t n)
+static bool batch_reads(struct pg_client *c, const uint8_t *p, size_t n, struct wish_sum *w)
 {
-	struct batch b = { .n = 0 };
+	struct batch b = { .n = 0, .wish = w };
 	struct pgmsg_head h;
 	bool yes = false;
 	for (size_t at = 0; pgmsg_head(p + at, n - at, &h);) {
@@ -117,19 +119,26 @@ static bool batch_reads(struct pg_client *c, const uint8_t *p, size_t n)
 	return false;
 }
 
-bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n)
+static bool query_reads(struct pg_client *c, const uint8_t *p, size_t n, const struct pgmsg_head *h,
+	struct wish_sum *w)
 {
-	struct pgmsg_head h;
 	const char *text;
 	size_t text_n;
+	return h->body_n <= c->env->max_inspect_bytes &&
+	       n >= PGMSG_HEAD_BYTES + (size_t)h->body_n &&
+	       pgext_read_query(p + PGMSG_HEAD_BYTES, h->body_n, &text, &text_n) &&
+	       text_reads(c, text, text_n, w);
+}
+
+bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r)
+{
+	struct pgmsg_head h;
+	wish_none(w_r);
 	if (c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
 		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
 		return false;
-	if (h.type != 'Q')
-		return batch_reads(c, p, n);
-	return h.body_n <= c->env->max_inspect_bytes && n >= PGMSG_HEAD_BYTES + (size_t)h.body_n &&
-	       pgext_read_query(p + PGMSG_HEAD_BYTES, h.body_n, &text, &text_n) &&
-	       text_reads(c, text, text_n);
+	struct wish_sum w = { .wish = w_r };
+	return h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w);
 }
 
 void pg_client_confine(void *cst, bool reads_only, bool guarded)

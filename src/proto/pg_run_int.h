@@ -119,8 +119,8 @@ enum up_next up_forced(struct upx *u, const struct pgmsg_head *h, const struct e
 	const char *text, size_t text_n);
 bool up_names_ours(const struct sql_stmt_info *info, struct err *why);
 void up_in_batch(struct upx *u); /* an extended message is about to be sent */
-/* pg_route.c: may the request at p run on a replica? */
-bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n);
+/* pg_route.c: may the request at p run on a replica? And what it wishes. */
+bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
 /* Does the answer at p say that the server has done nothing, because it is a standby? MAYBE: more
  * of it is needed. */
 enum pg_refusal { PG_REFUSAL_NO, PG_REFUSAL_MAYBE, PG_REFUSAL_YES };

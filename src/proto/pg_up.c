@@ -25,7 +25,10 @@ enum up_next up_event(struct upx *u, enum pev_kind kind)
 		return UP_STOP;
 	u->ev = (struct pev){ .kind = kind };
 	if (kind == PEV_REQUEST) {
-		u->c->only_read = u->ev.reads = pg_reads(u->c, u->f.p, u->f.n);
+		struct proto_wish *w = &u->c->env->wish;
+		u->c->only_read = u->ev.reads = pg_reads(u->c, u->f.p, u->f.n, w);
+		u->c->hinted = w->hinted;
+		u->ev.wish = w;
 		u->c->looked = true;
 	}
 	return UP_EVENT;
@@ -721,8 +724,10 @@ static bool is_confined(struct upx *u, uint8_t type)
 		c->looked = false;
 		return false;
 	}
+	struct proto_wish w;
 	c->only_read = c->only_read && c->confined;
-	return c->confined && l->tx == TX_IDLE && !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f));
+	return c->confined && l->tx == TX_IDLE &&
+	       (c->hinted || !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f), &w) || w.hinted);
 }
 
 static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)

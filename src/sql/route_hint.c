@@ -94,7 +94,7 @@ static bool take_bound(struct words *w, struct sql_hint *h)
 	return true;
 }
 
-static bool take_consistency(struct words *w, struct sql_hint *h)
+static bool take_level(struct words *w, struct sql_hint *h)
 {
 	static const struct {
 		const char *word;
@@ -106,8 +106,6 @@ static bool take_consistency(struct words *w, struct sql_hint *h)
 		{ "strong", SQL_HINT_STRONG },
 	};
 
-	if (!take(w, "="))
-		return false;
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		if (take(w, levels[i].word)) {
 			h->consistency = levels[i].level;
@@ -115,6 +113,22 @@ static bool take_consistency(struct words *w, struct sql_hint *h)
 		}
 	}
 	return take(w, "bounded") && take_bound(w, h);
+}
+
+static bool take_consistency(struct words *w, struct sql_hint *h)
+{
+	return take(w, "=") && take_level(w, h);
+}
+
+bool sql_consistency_read(const char *text, size_t n, struct sql_hint *out_r)
+{
+	struct words w = { text, text + n };
+
+	memset(out_r, 0, offsetof(struct sql_hint, name));
+	if (!take_level(&w, out_r))
+		return false;
+	skip_space(&w);
+	return w.p == w.end;
 }
 
 static bool take_ours(struct words *w, struct sql_hint *h)

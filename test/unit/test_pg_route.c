@@ -13,6 +13,7 @@ static struct pool p;
 static struct psess *s;
 static struct proto_names *names;
 static struct buf m;
+static struct proto_wish wish; /* of the last reads() */
 
 static void setup(void)
 {
@@ -47,6 +48,7 @@ static bool reads(void)
 	buf_fini(&down);
 	buf_fini(&m);
 	buf_init(&m, 0);
+	wish = *ev.wish;
 	return ev.reads;
 }
 
@@ -68,6 +70,26 @@ Test(pg_route, simple_queries)
 	cr_assert_not(query_reads("begin"));
 	cr_assert_not(query_reads("begin read only"), "what comes behind it could be anything");
 	cr_assert_not(query_reads("set x.y = 1"));
+}
+
+Test(pg_route, wishes_of_hints)
+{
+	cr_assert(query_reads("select * from t"));
+	cr_assert_not(wish.hinted || wish.node || wish.consistency);
+	cr_assert_not(query_reads("/* weirpool: primary */ select * from t"));
+	cr_assert(wish.hinted);
+	cr_assert(query_reads("/* weirpool: node=n2, consistency=bounded(200ms) */ select 1"));
+	cr_assert_eq(wish.node, PROTO_NODE_NAMED);
+	cr_assert_str_eq(wish.name, "n2");
+	cr_assert_eq(wish.consistency, PROTO_CONSISTENCY_BOUNDED);
+	cr_assert_eq(wish.max_staleness_us, 200000);
+	cr_assert(query_reads("/* weirpool: replica */ select pid from pg_stat_activity"));
+	cr_assert_eq(wish.node, PROTO_NODE_REPLICA);
+	cr_assert_not(query_reads("/* weirpool: node=n2 */ delete from t"));
+	cr_assert(query_reads("/* weirpool: nod=n2 */ select 1"));
+	cr_assert(wish.unclear && !wish.node);
+	cr_assert(query_reads("select 1"), "the one before is forgotten");
+	cr_assert_not(wish.hinted || wish.unclear || wish.node);
 }
 
 Test(pg_route, without_a_catalog_nothing_reads)
@@ -97,6 +119,23 @@ static void put_run(const char *name, const char *sql)
 	put_bind(&m, "", name);
 	pgext_put_describe(&m, 'P', "");
 	pgext_put_execute(&m, "", 0);
+}
+
+Test(pg_route, wishes_in_a_batch)
+{
+	put_run("", "/* weirpool: node=n2 */ select 1");
+	put_run("", "/* weirpool: node=n2 */ select 2");
+	pgext_put_sync(&m);
+	cr_assert(reads());
+	cr_assert_str_eq(wish.name, "n2");
+	put_run("", "/* weirpool: node=n2 */ select 1");
+	put_run("", "/* weirpool: node=n3 */ select 2");
+	pgext_put_sync(&m);
+	cr_assert_not(reads(), "nobody can do both");
+	put_run("", "select 1");
+	put_run("", "/* weirpool: consistency=eventual */ select 2");
+	pgext_put_sync(&m);
+	cr_assert_not(reads());
 }
 
 Test(pg_route, batches)

@@ -390,6 +390,33 @@ Test(names, bodies_of_postgresql)
 	sql_names_free(&s);
 }
 
+Test(route, a_consistency_alone)
+{
+	struct sql_hint h;
+	static const struct {
+		const char *text;
+		enum sql_hint_consistency level;
+		uint32_t ms;
+	} good[] = {
+		{ "session", SQL_HINT_SESSION, 0 },
+		{ " Eventual ", SQL_HINT_EVENTUAL, 0 },
+		{ "bounded(200ms)", SQL_HINT_BOUNDED, 200 },
+		{ "bounded ( 2s )", SQL_HINT_BOUNDED, 2000 },
+		{ "strong", SQL_HINT_STRONG, 0 },
+	};
+	static const char *const bad[] = { "", "none", "bounded", "bounded()", "bounded(1h)",
+		"session eventual", "session)", "consistency=session", "bounded(99999999999)" };
+
+	for (size_t i = 0; i < N(good); i++) {
+		cr_expect(sql_consistency_read(good[i].text, strlen(good[i].text), &h), "<%s>",
+			good[i].text);
+		cr_expect_eq(h.consistency, good[i].level, "<%s>", good[i].text);
+		cr_expect_eq(h.bounded_ms, good[i].ms, "<%s>", good[i].text);
+	}
+	for (size_t i = 0; i < N(bad); i++)
+		cr_expect_not(sql_consistency_read(bad[i], strlen(bad[i]), &h), "<%s>", bad[i]);
+}
+
 Test(names, views_of_mysql)
 {
 	static const struct {

@@ -1,0 +1,63 @@
+/* wish - hints of texts as struct proto_wish. Any thread. */
+#include "wish.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static enum proto_consistency level_of(enum sql_hint_consistency c)
+{
+	switch (c) {
+	case SQL_HINT_AS_CONFIGURED: break;
+	case SQL_HINT_EVENTUAL: return PROTO_CONSISTENCY_EVENTUAL;
+	case SQL_HINT_BOUNDED: return PROTO_CONSISTENCY_BOUNDED;
+	case SQL_HINT_SESSION: return PROTO_CONSISTENCY_SESSION;
+	case SQL_HINT_GLOBAL: return PROTO_CONSISTENCY_GLOBAL;
+	case SQL_HINT_STRONG: return PROTO_CONSISTENCY_STRONG;
+	}
+	return PROTO_CONSISTENCY_AS_SET;
+}
+
+static enum proto_node node_of(enum sql_hint_node n)
+{
+	switch (n) {
+	case SQL_HINT_NONE: break;
+	case SQL_HINT_PRIMARY: return PROTO_NODE_PRIMARY;
+	case SQL_HINT_REPLICA: return PROTO_NODE_REPLICA;
+	case SQL_HINT_NAMED: return PROTO_NODE_NAMED;
+	}
+	return PROTO_NODE_ANY;
+}
+
+void wish_none(struct proto_wish *w)
+{
+	memset(w, 0, offsetof(struct proto_wish, name));
+	w->max_staleness_us = -1;
+}
+
+static void from_hint(struct proto_wish *w, const struct sql_hint *h)
+{
+	wish_none(w);
+	w->node = node_of(h->node);
+	w->consistency = level_of(h->consistency);
+	if (h->consistency == SQL_HINT_BOUNDED)
+		w->max_staleness_us = (int64_t)h->bounded_ms * 1000;
+	w->unclear = h->unknown;
+	w->hinted = w->node || w->consistency || w->unclear;
+	if (w->node == PROTO_NODE_NAMED)
+		memcpy(w->name, h->name, sizeof w->name);
+}
+
+static bool same(const struct proto_wish *a, const struct proto_wish *b)
+{
+	return a->node == b->node && a->consistency == b->consistency &&
+	       a->max_staleness_us == b->max_staleness_us &&
+	       (a->node != PROTO_NODE_NAMED || strcmp(a->name, b->name) == 0);
+}
+
+bool wish_add(struct wish_sum *all, const struct sql_route *r)
+{
+	struct proto_wish next;
+	bool first = all->texts++ == 0;
+	from_hint(first ? all->wish : &next, &r->hint);
+	return r->verdict == SQL_ROUTE_REPLICA && (first || same(all->wish, &next));
+}

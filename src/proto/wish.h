@@ -1,0 +1,17 @@
+/* wish - what the texts of one request ask for beside what they do: hints as struct proto_wish, and
+ * how those of several texts go together. Ignorant of nodes. Any thread. */
+#ifndef PROTO_WISH_H
+#define PROTO_WISH_H
+#include "proto/proto.h"
+#include "sql/route.h"
+
+struct wish_sum {
+	struct proto_wish *wish;
+	unsigned texts; /* added so far */
+};
+/* Nothing is asked for. */
+void wish_none(struct proto_wish *w);
+/* One more text. False: the request is the primary's, as this text is, or because its wish
+ * contradicts those before. */
+bool wish_add(struct wish_sum *all, const struct sql_route *r);
+#endif

@@ -1,0 +1,58 @@
+"""What a session or statement of MySQL or MariaDB may wish of the node that reads: hints, settings, read-only
+transactions, tokens."""
+import pytest
+
+from rawmy import MyError
+from servers import eventually
+from test_cluster_my import cluster, wp  # noqa: F401
+
+
+def port(c, wish='', rest=''):
+    return int(c.one('%s select @@port %s' % (wish, rest)))
+
+
+@pytest.fixture
+def replica(cluster, wp):
+    """The port of the replica, once it takes reads: roles, freshness and the catalog are known."""
+    there = cluster.nodes[1].port
+    with wp.my() as c:
+        eventually(lambda: port(c, '/* weirpool: replica */') == there, 30)
+    return there
+
+
+def test_hints(cluster, wp, replica):
+    primary = cluster.nodes[0].port
+    with wp.my() as c:
+        for wish, where in (('node=%s' % cluster.where(1), replica), ('node=%s' % cluster.where(0), primary),
+                            ('replica', replica), ('primary', primary), ('replica, consistency=strong', primary)):
+            assert port(c, '/* weirpool: %s, consistency=eventual */' % wish if 'strong' not in wish
+                        else '/* weirpool: %s */' % wish) == where, wish
+        for wish in ('node=n17', 'node=127.0.0.1'):  # the last: which one of the two?
+            with pytest.raises(MyError) as e:
+                c.one('/* weirpool: %s */ select 1' % wish)
+            assert e.value.errno == 1105 and 'cluster main' in str(e.value)
+        assert c.one('/* weirpool: noed=n1 */ select 1') == '1'
+        for sql in ('select @@port from (select 1) x for update', 'select @@port, get_lock("a", 0)'):
+            assert c.one('/* weirpool: replica */ ' + sql) == str(primary)
+        c.do('do release_all_locks()')
+
+
+def test_a_hint_of_a_consistency(cluster, wp, replica):
+    there = cluster.nodes[1]
+    with wp.my() as c:
+        c.do("insert into app.t (v) values ('1')")
+        eventually(lambda: there.query('select count(*) from app.t')[0][0] == 1)
+        there.query('stop %s sql_thread' % ('slave' if there.family == 'mariadb' else 'replica'))
+        c.do("insert into app.t (v) values ('2')")
+
+        def read(wish):
+            r = c.q('/* weirpool: %s */ select count(*), @@port from app.t' % wish)[0]
+            return int(r[0]), int(r[1])
+        here, stale = (2, cluster.nodes[0].port), (1, replica)
+        for _ in range(5):
+            assert read('replica, consistency=eventual') == stale
+            assert read('node=' + cluster.where(1)) == here
+            assert read('replica, consistency=global') == here
+        eventually(lambda: read('replica, consistency=bounded(100ms)') == here)
+        there.query('start %s sql_thread' % ('slave' if there.family == 'mariadb' else 'replica'))
+        eventually(lambda: read('node=' + cluster.where(1)) == (2, replica), 30)

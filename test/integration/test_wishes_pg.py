@@ -1,0 +1,126 @@
+"""What a PostgreSQL session or statement may wish of the node that reads: hints, settings, endpoints, read-only
+transactions, tokens. A cluster of three."""
+import psycopg
+import pytest
+
+from servers import eventually
+from test_cluster_pg import cluster, new_cluster, wait_ready, weir  # noqa: F401
+
+
+def port(conn, wish='', what='inet_server_port()'):
+    return conn.execute('%s select %s' % (wish, what), prepare=False).fetchone()[0]
+
+
+def ready(wp, cluster, replicas=2):
+    """Each replica takes reads: roles, freshness and the catalog are known."""
+    wait_ready(wp, cluster, replicas)
+    with wp.connect(dbname='app') as c:
+        for n in cluster.nodes[1:]:
+            eventually(lambda: port(c, '/* weirpool: node=127.0.0.1:%d */' % n.port) == n.port, 20)
+
+
+def named(cluster, i):
+    """At once: what the session has seen on another node does not matter."""
+    return '/* weirpool: node=%s, consistency=eventual */' % cluster.where(i)
+
+
+# --- comments
+
+def test_a_hint_moves_a_read(cluster, weir):
+    wp = weir(cluster)
+    ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        for i in (1, 2, 0, 2, 1):
+            assert port(c, named(cluster, i)) == cluster.nodes[i].port
+            with c.cursor() as k:  # a prepared statement
+                for _ in range(3):
+                    k.execute(named(cluster, i) + ' select inet_server_port() where %s > 0', (1,), prepare=True)
+                    assert k.fetchone()[0] == cluster.nodes[i].port
+        assert port(c, '/* weirpool: replica, consistency=eventual */') in {n.port for n in cluster.nodes[1:]}
+        assert port(c, '/* weirpool: primary */') == cluster.nodes[0].port
+        assert port(c, '/* weirpool: replica, consistency=strong */') == cluster.nodes[0].port
+
+
+def test_a_hint_never_moves_a_write(cluster, weir):
+    wp = weir(cluster)
+    ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        for wish in ('/* weirpool: replica */', named(cluster, 1), named(cluster, 1) + '/* maxscale route to slave */'):
+            for sql in ("insert into t (v) values ('x') returning inet_server_port()",
+                        "select inet_server_port() from nextval('t_id_seq')",
+                        "select inet_server_port() from (select 1 from t for update) x right join (values (1)) y on true"):
+                assert c.execute('%s %s' % (wish, sql), prepare=False).fetchone()[0] == cluster.nodes[0].port
+        with c.transaction():  # it stays where it began
+            assert port(c, named(cluster, 1)) == cluster.nodes[0].port
+
+
+def test_a_hint_for_a_node_that_is_not_there(cluster, weir):
+    wp = weir(cluster)
+    ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        for wish in ('node=n17', 'node=127.0.0.1:1', 'node=127.0.0.1'):  # the last: which one of the three?
+            with pytest.raises(psycopg.errors.UndefinedObject) as e:
+                c.execute('/* weirpool: %s */ select 1' % wish)
+            assert wish[5:] in str(e.value) and 'cluster main' in str(e.value)
+        assert c.execute('select 1').fetchone() == (1,)
+        heard = []
+        c.add_notice_handler(lambda d: heard.append(d.message_primary))
+        assert c.execute('/* weirpool: noed=n1 */ select 1').fetchone() == (1,)
+        assert 'does not understand' in heard[0] and len(heard) == 1
+
+
+def test_a_hint_of_a_consistency(new_cluster, weir):
+    """A replica that stands still, and what may be read there."""
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    ready(wp, cluster, 1)
+    there = cluster.nodes[1]
+    with wp.connect(dbname='app') as c:
+        c.execute('insert into reg values (1, 1)')
+        eventually(lambda: there.query('select v from reg where id = 1', dbname='app') == [(1,)])
+        there.query('select pg_wal_replay_pause()')
+        c.execute('update reg set v = 2 where id = 1')
+
+        def read(*wishes):
+            return c.execute('/* weirpool: %s */ select v, inet_server_port() from reg where id = 1' % ', '.join(wishes),
+                             prepare=False).fetchone()
+        here, stale = (2, cluster.nodes[0].port), (1, there.port)
+        node = 'node=' + cluster.where(1)
+        for _ in range(5):
+            assert read('replica', 'consistency=eventual') == stale
+            assert read(node, 'consistency=eventual') == stale
+            assert read(node) == here  # not fresh enough: what the session wrote is missing there
+            assert read(node, 'consistency=session') == here
+            assert read('replica', 'consistency=global') == here
+            assert read('consistency=strong') == here
+        eventually(lambda: read('replica', 'consistency=bounded(100ms)') == here)
+        assert c.execute('select v from reg where id = 1').fetchone()[0] == 2  # the wish was for one statement
+        there.query('select pg_wal_replay_resume()')
+        eventually(lambda: read(node) == (2, there.port))
+
+
+def test_what_follows_a_hint_in_a_pipeline(new_cluster, weir):
+    """A statement that takes old data must not bring that about for the next one."""
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    ready(wp, cluster, 1)
+    there = cluster.nodes[1]
+    with wp.connect(dbname='app') as c:
+        c.execute('insert into reg values (1, 1)')
+        eventually(lambda: there.query('select v from reg where id = 1', dbname='app') == [(1,)])
+        there.query('select pg_wal_replay_pause()')
+        c.execute('update reg set v = 2 where id = 1')
+
+        def some_are_old():
+            """None of the others is; on the primary's link an old one may be new as well."""
+            with c.pipeline() as p:
+                got = []
+                for _ in range(10):
+                    got.append(c.execute('/* weirpool: consistency=eventual */ select v from reg where id = 1'))
+                    p.sync()
+                    got.append(c.execute('select v from reg where id = 1'))
+                    p.sync()
+            rows = [k.fetchone()[0] for k in got]
+            assert rows[1::2] == [2] * 10, rows
+            return 1 in rows
+        eventually(some_are_old)
