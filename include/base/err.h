@@ -35,7 +35,8 @@
 	X(SERVER_PROTOCOL, "08P01", 2027, "HY000", true,  "malformed message from the server") \
 	X(NO_MEMORY,       "53200", 1037, "HY001", true,  "out of memory") \
 	X(NO_FDS,          "53000", 1040, "08004", true,  "out of file descriptors") \
-	X(OUTCOME_UNKNOWN, "08007", 2013, "08007", true,  "nobody knows whether it was applied") \
+	X(OUTCOME_UNKNOWN, "08007", 2013, "08007", false, "nobody knows whether it was applied") \
+	X(TX_LOST,         "40001", 1213, "40001", false, "the transaction's server was lost") \
 	X(NO_PRIMARY,      "57P03", 1290, "HY000", false, "no primary that can be written to") \
 	X(NO_NODE,         "42704", 1105, "HY000", false, "no such node in the cluster") \
 	X(DB_DISABLED,     "57P03", 1049, "42000", true,  "database is disabled") \

@@ -335,6 +335,12 @@ struct proto_client_conf { /* after login is known */
 	const char *login_notice; /* NULL: none */
 };
 
+/* A link was lost: what its client hears. Borrowed. */
+struct proto_loss {
+	const struct err *request; /* of what was sent, and may have been carried out */
+	const struct err *tx;      /* ... in a transaction that cannot have been committed */
+};
+
 struct proto_ops {
 	const char *name; /* as conf/ names it: "postgresql", "mysql" */
 	uint8_t id;       /* its place in proto_table */
@@ -450,6 +456,12 @@ struct proto_ops {
 	void (*detach)(void *cst,
 		void *lst); /* at any time; lst keeps what it still owes, to be swallowed */
 	uint32_t (*client_pins)(const void *cst);
+	/* The link was lost, and the session goes on: puts the answers that its client is
+	 * still owed; detach() follows. False: it cannot (an answer or a message was cut in the
+	 * middle, or the link had state that nobody else has), and nothing was put. A
+	 * transaction that is lost with the link is as one that has failed, until its client
+	 * ends it. */
+	bool (*client_lost)(void *cst, void *lst, const struct proto_loss *x, struct buf *down);
 	bool (*client_mid_message)(
 		const void *cst); /* part of a message was forwarded: nothing else may go up now */
 	/* Fails the request that waits for a link: e is its answer; the rest of the request is

@@ -2,6 +2,8 @@
  * lets go. Ignorant of messages: proto/ops says what happened. Runs on the session's worker. */
 #include "core_int.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -597,6 +599,49 @@ static void lost_error(
 	err_detail(e, "%s:%u: %s", l->host, l->port, why);
 }
 
+/* The server's last words say that it ends, and not only this connection. */
+static bool is_shutdown(const struct err *said)
+{
+	return strncmp(said->sqlstate, "57P0", 4) == 0 || said->mysql_errno == 1053;
+}
+
+/* In a cluster the session goes on without its link, where it can: the next request gets another.
+ * e: what the one at hand hears. False: it ends. */
+static bool outlive(struct link *l, const char *why, const struct err *said, const struct err *e)
+{
+	struct session *s = l->session;
+	struct worker *w = l->w;
+	struct err tx;
+	struct proto_loss x = { .request = e, .tx = &tx };
+	if (l->place < 0 || s->login || s->raw || s->shard->set.pool_mode == CONF_POOL_SESSION ||
+		!s->ops->client_lost || (said && !is_shutdown(said)))
+		return false;
+	err_set(&tx, ERR_TX_LOST,
+		"the server of this transaction was lost, and with it all that "
+		"the transaction has done");
+	err_detail(&tx, "%s:%u: %s", l->host, l->port, why);
+	if (!s->ops->client_lost(s->cst, l->lst, &x, &w->down)) {
+		buf_consume(&w->down, buf_len(&w->down));
+		return false;
+	}
+	if (e->code == ERR_OUTCOME_UNKNOWN)
+		token_in_doubt(&s->token, clock_mono_us());
+	if (s->request_us || s->in_tx)
+		session_log(LOG_LV_INFO, s, "goes on without its server connection: %s:%u: %s",
+			l->host, l->port, why);
+	session_detach(s);
+	link_close(l, why);
+	s->again_n = 0;
+	s->to_primary = false;
+	s->refused_at = 0;
+	session_send(s, &w->down);
+	if (s->state != SESSION_CLOSING)
+		became_idle(s);
+	if (s->state == SESSION_IDLE)
+		session_run_input(s);
+	return true;
+}
+
 /* said: the server's own last words, for its client as they are; NULL if it had none. */
 static void link_gone(struct link *l, const char *why, const struct err *said)
 {
@@ -620,10 +665,13 @@ static void link_gone(struct link *l, const char *why, const struct err *said)
 		why);
 	if (ask_again(l, why))
 		return;
-	if (said)
+	/* a server that crashes, or kills what runs, may have committed before */
+	if (said && !(is_shutdown(said) && l->place >= 0 && strcmp(said->sqlstate, "57P01") != 0))
 		e = *said;
 	else
 		lost_error(s, l, why, &e);
+	if (outlive(l, why, said, &e))
+		return;
 	session_detach(s);
 	link_close(l, why);
 	session_close(s, &e, why);

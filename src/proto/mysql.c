@@ -62,6 +62,7 @@ const struct proto_ops proto_mysql = {
 	.client_mid_message = my_client_mid_message,
 	.client_confine = my_client_confine,
 	.client_only_read = my_client_only_read,
+	.client_lost = my_client_lost,
 	.client_fail_request = my_client_fail_request,
 	.client_killed = my_client_killed,
 	.client_in_request = my_client_in_request,

@@ -165,6 +165,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool looked;        /* my_reads() has seen the command that comes next */
 	bool only_read;     /* it has said yes to all that went to the link */
 	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
+	bool lost;          /* its transaction is, with its link, and it has not heard of it */
 };
 
 /* ---- the reply of a server, packet by packet: mysql_result.c ---- */
@@ -317,6 +318,7 @@ bool my_attach(void *cst, void *lst, struct buf *up);
 enum proto_release my_link_release(void *cst, void *lst, struct buf *up);
 void my_detach(void *cst, void *lst);
 uint32_t my_client_pins(const void *cst);
+bool my_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf *down);
 bool my_client_mid_message(const void *cst);
 void my_client_confine(void *cst, bool reads_only, bool guarded);
 bool my_client_only_read(const void *cst);

@@ -257,6 +257,9 @@ static enum my_next up_frame(struct myup *u)
 		return my_local_unknown(u, &h);
 	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
 		return MY_STOP;
+	enum my_next r;
+	if (c->lost && my_lost_told(u, &h, &r))
+		return r;
 	if (u->l && my_is_confined(u->c, u->f.p + u->f.at, flow_ahead(&u->f)))
 		return confined(u, &h);
 	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {

@@ -109,6 +109,10 @@ bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct prot
 /* The link is a replica's, and the command at p is not for it. */
 bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n);
 
+/* ---- mysql_lost.c ---- */
+/* c->lost: the command at hand is told, or does without. False: it goes on as any. */
+bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r_r);
+
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
 

@@ -91,6 +91,7 @@ const struct proto_ops proto_pg = {
 	.client_mid_message = pg_client_mid_message,
 	.client_confine = pg_client_confine,
 	.client_only_read = pg_client_only_read,
+	.client_lost = pg_client_lost,
 	.client_fail_request = pg_client_fail_request,
 	.client_in_request = pg_client_in_request,
 	.link_owes = pg_link_owes,

@@ -231,6 +231,21 @@ static enum dn_next named_over(struct dnx *d, const struct pgmsg_head *h)
 	return DN_NEXT;
 }
 
+/* The transaction has failed, as the client's. */
+static enum dn_next lost_over(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	(void)take_error(l, d->e);
+	if (l->tx != TX_FAILED)
+		return dn_bad(d, "a transaction that must fail did not", h->type);
+	l->lost_wait = false;
+	owed_pop(l);
+	if (d->c == NULL)
+		return nobodys(d, h);
+	flow_drop(&d->f, PGMSG_HEAD_BYTES + (size_t)h->body_n);
+	return DN_NEXT;
+}
+
 enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capture)
 {
 	assert(d->f.at == 0);
@@ -238,6 +253,7 @@ enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capt
 	case PG_CAP_SYNC: return sync_done(d, h);
 	case PG_CAP_ASK: return ask_over(d, h);
 	case PG_CAP_NAMED: return named_over(d, h);
+	case PG_CAP_LOST: return lost_over(d, h);
 	case PG_CAP_QUERY:
 	case PG_CAP_CLEAN: break;
 	}

@@ -592,6 +592,19 @@ static void put_forced(
 		pgerror_put(d->down, "ERROR", why);
 }
 
+/* Why the client's transaction has failed, of which it has heard nothing yet. */
+static void put_lost(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct err why;
+	err_set(&why, ERR_TX_LOST,
+		"the server of this transaction was lost, and with it all that "
+		"the transaction has done");
+	flow_cut(&d->f);
+	pgerror_put(d->down, "ERROR", &why);
+	flow_drop(&d->f, total_of(h));
+	d->c->lost = PG_LOST_TOLD;
+}
+
 static void error_to(
 	struct dnx *d, const struct pgmsg_head *h, struct owed *o, const struct pgerror *f)
 {
@@ -607,6 +620,8 @@ static void error_to(
 		flow_cut(&d->f);
 		put_forced(d, h, f, o->p.err);
 		flow_drop(&d->f, total_of(h));
+	} else if (d->c->lost == PG_LOST_UNTOLD && f->sqlstate && !strcmp(f->sqlstate, "25P02")) {
+		put_lost(d, h);
 	} else if (!dn_put_renamed(d, h, o, f)) {
 		flow_pass(&d->f, total_of(h));
 	}
@@ -678,6 +693,8 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 		flow_pass(&d->f, total_of(h));
 	if (o->flags & OWED_F_HEAL)
 		dn_healed(d);
+	if (pass && l->tx != TX_FAILED)
+		d->c->lost = PG_LOST_NO;
 	owed_pop(l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);

@@ -36,6 +36,10 @@ struct proto_env {
 };
 
 /* ---- a client session ---- */
+/* Is its transaction lost with its link? Then it is a failed one, which the next link has to
+ * have. */
+enum pg_lost { PG_LOST_NO, PG_LOST_TOLD /* the client has had an error */, PG_LOST_UNTOLD };
+
 struct pg_client_login; /* pg_login_int.h */
 struct pg_learn;        /* pg_learn.c: what an unusual request needs */
 
@@ -88,6 +92,10 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool looked;        /* pg_reads() has seen the request that comes next */
 	bool only_read;     /* it has said yes to all that went to the link */
 	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
+	uint8_t lost;       /* enum pg_lost */
+	bool ends_tx; /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
+	bool mixed;   /* state outside of the transaction was changed before it began, and is
+			       not known yet */
 };
 
 /* ---- replies that a link owes ---- */
@@ -148,7 +156,8 @@ enum pg_capture { /* what the entry with OWED_CAPTURE is */
 	PG_CAP_ASK,
 	PG_CAP_QUERY,
 	PG_CAP_NAMED,
-	PG_CAP_CLEAN
+	PG_CAP_CLEAN,
+	PG_CAP_LOST /* makes a transaction that has failed */
 };
 
 /* ---- a link ---- */
@@ -200,8 +209,8 @@ struct pg_link {
 	bool mid_up;   /* detached in the middle of a message to the server */
 	bool raw;      /* replication: bytes only */
 	bool full;     /* the client waits because PG_OWED_MAX_N replies are owed */
-	bool sync_wait, ask_wait; /* which captures are in the ring */
-	bool same_client;         /* nobody else used it since the attached session did */
+	bool sync_wait, ask_wait, lost_wait; /* which captures are in the ring */
+	bool same_client; /* nobody else used it since the attached session did */
 	bool req_error;   /* an ErrorResponse went to the client since the state was known */
 	bool used;        /* by a session that was logged in */
 	bool spoiled;     /* a session did what no cleaning undoes */
@@ -228,6 +237,7 @@ enum proto_release pg_link_release(void *cst, void *lst, struct buf *up);
 void pg_detach(void *cst, void *lst);
 unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max);
 uint32_t pg_client_pins(const void *cst);
+bool pg_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf *down);
 bool pg_client_mid_message(const void *cst);
 void pg_client_confine(void *cst, bool reads_only, bool guarded);
 bool pg_client_only_read(const void *cst);

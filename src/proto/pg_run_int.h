@@ -190,6 +190,15 @@ void named_asking(struct pg_link *l);
 bool named_seen(struct pg_client *c, struct pg_link *l, const char *name, const char *text);
 void named_asked(struct pg_client *c, struct pg_link *l);
 
+/* ---- pg_lost.c ---- */
+/* Puts what makes the transaction of l a failed one: that of c was lost. */
+void lost_put(struct pg_client *c, struct pg_link *l, struct buf *up);
+/* What ReadyForQuery says when no server does. */
+static inline char lost_status(const struct pg_client *c)
+{
+	return c->lost ? 'E' : 'I';
+}
+
 /* ---- pg_reset.c ---- */
 /* Is the text's one statement a return to defaults that are not the server's? */
 bool reset_is_ours(

@@ -48,6 +48,7 @@ void state_known(struct pg_client *c, struct pg_link *l)
 	c->may_reset = false;
 	c->salt = 0;
 	c->n_requests = 0;
+	c->mixed = false;
 	l->req_error = l->discarded = false;
 	learn_forget_set(c);
 	learn_free_if_empty(c);

@@ -231,9 +231,12 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 	l->mid_up = false;
 	if (c->mode == PROTO_SESSION)
 		l->dirty = PG_DIRTY_ALL;
-	if (l->raw || !sync_put(c, l, up))
+	if (l->raw)
 		return false;
-	if (l->used && c->sync_tries < TRIES_MAX_N)
+	bool put = sync_put(c, l, up);
+	if (put && l->used && c->sync_tries < TRIES_MAX_N)
 		kept_begin(c, l);
-	return true;
+	if (c->lost)
+		lost_put(c, l, up);
+	return put || c->lost;
 }

@@ -165,6 +165,9 @@ void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info
 void up_note(struct upx *u, uint64_t flags)
 {
 	struct pg_client *c = u->c;
+	if ((flags & SQL_F_TX_BEGIN) && ((c->acc | flags) & STATE_RELEVANT))
+		c->mixed = true;
+	c->ends_tx = (flags & SQL_F_TX_END) && !(flags & (SQL_F_TX_CHAIN | SQL_F_MULTI));
 	c->acc |= flags;
 	if (c->n_requests < UINT16_MAX)
 		c->n_requests++;
@@ -597,7 +600,7 @@ static enum up_next up_sync(struct upx *u, const struct pgmsg_head *h)
 	struct pg_link *l = u->l;
 	if (l == NULL) {
 		flow_drop(&u->f, total_of(h));
-		pgsession_put_ready(u->down, 'I');
+		pgsession_put_ready(u->down, lost_status(c));
 		c->in_batch = false;
 		return UP_NEXT;
 	}
@@ -666,11 +669,11 @@ static bool up_failed(struct upx *u, const struct pgmsg_head *h, enum up_next *r
 		c->fail_next = false;
 		c->skip_to_sync = h->type != 'Q' && h->type != 'F';
 		if (!c->skip_to_sync)
-			pgsession_put_ready(u->down, 'I');
+			pgsession_put_ready(u->down, lost_status(c));
 	}
 	if (c->skip_to_sync && h->type == 'S') {
 		c->skip_to_sync = c->in_batch = false;
-		pgsession_put_ready(u->down, 'I');
+		pgsession_put_ready(u->down, lost_status(c));
 	}
 	return true;
 }
@@ -700,7 +703,7 @@ static bool ring_is_full(struct upx *u)
 static bool must_wait(struct upx *u, uint8_t type)
 {
 	static const char others[] = "QPBDCEF"; /* COPY data passes, Sync queues up */
-	if (u->l && u->l->healing)
+	if (u->l && (u->l->healing || u->l->lost_wait))
 		return true;
 	if (u->l && u->l->ask_wait && u->c->may_reset && strchr(others, type))
 		return true;

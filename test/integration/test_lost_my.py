@@ -1,0 +1,182 @@
+"""What a client sees when the server of its request or transaction is lost (MySQL, MariaDB, in a cluster): an error, and a session
+that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
+import os
+import tempfile
+import threading
+
+import pytest
+
+import rawmy as my
+from mysql_servers import MyServer
+from rawmy import MyError
+from servers import eventually, give_to_test_user
+from weir import Weirpool
+
+KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), pytest.param('maria118', marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=KINDS, scope='module')
+def server(base, request):
+    d = tempfile.mkdtemp(prefix='lost-', dir=base)
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    s = MyServer(d, request.param, 'n0', server_id=1).create()
+    s.query('create table app.t (v varchar(20))')
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def wp(server, base, binary, request):
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'), default_pool_size=2,
+                 clusters={'main': dict(host='127.0.0.1', port=server.port, protocol='mysql', probe_user='super', probe_password='super')})
+    request.node.weirpools = [w]
+    ready(w)
+    yield w
+    w.stop()
+
+
+def ready(w):
+    eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 40)
+
+
+def lose(server, w):
+    """The server is gone, and there again."""
+    server.kill9()
+    server.start()
+    ready(w)
+
+
+def rows(server, v):
+    return server.query('select count(*) from app.t where v = %s', v)[0][0]
+
+
+def in_thread(f):
+    """Runs f; returns what it raised, after join()."""
+    out = []
+
+    def run():
+        try:
+            f()
+            out.append(None)
+        except Exception as e:  # pylint: disable=broad-except
+            out.append(e)
+    t = threading.Thread(target=run)
+    t.start()
+
+    def join():
+        t.join(40)
+        assert out, 'no answer'
+        return out[0]
+    return join
+
+
+def busy(server, what):
+    eventually(lambda: server.query("select count(*) from information_schema.processlist where info like %s and id <> connection_id()",
+                                    '%' + what + '%')[0][0])
+
+
+LOST, UNKNOWN = (1213, '40001'), (2013, '08007')
+
+
+def code(e):
+    assert isinstance(e, MyError), e
+    return e.errno, e.sqlstate
+
+
+def test_idle_in_a_transaction(server, wp):
+    with wp.my() as r:
+        r.do('begin')
+        r.do("insert into t values ('idle')")
+        lose(server, wp)
+        e = r.error("insert into t values ('idle')")
+        assert code(e) == LOST and 'was lost' in str(e)
+        assert r.q('show warnings')[0][1] == '1213'
+        assert not r.do("insert into t values ('again')").status & my.IN_TRANS
+    assert rows(server, 'idle') == 0 and rows(server, 'again') == 1
+
+
+@pytest.mark.parametrize('end', ['rollback', 'ROLLBACK;'])
+def test_idle_in_a_transaction_that_is_rolled_back(server, wp, end):
+    with wp.my() as r:
+        r.do('begin')
+        r.do("insert into t values ('rolled')")
+        lose(server, wp)
+        assert not r.do(end).status & my.IN_TRANS
+        r.do("insert into t values ('back')")
+    assert rows(server, 'rolled') == 0 and rows(server, 'back') >= 1
+
+
+def test_a_commit_of_what_is_lost(server, wp):
+    with wp.my() as r:
+        r.do('set autocommit = 0')
+        r.do("insert into t values ('commit')")
+        lose(server, wp)
+        assert code(r.error('commit')) == LOST
+        r.do("insert into t values ('later')")
+        r.do('commit')
+        assert r.one('select @@autocommit') == '0'
+    assert rows(server, 'commit') == 0 and rows(server, 'later') == 1
+
+
+def test_in_the_middle_of_a_transaction(server, wp):
+    with wp.my() as r:
+        r.do('begin')
+        r.do("insert into t values ('middle')")
+        join = in_thread(lambda: r.do("insert into t select 'middle' from (select sleep(61)) x"))
+        busy(server, 'sleep(61)')
+        lose(server, wp)
+        assert code(join()) == LOST
+        r.do("insert into t values ('middle 2')")
+    assert rows(server, 'middle') == 0 and rows(server, 'middle 2') == 1
+
+
+def test_a_write_alone(server, wp):
+    with wp.my() as r:
+        join = in_thread(lambda: r.do("insert into t select 'alone' from (select sleep(62)) x"))
+        busy(server, 'sleep(62)')
+        lose(server, wp)
+        assert code(join()) == UNKNOWN
+        assert r.q('show warnings')[0][1] == '2013'
+        r.do("insert into t values ('alone 2')")
+    assert rows(server, 'alone') == 0 and rows(server, 'alone 2') == 1
+
+
+def test_what_may_have_ended_its_transaction(server, wp):
+    """CALL may hold a COMMIT: nobody knows."""
+    server.query('drop procedure if exists app.slow')
+    server.query('create procedure app.slow() begin insert into t values ("called"); commit; do sleep(63); end')
+    with wp.my() as r:
+        r.do('begin')
+        join = in_thread(lambda: r.do('call slow()'))
+        busy(server, 'sleep(63)')
+        lose(server, wp)
+        assert code(join()) == UNKNOWN
+        assert r.one('select 1') == '1'
+    assert rows(server, 'called') == 1
+
+
+def test_prepared_statements_and_settings_stay(server, wp):
+    with wp.my() as r:
+        r.do("set @a = 'kept', sql_mode = 'ANSI_QUOTES'")
+        st = r.prepare('insert into t values (?)')
+        r.do('begin')
+        r.execute(st, [my.P('prepared')])
+        lose(server, wp)
+        with pytest.raises(MyError) as e:
+            r.execute(st, [my.P('prepared')])
+        assert code(e.value) == LOST
+        r.execute(st, [my.P('prepared 2')])
+        assert r.q('select @a, @@sql_mode') == [['kept', 'ANSI_QUOTES']]
+    assert rows(server, 'prepared') == 0 and rows(server, 'prepared 2') == 1
+
+
+@pytest.mark.parametrize('state', ['create temporary table gone (a int)', "do get_lock('x', 0)"])
+def test_state_that_is_gone_ends_the_session(server, wp, state):
+    with wp.my() as r:
+        r.do(state)
+        lose(server, wp)
+        with pytest.raises((MyError, my.Closed)):
+            r.do('do 1')
+        with pytest.raises((my.Closed, OSError)):
+            r.do('do 1')
