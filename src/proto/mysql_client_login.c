@@ -234,8 +234,7 @@ int my_client_change_user(struct my_client *c, const uint8_t *p, size_t n, struc
 	if (keep_names(l, &x, e))
 		return -1;
 	keep_reply(l, &x);
-	if (x.collation)
-		c->collation = x.collation;
+	c->collation = x.collation;
 	l->step = MY_CL_WHO;
 	return 0;
 }

@@ -51,12 +51,15 @@ static void put_query(
 static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "transaction_isolation",
 	"collation_connection", "session_track_system_variables", "session_track_schema",
 	"session_track_state_change", "session_track_transaction_info", MY_FACT_CLIENT,
-	MY_FACT_RESULTS, MY_FACT_COLLATION };
+	MY_FACT_RESULTS, MY_FACT_COLLATION, MY_FACT_MAPPED };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
 #define FACT_ISOLATION 3U
 #define FACTS_KEPT_N 4U
 #define OLD_ISOLATION "tx_isolation"
 #define NEW_NAMES_VERSION 110101U
+/* MariaDB's. (Seen on 11.8.6; that of 11.4 may have the latter, too.) */
+#define MAPPED_VERSION 110201U
+#define NAMES_0900_VERSION 110801U
 
 const char *my_name_on(const struct my_link *l, const char *name)
 {
@@ -110,8 +113,10 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 		"@@collation_connection,@@GLOBAL.session_track_system_variables,"
 		"@@GLOBAL.session_track_schema,@@GLOBAL.session_track_state_change,"
 		"@@GLOBAL.session_track_transaction_info,@@GLOBAL.character_set_client,"
-		"@@GLOBAL.character_set_results,@@GLOBAL.collation_connection",
-		my_name_on(l, facts[FACT_ISOLATION]));
+		"COALESCE(@@GLOBAL.character_set_results,''),@@GLOBAL.collation_connection,%s",
+		my_name_on(l, facts[FACT_ISOLATION]),
+		l->mariadb && l->version_n >= MAPPED_VERSION ? "@@GLOBAL.character_set_collations"
+							     : "''");
 	put_query(l, what, true, sql, up);
 }
 
@@ -158,14 +163,16 @@ bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n)
 bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 {
 	struct vartab *t = &l->env->vars;
-	struct var v[FACTS_N + 2] = { { "character_set_client", MY_BASE_CHARSET },
+	struct var v[FACTS_N + 3] = { { "character_set_client", MY_BASE_CHARSET },
 		{ "character_set_results", MY_BASE_CHARSET } };
 	struct varset *fresh = NULL;
 	if (n != FACTS_N)
 		return false;
 	for (unsigned i = 0; i < n; i++)
 		v[i + 2] = (struct var){ my_name_on(l, facts[i]), cell[i] };
-	if (!varset_make(t, v, FACTS_N + 2, &fresh))
+	v[FACTS_N + 2] = (struct var){ MY_FACT_0900,
+		l->mariadb && l->version_n >= NAMES_0900_VERSION ? "1" : NULL };
+	if (!varset_make(t, v, FACTS_N + 3, &fresh))
 		return false;
 	varset_assign(t, &l->fresh, fresh);
 	varset_unref(t, fresh);

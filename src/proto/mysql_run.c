@@ -141,7 +141,6 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	if (k->database && *k->database)
 		ok = varset_put(t, &start, MY_VAR_SCHEMA, k->database);
 	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);
-	ok = ok && my_charset_of(c, &start);
 	for (const struct proto_kv *kv = k->forced; ok && kv && kv->key; kv++)
 		ok = varset_put(t, &start, kv->key, kv->value);
 	if (ok) {

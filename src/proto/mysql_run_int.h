@@ -15,10 +15,13 @@
  * MySQL resets to the server's character set, MariaDB to the login's. Its collation is what the
  * server makes of it. */
 #define MY_BASE_CHARSET "utf8mb4"
-/* Of a link's fresh: where a MySQL server's COM_RESET_CONNECTION leads. */
+/* Of a link's fresh: the server's default, where a MySQL's COM_RESET_CONNECTION leads, too. */
 #define MY_FACT_CLIENT "#client"
 #define MY_FACT_RESULTS "#results"
 #define MY_FACT_COLLATION "#collation"
+/* And of a MariaDB's: its character_set_collations; it has the collations of MySQL 8. */
+#define MY_FACT_MAPPED "#mapped"
+#define MY_FACT_0900 "#0900"
 
 /* ---- mysql_owed.c: the ring ---- */
 /* Adds an entry at the end. NULL: no memory or too many (l->failed is set). The pointer lives until
@@ -192,11 +195,21 @@ void my_stmts_free(struct my_client *c);
 unsigned my_stmts_n(const struct my_client *c);
 uint32_t my_stmts_pins(const struct my_client *c);
 
+/* ---- mysql_collation.c ---- */
+#define MY_COLLATION_MAX_BYTES 65U /* of a name, with its NUL */
+/* The collation of that number; NULL: the server has none, and takes its default. has_0900: this
+ * MariaDB has those of MySQL 8. */
+const char *my_collation_name(unsigned id, bool mariadb, bool has_0900);
+bool my_collation_unknown(unsigned id, bool mariadb); /* the server may have it, we have no name */
+/* The one that a character set is compiled with, for which MariaDB may have been told another. */
+bool my_collation_is_default(unsigned id);
+
 /* ---- mysql_charset.c ---- */
-/* Adds what the collation of the login packet means to *set. False: no memory. */
-/* MariaDB lets nobody in with some of them. -1: e. */
+/* Servers let nobody in with some collations. -1: e. */
 int my_charset_check(const struct my_client *c, struct err *e);
-bool my_charset_of(const struct my_client *c, struct varset **set);
+/* What the session begins with, on servers whose links are fresh like this, by the collation of its
+ * login; to be called before it uses the first of them. False: no memory. */
+bool my_charset_settle(struct my_client *c, const struct varset *fresh);
 /* Is it one of the three variables that belong together? */
 bool my_charset_is(const char *name);
 /* The assignments that make these of have those of want; n counts assignments of the SET. */

@@ -351,6 +351,8 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
 	l->sync_due = false;
+	if (c->login && !my_charset_settle(c, l->fresh))
+		l->failed = true;
 	if (l->raw || (c->want == l->have && (c->base == l->fresh || c->base == NULL)))
 		return false;
 	if (!c->ready)

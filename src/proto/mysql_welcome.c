@@ -129,6 +129,8 @@ bool my_client_ready(void *cst, void *lst, struct proto_cache **cache, const uin
 	c->status = (l ? l->status : known->status) &
 		    (MYSTATUS_AUTOCOMMIT | MYSTATUS_NO_BACKSLASH_ESCAPES);
 	varset_assign(&c->env->vars, &c->base, l ? l->fresh : known->base);
+	if (!my_charset_settle(c, c->base))
+		return false;
 	if (l && cache && c->mode != PROTO_RAW)
 		learn(cache, c->env,
 			&(struct entry){ .key = key_of(c),

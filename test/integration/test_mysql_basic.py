@@ -10,12 +10,10 @@ import pytest
 import rawmy as my
 from rawmy import MyError, RawMy
 from servers import eventually
+from weir import Direct
 
 MODES = {'modern': my.MODERN | my.MULTI_STATEMENTS | my.LOCAL_FILES, 'classic': my.CLASSIC | my.MULTI_STATEMENTS | my.LOCAL_FILES}
 MB = 1000 * 1000
-# (doc/mysql.md, limits)
-KNOWN_DEFECTS = {'test_collation_of_the_login[%s]' % x: 'MariaDB gives some ids of a login another collation than SET NAMES does' for x in
-                 ('maria1011-255', 'maria1011-248', 'maria1011-0', 'maria118-33', 'maria118-255', 'maria118-248')}
 
 
 def peak_kib(wp):
@@ -297,18 +295,70 @@ def test_character_sets_side_by_side(anymy, mypool, charset, collation, text):
     anymy.query('drop table app.cs')
 
 
-@pytest.mark.parametrize('collation', [8, 33, 45, 46, 63, 28, 13, 255, 248, 0])
-def test_collation_of_the_login(anymy, mypool, collation):
-    """The byte of the login means what it means to the server."""
-    sql = 'select @@character_set_client, @@character_set_results, @@collation_connection'
+CHARSET_SQL = 'select @@character_set_client, @@character_set_results, @@collation_connection'
+
+
+def charset_of_login(t, i, change=False):
+    """What a login with that collation gives its session, and what a reset leaves of it; or how it is refused."""
+    try:
+        with t.my(collation=8 if change else i) as r:
+            if change:
+                r.change_user(collation=i)
+            first = r.q(CHARSET_SQL)
+            r.command(b'\x1f')
+            r.ok()
+            return first, r.q(CHARSET_SQL)
+    except MyError as e:
+        return e.errno, e.sqlstate, e.text
+
+
+def assert_same_charset(server, wp, i, change=False):
+    got, want = (charset_of_login(t, i, change) for t in (wp, Direct(server)))
+    if server.family == 'mariadb' and want[0] != want[1] and isinstance(want[0], list):
+        got, want = got[0], want[0]     # where it resets to depends on who had that thread before
+    assert got == want, i
+
+
+def test_collation_of_the_login(anymy, mypool):
+    """The byte of the login means what it means to the server, all 256 of them."""
     wp = mypool(anymy, default_pool_size=1)
-    with RawMy(anymy.port) as r:
-        r.login(collation=collation)
-        want = r.q(sql)
-    with wp.my(collation=collation) as r, wp.my(collation=8) as other:
+    for i in range(256):
+        assert_same_charset(anymy, wp, i)
+    with wp.my(collation=33) as r, wp.my(collation=8) as other:
         for _ in range(3):
-            assert r.q(sql) == want
+            assert r.one('select @@character_set_client') == 'utf8mb3'
             assert other.one('select @@character_set_client') == 'latin1'
+
+
+@pytest.mark.parametrize('collation', [0, 8, 33, 35, 45, 76, 213, 255, 256, 304, 305, 309, 323, 324, 400])
+def test_collation_of_change_user(anymy, mypool, collation):
+    """Two bytes there."""
+    wp = mypool(anymy)
+    assert_same_charset(anymy, wp, collation, True)
+
+
+def test_collation_that_only_mariadb_has(maria118, mypool):
+    """Its name is not known here: no guess."""
+    wp = mypool(maria118)
+    assert charset_of_login(wp, 1069, True)[:2] == (1115, '42000')
+    assert charset_of_login(wp, 2306, True)[:2] == (1115, '42000')
+
+
+def test_collation_of_a_server_with_defaults_of_its_own(anymy, mypool):
+    """Unknown ids mean the server's defaults, and known ones may mean others than they say."""
+    change = [('character_set_client', 'latin5'), ('character_set_results', None), ('collation_connection', 'koi8r_bin')]
+    if anymy.kind == 'maria118':
+        change.append(('character_set_collations', 'latin1=latin1_bin,utf8mb4=utf8mb4_bin'))
+    before = {n: anymy.query('select @@global.' + n)[0][0] for n, _ in change}
+    try:
+        for n, v in change:
+            anymy.query('set global %s = %%s' % n, v)
+        wp = mypool(anymy, default_pool_size=2)
+        for i in (0, 8, 33, 45, 47, 224, 255):
+            assert charset_of_login(wp, i)[0] == charset_of_login(Direct(anymy), i)[0], i
+    finally:
+        for n, v in before.items():
+            anymy.query('set global %s = %%s' % n, v)
 
 
 def test_collations_above_255(anymy, mypool):
