@@ -11,6 +11,9 @@
 #include "wire/mysql/query.h"
 #include "wire/mysql/stmt.h"
 
+#define MY_CONSISTENCY "weirpool_consistency"
+#define SETTING_MAX_BYTES 64U
+
 static const char *setting(const struct my_client *c, const char *name)
 {
 	const char *v = varset_get(c->want, name);
@@ -91,6 +94,32 @@ static bool execute_reads(
 	       text_reads(c, s->text->text, s->text->text_n, w);
 }
 
+static int nibble(char x)
+{
+	return x >= '0' && x <= '9' ? x - '0' : x >= 'A' && x <= 'F' ? x - 'A' + 10 : -1;
+}
+
+/* The text of a user variable that a session has set, which is kept as an expression: see
+ * put_value() of mysql_state.c. False: it is no text, or a long one. */
+static bool text_of(const char *expr, char *out, size_t size)
+{
+	const char *x = strstr(expr, "X'");
+	size_t n = 0;
+	for (x = x ? x + 2 : ""; nibble(x[0]) >= 0 && nibble(x[1]) >= 0 && n + 1 < size; x += 2)
+		out[n++] = (char)(nibble(x[0]) << 4 | nibble(x[1]));
+	out[n] = 0;
+	return *x == '\'' && strlen(out) == n;
+}
+
+/* What the session has set, where the statement says nothing. False: nobody knows what that means,
+ * and the primary is always right. */
+static bool session_wish(const struct my_client *c, struct proto_wish *w)
+{
+	const char *v = w->consistency ? NULL : varset_get(c->want, "@`" MY_CONSISTENCY "`");
+	char text[SETTING_MAX_BYTES];
+	return v == NULL || (text_of(v, text, sizeof text) && wish_setting(text, w));
+}
+
 static bool command_reads(
 	const struct my_client *c, const uint8_t *body, size_t n, struct wish_sum *w)
 {
@@ -112,7 +141,7 @@ bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct prot
 		n < MYPACKET_HEAD_BYTES + h.payload_n)
 		return false;
 	struct wish_sum w = { .wish = w_r };
-	return command_reads(c, p + MYPACKET_HEAD_BYTES, h.payload_n, &w);
+	return command_reads(c, p + MYPACKET_HEAD_BYTES, h.payload_n, &w) && session_wish(c, w_r);
 }
 
 void my_client_confine(void *cst, bool reads_only, bool guarded)

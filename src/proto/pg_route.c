@@ -138,7 +138,8 @@ bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish
 		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
 		return false;
 	struct wish_sum w = { .wish = w_r };
-	return h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w);
+	return (h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w)) &&
+	       ours_wish(c, w_r);
 }
 
 void pg_client_confine(void *cst, bool reads_only, bool guarded)

@@ -120,7 +120,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 			return err_set(e, ERR_NO_MEMORY, "out of memory");
 	varset_assign(t, &c->want, c->start);
 	state_want_changed(c);
-	return 0;
+	return ours_check_start(c, e);
 }
 
 unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max)

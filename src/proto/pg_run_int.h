@@ -164,6 +164,15 @@ bool sync_again(struct pg_client *c, struct pg_link *l, const uint8_t **p_r, siz
 bool pg_put_literal(
 	struct buf *b, const char *s); /* as an expression of type text, whatever the settings */
 
+/* ---- pg_ours.c ---- */
+bool ours_mentioned(const char *text, size_t n); /* a name that begins with weirpool. */
+/* Does the text's one statement set something of ours to what it cannot be? */
+bool ours_refused(const struct sql_stmt_info *info, struct err *why);
+int ours_check_start(const struct pg_client *c, struct err *e); /* -1: the same at the login */
+/* What the session has set, where the statement says nothing. False: nobody knows what that means,
+ * and the primary is always right. */
+bool ours_wish(const struct pg_client *c, struct proto_wish *w);
+
 /* ---- pg_named.c ---- */
 void named_free(struct pg_link *l);
 void named_clear(struct pg_link *l); /* the server has dropped them */

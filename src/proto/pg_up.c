@@ -518,7 +518,7 @@ static enum up_next query_served(
 		named_evict(u);
 	query_begins(u);
 	enum up_next r = UP_NEXT;
-	if (up_seq_refused(u, info.flags, &why) ||
+	if (up_seq_refused(u, info.flags, &why) || ours_refused(&info, &why) ||
 		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
 		r = up_forced(u, h, &why, NULL, 0);
 	} else if (x.verb == SQL_V_PREPARE && x.s &&

@@ -255,8 +255,15 @@ static enum up_next parse_kept(
 	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n) &&
 		!named_has(c, u->l, info.name, info.name_n))
 		return parse_dealloc(u, h, &info);
-	struct stmt *s = ref_intern(u, p->text, p->text_n, p->types, p->n_types, &info);
 	struct err why;
+	if (ours_mentioned(p->text, p->text_n)) {
+		up_classify(u, p->text, p->text_n, &info);
+		if (ours_refused(&info, &why)) {
+			up_in_batch(u);
+			return up_forced(u, h, &why, NULL, 0);
+		}
+	}
+	struct stmt *s = ref_intern(u, p->text, p->text_n, p->types, p->n_types, &info);
 	if (s && (s->flags & (SQL_F_PREPARE | SQL_F_EXECUTE | SQL_F_DEALLOCATE)) &&
 		p->name_n == 0) {
 		up_classify(u, p->text, p->text_n, &info);

@@ -47,6 +47,18 @@ static void from_hint(struct proto_wish *w, const struct sql_hint *h)
 		memcpy(w->name, h->name, sizeof w->name);
 }
 
+bool wish_setting(const char *value, struct proto_wish *w)
+{
+	struct sql_hint h;
+	if (*value == 0)
+		return true;
+	if (!sql_consistency_read(value, strlen(value), &h))
+		return false;
+	w->consistency = level_of(h.consistency);
+	w->max_staleness_us = h.consistency == SQL_HINT_BOUNDED ? (int64_t)h.bounded_ms * 1000 : -1;
+	return true;
+}
+
 static bool same(const struct proto_wish *a, const struct proto_wish *b)
 {
 	return a->node == b->node && a->consistency == b->consistency &&

@@ -14,4 +14,7 @@ void wish_none(struct proto_wish *w);
 /* One more text. False: the request is the primary's, as this text is, or because its wish
  * contradicts those before. */
 bool wish_add(struct wish_sum *all, const struct sql_route *r);
+/* A consistency that stands in a setting of the session, put into *w; "" is none. False: it is not
+ * one. */
+bool wish_setting(const char *value, struct proto_wish *w);
 #endif

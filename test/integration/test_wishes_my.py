@@ -56,3 +56,33 @@ def test_a_hint_of_a_consistency(cluster, wp, replica):
         eventually(lambda: read('replica, consistency=bounded(100ms)') == here)
         there.query('start %s sql_thread' % ('slave' if there.family == 'mariadb' else 'replica'))
         eventually(lambda: read('node=' + cluster.where(1)) == (2, replica), 30)
+
+
+def test_the_consistency_of_a_session(cluster, wp, replica):
+    there = cluster.nodes[1]
+    with wp.my() as c:
+        c.do("insert into app.t (v) values ('1')")
+        eventually(lambda: there.query('select count(*) from app.t')[0][0] == 1)
+        there.query('stop %s sql_thread' % ('slave' if there.family == 'mariadb' else 'replica'))
+        c.do("insert into app.t (v) values ('2')")
+
+        def read():
+            return int(c.one('select count(*) from app.t'))
+        assert read() == 2
+        for how in ("set @weirpool_consistency = 'eventual'", "set @x = 1, @WEIRPOOL_consistency := 'Eventual'",
+                    "set @`weirpool_consistency` = concat('event', 'ual')"):
+            c.do(how)
+            eventually(lambda: read() == 1)
+            c.do("set @weirpool_consistency = 'session'")
+            assert read() == 2
+            assert c.one('select @weirpool_consistency') == 'session'
+        c.do("set @weirpool_consistency = 'eventual'")
+        assert int(c.one('/* weirpool: consistency=session */ select count(*) from app.t')) == 2
+        c.do("set @weirpool_consistency = 'nonsense'")  # the primary is always right
+        assert read() == 2
+        c.do("set @weirpool_consistency = 17")
+        assert read() == 2
+        c.do("set @weirpool_consistency = 'eventual'")
+        eventually(lambda: read() == 1)
+        c.do('set @weirpool_consistency = null')
+        assert read() == 2

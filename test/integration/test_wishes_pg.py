@@ -124,3 +124,69 @@ def test_what_follows_a_hint_in_a_pipeline(new_cluster, weir):
             assert rows[1::2] == [2] * 10, rows
             return 1 in rows
         eventually(some_are_old)
+
+
+# --- settings of the session
+
+def test_the_consistency_of_a_session(new_cluster, weir):
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    ready(wp, cluster, 1)
+    there = cluster.nodes[1]
+    with wp.connect(dbname='app') as c, wp.connect(dbname='app', options='-c weirpool.consistency=eventual') as d:
+        c.execute('insert into reg values (1, 1)')
+        eventually(lambda: there.query('select v from reg where id = 1', dbname='app') == [(1,)])
+        there.query('select pg_wal_replay_pause()')
+        for k in (c, d):
+            k.execute('update reg set v = 2 where id = 1')
+
+        def read(k):
+            return k.execute('select v from reg where id = 1', prepare=False).fetchone()[0]
+
+        def shown(k):
+            return k.execute('show weirpool.consistency').fetchone()[0]
+
+        def is_old(k):
+            """It has its link for a moment more when the server is asked what a statement has set."""
+            return eventually(lambda: read(k) == 1)
+        assert (read(c), shown(d)) == (2, 'eventual') and is_old(d)
+        for how in ("set weirpool.consistency = 'eventual'", "set session weirpool.consistency to eventual",
+                    "select set_config('weirpool.consistency', 'eventual', false)"):
+            c.execute(how)
+            assert is_old(c) and shown(c) == 'eventual'
+            c.execute("set weirpool.consistency = 'session'")
+            assert (read(c), shown(c)) == (2, 'session')
+        c.execute("set weirpool.consistency = 'eventual'")
+        assert c.execute('/* weirpool: consistency=session */ select v from reg').fetchone()[0] == 2
+        c.execute('reset weirpool.consistency')
+        d.execute('set weirpool.consistency = strong')
+        assert (read(c), read(d)) == (2, 2)
+        d.execute('reset weirpool.consistency')  # to what it began with
+        assert is_old(d) and shown(d) == 'eventual'
+        with c.transaction():
+            c.execute("set local weirpool.consistency = 'eventual'")
+            assert read(c) == 2  # the transaction is where it is
+        assert read(c) == 2
+        c.execute("set weirpool.consistency = 'bounded(50ms)'")
+        eventually(lambda: read(c) == 2)
+        c.execute("select set_config('weirpool.consistency', 'nonsense', false)")  # nobody could stop it
+        assert read(c) == 2
+
+
+def test_a_consistency_that_is_none(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='app') as c:
+        for prepare in (False, True):
+            for sql in ("set weirpool.consistency = 'often'", "SET LOCAL WeirPool.Consistency TO bounded"):
+                with pytest.raises(psycopg.errors.InvalidParameterValue) as e:
+                    c.execute(sql, prepare=prepare)
+                assert 'eventual, bounded(TIME)' in str(e.value)
+        assert c.execute("select coalesce(current_setting('weirpool.consistency', true), '')").fetchone() == ('',)
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            with c.transaction():
+                c.execute("set weirpool.consistency = 'x'")
+        assert c.execute('select 1').fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError) as e:
+        wp.connect(dbname='app', options='-c weirpool.consistency=often')
+    assert 'invalid value for parameter "weirpool.consistency"' in str(e.value)
