@@ -49,9 +49,15 @@ void cluster_free(struct cluster **c);
 struct cluster_sample {
 	int64_t sent_us; /* just before the write() of the question */
 	int64_t recv_us;
-	bool writable;     /* PostgreSQL: not in recovery. MySQL: not read_only */
+	/* PostgreSQL: not in recovery. MySQL: not read_only. Galera: a synced member of the primary
+	 * component, as all of them should be */
+	bool writable;
 	uint32_t timeline; /* PostgreSQL, writable: of the WAL that it writes; else 0 */
 	struct pos pos;    /* normalised; taken over by cluster_on_sample() */
+	/* Galera: what can be read there, if that is told; else POS_NONE and it is pos. Taken over.
+	 * What a replica shows counts when it has stood for settle_us. */
+	struct pos visible;
+	int64_t settle_us;
 };
 void cluster_on_sample(struct cluster *c, unsigned node, struct cluster_sample *s);
 
@@ -73,11 +79,17 @@ struct cluster_facts {
 	enum cluster_upstream repl;
 	bool paused; /* replay is paused by somebody */
 	enum cluster_member
-		member;    /* Group Replication: ONLINE; Galera: synced, primary component */
-	char upstream[64]; /* server_uuid or host:port that it replicates from; or "" */
-	char note[200];    /* what the probe may not see, and how to allow it; or "" */
+		member;      /* Group Replication: ONLINE; Galera: synced, primary component */
+	bool read_only;      /* Galera: it takes no writes by itself; a replica may do so */
+	char group_view[24]; /* Galera: number of the component's configuration; or "" */
+	char upstream[64];   /* server_uuid or host:port that it replicates from; or "" */
+	char note[200];      /* what the probe may not see, and how to allow it; or "" */
 };
 void cluster_on_facts(struct cluster *c, unsigned node, const struct cluster_facts *f);
+/* Galera: is a barrier wanted of every member? While another node is to become the writer. */
+bool cluster_wants_barrier(const struct cluster *c);
+/* ... it was passed: node has all that was committed anywhere in the group before sent_us. */
+void cluster_on_barrier(struct cluster *c, unsigned node, int64_t sent_us, int64_t recv_us);
 
 enum cluster_failure {
 	FAIL_REFUSED,   /* nobody listens, no route */
@@ -125,7 +137,8 @@ void cluster_tick(struct cluster *c, int64_t now_us);
 /* ---- operators; -1 with e says why not ---- */
 
 /* This node is the primary: ends a split, or takes a node that the rules refuse. It must be up,
- * writable and of this cluster. Other claimants are fenced. */
+ * writable and of this cluster. Other claimants are fenced. Galera: it becomes the writer as soon
+ * as it has all that the one before has acknowledged. */
 int cluster_promoted(struct cluster *c, unsigned node, int64_t now_us, struct err *e)
 	__attribute__((warn_unused_result));
 /* Replicas only. */

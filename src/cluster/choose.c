@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a Galera member that does not tell what can be read there. */
+#define SETTLED_US 1000000
+
 bool choose_speaks(const struct cluster *c, const struct node *n)
 {
 	return n->sampled && n->sent_us >= n->doubt_us && c->now_us - n->recv_us <= c->o.down_us &&
@@ -33,7 +36,7 @@ bool choose_claims(const struct cluster *c, const struct node *n)
 		return !replicates(c, n) && (n->facts.sent_us >= n->claim_us ||
 						    (c->primary >= 0 && n == &c->node[c->primary]));
 	case CLUSTER_GR: return n->facts.member != MEMBER_OUT;
-	case CLUSTER_GALERA: return n->facts.member == MEMBER_IN;
+	case CLUSTER_GALERA: return n->facts.member == MEMBER_IN && !n->facts.read_only;
 	}
 	return false;
 }
@@ -348,24 +351,65 @@ static void choose_gtid(const struct cluster *c, struct verdict *v)
 
 /* ---- Galera: any member may write, we choose one; the first of the list, as others will ---- */
 
-static void choose_galera(const struct cluster *c, struct verdict *v)
+/* The writer is good, and nobody wants another one. */
+static bool writer_stays(const struct cluster *c)
 {
-	if (primary_claims(c) || !primary_gone(c)) {
-		keep_or_none(c, v, "");
-		return;
-	}
+	const struct node *w = c->wanted >= 0 ? &c->node[c->wanted] : NULL;
+	if (w && c->wanted != c->primary && choose_claims(c, w) && w->fence == FENCE_NONE)
+		return false;
+	return primary_claims(c) || (!primary_gone(c) && !c->left_us);
+}
+
+/* Has all that the writer before it can have acknowledged: it was asked for that after that one's
+ * connections had been closed. What is released to be committed is visible a moment later. */
+static bool has_everything(const struct cluster *c, const struct node *n)
+{
+	if (!c->epoch)
+		return true;
+	if (!c->left_us || n->barrier_us <= c->left_us || n->sent_us <= n->barrier_recv_us)
+		return false;
+	return pos_includes(&n->visible, &n->pos) || c->now_us - n->barrier_recv_us >= SETTLED_US;
+}
+
+static int galera_candidate(const struct cluster *c)
+{
+	int first = -1;
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct node *n = &c->node[i];
 		if (!choose_claims(c, n) || n->admin != ADMIN_NONE || n->fence != FENCE_NONE)
 			continue;
-		char ev[160];
-		snprintf(ev, sizeof ev, "%s is the first synced member of the primary component",
-			n->name);
-		v->node = i;
-		say(v, VERDICT_MOVE, "%s", ev);
+		/* the writer itself, while it is left for another one */
+		if ((int)i == c->primary && c->wanted >= 0)
+			continue;
+		if ((int)i == c->wanted)
+			return (int)i;
+		first = first < 0 ? (int)i : first;
+	}
+	return first;
+}
+
+static void choose_galera(const struct cluster *c, struct verdict *v)
+{
+	if (writer_stays(c)) {
+		keep_or_none(c, v, "");
 		return;
 	}
-	say(v, VERDICT_NONE, "no node is a synced member of the primary component");
+	int i = galera_candidate(c);
+	if (i < 0) {
+		say(v, VERDICT_NONE, "no node is a synced member of the primary component");
+		return;
+	}
+	const struct node *n = &c->node[i];
+	if (!has_everything(c, n)) {
+		v->leave = true;
+		say(v, VERDICT_NONE, "%s is next; it is asked for all that was committed", n->name);
+		return;
+	}
+	char ev[160];
+	snprintf(ev, sizeof ev, "%s is %s synced member of the primary component, configuration %s",
+		n->name, i == c->wanted ? "the wanted" : "the first", n->facts.group_view);
+	v->node = (unsigned)i;
+	say(v, VERDICT_MOVE, "%s", ev);
 }
 
 /* ---- with somebody who says who should be ---- */

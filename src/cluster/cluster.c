@@ -13,6 +13,7 @@
 #define UP_SAMPLES 3          /* answers in a row before a node that was down serves again */
 #define DOWN_FAILURES 2       /* failures in a row */
 #define BURST_US 3000000      /* after a sign of change */
+#define LEAVE_US 300000       /* for what runs on a Galera writer that is left */
 #define BURST_MAX_US 60000000 /* without a primary: then at the usual pace again */
 
 static int64_t or_default(int64_t us, int64_t def)
@@ -51,7 +52,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, const struct cluster_n
 		.max_missing = c->o.max_missing };
 	c->n = n;
 	c->now_us = c->born_us = c->state_us = c->closed_us = now_us;
-	c->primary = c->switch_to = c->authority.leader = -1;
+	c->primary = c->switch_to = c->wanted = c->authority.leader = -1;
 	c->reached_us = now_us;
 	snprintf(c->why, sizeof c->why, "not every node has been asked yet");
 	for (unsigned i = 0; i < n; i++) {
@@ -78,6 +79,7 @@ void cluster_free(struct cluster **c)
 		return;
 	for (unsigned i = 0; i < (*c)->n; i++) {
 		pos_fini(&(*c)->node[i].pos);
+		pos_fini(&(*c)->node[i].visible);
 		pos_fini(&(*c)->node[i].ahead);
 	}
 	pos_fini(&(*c)->acked);
@@ -212,12 +214,28 @@ void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v)
 		pos_fini(&c->node[i].ahead);
 		c->node[i].ahead_us = 0;
 		c->node[i].fresh_us = 0;
+		c->node[i].fresh_next_us = c->node[i].fresh_settled_us = 0;
 	}
 	note_log(c, LOG_LV_NOTICE, "epoch %" PRIu64 ": primary is %s (was %s): %s", c->epoch,
 		n->name, old < 0 ? "none" : c->node[old].name, v->why);
-	c->switch_to = -1;
+	c->switch_to = c->wanted = -1;
+	c->leaving_us = c->left_us = 0;
 	set_state(c, CLUSTER_NORMAL, "");
 	cluster_burst_begin(c);
+}
+
+/* Whatever the writer of a Galera cluster acknowledges from now on would be missed by the barrier:
+ * its links are closed first. What runs there may end, while it answers. */
+static void leave_writer(struct cluster *c)
+{
+	if (c->left_us)
+		return;
+	if (!c->leaving_us)
+		c->leaving_us = c->now_us;
+	if (choose_speaks(c, &c->node[c->primary]) && c->now_us - c->leaving_us < LEAVE_US)
+		return;
+	c->left_us = c->now_us;
+	note_fence(c, (unsigned)c->primary);
 }
 
 /* Claims that lose are counted once each, when they appear. */
@@ -226,6 +244,8 @@ static void apply(struct cluster *c, const struct verdict *v)
 	switch (v->kind) {
 	case VERDICT_MOVE: cluster_begin_epoch(c, v->node, v); break;
 	case VERDICT_KEEP:
+		c->leaving_us = c->left_us = 0;
+		c->wanted = -1;
 		if (c->switch_to >= 0)
 			set_state(c, CLUSTER_SWITCHING, "an operator moves the primary");
 		else
@@ -234,7 +254,11 @@ static void apply(struct cluster *c, const struct verdict *v)
 	case VERDICT_DOUBT:
 		set_state(c, c->switch_to >= 0 ? CLUSTER_SWITCHING : CLUSTER_SUSPECT, v->why);
 		break;
-	case VERDICT_NONE: set_state(c, CLUSTER_NO_PRIMARY, v->why); break;
+	case VERDICT_NONE:
+		set_state(c, CLUSTER_NO_PRIMARY, v->why);
+		if (v->leave)
+			leave_writer(c);
+		break;
 	case VERDICT_SPLIT: set_state(c, CLUSTER_SPLIT, v->why); break;
 	}
 }
@@ -360,6 +384,7 @@ void cluster_on_sample(struct cluster *c, unsigned i, struct cluster_sample *s)
 	cluster_advance(c, s->recv_us);
 	if (s->sent_us < n->doubt_us || (n->sampled && s->sent_us < n->sent_us)) {
 		pos_fini(&s->pos); /* outranked by what came after it was sent */
+		pos_fini(&s->visible);
 		return;
 	}
 	note_claim(c, n, s);
@@ -372,6 +397,9 @@ void cluster_on_sample(struct cluster *c, unsigned i, struct cluster_sample *s)
 		replica_forget(c, i); /* restarted, rebuilt */
 	pos_fini(&n->pos);
 	pos_move(&n->pos, &s->pos);
+	pos_fini(&n->visible);
+	pos_move(&n->visible, &s->visible);
+	n->settle_us = s->settle_us;
 	heard(c, i);
 	cluster_decide(c);
 	if ((int)i == c->primary && c->epoch && choose_claims(c, n) &&
@@ -409,6 +437,21 @@ void cluster_on_facts(struct cluster *c, unsigned i, const struct cluster_facts 
 	cluster_look_around(c, -1);
 }
 
+bool cluster_wants_barrier(const struct cluster *c)
+{
+	return c->left_us != 0;
+}
+
+void cluster_on_barrier(struct cluster *c, unsigned i, int64_t sent_us, int64_t recv_us)
+{
+	assert(i < c->n);
+	cluster_advance(c, recv_us);
+	c->node[i].barrier_us = sent_us;
+	c->node[i].barrier_recv_us = recv_us;
+	cluster_decide(c);
+	cluster_look_around(c, -1);
+}
+
 /* What is known so far does not do any more; a newer answer will, even if it is on its way. */
 static void distrust(struct node *n)
 {
@@ -435,6 +478,7 @@ void cluster_on_failure(struct cluster *c, unsigned i, enum cluster_failure f, i
 		n->fail_n++;
 	if (is_fatal(f)) {
 		n->sampled = n->has_facts = n->follows_holds = false;
+		n->barrier_us = 0;
 		replica_forget(c, i);
 	}
 	distrust(n);

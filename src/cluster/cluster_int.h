@@ -34,7 +34,10 @@ struct node {
 	bool writable;
 	int64_t claim_us; /* when it was first seen writable, in this row */
 	uint32_t timeline;
-	struct pos pos;
+	struct pos pos, visible;
+	int64_t settle_us, settle_at_us; /* freshness that waits to be shown, since when */
+	int64_t fresh_next_us, fresh_settled_us;
+	int64_t barrier_us, barrier_recv_us; /* Galera: the newest that it passed */
 
 	bool has_facts;
 	struct cluster_facts facts;
@@ -69,6 +72,7 @@ struct verdict {
 	enum verdict_kind kind;
 	unsigned node; /* VERDICT_MOVE */
 	bool by_authority, lossy;
+	bool leave; /* VERDICT_NONE: another node will be the writer as soon as it has everything */
 	char why[200]; /* evidence of a move; else what is wrong */
 };
 
@@ -100,6 +104,10 @@ struct cluster {
 	struct cluster_authority authority;
 	int64_t reached_us; /* the authority */
 	bool cut;           /* fence_authority_us has passed */
+	/* Galera: the writer gets no more work, as another one is to come; and since when its links
+	 * are closed. 0: no */
+	int64_t leaving_us, left_us;
+	int wanted; /* Galera: an operator wants this writer; -1: nobody in particular */
 	int switch_to;
 	int64_t switch_us;
 	int64_t burst_until_us;

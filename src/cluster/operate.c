@@ -20,6 +20,16 @@ int cluster_promoted(struct cluster *c, unsigned i, int64_t now_us, struct err *
 		return err_set(e, ERR_NOT_ALLOWED, "%s is not writable", n->name);
 	if ((int)i == c->primary && c->state == CLUSTER_NORMAL)
 		return err_set(e, ERR_NOT_ALLOWED, "%s is the primary", n->name);
+	if (c->o.kind == CLUSTER_GALERA && c->epoch) {
+		if (!choose_claims(c, n) || n->fence != FENCE_NONE)
+			return err_set(e, ERR_NOT_ALLOWED, "%s is not to be written to: %s",
+				n->name, n->facts.read_only ? "read_only" : "quarantined");
+		c->wanted = (int)i;
+		cluster_burst_begin(c);
+		cluster_decide(c);
+		cluster_look_around(c, -1);
+		return 0;
+	}
 	struct verdict v = { .kind = VERDICT_MOVE, .node = i, .by_authority = true };
 	snprintf(v.why, sizeof v.why, "an operator said so (PROMOTED)");
 	memset(c->moves_us, 0, sizeof c->moves_us);

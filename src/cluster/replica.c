@@ -14,7 +14,7 @@ void replica_forget(struct cluster *c, unsigned i)
 {
 	struct node *n = &c->node[i];
 	n->life++;
-	n->fresh_us = 0;
+	n->fresh_us = n->fresh_next_us = n->fresh_settled_us = 0;
 	n->missing = UINT64_MAX;
 	atomic_store(&c->live->node[i].life, n->life);
 	atomic_store(&c->live->node[i].fresh_us, 0);
@@ -49,7 +49,7 @@ static bool came_back(const struct cluster *c, unsigned i)
 	if (!choose_speaks(c, n) || n->sent_us < n->fence_us || n->facts.sent_us < n->fence_us)
 		return false;
 	if (c->o.kind == CLUSTER_GALERA)
-		return n->facts.member == MEMBER_IN;
+		return n->writable && n->facts.member == MEMBER_IN;
 	if (n->writable || !last || !replica_of_epoch(c, i, why) ||
 		n->facts.repl == UPSTREAM_STOPPED || n->facts.repl == UPSTREAM_NONE)
 		return false;
@@ -175,7 +175,7 @@ bool replica_of_epoch(const struct cluster *c, unsigned i, char *why_r)
 	case CLUSTER_MARIADB: return true; /* a GTID set proves itself */
 	case CLUSTER_GR:
 	case CLUSTER_GALERA:
-		if (n->facts.member == MEMBER_IN)
+		if (n->facts.member == MEMBER_IN && (c->o.kind == CLUSTER_GR || n->writable))
 			return true;
 		snprintf(why_r, 200, "%s",
 			*n->facts.note ? n->facts.note : "not a member of the group");
@@ -195,6 +195,24 @@ static bool stopped(const struct cluster *c, struct node *n)
 	return n->facts.paused || (n->stopped_us && c->now_us - n->stopped_us >= STOPPED_US);
 }
 
+/* F(r). Of a Galera member what it shows may be on its way to its readers for a moment. */
+static int64_t freshness(const struct cluster *c, struct node *n)
+{
+	const struct pos *p = n->visible.kind != POS_NONE ? &n->visible : &n->pos;
+	int64_t f = fresh_of(&c->history, p);
+	if (!n->settle_us)
+		return f;
+	if (!n->fresh_next_us) {
+		n->fresh_next_us = f;
+		n->settle_at_us = c->now_us;
+	} else if (c->now_us - n->settle_at_us >= n->settle_us) {
+		n->fresh_settled_us = n->fresh_next_us;
+		n->fresh_next_us = f;
+		n->settle_at_us = c->now_us;
+	}
+	return n->fresh_settled_us;
+}
+
 void replica_judge(struct cluster *c, unsigned i, bool sampled)
 {
 	struct node *n = &c->node[i];
@@ -207,7 +225,7 @@ void replica_judge(struct cluster *c, unsigned i, bool sampled)
 		n->missing = UINT64_MAX;
 	} else {
 		look_ahead(c, n);
-		n->fresh_us = fresh_of(&c->history, &n->pos);
+		n->fresh_us = freshness(c, n);
 		n->missing = pos_missing(&n->pos, last);
 	}
 	if (n->fence != FENCE_NONE)

@@ -20,14 +20,15 @@ static void decide(struct find *f, enum cluster_kind k)
 
 static void on_ready(struct ask *a)
 {
-	ask_query(a, "SELECT VERSION()");
+	/* SHOW: a Galera member without its group answers nothing else */
+	ask_query(a, "SHOW GLOBAL VARIABLES LIKE 'version'");
 }
 
 static void on_row(struct ask *a, const char *const *cells, unsigned n)
 {
 	struct find *f = a->owner;
 	if (!f->asked_group)
-		snprintf(f->version, sizeof f->version, "%s", n && cells[0] ? cells[0] : "");
+		snprintf(f->version, sizeof f->version, "%s", n == 2 && cells[1] ? cells[1] : "");
 	else if (n == 2)
 		snprintf(f->group, sizeof f->group, "%s", cells[1] ? cells[1] : "");
 }
@@ -36,11 +37,14 @@ static void on_done(struct ask *a, const struct err *e)
 {
 	struct find *f = a->owner;
 	(void)e; /* then there was no row: no group */
-	if (strstr(f->version, "MariaDB")) {
-		decide(f, CLUSTER_MARIADB);
-	} else if (!f->asked_group) {
+	bool maria = strstr(f->version, "MariaDB") != NULL;
+	if (!f->asked_group) {
 		f->asked_group = true;
-		ask_query(a, "SHOW GLOBAL VARIABLES LIKE 'group\\_replication\\_group\\_name'");
+		ask_query(a, maria ? "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_on'"
+				   : "SHOW GLOBAL VARIABLES LIKE "
+				     "'group\\_replication\\_group\\_name'");
+	} else if (maria) {
+		decide(f, strcmp(f->group, "ON") == 0 ? CLUSTER_GALERA : CLUSTER_MARIADB);
 	} else {
 		decide(f, *f->group ? CLUSTER_GR : CLUSTER_MYSQL);
 	}

@@ -183,11 +183,11 @@ struct monitor *monitor_new(struct loop *loop, struct resolver *resolver,
 	const struct monitor_opts *o, const struct monitor_cb *cb, void *arg, struct err *e)
 {
 	const struct proto_ops *ops = proto_by_name(o->protocol);
-	if (!ops || !o->n || o->n > CLUSTER_NODES_MAX || o->cluster.kind == CLUSTER_GALERA) {
+	if (!ops || !o->n || o->n > CLUSTER_NODES_MAX) {
 		err_set(e, ERR_CONFIG, "cannot watch cluster \"%s\": %s", o->cluster.name,
 			!ops    ? "no such protocol"
 			: !o->n ? "it has no nodes"
-				: "too many nodes, or a kind without probes");
+				: "too many nodes");
 		return NULL;
 	}
 	struct monitor *m = mem_alloc(MEM_CLUSTER, sizeof *m);

@@ -51,6 +51,19 @@ const char *ask_state_name(enum ask_state s);
 
 /* ---- facts.c: the questions, and how their answers read ---- */
 
+/* What a Galera member said, as text; rows of several answers come together here. */
+struct galera {
+	char committed[24], checkpoint[96], uuid[40], status[24], conf_id[24];
+	char ready[8], state[8], comment[40], read_only[24], on[8];
+};
+enum galera_question { GALERA_SAMPLE, GALERA_VARIABLES, GALERA_BARRIER };
+const char *galera_sql(enum galera_question q);
+void galera_row(struct galera *g, const char *const *cells, unsigned n);
+int galera_sample(const struct galera *g, struct cluster_sample *s_r, struct err *e)
+	__attribute__((warn_unused_result));
+int galera_facts(const struct galera *g, struct cluster_facts *f_r, struct err *e)
+	__attribute__((warn_unused_result));
+
 struct reading { /* what a node's answers need to be understood */
 	enum cluster_kind kind;
 	uint64_t segment;
@@ -84,10 +97,13 @@ struct probe {
 	struct reading reading;
 	bool examined; /* facts came since the connections were made: samples may be asked for */
 	bool slow_told;
-	int64_t fast_due_us, slow_due_us, retry_us;
+	int64_t fast_due_us, slow_due_us, barrier_due_us, retry_us;
 	bool got, slow_got; /* a row that could be read */
 	struct cluster_sample sample;
 	struct cluster_facts facts;
+	/* Galera: rows of the sample and of the facts; the facts take several questions */
+	struct galera member, member_slow;
+	enum galera_question asked;
 	struct err err, slow_err;
 	char server[64];
 	struct said said; /* as a member of its group */
@@ -110,7 +126,7 @@ struct find {
 	struct ask ask;
 	int64_t retry_us;
 	bool asked_group;
-	char version[64], group[64], told[300];
+	char version[64], group[64], told[300]; /* group: or whether Galera is on */
 	uint64_t failures_n;
 	int64_t told_us;
 };

@@ -11,7 +11,9 @@
 
 #define SLOW_US 1000000
 #define SLOW_BURST_US 100000
-#define RETRY_US 250000 /* between attempts to connect, when not in a burst */
+#define BARRIER_BURST_US 20000
+#define BARRIER_US 60000000 /* a group that has lost a member answers when it is one again */
+#define RETRY_US 250000     /* between attempts to connect, when not in a burst */
 
 static void told(struct probe *p)
 {
@@ -54,7 +56,9 @@ static void fast_ready(struct ask *a)
 static void fast_row(struct ask *a, const char *const *cells, unsigned n)
 {
 	struct probe *p = a->owner;
-	if (p->got)
+	if (p->reading.kind == CLUSTER_GALERA)
+		galera_row(&p->member, cells, n);
+	if (p->got || p->reading.kind == CLUSTER_GALERA)
 		return;
 	p->sample = (struct cluster_sample){ 0 };
 	p->got = facts_read_fast(&p->reading, cells, n, &p->sample, &p->err) == 0;
@@ -64,6 +68,10 @@ static void fast_done(struct ask *a, const struct err *e)
 	struct probe *p = a->owner;
 	int64_t now_us = clock_mono_us();
 	p->slow_told = false;
+	if (!e && p->reading.kind == CLUSTER_GALERA) {
+		p->sample = (struct cluster_sample){ 0 };
+		p->got = galera_sample(&p->member, &p->sample, &p->err) == 0;
+	}
 	if (e || !p->got) {
 		char text[300];
 		snprintf(text, sizeof text, "it does not answer the probe: %.200s",
@@ -94,6 +102,10 @@ static void slow_ready(struct ask *a)
 static void slow_row(struct ask *a, const char *const *cells, unsigned n)
 {
 	struct probe *p = a->owner;
+	if (p->reading.kind == CLUSTER_GALERA) {
+		galera_row(&p->member_slow, cells, n);
+		return;
+	}
 	p->slow_got = facts_read_slow(&p->reading, cells, n, &p->facts, &p->slow_err) == 0;
 }
 
@@ -119,10 +131,31 @@ static void group_view(struct probe *p)
 	cluster_on_authority(p->m->c, &au);
 }
 
+/* The next of a Galera member's questions. True: it is asked, or its answer is done with. */
+static bool galera_next(struct probe *p, const struct err *e)
+{
+	if (p->asked == GALERA_BARRIER) { /* an error is no answer: it is asked again */
+		if (!e)
+			cluster_on_barrier(p->m->c, p->node, p->slow.begun_us, clock_mono_us());
+		told(p);
+		return true;
+	}
+	if (!e && p->asked == GALERA_SAMPLE) {
+		p->facts.sent_us = p->slow.begun_us;
+		p->asked = GALERA_VARIABLES;
+		ask_query(&p->slow, galera_sql(p->asked));
+		return true;
+	}
+	p->slow_got = !e && galera_facts(&p->member_slow, &p->facts, &p->slow_err) == 0;
+	return false;
+}
+
 static void slow_done(struct ask *a, const struct err *e)
 {
 	struct probe *p = a->owner;
 	int64_t now_us = clock_mono_us();
+	if (p->reading.kind == CLUSTER_GALERA && galera_next(p, e))
+		return;
 	if (p->reading.kind == CLUSTER_MARIADB && !p->reading.rows && !e) {
 		p->facts.repl = UPSTREAM_NONE;
 		p->slow_got = true;
@@ -137,7 +170,8 @@ static void slow_done(struct ask *a, const struct err *e)
 		failed(p, FAIL_LOGIN, a->begun_us, now_us, text);
 		return;
 	}
-	p->facts.sent_us = a->begun_us;
+	if (!p->facts.sent_us)
+		p->facts.sent_us = a->begun_us;
 	p->facts.recv_us = now_us;
 	p->facts_n++;
 	snprintf(p->note, sizeof p->note, "%s", p->facts.note);
@@ -157,6 +191,7 @@ static const struct ask_cb slow_cb = {
 static void ask_fast(struct probe *p)
 {
 	p->got = false;
+	p->member = (struct galera){ 0 };
 	err_clear(&p->err);
 	ask_query(&p->fast, facts_fast_sql(p->reading.kind));
 }
@@ -165,8 +200,15 @@ static void ask_slow(struct probe *p)
 	p->reading.rows = 0;
 	p->facts = (struct cluster_facts){ 0 };
 	p->slow_got = false;
+	p->member_slow = (struct galera){ 0 };
+	p->asked = GALERA_SAMPLE;
 	err_clear(&p->slow_err);
 	ask_query(&p->slow, facts_slow_sql(p->reading.kind));
+}
+static void ask_barrier(struct probe *p)
+{
+	p->asked = GALERA_BARRIER;
+	ask_query(&p->slow, galera_sql(p->asked));
 }
 
 /* True: it was given up. */
@@ -192,8 +234,9 @@ static bool too_late(struct probe *p, struct ask *a, int64_t now_us)
 /* The facts' answers may be slow without harm; the connection is what counts there. */
 static bool slow_too_late(struct probe *p, int64_t now_us)
 {
-	if (p->slow.state == ASK_BUSY && now_us - p->slow.begun_us < 5 * p->m->co.down_us &&
-		p->examined)
+	bool barrier = p->reading.kind == CLUSTER_GALERA && p->asked == GALERA_BARRIER;
+	int64_t limit_us = barrier ? BARRIER_US : 5 * p->m->co.down_us;
+	if (p->slow.state == ASK_BUSY && now_us - p->slow.begun_us < limit_us && p->examined)
 		return false;
 	return too_late(p, &p->slow, now_us);
 }
@@ -215,6 +258,10 @@ void probe_tick(struct probe *p, int64_t now_us, bool burst)
 	if (p->slow.state == ASK_READY && now_us >= p->slow_due_us) {
 		p->slow_due_us = now_us + (burst ? SLOW_BURST_US : SLOW_US);
 		ask_slow(p);
+	} else if (p->slow.state == ASK_READY && p->examined && now_us >= p->barrier_due_us &&
+		   cluster_wants_barrier(p->m->c)) {
+		p->barrier_due_us = now_us + BARRIER_BURST_US;
+		ask_barrier(p);
 	}
 	if (p->fast.state == ASK_READY && p->examined && now_us >= p->fast_due_us) {
 		int64_t every_us = burst ? PROBE_BURST_US : p->m->co.interval_us;

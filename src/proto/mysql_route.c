@@ -167,11 +167,18 @@ bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
 	return c->confined && (c->hinted || !my_reads(c, p, n, &w) || w.hinted);
 }
 
+static bool tells(const struct myerror *x, const char *text)
+{
+	size_t n = strlen(text);
+	for (size_t i = 0; i + n <= x->msg.n; i++)
+		if (memcmp(x->msg.p + i, text, n) == 0)
+			return true;
+	return false;
+}
+
 bool my_is_refusal(const struct myerror *x)
 {
-	static const char text[] = "read-only option";
-	bool told = false;
-	for (size_t i = 0; i + sizeof(text) - 1 <= x->msg.n && !told; i++)
-		told = memcmp(x->msg.p + i, text, sizeof(text) - 1) == 0;
-	return x->number == 1836 || (x->number == 1290 && told);
+	/* 1047 of a Galera member without its group; of others it is an unknown command */
+	return x->number == 1836 || (x->number == 1290 && tells(x, "read-only option")) ||
+	       (x->number == 1047 && tells(x, "WSREP"));
 }

@@ -1,16 +1,21 @@
-"""Clusters that manage themselves: MySQL's Group Replication, and PostgreSQL under Patroni with etcd.
+"""Clusters that manage themselves: MySQL's Group Replication, MariaDB's Galera, and PostgreSQL under Patroni with etcd.
 
 Like servers.py: the unprivileged user `weirtest`, free ports of 127.0.0.1, one temporary directory. Knows nothing of
 weirpool."""
+import contextlib
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import urllib.error
 import urllib.request
 
-from mysql_servers import MyServer
+import pymysql
+
+from mysql_servers import MyServer, own_tree, template
 from servers import BINDIR, as_test_user, eventually, free_port, give_to_test_user, running
 
 GROUP = '''
@@ -61,6 +66,74 @@ class Group:
 
     def set_as_primary(self, i):
         self.nodes[i].query('select group_replication_set_as_primary(@@server_uuid)')
+
+
+GALERA = '''
+wsrep-on = ON
+wsrep-provider = /usr/lib/galera/libgalera_smm.so
+wsrep-cluster-name = test
+wsrep-cluster-address = gcomm://%s
+wsrep-node-name = %s
+wsrep-node-address = 127.0.0.1:%d
+wsrep-sst-receive-address = 127.0.0.1:%d
+wsrep-slave-threads = 2
+wsrep-provider-options = "gmcast.listen_addr=tcp://127.0.0.1:%d;ist.recv_addr=127.0.0.1:%d;gcache.size=16M;%s"
+innodb-autoinc-lock-mode = 2
+binlog-format = ROW
+'''
+# a machine under tests must not take a slow member for a dead one
+GALERA_TIMES = 'evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;evs.suspect_timeout=PT3S;evs.inactive_timeout=PT6S'
+
+
+class Galera:
+    """Three MariaDB 10.11 servers in a Galera cluster. All begin with one state, and gcache has what a member missed: no state
+    is ever copied by the servers themselves."""
+
+    def __init__(self, base):
+        self.nodes = [MyServer(base, 'maria1011', 'w%d' % i, server_id=i + 1) for i in range(3)]
+        ports = [(free_port(), free_port(), free_port()) for _ in self.nodes]
+        members = ','.join('127.0.0.1:%d' % group for group, _, _ in ports)
+        for n, (group, ist, sst) in zip(self.nodes, ports):
+            n.extra_conf = GALERA % (members, n.name, group, sst, group, ist, GALERA_TIMES)
+
+    def create(self):
+        first = self.nodes[0]
+        shutil.copytree(template(first.kind), first.datadir, symlinks=True)
+        own_tree(first.datadir)
+        first.start(args=['--wsrep-new-cluster'])  # gives the data its name
+        first.stop()
+        for n in self.nodes[1:]:
+            shutil.copytree(first.datadir, n.datadir, symlinks=True,
+                            ignore=shutil.ignore_patterns('galera.cache', 'gvwstate.dat', 'binlog.*'))
+            own_tree(n.datadir)
+        first.start(args=['--wsrep-new-cluster'])
+        for n in self.nodes[1:]:
+            n.start(wait=False)
+        for n in self.nodes:
+            self.wait_synced(n)
+        return self
+
+    def wait_synced(self, node, seconds=90):
+        def synced():
+            """a synced member of the primary component"""
+            assert node.alive(), node.log()
+            with contextlib.suppress(pymysql.Error):
+                state = dict(node.query("show global status like 'wsrep%'"))
+                return state['wsrep_local_state_comment'] == 'Synced' and state['wsrep_cluster_status'] == 'Primary'
+        eventually(synced, seconds)
+
+    def rejoin(self, node):
+        """It was killed: finds out where it was, and gets what it missed."""
+        r = subprocess.run(node.tool(node.program, '--defaults-file=%s' % node.conffile, '--wsrep-recover',
+                                     '--log-error=%s' % (node.base / 'recover.log')), cwd='/', check=True)
+        assert r.returncode == 0
+        at = re.findall(r'Recovered position: (\S+)', (node.base / 'recover.log').read_text())[-1]
+        node.start(args=['--wsrep-start-position=%s' % at])
+        self.wait_synced(node)
+
+    def stop(self):
+        for n in self.nodes:
+            n.kill9()
 
 
 PATRONI = '''

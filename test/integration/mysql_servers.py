@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BASE = pathlib.Path('/opt/weirpool-test')
 TRIXIE = pathlib.Path(os.environ.get('WEIRPOOL_TEST_TRIXIE', BASE / 'trixie'))
 PLUGINS_1011 = BASE / 'mariadb-plugins'
+SST_1011 = BASE / 'mariadb-sst'  # scripts that a Galera server runs
 TEMPLATES = pathlib.Path(os.environ.get('WEIRPOOL_TEST_TEMPLATES', BASE / 'templates'))
 
 # kind: (family, root file system or None, the server's program)
@@ -133,7 +134,8 @@ class MyServer:
         pathlib.Path(self.socket).unlink(missing_ok=True)
         with open(self.base / (self.name + '.out'), 'ab') as out:
             self.proc = subprocess.Popen(self.tool(self.program, '--defaults-file=%s' % self.conffile, *args), cwd='/',
-                                         stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+                                         stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                         env=dict(os.environ, PATH='%s:%s' % (SST_1011, os.environ['PATH'])))
         if wait:
             self.wait_ready()
         return self

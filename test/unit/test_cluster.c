@@ -503,6 +503,132 @@ Test(cluster, group)
 	expect(CLUSTER_NORMAL, 1);
 }
 
+/* ---- Galera: sample() with writable says that it is synced ---- */
+
+static void start_galera(void)
+{
+	make(CLUSTER_GALERA, false, false);
+	for (unsigned i = 0; i < 3; i++) {
+		facts(i, UPSTREAM_RUNS, 0, "");
+		sample(i, true, 0, U(1) ":1-10");
+	}
+	expect(CLUSTER_NORMAL, 0);
+	for (unsigned i = 1; i < 3; i++)
+		cr_assert(cluster_view(c)->node[i].reads);
+}
+static void barrier(unsigned i)
+{
+	now += MS;
+	cluster_on_barrier(c, i, now - 500, now);
+	actions();
+}
+
+Test(cluster, galera_writer_is_lost)
+{
+	start_galera();
+	barrier(1); /* before the writer was left: worth nothing */
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(cluster_wants_barrier(c) && fenced & 1);
+	sample(1, true, 0, U(1) ":1-11");
+	sample(2, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	barrier(2);
+	sample(2, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NO_PRIMARY, -1); /* the first of the list is asked for, as others will */
+	barrier(1);
+	expect(CLUSTER_NO_PRIMARY, -1); /* its newest sample is older */
+	sample(1, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NO_PRIMARY, -1); /* nothing tells what can be read there */
+	pass(900);
+	sample(1, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	pass(200);
+	sample(1, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert(!cluster_wants_barrier(c));
+	cr_assert_eq(cluster_counts(c).lost_writes, 0);
+	/* it comes back, and is a replica: the writer stays while it is good */
+	for (unsigned n = 0; n < 4; n++) {
+		facts(0, UPSTREAM_RUNS, 0, "");
+		sample(0, true, 0, U(1) ":1-12");
+	}
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert(cluster_view(c)->node[0].reads && cluster_view(c)->node[0].role == ROLE_REPLICA);
+}
+
+static void visible(unsigned i, const char *pos, const char *seen)
+{
+	now += MS;
+	struct cluster_sample s = {
+		.sent_us = now - 500, .recv_us = now, .writable = true, .settle_us = 50 * MS
+	};
+	cr_assert_eq(pos_parse(POS_GTID, pos, strlen(pos), &s.pos, NULL), 0);
+	cr_assert_eq(pos_parse(POS_GTID, seen, strlen(seen), &s.visible, NULL), 0);
+	cluster_on_sample(c, i, &s);
+	actions();
+}
+
+Test(cluster, galera_writer_is_left)
+{
+	start_galera();
+	fenced = idled = 0;
+	sample(0, false, 0, U(1) ":1-10"); /* desynced: what runs there may end */
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(idled & 1 && !(fenced & 1) && !cluster_wants_barrier(c));
+	pass(310);
+	sample(0, false, 0, U(1) ":1-11");
+	cr_assert(fenced & 1 && cluster_wants_barrier(c));
+	cluster_on_signal(c, 0, SIGNAL_LOST, now += MS, "its links");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	barrier(1);
+	visible(1, U(1) ":1-11", U(1) ":1-10"); /* committed is not readable yet */
+	expect(CLUSTER_NO_PRIMARY, -1);
+	visible(1, U(1) ":1-11", U(1) ":1-11");
+	expect(CLUSTER_NORMAL, 1);
+	/* a replica shows what can be read there, once that has stood for a moment */
+	pass(60);
+	visible(1, U(1) ":1-12", U(1) ":1-12");
+	int64_t sent = now - 500;
+	visible(2, U(1) ":1-12", U(1) ":1-11");
+	visible(2, U(1) ":1-12", U(1) ":1-11");
+	cr_assert_lt(cluster_view_fresh(cluster_view(c), 2), sent);
+	visible(2, U(1) ":1-12", U(1) ":1-12");
+	cr_assert_lt(cluster_view_fresh(cluster_view(c), 2), sent);
+	for (unsigned n = 0; n < 3; n++) {
+		pass(60);
+		visible(2, U(1) ":1-12", U(1) ":1-12");
+	}
+	cr_assert_eq(cluster_view_fresh(cluster_view(c), 2), sent);
+}
+
+Test(cluster, galera_writer_is_wanted)
+{
+	struct err e;
+	start_galera();
+	struct cluster_facts f = { .sent_us = now,
+		.recv_us = now,
+		.system = "sys",
+		.member = MEMBER_IN,
+		.repl = UPSTREAM_RUNS,
+		.read_only = true };
+	cluster_on_facts(c, 1, &f);
+	cr_assert_eq(cluster_promoted(c, 1, now, &e), -1);
+	cr_assert_eq(cluster_promoted(c, 2, now, &e), 0);
+	actions();
+	expect(CLUSTER_NO_PRIMARY, -1);
+	pass(310);
+	cr_assert(cluster_wants_barrier(c));
+	barrier(2);
+	visible(2, U(1) ":1-10", U(1) ":1-10");
+	expect(CLUSTER_NORMAL, 2);
+	/* nobody is a member of a primary component: no writes at all */
+	for (unsigned i = 0; i < 3; i++)
+		sample(i, false, 0, U(1) ":1-10");
+	expect(CLUSTER_NO_PRIMARY, -1);
+}
+
 Test(cluster, replicas_leave_and_return)
 {
 	struct err e;

@@ -117,6 +117,57 @@ Test(monitor, samples)
 	cr_assert_eq(mem_live(MEM_CLUSTER), 0);
 }
 
+Test(monitor, galera)
+{
+	static const char u[] = "9867d470-e5ed-11f1-9943-c6a5f0094f8d";
+	const char *rows[][2] = { { "wsrep_last_committed", "12" },
+		{ "wsrep_se_checkpoint", "9867d470-e5ed-11f1-9943-c6a5f0094f8d:11 0-1-5" },
+		{ "wsrep_cluster_state_uuid", u }, { "wsrep_cluster_status", "Primary" },
+		{ "wsrep_cluster_conf_id", "3" }, { "wsrep_ready", "ON" },
+		{ "wsrep_local_state", "4" }, { "wsrep_local_state_comment", "Synced" },
+		{ "read_only", "OFF" }, { "wsrep_on", "ON" }, { "other", NULL } };
+	struct galera g = { 0 };
+	struct cluster_sample s = { 0 };
+	struct cluster_facts f = { 0 };
+	struct err e;
+	cr_assert_eq(galera_sample(&g, &s, &e), -1, "no rows, no member");
+	cr_assert_eq(galera_facts(&g, &f, &e), -1);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		galera_row(&g, rows[i], 2);
+	galera_row(&g, rows[0], 1);
+	cr_assert_eq(galera_sample(&g, &s, &e), 0);
+	cr_assert(s.writable && s.pos.iv[0].hi == 12 && s.visible.iv[0].hi == 11);
+	cr_assert_eq(s.settle_us, 50000);
+	cr_assert_eq(galera_facts(&g, &f, &e), 0);
+	cr_assert(f.member == MEMBER_IN && !f.read_only && strcmp(f.system, u) == 0);
+	cr_assert_str_eq(f.group_view, "3");
+	pos_fini(&s.pos);
+	pos_fini(&s.visible);
+	/* a member outside of the primary component; a checkpoint of another history */
+	galera_row(&g, (const char *[]){ "wsrep_cluster_status", "non-Primary" }, 2);
+	galera_row(&g, (const char *[]){ "wsrep_se_checkpoint", "x:11" }, 2);
+	galera_row(&g, (const char *[]){ "read_only", "ON" }, 2);
+	s = (struct cluster_sample){ 0 };
+	cr_assert_eq(galera_sample(&g, &s, &e), 0);
+	cr_assert(!s.writable && s.visible.kind == POS_NONE && s.settle_us == 1000000);
+	cr_assert_eq(galera_facts(&g, &f, &e), 0);
+	cr_assert(f.member == MEMBER_OUT && f.read_only && strstr(f.note, "non-Primary"));
+	pos_fini(&s.pos);
+	/* a joiner has no state yet */
+	galera_row(&g, (const char *[]){ "wsrep_last_committed", "-1" }, 2);
+	s = (struct cluster_sample){ 0 };
+	f = (struct cluster_facts){ 0 };
+	galera_row(&g,
+		(const char *[]){
+			"wsrep_cluster_state_uuid", "00000000-0000-0000-0000-000000000000" },
+		2);
+	cr_assert_eq(galera_sample(&g, &s, &e), 0);
+	cr_assert(s.pos.kind == POS_GTID && s.pos.iv_n == 0);
+	cr_assert_eq(galera_facts(&g, &f, &e), 0);
+	cr_assert_str_eq(f.system, "");
+	cr_assert_eq(mem_live(MEM_CLUSTER), 0);
+}
+
 Test(monitor, facts)
 {
 	struct reading r = { .kind = CLUSTER_PG };
