@@ -64,6 +64,11 @@ enum token_answer token_may_read(const struct token *t, const struct token_need 
 uint32_t token_mask(const struct token *t, const struct token_need *need,
 	const struct cluster_view *v, int64_t now_us, enum token_answer *why_r);
 
+/* Is it only what the session has read at the primary that keeps it from the replicas? Its
+ * next read may have one as soon as they are sampled again. */
+bool token_held_by_reads(const struct token *t, const struct token_need *need,
+	const struct cluster_view *v, int64_t now_us);
+
 /* The text form "v1;identity;position", for SHOW weirpool.token: any server of any weirpool that
  * includes the position shows what the session wrote. Control thread (uses the history). -1
  * without an error in e: no sample has been sent since the last write, ask again after one. */

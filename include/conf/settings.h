@@ -91,6 +91,7 @@ struct settings {
 	enum conf_consistency consistency;
 	int64_t max_staleness_us;       /* 0 = no bound */
 	int64_t primary_after_write_us; /* 0 = off */
+	int64_t causal_wait_us;         /* 0 = do not */
 	bool sticky_replica;
 	struct conf_tls server_tls;
 	enum conf_compression server_compression;

@@ -144,6 +144,8 @@ struct core {
 	 * core_start(); called on the control thread. */
 	void (*node_trouble)(void *arg, const char *cluster, unsigned node,
 		enum cluster_signal what, const char *why);
+	/* A read waits for a replica: its nodes are to be sampled now. The same. */
+	void (*node_kick)(void *arg, const char *cluster);
 	void *node_arg;
 };
 
@@ -301,6 +303,7 @@ struct session {
 		uint32_t nodes; /* PROTO_NODE_NAMED: bits by place */
 		uint8_t node, consistency;
 	} wish;
+	int64_t parked_until_us; /* it waits for a replica; PARK_OVER: it has; 0: it does not */
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
 	 * another node can be asked. */
@@ -312,6 +315,10 @@ struct session {
 	bool may_again;    /* again has all of it */
 	bool to_primary;   /* a replica has refused it */
 	uint8_t again_n;   /* how often it was asked again */
+	/* Reads in a row that the primary answered only because it had answered the one before;
+	 * how often waiting for a replica was in vain. */
+	uint16_t near_n;
+	uint8_t near_shift;
 	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, killing, relogin,
 		counted_db, long_key, notified, unread, proxy_due;
 	_Alignas(8) uint8_t cst[];

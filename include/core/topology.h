@@ -11,6 +11,7 @@
 #include "cluster/balance.h"
 #include "cluster/view.h"
 #include "conf/conf.h"
+#include "ev/loop.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 
 struct core;
 struct dbase;
+struct worker;
 struct proto_names;
 
 /* One server of a cluster. */
@@ -30,7 +32,12 @@ struct server_cluster {
 	char *name;
 	_Atomic int64_t last_write_us; /* when the newest acknowledgement to any session came */
 	_Atomic bool paused;           /* PAUSE: all requests are held */
-	struct cluster_view *view;     /* control's: the newest; NULL before the first */
+	/* Reads wait until then for a replica: workers hear of each sample. */
+	_Atomic int64_t parked_until_us;
+	_Atomic bool kicked; /* kick is under way to control, or control has not seen it */
+	struct mail kick;
+	struct core *core;
+	struct cluster_view *view; /* control's: the newest; NULL before the first */
 };
 
 /* The clusters of a generation. Node i of conf is node i of its views. */
@@ -58,7 +65,14 @@ const struct topo_cluster *topo_find(const struct topo *t, const char *name);
 /* Is v about these nodes? Not if it was made for an older generation. */
 bool topo_fits(const struct topo_cluster *tc, const struct cluster_view *v);
 
+/* A read of w waits for a replica of c until then: it is sampled at once, and each sample is news.
+ * On the worker. */
+void topo_park(struct worker *w, struct server_cluster *c, int64_t until_us);
+
 /* ---- control's news ---- */
+
+/* A node of it was sampled. */
+void topo_sampled(struct core *c, const char *cluster);
 
 /* Brings v to every worker; takes a reference for each. */
 void topo_publish(struct core *c, const char *cluster, const struct cluster_view *v);

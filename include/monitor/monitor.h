@@ -33,6 +33,7 @@ struct monitor_cb {
 	/* A new picture; v belongs to the cluster, cluster_view_ref() keeps it. */
 	void (*view)(void *arg, const struct cluster_view *v);
 	void (*action)(void *arg, const struct cluster_action *a);
+	void (*sampled)(void *arg); /* a node has told its position; NULL: nobody wants to know */
 };
 /* Starts at once; callbacks come from the loop, never from inside this call. loop and resolver
  * must outlive it. NULL with e. */

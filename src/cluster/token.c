@@ -114,6 +114,17 @@ enum token_answer token_may_read(const struct token *t, const struct token_need 
 	return TOKEN_BEHIND;
 }
 
+bool token_held_by_reads(const struct token *t, const struct token_need *need,
+	const struct cluster_view *v, int64_t now_us)
+{
+	struct token written = *t;
+	written.read_us = 0;
+	for (unsigned i = 0; t->read_us && i < v->n; i++)
+		if (token_may_read(&written, need, v, i, now_us, NULL) == TOKEN_YES)
+			return true;
+	return false;
+}
+
 /* Of several that are only eventual: the one known to be freshest; a stopped one may be that. */
 static uint32_t least_stale(const struct cluster_view *v, uint32_t mask)
 {

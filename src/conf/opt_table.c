@@ -148,6 +148,9 @@ const struct opt opt_table[] = {
 		HELP("The statement is not run: the client gets an error with this message.")),
 	TIME(global, "cancel_wait_timeout", cancel_wait_timeout, GLOBAL, NOW, D("10"),
 		HELP("Longest wait of a cancel request for a server connection. 0: no limit.")),
+	TIME(settings, "causal_wait", causal_wait, POOL, NOW, D("0"),
+		HELP("How long a read may wait for a replica that has seen what the session must "
+		     "see, in place of asking the primary. 0: it does not.")),
 	ENUM(global, "client_compression", client_compression, conf_compression, GLOBAL, NEW_CONN,
 		D("any"), NAMES("off,zlib,zstd,any"),
 		HELP("Compression offered to clients of [mysql_databases]: off, zlib, zstd, or "

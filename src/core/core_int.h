@@ -164,6 +164,15 @@ void route_failed(struct pool_shard *p, enum cluster_signal what, const char *wh
 void route_refused(struct link *l, const char *why);
 uint64_t route_version(const struct pool_shard *home); /* of the view it goes by */
 
+/* park.c */
+#define PARK_OVER 1
+/* No replica may answer the read of s yet, for what need says. True: it waits a moment, held, and
+ * chooses again when one may. */
+bool park_read(struct session *s, const struct topo_cluster *tc, const struct cluster_view *v,
+	const struct token_need *need, int64_t now_us);
+void park_found(struct session *s);   /* a replica may answer */
+void park_timeout(struct session *s); /* it has waited long enough, and chooses again */
+
 /* session_run.c */
 void session_run_readable(struct session *s);
 void session_run_input(struct session *s); /* handles what stands in st.in */

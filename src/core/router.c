@@ -99,9 +99,10 @@ static bool names_primary(const struct session *s, const struct cluster_view *v)
 	       s->shard->set.endpoint != CONF_ENDPOINT_RO;
 }
 
-/* The node for a read of s; -1: none may answer it. */
-static int pick_reader(const struct session *s, const struct topo_cluster *tc,
-	struct seen_cluster *seen, int64_t now)
+/* The node for a read of s; -1: none may answer it; PARKED: it waits for one. */
+#define PARKED (-2)
+static int pick_reader(
+	struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen, int64_t now)
 {
 	const struct settings *set = &s->shard->set;
 	const struct cluster_view *v = seen->view;
@@ -110,7 +111,12 @@ static int pick_reader(const struct session *s, const struct topo_cluster *tc,
 		.bound_us = bound_of(s),
 		.group_us = atomic_load_explicit(&tc->cluster->last_write_us, memory_order_acquire),
 	};
-	uint32_t mask = token_mask(&s->token, &need, v, now, NULL);
+	enum token_answer why;
+	uint32_t mask = token_mask(&s->token, &need, v, now, &why);
+	if (mask)
+		park_found(s);
+	else if (why == TOKEN_BEHIND && park_read(s, tc, v, &need, now))
+		return PARKED;
 	if (mask & s->wish.nodes)
 		mask &= s->wish.nodes;
 	else if (names_primary(s, v))
@@ -147,8 +153,8 @@ static void no_primary(const struct topo_cluster *tc, const struct cluster_view 
 }
 
 /* The node for wt; -1: held, or refused with e set. */
-static int pick(const struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen,
-	struct err *e)
+static int pick(
+	struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen, struct err *e)
 {
 	const struct cluster_view *v = seen->view;
 	int64_t now = clock_mono_us();
@@ -158,6 +164,8 @@ static int pick(const struct session *s, const struct topo_cluster *tc, struct s
 		return -1;
 	if (s && wants_read(s, now)) {
 		n = pick_reader(s, tc, seen, now);
+		if (n == PARKED)
+			return -1;
 		if (n >= 0 || (tc->conf->primary_reads == CONF_PRIMARY_READS_NEVER &&
 				      !names_primary(s, v)))
 			return n;

@@ -99,6 +99,8 @@ static struct deadline next_deadline(const struct session *s)
 	case SESSION_WAITING:
 		sooner(&d, s->wait.since_us, set->query_wait_timeout_us, ERR_WAIT_TIMEOUT,
 			"query_wait_timeout");
+		if (is_held(s) && s->parked_until_us > PARK_OVER)
+			sooner(&d, s->parked_until_us - 1, 1, ERR_NONE, "causal_wait");
 		if (is_held(s))
 			sooner(&d, s->wait.since_us, s->shard->topo->conf->hold_timeout_us,
 				ERR_NO_PRIMARY, "hold_timeout");
@@ -157,6 +159,11 @@ static void on_timer(struct timer *t, void *arg)
 	(void)t;
 	struct deadline d = next_deadline(s);
 	if (!d.at_us || d.at_us > worker_now(s->w) + 20000) {
+		session_arm(s);
+		return;
+	}
+	if (d.code == ERR_NONE && s->parked_until_us == d.at_us) {
+		park_timeout(s);
 		session_arm(s);
 		return;
 	}

@@ -247,6 +247,7 @@ static bool take_link(struct session *s, const struct proto_wish *wish)
 	struct err e;
 	err_clear(&e);
 	const struct settings *set = &s->shard->set;
+	s->parked_until_us = 0;
 	if (wish && wish->unclear && s->shard->topo)
 		warn_of_hint(s);
 	bool known = route_wish(s, wish, &e) == 0;

@@ -2,6 +2,8 @@
  * roles are found out. Control thread unless said otherwise. */
 #include "core_int.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +78,29 @@ bool topo_fits(const struct topo_cluster *tc, const struct cluster_view *v)
 			strcmp(v->node[i].host, tc->conf->nodes[i].host) != 0)
 			return false;
 	return true;
+}
+
+/* ---- from the workers ---- */
+
+static void on_kick(struct mail *m, void *owner)
+{
+	struct server_cluster *c = list_entry(m, struct server_cluster, kick);
+	(void)owner;
+	atomic_store(&c->kicked, false);
+	if (c->core->node_kick)
+		c->core->node_kick(c->core->node_arg, c->name);
+}
+
+void topo_park(struct worker *w, struct server_cluster *c, int64_t until_us)
+{
+	int64_t was = atomic_load(&c->parked_until_us);
+	while (was < until_us && !atomic_compare_exchange_weak(&c->parked_until_us, &was, until_us))
+		;
+	if (atomic_exchange(&c->kicked, true))
+		return;
+	c->core = w->core;
+	c->kick.fn = on_kick;
+	loop_post(w->core->loop, &c->kick);
 }
 
 /* ---- to the workers ---- */
@@ -164,6 +189,24 @@ void topo_names(struct core *c, struct dbase *db, struct proto_names *names)
 		nm->db = db;
 		nm->names = names ? proto_names_ref(names) : NULL;
 		loop_post(c->worker[i]->loop, &nm->mail);
+	}
+}
+
+static void on_sampled(struct mail *m, void *owner)
+{
+	route_news(owner);
+	mem_free(MEM_MSG, m);
+}
+
+void topo_sampled(struct core *c, const char *cluster)
+{
+	const struct topo_cluster *tc = topo_find(c->gen->topo, cluster);
+	if (!tc || clock_mono_us() > atomic_load(&tc->cluster->parked_until_us))
+		return;
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		struct mail *m = mem_xalloc(MEM_MSG, sizeof *m);
+		m->fn = on_sampled;
+		loop_post(c->worker[i]->loop, m);
 	}
 }
 

@@ -86,6 +86,8 @@ static void fast_done(struct ask *a, const struct err *e)
 	p->samples_n++;
 	p->rtt_us = now_us - a->begun_us;
 	cluster_on_sample(p->m->c, p->node, &p->sample);
+	if (p->m->cb.sampled)
+		p->m->cb.sampled(p->m->arg);
 	told(p);
 }
 static const struct ask_cb fast_cb = {

@@ -66,6 +66,19 @@ static void on_trouble(
 		monitor_signal(w->monitor, node, what, why);
 }
 
+static void on_kick(void *arg, const char *cluster)
+{
+	struct watch *w = find(arg, cluster);
+	if (w && w->monitor)
+		monitor_kick(w->monitor);
+}
+
+static void on_sampled(void *arg)
+{
+	struct watch *w = arg;
+	topo_sampled(w->all->core, w->name);
+}
+
 /* ---- operators ---- */
 
 static int resolve(struct cluster *c, unsigned node, int64_t now, struct err *e)
@@ -223,7 +236,9 @@ static unsigned fill_nodes(
 static struct monitor *make(
 	struct watch *w, const struct core_gen *gen, const struct conf_cluster *c, struct err *e)
 {
-	static const struct monitor_cb cb = { .view = on_view, .action = on_action };
+	static const struct monitor_cb cb = { .view = on_view,
+		.action = on_action,
+		.sampled = on_sampled };
 	struct cluster_node_opts nodes[CONF_NODES_MAX];
 	char names[CONF_NODES_MAX][64], urls[PATRONI_MAX][256];
 	const char *patroni[PATRONI_MAX], *at = c->patroni;
@@ -337,6 +352,7 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 	}
 	core->node_arg = all;
 	core->node_trouble = on_trouble;
+	core->node_kick = on_kick;
 	timer_set(loop, &all->timer, loop_now_us(loop));
 	return all;
 }
@@ -349,6 +365,7 @@ bool clusters_free(struct clusters **c)
 	if (!all)
 		return true;
 	all->core->node_trouble = NULL;
+	all->core->node_kick = NULL;
 	timer_clear(all->loop, &all->timer);
 	while ((n = list_first(&all->watches)))
 		end_watch(list_entry(n, struct watch, node));

@@ -54,6 +54,23 @@ Test(token, own_writes)
 	cluster_view_unref(&v);
 }
 
+Test(token, held_by_its_reads)
+{
+	struct cluster_view *v = try_view(2);
+	struct token t = { 0 };
+	struct token_need need = { .level = TOKEN_SESSION };
+	try_fresh(v, 1, 1000);
+	cr_assert_not(token_held_by_reads(&t, &need, v, 1100), "nothing holds it");
+	token_wrote(&t, NULL, 1050);
+	token_read_primary(&t, 1060);
+	cr_assert_not(token_held_by_reads(&t, &need, v, 1100), "the write does");
+	try_fresh(v, 1, 1055);
+	cr_assert(token_held_by_reads(&t, &need, v, 1100));
+	need = (struct token_need){ .level = TOKEN_GLOBAL, .group_us = 1070 };
+	cr_assert_not(token_held_by_reads(&t, &need, v, 1100), "others' writes do");
+	cluster_view_unref(&v);
+}
+
 Test(token, monotonic_reads)
 {
 	struct cluster_view *v = try_view(3);
