@@ -39,10 +39,11 @@ struct conf_global {
 	/* where clients come in */
 	const char *listen_addr; /* comma list, "*" = all, "" = no TCP */
 	int listen_port, listen_backlog;
+	int listen_port_rw, listen_port_ro; /* 0 = none */
 	const char *unix_socket_dir; /* "" = none, "@name" abstract */
 	/* the same for the clients of [mysql_databases] */
 	const char *mysql_listen_addr; /* "" = as listen_addr, "none" = no TCP */
-	int mysql_listen_port;
+	int mysql_listen_port, mysql_listen_port_rw, mysql_listen_port_ro;
 	const char *mysql_unix_socket;    /* path, "" = none, "@name" abstract */
 	const char *mysql_server_version; /* said while no server has been reached; "" = ours */
 	uint32_t unix_socket_mode;
@@ -294,10 +295,12 @@ struct conf_listen {
 	/* directory of a socket whose name has the port in it, or (unix_port 0) the socket */
 	const char *unix_path;
 	int unix_port;
+	enum conf_endpoint endpoint; /* what those who come in here want */
 };
 #define CONF_KINDS_N 2
-/* How many: at most CONF_KINDS_N. A kind other than the first listens only for entries. */
-unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS_N]);
+#define CONF_LISTENS_MAX (3 * CONF_KINDS_N)
+/* How many: at most CONF_LISTENS_MAX. A kind other than the first listens only for entries. */
+unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_LISTENS_MAX]);
 /* Is this global option about where clients of a kind come that has no entries? Then nothing stands
  * yet that a change would have to move. */
 bool conf_listens_nowhere(const struct conf *conf, const char *option);

@@ -118,6 +118,7 @@ enum core_state {
 struct core_listen {
 	int fd;
 	const struct proto_ops *ops;
+	enum conf_endpoint endpoint; /* of those who come in here */
 };
 
 struct core {
@@ -250,6 +251,7 @@ struct worker {
 		struct listener *listener;
 		struct worker *w;
 		const struct proto_ops *ops;
+		enum conf_endpoint endpoint;
 	} listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
 	struct slot {
@@ -309,6 +311,8 @@ struct session {
 	 * another node can be asked. */
 	struct buf again;
 	struct addr addr;
+	uint8_t came_to;   /* enum conf_endpoint of its port */
+	uint8_t endpoint;  /* ... that it is served by */
 	uint8_t privilege; /* console: enum console_privilege */
 	bool logical;      /* raw: logical replication */
 	bool reads;        /* the request at hand is known to only read */

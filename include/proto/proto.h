@@ -198,6 +198,8 @@ struct proto_login { /* strings belong to cst until client_ready() was true */
 	const char *user, *database, *application_name;
 	bool database_given;
 	enum { PROTO_REPL_NONE, PROTO_REPL_PHYSICAL, PROTO_REPL_LOGICAL } replication;
+	const char
+		*endpoint; /* which nodes of its cluster it wants to use; NULL: it says nothing */
 	unsigned major, minor;
 };
 
@@ -332,6 +334,8 @@ struct proto_client_conf { /* after login is known */
 	 * of what its database's catalog says stands, *names NULL: unknown. names NULL: it may
 	 * not. */
 	struct proto_names *const *names;
+	/* What its client is to take its server for, whichever answers. */
+	enum { PROTO_ROLE_ITS_OWN, PROTO_ROLE_PRIMARY, PROTO_ROLE_STANDBY } role;
 	const char *login_notice; /* NULL: none */
 };
 

@@ -31,6 +31,24 @@ static struct conf_src src_of(const struct conf *conf, const char *name)
 			__VA_ARGS__); \
 	} while (0)
 
+static const char *port_option(const struct conf_listen *l)
+{
+	static const char *const names[2][3] = {
+		{ "listen_port", "listen_port_rw", "listen_port_ro" },
+		{ "mysql_listen_port", "mysql_listen_port_rw", "mysql_listen_port_ro" },
+	};
+	return names[conf_kind_is_other(l->kind)][l->endpoint];
+}
+
+static void check_ports(struct check *c, const struct conf_listen *ls, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (*ls[i].addr && *ls[j].addr && ls[i].port == ls[j].port)
+				TELL(c, CONF_ERROR, port_option(&ls[i]), "%s and %s are both %d",
+					port_option(&ls[i]), port_option(&ls[j]), ls[i].port);
+}
+
 static void check_listen(struct check *c)
 {
 	const struct conf_global *g = &c->conf->global;
@@ -41,13 +59,11 @@ static void check_listen(struct check *c)
 			"listen_addr must be a list of addresses with commas, but is "
 			"\"%.60s\" (a comment must be a line of its own)",
 			g->listen_addr);
-	struct conf_listen ls[CONF_KINDS_N];
+	struct conf_listen ls[CONF_LISTENS_MAX];
 	unsigned n = conf_listens(c->conf, ls), open = 0;
 	for (unsigned i = 0; i < n; i++)
 		open += *ls[i].addr || *ls[i].unix_path;
-	if (n > 1 && *ls[0].addr && ls[0].port == ls[1].port)
-		TELL(c, CONF_ERROR, "mysql_listen_port",
-			"mysql_listen_port and listen_port are both %d", ls[1].port);
+	check_ports(c, ls, n);
 	if (*g->mysql_unix_socket && !strchr("/@", *g->mysql_unix_socket))
 		TELL(c, CONF_ERROR, "mysql_unix_socket",
 			"mysql_unix_socket must start with / (a path) or @ (abstract), but is "

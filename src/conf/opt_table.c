@@ -278,6 +278,12 @@ const struct opt opt_table[] = {
 		RANGE(0, 65535), HELP("Connections that may wait in the kernel to be accepted.")),
 	INT(global, "listen_port", listen_port, GLOBAL, RESTART, D("6432"), RANGE(1, 65535),
 		HELP("Port for TCP, and the number in the name of the unix socket.")),
+	INT(global, "listen_port_ro", listen_port_ro, GLOBAL, RESTART, D("0"), RANGE(0, 65535),
+		HELP("One more port, for clients that only read: with a cluster, as endpoint=ro. "
+		     "0: none.")),
+	INT(global, "listen_port_rw", listen_port_rw, GLOBAL, RESTART, D("0"), RANGE(0, 65535),
+		HELP("One more port, for clients that want the primary: with a cluster, as "
+		     "endpoint=rw. 0: none.")),
 	ENUM(settings, "load_balance_hosts", load_balance_hosts, conf_balance, GLOBAL | DB,
 		NEW_CONN, D("round-robin"), NAMES("round-robin,disable"),
 		HELP("With several hosts: use them in turn (round-robin), or stay with one "
@@ -343,6 +349,10 @@ const struct opt opt_table[] = {
 		RANGE(1, 65535),
 		HELP("Port for clients of [mysql_databases]. Nothing listens there without such "
 		     "an entry.")),
+	INT(global, "mysql_listen_port_ro", mysql_listen_port_ro, GLOBAL, RESTART, D("0"),
+		RANGE(0, 65535), HELP("As listen_port_ro, for clients of [mysql_databases].")),
+	INT(global, "mysql_listen_port_rw", mysql_listen_port_rw, GLOBAL, RESTART, D("0"),
+		RANGE(0, 65535), HELP("As listen_port_rw, for clients of [mysql_databases].")),
 	STR(global, "mysql_server_version", mysql_server_version, GLOBAL, NEW_CONN, D(""),
 		HELP("Version that clients of [mysql_databases] are told while no server has been "
 		     "reached. Empty: one that every client takes. Once a server has been reached, "

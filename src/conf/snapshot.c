@@ -238,17 +238,39 @@ static bool has_entries(const struct conf *conf, const struct conf_kind *k)
 	return false;
 }
 
-unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS_N])
+/* The port of a kind, and those for one role each, which have no unix socket. */
+static unsigned add_listens(struct conf_listen *out, struct conf_listen at, int rw, int ro)
+{
+	unsigned n = 0;
+	out[n++] = at;
+	at.unix_path = "";
+	if (rw) {
+		at.port = rw;
+		at.endpoint = CONF_ENDPOINT_RW;
+		out[n++] = at;
+	}
+	if (ro) {
+		at.port = ro;
+		at.endpoint = CONF_ENDPOINT_RO;
+		out[n++] = at;
+	}
+	return n;
+}
+
+unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_LISTENS_MAX])
 {
 	const struct conf_global *g = &conf->global;
-	unsigned n = 0;
-	out[n++] = (struct conf_listen){ &kinds[0], g->listen_addr, g->listen_port,
-		g->unix_socket_dir, g->listen_port };
+	unsigned n = add_listens(out,
+		(struct conf_listen){ &kinds[0], g->listen_addr, g->listen_port, g->unix_socket_dir,
+			g->listen_port, CONF_ENDPOINT_AUTO },
+		g->listen_port_rw, g->listen_port_ro);
 	if (has_entries(conf, &kinds[1])) {
 		const char *addr = g->mysql_listen_addr;
 		addr = !*addr ? g->listen_addr : strcmp(addr, "none") == 0 ? "" : addr;
-		out[n++] = (struct conf_listen){ &kinds[1], addr, g->mysql_listen_port,
-			g->mysql_unix_socket, 0 };
+		n += add_listens(out + n,
+			(struct conf_listen){ &kinds[1], addr, g->mysql_listen_port,
+				g->mysql_unix_socket, 0, CONF_ENDPOINT_AUTO },
+			g->mysql_listen_port_rw, g->mysql_listen_port_ro);
 	}
 	return n;
 }
@@ -256,7 +278,7 @@ unsigned conf_listens(const struct conf *conf, struct conf_listen out[CONF_KINDS
 bool conf_listens_nowhere(const struct conf *conf, const char *option)
 {
 	static const char *const OF_MYSQL[] = { "mysql_listen_addr", "mysql_listen_port",
-		"mysql_unix_socket" };
+		"mysql_listen_port_rw", "mysql_listen_port_ro", "mysql_unix_socket" };
 	for (size_t i = 0; i < sizeof(OF_MYSQL) / sizeof(OF_MYSQL[0]); i++)
 		if (strcmp(option, OF_MYSQL[i]) == 0)
 			return !has_entries(conf, &kinds[1]);

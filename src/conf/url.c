@@ -520,7 +520,7 @@ static void put_encoded(struct buf *out, const char *s)
 void conf_url_paste(const struct conf *conf, bool with_secret, struct buf *out)
 {
 	const struct conf_db *db = &conf->dbs[0];
-	struct conf_listen ls[CONF_KINDS_N], l = { 0 };
+	struct conf_listen ls[CONF_LISTENS_MAX], l = { 0 };
 	char host[256] = "";
 	for (unsigned i = conf_listens(conf, ls); i-- > 0;)
 		if (ls[i].kind == db->kind)

@@ -97,8 +97,8 @@ void link_login_handshaken(struct stream *st, void *owner, const struct err *e);
 int link_connect_own(struct session *s, struct err *e);
 
 /* session.c */
-struct session *session_new(struct worker *w, const struct proto_ops *ops, int fd,
-	const struct sockaddr *sa, socklen_t n);
+struct session *session_new(struct worker *w, const struct proto_ops *ops,
+	enum conf_endpoint came_to, int fd, const struct sockaddr *sa, socklen_t n);
 void session_set_state(struct session *s, enum session_state st);
 /* Ends the session: with an error for the client (NULL: none). Memory goes at the turn's end. */
 void session_close(struct session *s, const struct err *e, const char *why);

@@ -96,7 +96,7 @@ static int64_t bound_of(const struct session *s)
 static bool names_primary(const struct session *s, const struct cluster_view *v)
 {
 	return v->primary >= 0 && s->wish.nodes & UINT32_C(1) << v->primary &&
-	       s->shard->set.endpoint != CONF_ENDPOINT_RO;
+	       s->endpoint != CONF_ENDPOINT_RO;
 }
 
 /* The node for a read of s; -1: none may answer it; PARKED: it waits for one. */
@@ -133,9 +133,9 @@ static int pick_reader(
 static bool wants_read(const struct session *s, int64_t now)
 {
 	const struct settings *set = &s->shard->set;
-	if (set->endpoint == CONF_ENDPOINT_RO)
+	if (s->endpoint == CONF_ENDPOINT_RO)
 		return true;
-	if (set->endpoint == CONF_ENDPOINT_RW || level_of(s) == TOKEN_STRONG ||
+	if (s->endpoint == CONF_ENDPOINT_RW || level_of(s) == TOKEN_STRONG ||
 		set->pool_mode == CONF_POOL_SESSION)
 		return false;
 	bool wished = s->wish.node || s->wish.consistency;

@@ -200,8 +200,8 @@ void session_arm(struct session *s)
 
 /* ---- birth and end ---- */
 
-struct session *session_new(struct worker *w, const struct proto_ops *ops, int fd,
-	const struct sockaddr *sa, socklen_t n)
+struct session *session_new(struct worker *w, const struct proto_ops *ops,
+	enum conf_endpoint came_to, int fd, const struct sockaddr *sa, socklen_t n)
 {
 	struct err e = { 0 };
 	const struct conf_global *g = &w->gen->conf->global;
@@ -217,6 +217,7 @@ struct session *session_new(struct worker *w, const struct proto_ops *ops, int f
 	}
 	s->w = w;
 	s->ops = ops;
+	s->came_to = (uint8_t)came_to;
 	if (!session_login_begin(s)) {
 		close(fd);
 		mem_free(MEM_SESSION, s);

@@ -96,6 +96,41 @@ static bool is_ignored(const void *list, const char *name)
 	return conf_list_has(list, name);
 }
 
+static int add_endpoint(enum conf_endpoint *all, enum conf_endpoint next, struct err *e)
+{
+	if (*all != CONF_ENDPOINT_AUTO && next != CONF_ENDPOINT_AUTO && next != *all) {
+		err_set(e, ERR_AUTH_DENIED,
+			"this connection is to read only, and to get the primary as well");
+		return err_hint(e,
+			"What is configured, the port and weirpool.endpoint name different roles.");
+	}
+	if (next != CONF_ENDPOINT_AUTO)
+		*all = next;
+	return 0;
+}
+
+/* Which nodes it may use: what is configured, what its port stands for, and what it asks for. */
+static int choose_endpoint(struct session *s, struct err *e)
+{
+	static const char *const names[] = { "auto", "rw", "ro" };
+	enum conf_endpoint all = s->shard->set.endpoint, own = CONF_ENDPOINT_AUTO;
+	const char *asked = login_of(s)->endpoint;
+	while (asked && strcasecmp(asked, names[own]) != 0) {
+		if (own++ < CONF_ENDPOINT_RO)
+			continue;
+		err_set(e, ERR_BAD_VALUE,
+			"invalid value for parameter \"weirpool.endpoint\": "
+			"\"%.60s\"",
+			asked);
+		return err_hint(e, "Valid values are: auto, rw, ro.");
+	}
+	if (add_endpoint(&all, (enum conf_endpoint)s->came_to, e) != 0 ||
+		add_endpoint(&all, own, e) != 0)
+		return -1;
+	s->endpoint = (uint8_t)all;
+	return 0;
+}
+
 static int configure(struct session *s, struct err *e)
 {
 	const struct conf_db *d = s->login->cdb;
@@ -136,6 +171,9 @@ static int configure(struct session *s, struct err *e)
 		.no_simple_query = set->disable_pqexec,
 		.no_tracking = set->server_state_tracking == CONF_TRACKING_OFF,
 		.counters = &s->shard->stats->proto,
+		.role = !d->cluster                       ? PROTO_ROLE_ITS_OWN
+			: s->endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
+							  : PROTO_ROLE_PRIMARY,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,
 	};
@@ -323,7 +361,7 @@ void login_admitted(struct session *s)
 	s->shard = p;
 	p->n_sessions++;
 	p->last_used_us = worker_now(w);
-	if (learn_creds(s, p, &e) != 0 || configure(s, &e) != 0) {
+	if (learn_creds(s, p, &e) != 0 || choose_endpoint(s, &e) != 0 || configure(s, &e) != 0) {
 		login_refuse(s, &e);
 		return;
 	}

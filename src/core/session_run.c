@@ -103,13 +103,13 @@ static void request_done(struct session *s, struct link *l)
 /* May what comes after this request go elsewhere? */
 static bool is_confined(const struct session *s, const struct link *l)
 {
-	return l->replica && s->reads && s->shard->set.endpoint == CONF_ENDPOINT_AUTO;
+	return l->replica && s->reads && s->endpoint == CONF_ENDPOINT_AUTO;
 }
 
 /* May the request go to the primary when a replica refuses it? */
 static bool is_guarded(const struct session *s)
 {
-	return s->may_again && s->shard->set.endpoint != CONF_ENDPOINT_RO;
+	return s->may_again && s->endpoint != CONF_ENDPOINT_RO;
 }
 
 /* Puts what the session needs on its new link; the request that waits in st.in follows in the same

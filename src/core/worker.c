@@ -63,7 +63,7 @@ static void on_accept(void *arg, int fd, const struct sockaddr *sa, socklen_t n)
 {
 	struct worker_listen *wl = arg;
 	if (fd < wl->w->core->client_fd_end)
-		session_new(wl->w, wl->ops, fd, sa, n);
+		session_new(wl->w, wl->ops, wl->endpoint, fd, sa, n);
 	else
 		on_refuse(wl, fd);
 }
@@ -74,6 +74,7 @@ int worker_listen(struct worker *w, const struct core_listen *ls, unsigned n, st
 		struct worker_listen *wl = &w->listen[w->n_listen];
 		wl->w = w;
 		wl->ops = ls[i].ops;
+		wl->endpoint = ls[i].endpoint;
 		wl->listener = listener_new(w->loop, ls[i].fd, on_accept, on_refuse, wl);
 		if (!wl->listener)
 			return err_set(e, ERR_INTERNAL, "worker %u cannot listen", w->id);

@@ -117,12 +117,11 @@ static enum my_plugin plugin_of(struct mystr name)
 	return MY_PLUGIN_OTHER;
 }
 
-static struct mystr program_name(struct mystr attrs)
+static struct mystr attribute(struct mystr attrs, const char *name)
 {
-	static const char NAME[] = "program_name";
 	struct mystr key, value;
 	for (struct rd r = rd_of(attrs.p, attrs.n); myresponse_next_attr(&r, &key, &value);)
-		if (key.n == sizeof(NAME) - 1 && memcmp(key.p, NAME, key.n) == 0)
+		if (key.n == strlen(name) && memcmp(key.p, name, key.n) == 0)
 			return value;
 	return (struct mystr){ NULL, 0 };
 }
@@ -137,8 +136,9 @@ static char *put_text(char *at, struct mystr s)
 /* Copies what is needed of x, which points into the input. */
 static int keep_names(struct my_client_login *l, const struct myresponse *x, struct err *e)
 {
-	struct mystr app = program_name(x->attrs);
-	char *at = mem_alloc(MEM_SESSION, x->user.n + x->schema.n + app.n + 3);
+	struct mystr app = attribute(x->attrs, "program_name");
+	struct mystr endpoint = attribute(x->attrs, "weirpool_endpoint");
+	char *at = mem_alloc(MEM_SESSION, x->user.n + x->schema.n + app.n + endpoint.n + 4);
 	if (at == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	mem_free(MEM_SESSION, l->text);
@@ -148,7 +148,10 @@ static int keep_names(struct my_client_login *l, const struct myresponse *x, str
 	l->info.database = at;
 	at = put_text(at, x->schema);
 	l->info.application_name = at;
-	(void)put_text(at, app);
+	at = put_text(at, app);
+	if (endpoint.n)
+		l->info.endpoint = at;
+	(void)put_text(at, endpoint);
 	return 0;
 }
 

@@ -213,6 +213,9 @@ static int read_startup(
 	if (f.user == NULL || *f.user == '\0')
 		return err_set(
 			e, ERR_AUTH_DENIED, "no PostgreSQL user name specified in startup packet");
+	for (size_t i = 0; i < l->n_vars; i++)
+		if (strcasecmp(l->vars[i].name, "weirpool.endpoint") == 0)
+			l->info.endpoint = l->vars[i].value;
 	cut_name(f.user);
 	cut_name(f.database);
 	l->info.user = f.user;

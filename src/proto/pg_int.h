@@ -84,6 +84,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool ready;          /* the welcome was sent */
 	bool may_reset; /* startup parameters may have been reset: the next request waits for the
 			   answer */
+	uint8_t role;   /* proto_client_conf.role */
 	bool no_simple; /* disable_pqexec */
 	uint8_t sync_tries; /* links that could not take its settings, one after the other */
 	bool no_asking;     /* server_state_tracking = off */

@@ -1,4 +1,5 @@
-/* pg_ours - settings that are weirpool's own: weirpool.consistency. A server takes any name with a
+/* pg_ours - settings that are weirpool's own: weirpool.consistency and
+ * weirpool.endpoint. A server takes any name with a
  * dot in it for a setting, so it keeps the value, and SHOW, RESET, SET LOCAL and the startup packet
  * work as for all others; here a value is checked before it gets there, and read. Thread: that of
  * the env. */
@@ -9,6 +10,7 @@
 #include <strings.h>
 
 #define CONSISTENCY "weirpool.consistency"
+#define ENDPOINT "weirpool.endpoint"
 #define PREFIX "weirpool."
 
 bool ours_mentioned(const char *text, size_t n)
@@ -34,8 +36,15 @@ static bool check(const char *name, const char *value, struct err *e)
 
 bool ours_refused(const struct sql_stmt_info *info, struct err *why)
 {
-	return info->n_statements == 1 && info->set_kind == SQL_SET_VALUE &&
-	       !check(info->set_name, info->set_value, why);
+	if (info->n_statements != 1 || info->set_kind != SQL_SET_VALUE)
+		return false;
+	if (strcasecmp(info->set_name, ENDPOINT) == 0) {
+		err_set(why, ERR_BAD_VALUE,
+			"parameter \"" ENDPOINT "\" cannot be set after connection start");
+		memcpy(why->sqlstate, "55P02", 6);
+		return true;
+	}
+	return !check(info->set_name, info->set_value, why);
 }
 
 int ours_check_start(const struct pg_client *c, struct err *e)

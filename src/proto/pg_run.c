@@ -118,6 +118,12 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	for (const struct proto_kv *kv = k->forced; kv && kv->key; kv++)
 		if (!varset_put(t, &c->start, kv->key, kv->value))
 			return err_set(e, ERR_NO_MEMORY, "out of memory");
+	c->role = (uint8_t)k->role;
+	/* where no standby is left, the primary answers instead: it must not write either */
+	if (c->role == PROTO_ROLE_STANDBY &&
+		(!varset_put(t, &c->start, "default_transaction_read_only", "on") ||
+			!varset_put(t, &c->start, "weirpool.endpoint", "ro")))
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	varset_assign(t, &c->want, c->start);
 	state_want_changed(c);
 	return ours_check_start(c, e);

@@ -11,7 +11,8 @@
 
 #define CACHE_N 32U /* sets of startup parameters of one pool */
 #define APP_NAME "application_name"
-#define NAME_MAX_N 63U /* NAMEDATALEN - 1 */
+#define HOT_STANDBY "in_hot_standby" /* since 14; libpq reads it for target_session_attrs */
+#define NAME_MAX_N 63U               /* NAMEDATALEN - 1 */
 
 struct proto_cache {
 	struct proto_env *env;
@@ -133,6 +134,10 @@ bool pg_client_ready(void *cst, void *lst, struct proto_cache **cache, const uin
 	if (l && cache && c->mode != PROTO_RAW)
 		cache_put(cache, c->env, start_key(c), c->told);
 	varset_unref(&c->env->vars, told);
+	if (c->role && varset_get(c->told, HOT_STANDBY) &&
+		!varset_put(&c->env->vars, &c->told, HOT_STANDBY,
+			c->role == PROTO_ROLE_STANDBY ? "on" : "off"))
+		return false;
 	told = c->told;
 	for (uint32_t i = 0; i < told->n; i++)
 		pgsession_put_param(down, told->v[i].name, told->v[i].value);

@@ -42,7 +42,7 @@ static void add_fds(struct server *s, const int *fds, int n, const struct conf_l
 	if (ops->prepare)
 		ops->prepare();
 	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
-		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops };
+		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops, cl->endpoint };
 }
 
 /* Which of the places is this one, that somebody else has opened? */
@@ -103,7 +103,7 @@ static int listen_on(
 static int listen_here(struct server *s, struct err *e)
 {
 	const struct conf_global *g = &s->gen->conf->global;
-	struct conf_listen cl[CONF_KINDS_N];
+	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n_cl = conf_listens(s->gen->conf, cl);
 	int fds[CORE_LISTEN_MAX];
 	int n = listen_inherited(fds, CORE_LISTEN_MAX);
@@ -122,9 +122,10 @@ static int listen_here(struct server *s, struct err *e)
 	return 0;
 }
 
-static bool listens_for(const struct server *s, const struct proto_ops *ops)
+/* Did any of the first n? */
+static bool listens_for(const struct server *s, unsigned n, const struct proto_ops *ops)
 {
-	for (unsigned i = 0; i < s->n_ls; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (s->ls[i].ops == ops)
 			return true;
 	return false;
@@ -139,10 +140,10 @@ static void drop_fds(struct server *s, unsigned from)
 /* Entries of a kind that had none: their clients may come at once. On failure nothing is left. */
 static int listen_for_new(struct server *s, const struct conf *conf, struct err *e)
 {
-	struct conf_listen cl[CONF_KINDS_N];
+	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n_cl = conf_listens(conf, cl), before = s->n_ls;
 	for (unsigned i = 1; i < n_cl; i++) {
-		if (listens_for(s, proto_by_name(cl[i].kind->name)))
+		if (listens_for(s, before, proto_by_name(cl[i].kind->name)))
 			continue;
 		if (listen_on(s, &conf->global, &cl[i], e) != 0) {
 			drop_fds(s, before);
@@ -390,7 +391,7 @@ static int catch_signals(struct server *s)
 
 static void close_listeners(struct server *s)
 {
-	struct conf_listen cl[CONF_KINDS_N];
+	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n = conf_listens(s->gen->conf, cl);
 	for (unsigned i = 0; i < s->n_ls; i++)
 		close(s->ls[i].fd);
@@ -402,7 +403,7 @@ static void close_listeners(struct server *s)
 /* The unix sockets belong to whom we become. */
 static void give_sockets(struct server *s, const char *user)
 {
-	struct conf_listen cl[CONF_KINDS_N];
+	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n = conf_listens(s->gen->conf, cl);
 	for (unsigned i = 0; i < n; i++)
 		if (*cl[i].unix_path && *cl[i].unix_path != '@')

@@ -2,9 +2,10 @@
 transactions, tokens."""
 import pytest
 
-from rawmy import MyError
-from servers import eventually
+from rawmy import MyError, RawMy
+from servers import eventually, free_port
 from test_cluster_my import cluster, wp  # noqa: F401
+from weir import Weirpool
 
 
 def port(c, wish='', rest=''):
@@ -86,3 +87,36 @@ def test_the_consistency_of_a_session(cluster, wp, replica):
         eventually(lambda: read() == 1)
         c.do('set @weirpool_consistency = null')
         assert read() == 2
+
+
+def test_endpoints_by_port_and_attribute(cluster, base, binary, request):
+    rw, ro = free_port(), free_port()
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, clusters={'main': cluster.entry()},
+                 userlist=dict(app='app', admin='admin'), mysql_listen_port_rw=rw, mysql_listen_port_ro=ro)
+    request.node.weirpools = [w]
+    first, there = cluster.nodes[0].port, cluster.nodes[1].port
+
+    def at(port, **kw):
+        r = RawMy(port, '127.0.0.1')
+        r.login('app', 'app', 'app', **kw)
+        return r
+    try:
+        def answers():
+            with at(ro) as c:
+                return port(c) == there
+        eventually(answers, 40)
+        with at(rw) as c:
+            assert port(c, '/* weirpool: replica */') == first
+            c.do("insert into app.t (v) values ('rw')")
+        with at(ro) as c:
+            assert port(c, '/* weirpool: primary */') == there
+            assert c.error("insert into app.t (v) values ('ro')").errno == 1290
+        with at(w.mysql_port, attrs={'weirpool_endpoint': 'ro'}) as c:
+            assert port(c) == there
+        with pytest.raises(MyError) as e:
+            at(w.mysql_port, attrs={'weirpool_endpoint': 'rx'})
+        assert 'weirpool.endpoint' in str(e.value)
+        with pytest.raises(MyError) as e:
+            at(rw, attrs={'weirpool_endpoint': 'ro'})
+    finally:
+        w.stop()

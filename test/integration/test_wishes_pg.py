@@ -3,7 +3,7 @@ transactions, tokens. A cluster of three."""
 import psycopg
 import pytest
 
-from servers import eventually
+from servers import eventually, free_port
 from test_cluster_pg import cluster, new_cluster, wait_ready, weir  # noqa: F401
 
 
@@ -190,3 +190,82 @@ def test_a_consistency_that_is_none(cluster, weir):
     with pytest.raises(psycopg.OperationalError) as e:
         wp.connect(dbname='app', options='-c weirpool.consistency=often')
     assert 'invalid value for parameter "weirpool.consistency"' in str(e.value)
+
+
+# --- endpoints
+
+@pytest.fixture
+def ports(cluster, weir):
+    """A weirpool with a port for each role: auto, rw, ro."""
+    rw, ro = free_port(), free_port()
+    wp = weir(cluster, listen_port_rw=rw, listen_port_ro=ro)
+    ready(wp, cluster)
+    return wp, rw, ro
+
+
+def test_a_port_for_each_role(cluster, ports):
+    wp, rw, ro = ports
+    first = cluster.nodes[0].port
+    with wp.connect(dbname='app', port=rw) as c:
+        for _ in range(5):
+            assert port(c, '/* weirpool: replica */') == first  # it does not leave the endpoint
+        assert c.info.parameter_status('in_hot_standby') in ('off', None)
+        assert c.execute('show transaction_read_only').fetchone() == ('off',)
+        c.execute("insert into t (v) values ('rw')")
+    with wp.connect(dbname='app', port=ro) as c:
+        for _ in range(5):
+            assert port(c) != first and port(c, '/* weirpool: primary */') != first
+        assert c.execute('show transaction_read_only').fetchone() == ('on',)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            c.execute("insert into t (v) values ('ro')")
+        with c.transaction():
+            assert port(c) != first
+    with wp.connect(dbname='app') as c:
+        assert c.info.parameter_status('in_hot_standby') in ('off', None)
+
+
+def test_an_endpoint_by_startup_option(cluster, ports):
+    wp, rw, ro = ports
+    with wp.connect(dbname='app', options='-c weirpool.endpoint=ro') as c:
+        assert port(c) != cluster.nodes[0].port
+        assert c.execute('show weirpool.endpoint').fetchone() == ('ro',)
+        with pytest.raises(psycopg.Error) as e:
+            c.execute("set weirpool.endpoint = 'rw'")
+        assert e.value.sqlstate == '55P02'
+    with wp.connect(dbname='app', options='-c weirpool.endpoint=rw') as c:
+        assert port(c, '/* weirpool: replica */') == cluster.nodes[0].port
+    for kw, why in ((dict(options='-c weirpool.endpoint=rx'), 'invalid value for parameter "weirpool.endpoint"'),
+                    (dict(options='-c weirpool.endpoint=rw', dbname='ro'), 'to read only'),
+                    (dict(options='-c weirpool.endpoint=ro', port=rw), 'to read only'), (dict(port=rw, dbname='ro'), 'to read only')):
+        with pytest.raises(psycopg.OperationalError) as e:
+            wp.connect(**dict(dict(dbname='app'), **kw))
+        assert why in str(e.value)
+
+
+def test_target_session_attrs(cluster, ports):
+    """libpq finds its way among several addresses by what it is told at the login, or by asking."""
+    wp, rw, ro = ports
+    first = cluster.nodes[0].port
+    for order in ((rw, ro), (ro, rw)):
+        for attrs, is_first in (('read-write', True), ('primary', True), ('read-only', False), ('standby', False),
+                                ('prefer-standby', False)):
+            with wp.connect(dbname='app', host='127.0.0.1,127.0.0.1', port='%d,%d' % order, target_session_attrs=attrs) as c:
+                assert (port(c) == first) == is_first, (order, attrs)
+    with pytest.raises(psycopg.OperationalError):
+        wp.connect(dbname='app', port=ro, target_session_attrs='read-write')
+    with pytest.raises(psycopg.OperationalError):
+        wp.connect(dbname='app', port=rw, target_session_attrs='read-only')
+    with wp.connect(dbname='app', target_session_attrs='read-write') as c:  # auto takes writes
+        c.execute("insert into t (v) values ('auto')")
+
+
+def test_the_last_to_read_from_is_the_primary(new_cluster, weir):
+    """All replicas are gone: what comes to ro is answered by the primary, and writes are refused there, too."""
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    ready(wp, cluster, 1)
+    cluster.nodes[1].kill9()
+    with wp.connect(dbname='ro') as c:
+        eventually(lambda: port(c) == cluster.nodes[0].port)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            c.execute("insert into t (v) values ('ro')")

@@ -456,8 +456,8 @@ static struct core_gen *generation(const char *text)
 
 void world_begin(uint64_t seed, unsigned workers, const char *text)
 {
-	static const struct core_listen ls[2] = { { QUIET, &fake_quiet },
-		{ GREETING, &fake_greeting } };
+	static const struct core_listen ls[2] = { { QUIET, &fake_quiet, CONF_ENDPOINT_AUTO },
+		{ GREETING, &fake_greeting, CONF_ENDPOINT_AUTO } };
 	char all[4096];
 	struct err e = { 0 };
 	struct loop_opts lo = { 0 };

@@ -35,6 +35,10 @@ Test(check, combinations_that_cannot_work)
 		{ TRY_GOOD "auth_type = cert\n", "auth_type=cert needs "
 						 "client_tls_sslmode=verify-full" },
 		{ TRY_GOOD "auth_type = ldap\n", "auth_type=ldap needs auth_ldap_options" },
+		{ TRY_GOOD "listen_port_ro = 6432\n",
+			"listen_port_ro and listen_port are both 6432" },
+		{ TRY_GOOD "listen_port_ro = 7\nlisten_port_rw = 7\n",
+			"listen_port_ro and listen_port_rw are both 7" },
 		{ TRY_GOOD "syslog_facility = mail\n", "syslog_facility must be" },
 		{ TRY_GOOD "unix_socket_dir = tmp\n", "unix_socket_dir must start with /" },
 		{ TRY_GOOD "unix_socket_dir = "

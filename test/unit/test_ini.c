@@ -411,7 +411,7 @@ Test(ini, an_unmodified_pgbouncer_file_loads)
 /* Two kinds of databases side by side: what is found, what is refused, and who listens. */
 Test(ini, mysql_databases)
 {
-	struct conf_listen ls[CONF_KINDS_N];
+	struct conf_listen ls[CONF_LISTENS_MAX];
 	struct settings set;
 	struct attempt t = try_text(
 		"[weirpool]\nauth_type = trust\nlisten_addr = ::1\nserver_reset_query = SELECT 1\n"

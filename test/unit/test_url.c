@@ -310,7 +310,7 @@ Test(url, reload_keeps_it)
 
 Test(url, mysql)
 {
-	struct conf_listen ls[CONF_KINDS_N];
+	struct conf_listen ls[CONF_LISTENS_MAX];
 	struct settings set;
 	struct attempt t = try_url("mysql://bob:s%40c@db.example.net/app?ssl-mode=VERIFY_IDENTITY&"
 				   "ssl-ca=/ca.pem&pool_size=3");
