@@ -25,7 +25,9 @@
 /* Entries of a session's and a link's settings that are no system variables. No variable's name
  * begins with '#'; user variables are "@name" with an expression as value. */
 #define MY_VAR_SCHEMA "#schema" /* absent: none is selected */
-#define MY_VAR_ROLE "#role"     /* what SET ROLE was given; absent: the default role */
+/* What SET ROLE wants for the roles that are active; absent: those of a fresh link. */
+#define MY_VAR_ROLE "#role"
+#define MY_ROLE_UNKNOWN "?"
 
 /* In client_link_class(), beside my_class_of_caps(): no schema was selected yet, which no command
  * can make so again. */
@@ -96,6 +98,7 @@ struct my_req {
 #define MY_NEED_VARS 8U
 #define MY_NEED_DIAG 16U /* warnings, before anything else runs */
 #define MY_NEED_SYS 32U
+#define MY_NEED_ROLE 64U
 /* What a client was told of its transaction that has not asked to be. */
 #define MY_TOLD_NO_TX 0U
 #define MY_TOLD_TX 1U

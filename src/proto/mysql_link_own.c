@@ -51,7 +51,7 @@ static void put_query(
 static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "transaction_isolation",
 	"collation_connection", "session_track_system_variables", "session_track_schema",
 	"session_track_state_change", "session_track_transaction_info", MY_FACT_CLIENT,
-	MY_FACT_RESULTS, MY_FACT_COLLATION, MY_FACT_MAPPED };
+	MY_FACT_RESULTS, MY_FACT_COLLATION, MY_FACT_MAPPED, MY_VAR_ROLE };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
 #define FACT_ISOLATION 3U
 #define FACTS_KEPT_N 4U
@@ -95,6 +95,22 @@ static void put_schema(struct my_link *l, struct buf *up, enum my_capture what)
 	mycommand_put_init_db(up, &seq, (struct mystr){ schema, strlen(schema) });
 }
 
+/* A reset leaves the roles, and of a session that had the link to itself nobody has seen any. */
+static void put_fresh_role(struct my_link *l, struct buf *up)
+{
+	struct buf b;
+	if (!my_role_has(l))
+		return;
+	buf_init(&b, 0);
+	buf_printf(&b, "SET ROLE %s", my_role_of(l, NULL));
+	buf_put_u8(&b, 0);
+	if (!b.failed)
+		put_query(l, MY_CAP_CLEAN, false, (const char *)buf_data(&b), up);
+	if (b.failed || !my_learn_set(NULL, l, MY_VAR_ROLE, NULL))
+		l->failed = true;
+	buf_fini(&b);
+}
+
 void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 {
 	/* A reset of MariaDB's takes away what a login gives. */
@@ -107,16 +123,19 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 			     : "SET NAMES " MY_BASE_CHARSET "," MY_TRACKERS
 			       ",session_track_gtids='OWN_GTID'",
 		up);
-	char sql[512];
+	if (what == MY_CAP_CLEAN)
+		put_fresh_role(l, up);
+	char sql[640];
 	snprintf(sql, sizeof(sql),
 		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@%s,"
 		"@@collation_connection,@@GLOBAL.session_track_system_variables,"
 		"@@GLOBAL.session_track_schema,@@GLOBAL.session_track_state_change,"
 		"@@GLOBAL.session_track_transaction_info,@@GLOBAL.character_set_client,"
-		"COALESCE(@@GLOBAL.character_set_results,''),@@GLOBAL.collation_connection,%s",
+		"COALESCE(@@GLOBAL.character_set_results,''),@@GLOBAL.collation_connection,%s,%s",
 		my_name_on(l, facts[FACT_ISOLATION]),
 		l->mariadb && l->version_n >= MAPPED_VERSION ? "@@GLOBAL.character_set_collations"
-							     : "''");
+							     : "''",
+		my_role_sql(l));
 	put_query(l, what, true, sql, up);
 }
 
@@ -172,6 +191,9 @@ bool my_setup_row(struct my_link *l, const char *const *cell, unsigned n)
 		v[i + 2] = (struct var){ my_name_on(l, facts[i]), cell[i] };
 	v[FACTS_N + 2] = (struct var){ MY_FACT_0900,
 		l->mariadb && l->version_n >= NAMES_0900_VERSION ? "1" : NULL };
+	const char *role = varset_get(l->fresh, MY_VAR_ROLE);
+	if (role) /* the first answer was that of a fresh link */
+		v[FACTS_N + 1].value = role;
 	if (!varset_make(t, v, FACTS_N + 3, &fresh))
 		return false;
 	varset_assign(t, &l->fresh, fresh);
@@ -240,7 +262,7 @@ static bool keep(struct my_link *l, const char *name, struct varset **s)
 void my_link_was_reset(struct my_link *l)
 {
 	struct varset *have = NULL;
-	if (!keep(l, MY_VAR_SCHEMA, &have))
+	if (!keep(l, MY_VAR_SCHEMA, &have) || !keep(l, MY_VAR_ROLE, &have))
 		l->failed = true;
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
@@ -259,8 +281,6 @@ bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)
 		put_query(l, MY_CAP_CLEAN, false, sql, up);
 	my_owed_capture(l, MYCOM_RESET_CONNECTION, MY_CAP_CLEAN, false);
 	mycommand_put(up, &seq, MYCOM_RESET_CONNECTION);
-	if (varset_get(l->have, MY_VAR_ROLE))
-		put_query(l, MY_CAP_CLEAN, false, "SET ROLE DEFAULT", up);
 	my_link_was_reset(l);
 	my_setup_put(l, up, MY_CAP_CLEAN);
 	l->last_client_id = 0;

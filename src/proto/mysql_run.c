@@ -98,8 +98,9 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	struct vartab *t = &c->env->vars;
 	struct varset *want = varset_ref(c->start);
 	bool ok = true;
-	if (l) /* a reset leaves the schema alone, and what COM_SET_OPTION set */
+	if (l) /* a reset leaves the schema alone, the roles, and what COM_SET_OPTION set */
 		ok = varset_put(t, &want, MY_VAR_SCHEMA, varset_get(c->want, MY_VAR_SCHEMA)) &&
+		     varset_put(t, &want, MY_VAR_ROLE, varset_get(c->want, MY_VAR_ROLE)) &&
 		     (l->mariadb || reset_charset(c, l, &want));
 	if (ok)
 		varset_assign(t, &c->want, want);
@@ -113,7 +114,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	c->req = c->prepared = (struct my_req){ 0 };
 	c->pins = 0;
 	c->n_handlers = c->n_prepared = 0;
-	c->needs = 0;
+	c->needs &= l ? MY_NEED_ROLE : 0;
 	c->last_insert_id = c->insert_id = 0;
 	c->id_set = false;
 	c->tx_told = MY_TOLD_NO_TX;

@@ -216,6 +216,16 @@ bool my_charset_is(const char *name);
 void my_charset_put(struct buf *b, unsigned *n, const struct my_link *l, const struct varset *have,
 	const struct varset *want);
 
+/* ---- mysql_role.c ---- */
+bool my_role_has(const struct my_link *l); /* does its server have roles? */
+/* An expression for the roles that are active, as SET ROLE wants them. */
+const char *my_role_sql(const struct my_link *l);
+/* What SET ROLE is to be given on the link for a session of these settings. */
+const char *my_role_of(const struct my_link *l, const struct varset *want);
+bool my_role_differs(const struct my_link *l, const struct varset *have, const struct varset *want);
+/* The server's answer to my_role_sql(). False: the session must keep its link. */
+bool my_role_learn(struct my_client *c, struct my_link *l, const char *cell);
+
 /* ---- mysql_run.c ---- */
 /* Nothing of what the session had set or prepared is left, as behind a COM_RESET_CONNECTION of l,
  * or (NULL) for another login. */

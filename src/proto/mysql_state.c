@@ -125,9 +125,12 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 		c->insert_id = r->insert_id;
 	if (r->flags & (SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE | SQL_MY_UNSURE))
 		c->id_set = true;
-	if ((r->flags & SQL_MY_ROLE) && !my_learn_set(NULL, l, MY_VAR_ROLE, "?"))
-		l->failed = true;
-	if ((r->flags & SQL_MY_IDENTITY) || ((r->flags & SQL_MY_ROLE) && l->mariadb))
+	if (r->flags & SQL_MY_ROLE) {
+		c->needs |= MY_NEED_ROLE;
+		if (!my_learn_set(c, l, MY_VAR_ROLE, MY_ROLE_UNKNOWN))
+			l->failed = true;
+	}
+	if (r->flags & SQL_MY_IDENTITY)
 		l->spoiled = true;
 	if (!(r->flags & SQL_MY_KEEPS_DIAG)) {
 		my_diag_free(&c->diag);
@@ -142,7 +145,7 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 
 /* ---- asking ---- */
 
-#define ASK_COLS_MAX_N (3U + 4U * MY_NAMES_MAX_N)
+#define ASK_COLS_MAX_N (4U + 4U * MY_NAMES_MAX_N)
 
 struct my_ask {
 	unsigned needs, n_defs, n_names, n_sys;
@@ -188,8 +191,10 @@ static void put_query(struct my_link *l, enum my_capture what, bool last, const 
 }
 
 /* The columns to ask for. */
-static void put_needs(struct my_client *c, struct my_ask *a, struct buf *b)
+static void put_needs(struct my_client *c, const struct my_link *l, struct my_ask *a, struct buf *b)
 {
+	if (a->needs & MY_NEED_ROLE)
+		put_column(b, my_role_sql(l));
 	if (a->needs & MY_NEED_COLLATION)
 		put_column(b, "@@collation_connection");
 	if (a->needs & MY_NEED_MODE)
@@ -228,7 +233,7 @@ void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *u
 	c->insert_id = 0;
 	c->id_set = false;
 	buf_init(&b, 0);
-	put_needs(c, a, &b);
+	put_needs(c, l, a, &b);
 	if (a->needs & MY_NEED_DIAG)
 		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0, warnings, sizeof(warnings) - 1, up);
 	a->done = buf_len(&b) == 0;
@@ -333,6 +338,8 @@ bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell,
 	if (c == NULL)
 		return true;
 	bool ok = true;
+	if (a->needs & MY_NEED_ROLE)
+		ok = my_role_learn(c, l, cell[i++]);
 	if (a->needs & MY_NEED_COLLATION)
 		ok = my_learn_set(c, l, "collation_connection", cell[i++]) && ok;
 	if (a->needs & MY_NEED_MODE)

@@ -166,13 +166,11 @@ static void put_text(struct plan *p, const char *text, size_t n)
 
 static void put_role(struct plan *p)
 {
-	const char *role = varset_get(p->want, MY_VAR_ROLE);
 	struct buf b;
-	if (!differs(varset_get(p->have, MY_VAR_ROLE), role))
+	if (!my_role_differs(p->l, p->have, p->want))
 		return;
 	buf_init(&b, 0);
-	buf_puts(&b, "SET ROLE ");
-	buf_puts(&b, role ? role : "DEFAULT");
+	buf_printf(&b, "SET ROLE %s", my_role_of(p->l, p->want));
 	put_text(p, (const char *)buf_data(&b), buf_len(&b));
 	buf_fini(&b);
 }
@@ -298,11 +296,14 @@ static bool is_plain(const char *s)
 unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b)
 {
 	const char *schema = varset_get(c->want, MY_VAR_SCHEMA);
-	const char *role = varset_get(c->want, MY_VAR_ROLE);
 	unsigned n = 0;
 	struct buf set;
-	if (differs(varset_get(l->have, MY_VAR_ROLE), role) || (schema && !is_plain(schema)))
+	if (schema && !is_plain(schema))
 		return 0;
+	if (my_role_differs(l, l->have, c->want)) {
+		buf_printf(b, "SET ROLE %s;", my_role_of(l, c->want));
+		n++;
+	}
 	if (schema && differs(varset_get(l->have, MY_VAR_SCHEMA), schema)) {
 		buf_printf(b, "USE `%s`;", schema);
 		n++;

@@ -198,10 +198,11 @@ static int has(const char *p, size_t n, const char *word)
 /* What poolers ask for behind a login; the length of anything else is as sysbench's. */
 static const char *value_of(const char *p, size_t n)
 {
-	static const char *const all[][2] = { { "sql_mode", "" }, { "autocommit", "ON" },
-		{ "time_zone", "SYSTEM" }, { "isolation", "REPEATABLE-READ" },
-		{ "collation", "utf8mb4_0900_ai_ci" }, { "character_set", "utf8mb4" },
-		{ "session_track_system", "time_zone" }, { "session_track", "ON" } };
+	static const char *const all[][2] = { { "sql_mode", "" }, { "CURRENT_ROLE", "NONE" },
+		{ "autocommit", "ON" }, { "time_zone", "SYSTEM" },
+		{ "isolation", "REPEATABLE-READ" }, { "collation", "utf8mb4_0900_ai_ci" },
+		{ "character_set", "utf8mb4" }, { "session_track_system", "time_zone" },
+		{ "session_track", "ON" } };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (has(p, n, all[i][0]))
 			return all[i][1];

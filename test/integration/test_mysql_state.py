@@ -656,6 +656,100 @@ def test_nothing_is_left_to_the_next(two):
     b.do("insert into app.st (v) values ('b')")
 
 
+@pytest.fixture
+def roles(anymy):
+    """Roles ra and rb, the account's own, and ra has a schema to itself; what it can do nobody else can."""
+    anymy.query('create database role_db')
+    anymy.query('create table role_db.t (i int)')
+    try:
+        for r in ('ra', 'rb'):
+            anymy.query('create role ' + r)
+            anymy.query("grant %s to app@'%%'" % r)
+        anymy.query('grant all on role_db.* to ra')
+        yield anymy
+    finally:
+        for sql in ('drop database role_db', 'drop role if exists ra', 'drop role if exists rb'):
+            anymy.query(sql)
+
+
+def test_roles_follow(roles, mypool):
+    """SET ROLE goes with its session, in one command with the next one; nobody else has it, also after COM_RESET_CONNECTION, which
+    leaves roles."""
+    wp = mypool(roles, default_pool_size=1)
+    with wp.my() as a, wp.my() as b:
+        def others_are_not_in():
+            assert b.error('select * from role_db.t').errno == 1142
+
+        others_are_not_in()
+        a.do('set role ra')
+        mine = a.one('select current_role()')
+        assert 'ra' in mine
+        for _ in range(2):
+            others_are_not_in()
+            assert a.q('select * from role_db.t') == []
+        a.do('use role_db')
+        others_are_not_in()
+        assert a.q('select current_role(), database()') == [[mine, 'role_db']]
+        a.reset_connection()
+        others_are_not_in()
+        assert a.one('select current_role()') == mine
+        s = a.prepare('select * from role_db.t')
+        others_are_not_in()
+        assert a.execute(s).rows == []
+        a.do('use app')
+        a.do('begin')
+        a.do('set role rb')
+        a.do('commit')
+        others_are_not_in()
+        assert 'rb' in a.one('select current_role()')
+        a.do('set role none')
+        others_are_not_in()
+        assert a.error('select * from role_db.t').errno == 1142
+        assert a.error('set role nosuch_role').errno in (1959, 3530)
+
+
+@pytest.mark.parametrize('mode', ['transaction', 'session'])
+def test_roles_do_not_stay_behind(roles, mypool, mode):
+    """Whoever leaves with a role, in whatever way."""
+    wp = mypool(roles, default_pool_size=1, pool_mode=mode)
+    for leave in ('bye', 'reset', 'begin', 'change_user', 'procedure'):
+        with wp.my() as a:
+            a.do('set role ra')
+            if leave == 'begin':
+                a.do('begin')
+            elif leave == 'change_user':
+                a.change_user()
+                assert a.error('select * from role_db.t').errno == 1142
+            elif leave == 'procedure':
+                a.all("prepare p from 'set role ra'; execute p; deallocate prepare p")
+            elif leave == 'reset':
+                a.reset_connection()
+            if leave != 'change_user':
+                assert a.q('select * from role_db.t') == []
+        with wp.my() as b:
+            assert b.error('select * from role_db.t').errno == 1142, leave
+
+
+def test_default_roles(roles, mypool):
+    """What a login gives is what a session without a SET ROLE of its own has."""
+    roles.query("set default role ra %s app@'%%'" % ('to' if roles.family == 'mysql' else 'for'))
+    try:
+        wp = mypool(roles, default_pool_size=1)
+        with wp.my() as a, wp.my() as b:
+            mine = a.one('select current_role()')
+            assert 'ra' in mine
+            b.do('set role none')
+            assert a.one('select current_role()') == mine
+            assert b.one("select coalesce(current_role(), 'NONE')") == 'NONE'
+            b.reset_connection()
+            assert a.one('select current_role()') == mine
+            assert b.one("select coalesce(current_role(), 'NONE')") == 'NONE'
+            b.change_user()
+            assert b.one('select current_role()') == mine
+    finally:
+        roles.query("set default role none %s app@'%%'" % ('to' if roles.family == 'mysql' else 'for'))
+
+
 def test_counts_of_the_statement_before(two):
     """Of the session's own, whichever connection it is on."""
     a = two.a
@@ -717,8 +811,7 @@ SERVER_PINS = [('mysql97', 'lock instance for backup', 'unlock instance', 'insta
                ('mysql97', "xa start 'w'", "xa end 'w'; xa rollback 'w'", 'xa'), ('maria118', "xa start 'w'", "xa end 'w'; xa rollback 'w'", 'xa'),
                ('mysql97', "xa start 'p'", "xa end 'p'; xa prepare 'p'; xa commit 'p'", 'xa'),
                ('maria118', "xa start 'p'", "xa end 'p'; xa prepare 'p'; xa commit 'p'", 'xa'),
-               ('mysql97', 'set timestamp = 1000', None, 'setting'), ('maria118', 'set insert_id = 1000', None, 'setting'),
-               ('mysql97', 'set role none', None, 'role'), ('maria118', 'set role none', None, 'role')]
+               ('mysql97', 'set timestamp = 1000', None, 'setting'), ('maria118', 'set insert_id = 1000', None, 'setting')]
 
 
 @pytest.mark.parametrize('kind,begin,end,name', SERVER_PINS, ids=['%s %s' % p[:2] for p in SERVER_PINS])
