@@ -234,6 +234,19 @@ static bool is_own_address(const struct conf_host *h)
 	       strcasecmp(h->host, "localhost") == 0;
 }
 
+/* Without the trackers of MySQL and MariaDB nothing would be known of a session's state, its
+ * transaction and its schema included. Where it is set for all, it is PostgreSQL's. */
+static void check_tracking(
+	struct check *c, const struct conf_db *db, const struct settings *s, const char *name)
+{
+	if (strcmp(name, "server_state_tracking") == 0 && conf_kind_is_other(db->kind) &&
+		s->server_state_tracking == CONF_TRACKING_OFF)
+		conf_msgs_add(c->m, CONF_ERROR, db->src.file, db->src.line,
+			"database \"%.60s\": server_state_tracking=off is for PostgreSQL: the "
+			"trackers of MySQL and MariaDB are always on",
+			db->name);
+}
+
 static void check_db(struct check *c, const struct conf_db *db)
 {
 	const struct conf_global *g = &c->conf->global;
@@ -259,6 +272,8 @@ static void check_db(struct check *c, const struct conf_db *db)
 			"database \"%.60s\": server_proxy_protocol=client without "
 			"pool_mode=session names nobody: its server connections are many clients'",
 			db->name);
+	for (unsigned i = 0; i < db->over_n; i++)
+		check_tracking(c, db, &s, db->over[i].opt->name);
 	for (unsigned i = 0; i < db->over_n; i++) {
 		if (strncmp(db->over[i].opt->name, "server_tls", 10) == 0) {
 			check_server_tls(c, db);

@@ -523,7 +523,8 @@ const struct opt opt_table[] = {
 		HELP("auto: what a client SETs follows it to whichever server connection it "
 		     "gets, and the server is asked what a function or a script changed. off: "
 		     "only plain SETs follow; after anything else the server connection is "
-		     "cleaned instead of asked.")),
+		     "cleaned instead of asked. For PostgreSQL: in MySQL and MariaDB the server "
+		     "itself tells, and tracking cannot be switched off.")),
 	STR(settings, "server_tls13_ciphers", server_tls.tls13_ciphers, GLOBAL | DB, NEW_CONN,
 		HELP("TLS 1.3 cipher suites for servers. Unset: OpenSSL's.")),
 	PATH(settings, "server_tls_ca_file", server_tls.ca_file, GLOBAL | DB, NEW_CONN, D(""),

@@ -40,6 +40,8 @@ Test(check, combinations_that_cannot_work)
 		{ TRY_GOOD "listen_port_ro = 7\nlisten_port_rw = 7\n",
 			"listen_port_ro and listen_port_rw are both 7" },
 		{ TRY_GOOD "syslog_facility = mail\n", "syslog_facility must be" },
+		{ TRY_GOOD "[mysql_databases]\na = host=h server_state_tracking=off\n",
+			"t.ini:6: database \"a\": server_state_tracking=off is for PostgreSQL" },
 		{ TRY_GOOD "unix_socket_dir = tmp\n", "unix_socket_dir must start with /" },
 		{ TRY_GOOD "unix_socket_dir = "
 			   "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -98,6 +100,7 @@ Test(check, what_is_fine)
 		TRY_GOOD "client_tls_protocols = all:!tlsv1.0\n",
 		TRY_GOOD "unix_socket_dir = @weirpool\n[databases]\nx = host=/tmp port=6432\n",
 		TRY_GOOD "syslog_facility = local7\n",
+		TRY_GOOD "server_state_tracking = off\n[mysql_databases]\nm = host=h\n",
 		TRY_GOOD "listen_port = 5432\n[databases]\nx = host=db.example.net port=5432\n",
 	};
 	for (size_t i = 0; i < N(t); i++) {
