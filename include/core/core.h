@@ -379,7 +379,8 @@ unsigned core_n_links(struct core *c, const struct dbase *db); /* NULL: all */
 void core_free(struct core *c); /* after CORE_STOP and all is closed: joins the workers */
 
 /* Runs each(w, part) on every worker's thread and then done() on control's. part is a zeroed area
- * of part_size bytes per worker; parts stay valid until done returns. */
+ * of part_size bytes per worker; parts stay valid until done returns. done NULL: nobody waits, and
+ * the last worker clears up. */
 struct scatter {
 	void (*each)(struct worker *w, void *part, void *arg);
 	void (*done)(struct scatter *s);

@@ -177,15 +177,10 @@ static void each_check(struct worker *w, void *part, void *arg)
 	worker_sweep(w);
 }
 
-static void done_nothing(struct scatter *s)
-{
-	(void)s;
-}
-
 void core_set_state(struct core *c, enum core_state st)
 {
 	atomic_store(&c->state, (int)st);
-	(void)!core_scatter(c, 1, each_check, done_nothing,
+	(void)!core_scatter(c, 1, each_check, NULL,
 		NULL); /* without memory the janitor does it within a second */
 }
 
@@ -288,7 +283,8 @@ static void on_gathered(struct mail *m, void *owner)
 	mem_free(MEM_MSG, sm);
 	if (atomic_fetch_sub(&s->left, 1) != 1)
 		return;
-	s->done(s);
+	if (s->done)
+		s->done(s);
 	mem_free(MEM_MSG, s->parts);
 	mem_free(MEM_MSG, s);
 }
@@ -299,7 +295,10 @@ static void on_scattered(struct mail *m, void *owner)
 	struct worker *w = owner;
 	sm->s->each(w, scatter_part(sm->s, sm->i), sm->s->arg);
 	sm->mail.fn = on_gathered;
-	loop_post(w->core->loop, &sm->mail);
+	if (sm->s->done)
+		loop_post(w->core->loop, &sm->mail);
+	else /* control may have read its last mail by now: the process ends */
+		on_gathered(&sm->mail, NULL);
 }
 
 int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *, void *, void *),

@@ -210,11 +210,6 @@ void topo_sampled(struct core *c, const char *cluster)
 	}
 }
 
-static void done_nothing(struct scatter *s)
-{
-	(void)s;
-}
-
 static void each_news(struct worker *w, void *part, void *arg)
 {
 	(void)part;
@@ -228,6 +223,6 @@ bool topo_pause(struct core *c, const char *cluster, bool on)
 	if (!tc)
 		return false;
 	atomic_store(&tc->cluster->paused, on);
-	(void)!core_scatter(c, 1, each_news, done_nothing, NULL); /* else the janitor does it */
+	(void)!core_scatter(c, 1, each_news, NULL, NULL); /* else the janitor does it */
 	return true;
 }
