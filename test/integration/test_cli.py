@@ -319,8 +319,15 @@ def demo(binary, *args, **kw):
 def test_demo_once(binary):
     with default_port():
         p = demo(binary, '--once')
-        out, _ = p.communicate(timeout=80)
+        out, _ = p.communicate(timeout=200)
     assert p.returncode == 0, out
+    # reads go to both replicas of both clusters; the primaries are killed, and the clients that write go on
+    spread = re.findall(r'primary: (\d+), first replica: (\d+), second replica: (\d+)', out)
+    assert len(spread) == 2 and all(int(a) > int(p) and int(b) > int(p) for p, a, b in spread), out
+    ends = re.findall(r'acknowledged: (\d+), lost: (\d+), errors: (\d+), longest wait: (\d+) ms', out)
+    # (it waits for half a second at least: until the promotion; one write may have been under way)
+    assert len(ends) == 2 and all(int(acked) > 10 and lost == '0' and int(errors) <= 1 and int(wait) >= 400
+                                  for acked, lost, errors, wait in ends), out
     for s in ('SHOW POOLS', 'maxwait', 'replica, 500000 accounts', 'postgres://app:app@127.0.0.1:', 'number of failed transactions: 0',
               'everything is removed'):
         assert s in out, out
