@@ -5,6 +5,15 @@
 #include "cluster/report.h"
 #include "core/core.h"
 
+/* A switchover, as it went. Strings live during the call. */
+struct switch_result {
+	const char *cluster, *from, *to, *by;
+	int64_t held_us;    /* requests were held */
+	int64_t drained_us; /* ... of that for the end of open transactions */
+};
+/* e NULL: it went well. */
+typedef void admin_switched(void *arg, const struct switch_result *r, const struct err *e);
+
 /* What only server/ can do. All on the control thread. */
 struct admin_hooks {
 	void *arg;
@@ -19,6 +28,9 @@ struct admin_hooks {
 	 * node as struct server_node.where. */
 	int (*node)(
 		void *arg, const char *verb, const char *cluster, const char *node, struct err *e);
+	/* 0: done() comes later, once. */
+	int (*switchover)(void *arg, const char *cluster, const char *node, admin_switched *done,
+		void *done_arg, struct err *e);
 	/* False: nobody probes it. */
 	bool (*probe)(void *arg, const char *cluster, unsigned node, struct probe_report *report_r);
 };

@@ -174,6 +174,8 @@ struct conf_cluster {
 	enum conf_primary_reads primary_reads;
 	bool allow_lossy_failover;
 	int64_t fence_on_authority_loss_us; /* 0 = off */
+	const char *switchover_command, *switchover_user, *switchover_password;
+	int64_t switchover_drain_us, switchover_timeout_us;
 	struct conf_src src;
 };
 
@@ -329,6 +331,10 @@ bool conf_list_has(const char *list, const char *name);
 /* Next item: *at starts as list; copies into out; false at the end. Items longer than n - 1 are
  * skipped. */
 bool conf_list_next(const char **at, char *out, size_t n);
+/* Splits text in place at blanks; "..." and '...' keep them, and nothing else is special. How many
+ * words; -1: more than max, or a quote that is not closed. */
+#define CONF_COMMAND_WORDS_MAX 32
+int conf_words(char *text, char **v, unsigned max);
 
 /* What differs between two snapshots, for RELOAD's report. Secrets appear as "****". */
 struct conf_change {

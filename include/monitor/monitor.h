@@ -50,6 +50,23 @@ void monitor_signal(struct monitor *m, unsigned node, enum cluster_signal s, con
 /* A session with an unmet token reads: sample now (at most every 5 ms). */
 void monitor_kick(struct monitor *m);
 
+/* ---- a planned change of primary ---- */
+
+/* Who can be asked for it: "Patroni", "the group"; NULL: nobody. */
+const char *monitor_mover(const struct monitor *m);
+struct monitor_move_opts { /* all strings are copied */
+	unsigned to;
+	const char *user, *password; /* of the statement; user "": the probe's */
+	const char *auth;            /* Patroni: the header Authorization; NULL: none */
+};
+/* Asks for it; done() comes once, from the loop, with e NULL when whoever was asked says that it is
+ * done, else e says why not. One at a time: an earlier one is forgotten. -1: it was not asked. */
+int monitor_move(struct monitor *m, const struct monitor_move_opts *o,
+	void (*done)(void *arg, const struct err *e), void *arg, struct err *e)
+	__attribute__((warn_unused_result));
+/* Not to be called from done(). What was asked for may happen all the same. */
+void monitor_move_stop(struct monitor *m);
+
 /* For SHOW PROBES. */
 void monitor_report(const struct monitor *m, unsigned node, struct probe_report *r_r);
 #endif

@@ -1,6 +1,6 @@
-/* cmd_cluster - DRAIN and PROMOTED of a node, RESOLVE of a split cluster, and PAUSE and RESUME
- * where they are for a cluster or a node. What they mean for a cluster's state is cluster/'s.
- * Control thread. */
+/* cmd_cluster - SWITCHOVER and RESOLVE of a cluster, DRAIN and PROMOTED of a node, and PAUSE and
+ * RESUME where they are for a cluster or a node. What they mean for a cluster's state is
+ * cluster/'s. Control thread. */
 #include "admin_int.h"
 
 #include <string.h>
@@ -42,6 +42,35 @@ void ctl_promoted(struct core_console *r, const struct cmd_line *l)
 void ctl_resolve(struct core_console *r, const struct cmd_line *l)
 {
 	ask(r, "resolve", l->arg[0].text, l->arg[2].text, "RESOLVE");
+}
+
+/* The console may be gone by now: that is core's to know. */
+static void switched(void *arg, const struct switch_result *s, const struct err *e)
+{
+	struct core_console *r = arg;
+	struct rowset *rs = &r->result;
+	if (e) {
+		rs->err = *e;
+		admin_refuse(r);
+		return;
+	}
+	admin_cols(rs, "ssssqq", "cluster from to by held_ms drained_ms");
+	char **row = rowset_row(rs);
+	rowset_set(rs, row, 0, s->cluster);
+	rowset_set(rs, row, 1, s->from);
+	rowset_set(rs, row, 2, s->to);
+	rowset_set(rs, row, 3, s->by);
+	rowset_setf(rs, row, 4, "%lld", (long long)(s->held_us / 1000));
+	rowset_setf(rs, row, 5, "%lld", (long long)(s->drained_us / 1000));
+	admin_done(r, "SWITCHOVER");
+}
+
+/* Answered when it is over: up to half a minute later. */
+void ctl_switchover(struct core_console *r, const struct cmd_line *l)
+{
+	const struct admin_hooks *h = &admin_of(r)->hooks;
+	if (h->switchover(h->arg, l->arg[0].text, l->arg[2].text, switched, r, &r->result.err) != 0)
+		admin_refuse(r);
 }
 
 /* An entry's name comes first. */

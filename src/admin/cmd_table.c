@@ -57,6 +57,8 @@ const struct cmd cmd_table[] = {
 	{ "promoted", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_promoted, LINE("PROMOTED <node>") },
 	{ "resolve", NULL, CMD_TO, CONSOLE_ADMIN, ctl_resolve,
 		LINE("RESOLVE <cluster> TO <node>") },
+	{ "switchover", NULL, CMD_TO, CONSOLE_ADMIN, ctl_switchover,
+		LINE("SWITCHOVER <cluster> TO <node>") },
 	{ "disable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_disable, LINE("DISABLE <db>") },
 	{ "enable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_enable, LINE("ENABLE <db>") },
 	{ "reconnect", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_reconnect, LINE("RECONNECT [<db>]") },

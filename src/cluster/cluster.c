@@ -124,9 +124,9 @@ static void set_state(struct cluster *c, enum cluster_state s, const char *why)
 		note_idle(c, (unsigned)c->primary);
 	c->counts.splits += s == CLUSTER_SPLIT;
 	c->counts.blips += s == CLUSTER_NORMAL && before == CLUSTER_SUSPECT;
-	note_log(c, s == CLUSTER_NORMAL || s == CLUSTER_SUSPECT ? LOG_LV_NOTICE : LOG_LV_ERROR,
-		"%s -> %s%s%s", cluster_state_name(before), cluster_state_name(s), *why ? ": " : "",
-		why);
+	bool bad = s == CLUSTER_NO_PRIMARY || s == CLUSTER_SPLIT;
+	note_log(c, bad ? LOG_LV_ERROR : LOG_LV_NOTICE, "%s -> %s%s%s", cluster_state_name(before),
+		cluster_state_name(s), *why ? ": " : "", why);
 }
 
 static void remember_move(struct cluster *c)

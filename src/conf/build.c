@@ -347,6 +347,24 @@ static void check_zones(struct build *b, const struct conf_cluster *c)
 			c->name, c->nodes_n);
 }
 
+static void check_command(struct build *b, const struct conf_cluster *c)
+{
+	char *words[CONF_COMMAND_WORDS_MAX];
+	char *text = mem_xstrdup(MEM_CONF, c->switchover_command);
+	int n = conf_words(text, words, CONF_COMMAND_WORDS_MAX);
+	if (n < 0)
+		TELL(b, CONF_ERROR,
+			"cluster \"%.60s\": switchover_command has a quote that is not "
+			"closed, or more than %d words",
+			c->name, CONF_COMMAND_WORDS_MAX);
+	else if (n > 0 && words[0][0] != '/')
+		TELL(b, CONF_ERROR,
+			"cluster \"%.60s\": switchover_command must begin with the whole path of a "
+			"program",
+			c->name);
+	mem_free(MEM_CONF, text);
+}
+
 static struct conf_cluster *cluster_slot(struct build *b)
 {
 	struct conf *c = b->conf;
@@ -400,6 +418,7 @@ static void build_cluster(struct build *b)
 				TELL(b, CONF_ERROR, "cluster \"%.60s\" names %s:%u twice", c->name,
 					c->nodes[i].host, c->nodes[i].port);
 	}
+	check_command(b, c);
 	if (c->nodes_n && c->nodes_n <= CONF_NODES_MAX) {
 		parse_weights(b, c);
 		check_zones(b, c);

@@ -564,6 +564,25 @@ const struct opt opt_table[] = {
 	TIME(global, "suspend_timeout", suspend_timeout, GLOBAL, NOW, D("10"),
 		HELP("How long SUSPEND waits for connections to empty their buffers before it "
 		     "closes them. 0: no limit.")),
+	STR(cluster, "switchover_command", switchover_command, CLUSTER, NOW, D(""),
+		HELP("Program that SWITCHOVER runs to move the primary, with its arguments; three "
+		     "are added: the cluster, the old and the new primary as host:port. Unset: "
+		     "Patroni or the group is asked.")),
+	TIME(cluster, "switchover_drain", switchover_drain, CLUSTER, NOW, D("5"),
+		RANGE(0, INT64_C(600000000)),
+		HELP("How long SWITCHOVER waits for the transactions that are open on the old "
+		     "primary. If they do not end, nothing is changed.")),
+	SECRET(cluster, "switchover_password", switchover_password, CLUSTER, NOW, D(""),
+		HELP("Password of switchover_user. Unset: the secret of that user in auth_file.")),
+	TIME(cluster, "switchover_timeout", switchover_timeout, CLUSTER, NOW, D("20"),
+		RANGE(1000000, INT64_C(600000000)),
+		HELP("How long SWITCHOVER waits for the new primary, once it has been asked for; "
+		     "then requests go to the old one again. With switchover_drain it should be "
+		     "below hold_timeout.")),
+	STR(cluster, "switchover_user", switchover_user, CLUSTER, NOW, D(""),
+		HELP("Who moves the primary: the user of Patroni's REST API, or an account with "
+		     "GROUP_REPLICATION_ADMIN. Unset: Patroni is asked without one, a group by "
+		     "probe_user.")),
 	BOOL(global, "syslog", syslog, GLOBAL, NOW, D("0"), HELP("Log to syslog.")),
 	STR(global, "syslog_facility", syslog_facility, GLOBAL, NOW, D("daemon"),
 		HELP("auth, authpriv, daemon, user or local0 to local7.")),

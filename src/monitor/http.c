@@ -1,5 +1,5 @@
-/* http - GET of a small document over plain HTTP/1.0, whole or not at all. Ignorant of what is
- * in it. Control thread. Source: RFC 1945. */
+/* http - GET of a small document, or POST of one, over plain HTTP/1.0: the answer comes whole or
+ * not at all. Ignorant of what is in it. Control thread. Source: RFC 1945. */
 #include "monitor_int.h"
 
 #include "base/clock.h"
@@ -114,11 +114,17 @@ static void on_connected(struct stream *st, void *owner, int err)
 		return;
 	}
 	buf_init(&out, 0);
-	buf_printf(&out, "GET %s HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: weirpool\r\n\r\n", h->path,
-		h->host, h->port);
-	if (!stream_flush_buf(st, &out))
+	buf_printf(&out, "%s %s HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: weirpool\r\n",
+		h->post ? "POST" : "GET", h->path, h->host, h->port);
+	if (h->auth)
+		buf_printf(&out, "Authorization: %s\r\n", h->auth);
+	if (h->post)
+		buf_printf(&out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+			strlen(h->post));
+	buf_printf(&out, "\r\n%s", h->post ? h->post : "");
+	if (out.failed || !stream_flush_buf(st, &out))
 		failed(h, "cannot write");
-	buf_fini(&out);
+	buf_wipe(&out);
 }
 
 static const struct stream_cb stream_cb = {
@@ -137,7 +143,7 @@ static void resolved(void *arg, const struct resolver_addr *a, unsigned n, const
 		failed(h, ce.msg);
 }
 
-void http_get(struct http *h)
+void http_send(struct http *h)
 {
 	h->busy = true;
 	h->begun_us = clock_mono_us();

@@ -217,6 +217,7 @@ void monitor_free(struct monitor **mp)
 		return;
 	timer_clear(m->loop, &m->timer);
 	task_cancel(&m->task);
+	monitor_move_stop(m);
 	for (unsigned i = 0; i < m->n; i++) {
 		find_fini(m, i);
 		if (m->c)

@@ -149,12 +149,14 @@ struct http {
 	int64_t begun_us;
 	char host[256], path[64];
 	unsigned port;
+	const char *post; /* NULL: a GET; else a document of JSON to be sent; borrowed */
+	const char *auth; /* of the header Authorization, or NULL; borrowed */
 	struct buf in;
 };
 /* "http://host:port". -1: not such a URL. */
 int http_parse_url(const char *url, char host[256], unsigned *port_r)
 	__attribute__((warn_unused_result));
-void http_get(struct http *h); /* one at a time; done() may be called from inside */
+void http_send(struct http *h); /* one at a time; done() may be called from inside */
 void http_stop(struct http *h);
 
 enum json_kind {
@@ -189,6 +191,15 @@ int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct e
 	__attribute__((warn_unused_result));
 void patroni_fini(struct patroni *a);
 void patroni_ask(struct patroni *a);
+struct patroni_member {
+	char name[64], host[256], role[32], api_url[300];
+	uint16_t port;
+};
+/* Each member in the answer of GET /cluster; texts as they stand in it, escapes and all. 0; -1: not
+ * such an answer, though some may have been told by then. */
+int patroni_members(const char *body, size_t n,
+	void (*member)(void *arg, const struct patroni_member *p), void *arg)
+	__attribute__((warn_unused_result));
 /* Who is leader in the answer of GET /cluster. 0; -1: not such an answer. No leader: *host_r
  * "". */
 int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
@@ -220,6 +231,7 @@ struct monitor {
 	struct patroni *patroni;
 	unsigned patroni_n;
 	int64_t authority_due_us, kicked_us;
+	struct move *move; /* move.c; NULL: none */
 };
 /* Something was told to m->c. */
 void monitor_told(struct monitor *m);

@@ -9,12 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct member {
-	char name[64], host[256], role[32];
-	uint16_t port;
-};
-
-static void take_field(struct member *m, const char *key, const struct json *j)
+static void take_field(struct patroni_member *m, const char *key, const struct json *j)
 {
 	uint64_t port;
 	if (strcmp(key, "name") == 0)
@@ -23,20 +18,21 @@ static void take_field(struct member *m, const char *key, const struct json *j)
 		snprintf(m->host, sizeof m->host, "%.*s", (int)j->text_n, j->text);
 	else if (strcmp(key, "role") == 0)
 		snprintf(m->role, sizeof m->role, "%.*s", (int)j->text_n, j->text);
+	else if (strcmp(key, "api_url") == 0)
+		snprintf(m->api_url, sizeof m->api_url, "%.*s", (int)j->text_n, j->text);
 	else if (strcmp(key, "port") == 0 && num_u64n(j->text, j->text_n, 1, 65535, &port) == 0)
 		m->port = (uint16_t)port;
 }
 
 /* { "members": [ { "name": .., "role": "leader", "host": .., "port": .. }, .. ], .. } */
-int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
+int patroni_members(const char *body, size_t n,
+	void (*member)(void *arg, const struct patroni_member *p), void *arg)
 {
 	struct json j;
-	struct member m = { .port = 0 };
+	struct patroni_member m = { .port = 0 };
 	char key[32] = "";
 	bool members = false, any = false;
 	json_init(&j, body, n);
-	name_r[0] = host_r[0] = '\0';
-	*port_r = 0;
 	for (;;) {
 		switch (json_next(&j)) {
 		case JSON_END: return any ? 0 : -1;
@@ -49,15 +45,11 @@ int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256]
 		case JSON_OPEN:
 			any = any || (members && j.depth == 2);
 			if (j.depth == 3)
-				m = (struct member){ .port = 0 };
+				m = (struct patroni_member){ .port = 0 };
 			break;
 		case JSON_CLOSE:
-			if (!members || j.depth != 2 ||
-				(strcmp(m.role, "leader") != 0 && strcmp(m.role, "master") != 0))
-				break;
-			snprintf(name_r, 64, "%s", m.name);
-			snprintf(host_r, 256, "%s", m.host);
-			*port_r = m.port;
+			if (members && j.depth == 2)
+				member(arg, &m);
 			break;
 		case JSON_VALUE:
 			if (members && j.depth == 3)
@@ -65,6 +57,23 @@ int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256]
 			break;
 		}
 	}
+}
+
+static void take_leader(void *arg, const struct patroni_member *p)
+{
+	struct patroni_member *leader = arg;
+	if (strcmp(p->role, "leader") == 0 || strcmp(p->role, "master") == 0)
+		*leader = *p;
+}
+
+int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
+{
+	struct patroni_member leader = { .port = 0 };
+	int r = patroni_members(body, n, take_leader, &leader);
+	snprintf(name_r, 64, "%s", leader.name);
+	snprintf(host_r, 256, "%s", leader.host);
+	*port_r = leader.port;
+	return r;
 }
 
 /* The log hears of it once. */
@@ -151,5 +160,5 @@ void patroni_ask(struct patroni *a)
 		http_stop(&a->http);
 		on_answer(&a->http, 0, NULL, 0, &e);
 	}
-	http_get(&a->http);
+	http_send(&a->http);
 }

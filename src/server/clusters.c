@@ -4,6 +4,7 @@
 #include "server_int.h"
 
 #include "base/clock.h"
+#include "crypto/b64.h"
 #include "ev/resolver.h"
 #include "monitor/monitor.h"
 
@@ -12,6 +13,7 @@
 
 #define PATRONI_MAX CONF_NODES_MAX
 #define NAMES_PERIOD_US 250000
+#define SWITCH_MAX_US INT64_C(3600000000) /* switchover.c ends it much earlier */
 
 struct watch {
 	struct list node;
@@ -19,6 +21,7 @@ struct watch {
 	char *name;
 	char *options; /* what it was made from */
 	struct monitor *monitor;
+	struct switchover *switchover; /* NULL: none is under way */
 };
 
 struct clusters {
@@ -162,12 +165,15 @@ static const struct conf_db *entry_of(const struct conf *conf, const struct conf
 	return NULL;
 }
 
+static const char *secret_of(const struct core_gen *gen, const char *user, const char *password)
+{
+	const struct user_entry *u = users_get(gen->users, user);
+	return *password ? password : u && u->kind == SECRET_PLAIN ? u->secret : "";
+}
+
 static const char *password_of(const struct core_gen *gen, const struct conf_cluster *c)
 {
-	const struct user_entry *u = users_get(gen->users, c->probe_user);
-	return *c->probe_password             ? c->probe_password
-	       : u && u->kind == SECRET_PLAIN ? u->secret
-					      : "";
+	return secret_of(gen, c->probe_user, c->probe_password);
 }
 
 static unsigned tier_of(const struct conf_cluster *c, unsigned node)
@@ -215,6 +221,7 @@ static void fill_cluster(
 		.suspect_us = c->probe_timeout_us / 2,
 		.max_staleness_us = set->max_staleness_us ? set->max_staleness_us : -1,
 		.hold_us = c->hold_timeout_us,
+		.switch_us = SWITCH_MAX_US,
 		.fence_authority_us = c->fence_on_authority_loss_us,
 	};
 }
@@ -272,8 +279,11 @@ static struct monitor *make(
 	return m;
 }
 
-static void end_watch(struct watch *w)
+static void end_watch(struct watch *w, bool last)
 {
+	switchover_abort(w->switchover,
+		last ? "weirpool is shutting down" : "the cluster's configuration has changed",
+		last);
 	if (w->monitor)
 		monitor_free(&w->monitor);
 	list_del(&w->node);
@@ -294,7 +304,7 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 		return;
 	}
 	if (w)
-		end_watch(w);
+		end_watch(w, false);
 	w = mem_xalloc(MEM_CONF, sizeof *w);
 	w->all = all;
 	w->name = mem_xstrdup(MEM_CONF, c->name);
@@ -306,12 +316,60 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 		log_error("cluster %s cannot be watched, nobody can use it: %s", c->name, e.msg);
 }
 
+/* "Basic ..." of a user and a password; the caller's. NULL: there is no user. */
+static char *basic_auth(const char *user, const char *password)
+{
+	if (!*user)
+		return NULL;
+	char *plain = mem_xprintf(MEM_CONF, "%s:%s", user, password);
+	size_t n = strlen(plain), size = B64_LEN(n) + 8;
+	char *text = mem_xalloc(MEM_CONF, size);
+	memcpy(text, "Basic ", 7);
+	(void)!b64_encode(plain, n, text + 6, size - 6);
+	mem_wipe(plain, n);
+	mem_free(MEM_CONF, plain);
+	return text;
+}
+
+int clusters_switchover(struct clusters *all, const char *cluster, const char *node,
+	admin_switched *done, void *arg, struct err *e)
+{
+	const struct core_gen *gen = all->core->gen;
+	struct watch *w = NULL;
+	int i = find_node(all, cluster, node, &w, e);
+	if (i < 0)
+		return -1;
+	if (!w->monitor || !monitor_cluster(w->monitor))
+		return err_set(e, ERR_UNSUPPORTED, "no server of the cluster has been seen yet");
+	const struct topo_cluster *tc = topo_find(gen->topo, cluster);
+	const struct conf_cluster *c = tc->conf;
+	const char *password = secret_of(gen, c->switchover_user, c->switchover_password);
+	struct switchover_opts o = { .core = all->core,
+		.loop = all->loop,
+		.monitor = w->monitor,
+		.slot = &w->switchover,
+		.cluster = w->name,
+		.to = (unsigned)i,
+		.command = c->switchover_command,
+		.user = c->switchover_user,
+		.password = *c->switchover_user ? password : "",
+		.drain_us = c->switchover_drain_us,
+		.limit_us = c->switchover_timeout_us };
+	char *auth = basic_auth(c->switchover_user, password);
+	o.auth = auth;
+	int rc = switchover_begin(&o, tc, done, arg, e);
+	if (auth)
+		mem_wipe(auth, strlen(auth));
+	mem_free(MEM_CONF, auth);
+	return rc;
+}
+
 void clusters_apply(struct clusters *all, const struct core_gen *gen)
 {
 	list_for_safe(n, &all->watches) {
 		struct watch *w = list_entry(n, struct watch, node);
 		if (!conf_cluster_find(gen->conf, w->name))
-			end_watch(w);
+			end_watch(w, false);
 	}
 	for (unsigned i = 0; i < gen->conf->clusters_n; i++)
 		watch(all, gen, &gen->conf->clusters[i]);
@@ -368,7 +426,7 @@ bool clusters_free(struct clusters **c)
 	all->core->node_kick = NULL;
 	timer_clear(all->loop, &all->timer);
 	while ((n = list_first(&all->watches)))
-		end_watch(list_entry(n, struct watch, node));
+		end_watch(list_entry(n, struct watch, node), true);
 	bool ended = namer_free(&all->namer);
 	if (all->resolver)
 		resolver_free(all->resolver);

@@ -273,6 +273,13 @@ static int node_command(
 	return clusters_command(s->clusters, verb, cluster, node, e);
 }
 
+static int switchover(void *arg, const char *cluster, const char *node, admin_switched *done,
+	void *done_arg, struct err *e)
+{
+	struct server *s = arg;
+	return clusters_switchover(s->clusters, cluster, node, done, done_arg, e);
+}
+
 static bool probe_report(void *arg, const char *cluster, unsigned node, struct probe_report *r_r)
 {
 	struct server *s = arg;
@@ -441,6 +448,7 @@ static int prepare(struct server *s, struct err *e)
 		.set = set,
 		.shutdown = shutdown_to,
 		.node = node_command,
+		.switchover = switchover,
 		.probe = probe_report };
 	s->admin = admin_new(s->core, &h);
 	timer_init(&s->poll, on_poll, s);

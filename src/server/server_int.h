@@ -61,7 +61,44 @@ int clusters_command(
 	struct clusters *c, const char *verb, const char *cluster, const char *node, struct err *e);
 bool clusters_report(
 	struct clusters *c, const char *cluster, unsigned node, struct probe_report *r_r);
+/* See struct admin_hooks. */
+int clusters_switchover(struct clusters *c, const char *cluster, const char *node,
+	admin_switched *done, void *arg, struct err *e);
 bool clusters_free(struct clusters **c); /* as namer_free() */
+
+/* switchover.c: one planned change of primary. */
+struct switchover;
+struct monitor;
+struct switchover_opts { /* strings are copied */
+	struct core *core;
+	struct loop *loop;
+	struct monitor *monitor;  /* must outlive it */
+	struct switchover **slot; /* where it stands while it lasts */
+	const char *cluster;
+	unsigned to;
+	const char *command;         /* "": Patroni or the group is asked, */
+	const char *user, *password; /* the group as this account, "": the probe's, */
+	const char *auth;            /* and Patroni with this header Authorization, or NULL */
+	int64_t drain_us, limit_us;
+};
+/* 0: done() comes later, once. -1 with e: nothing was begun. */
+int switchover_begin(const struct switchover_opts *o, const struct topo_cluster *tc,
+	admin_switched *done, void *arg, struct err *e);
+/* Ends it with an error; s may be NULL. last: the loop runs no more. */
+void switchover_abort(struct switchover *s, const char *why, bool last);
+
+/* child.c: a program of the operator's. */
+struct child;
+/* argv[0] is its path; env: name=value, beside our own. What it says goes to the log, each line
+ * behind name. done() comes once, when it has ended, with the status of waitpid() and the last line
+ * that it said; not to free c in. NULL with e. */
+struct child *child_start(struct loop *loop, const char *name, char *const *argv, char *const *env,
+	unsigned env_n, void (*done)(void *arg, int status, const char *last), void *arg,
+	struct err *e);
+bool child_runs(const struct child *c);
+void child_ask_to_end(struct child *c); /* SIGTERM, also to its children */
+void child_leave(struct child **c);     /* it goes on, unheard */
+void child_free(struct child **c);      /* no done(); who still runs is killed. *c may be NULL */
 
 /* namer.c: what catalogs say of names, for the workers. namer_look(): call it every second. */
 struct namer;

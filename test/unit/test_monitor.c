@@ -44,6 +44,25 @@ Test(monitor, patroni_leader)
 		cr_assert_eq(leader(bad[i], name, host, &port), -1, "%s", bad[i]);
 }
 
+static void count(void *arg, const struct patroni_member *p)
+{
+	unsigned *n = arg;
+	cr_assert_str_eq(p->name, *n ? "p\\u0031" : "p0", "as it stands there");
+	cr_assert_str_eq(p->api_url, *n ? "" : "http://127.0.0.1:28008/patroni");
+	cr_assert_str_eq(p->role, *n ? "leader" : "replica");
+	++*n;
+}
+
+Test(monitor, patroni_members)
+{
+	unsigned n = 0;
+	const char *s = "{\"members\": [{\"name\": \"p0\", \"role\": \"replica\", \"api_url\": "
+			"\"http://127.0.0.1:28008/patroni\"}, {\"name\": \"p\\u0031\", \"role\": "
+			"\"leader\"}]}";
+	cr_assert_eq(patroni_members(s, strlen(s), count, &n), 0);
+	cr_assert_eq(n, 2);
+}
+
 Test(monitor, json_depth_and_garbage)
 {
 	static const char chars[] = "{}[]\",:\\ x1\x01\0";

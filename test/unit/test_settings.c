@@ -190,6 +190,10 @@ Test(settings, mistakes_in_clusters_are_told)
 		{ "[clusters]\nc = probe_user=u host=a,b weight=1\n", "weight must be a number" },
 		{ "[clusters]\nc = probe_user=u host=a,b zones=x\n", "zones must have one name" },
 		{ "[clusters]\nc = probe_user=u host=a,a\n", "names a:5432 twice" },
+		{ "[clusters]\nc = probe_user=u host=a switchover_command=move\n",
+			"must begin with the whole path" },
+		{ "[clusters]\nc = probe_user=u host=a switchover_command='/x \"y'\n",
+			"a quote that is not closed" },
 		{ "[clusters]\nc = hosts=a\n", "did you mean \"host\"" },
 		{ "[clusters]\nc = probe_user=u host=a protocol=mysql\n"
 		  "[databases]\nd = cluster=c\n",
@@ -509,4 +513,32 @@ Test(show, the_sample_loads_also_with_every_line_uncommented)
 	try_end(&t);
 	free(text);
 	free(all);
+}
+
+Test(settings, words_of_a_command)
+{
+	static const struct {
+		const char *text;
+		int n;
+		const char *word[4];
+	} t[] = {
+		{ "", 0, { 0 } },
+		{ "  \t ", 0, { 0 } },
+		{ "/a", 1, { "/a" } },
+		{ " /a  b\tc ", 3, { "/a", "b", "c" } },
+		{ "/a 'b c' \"d 'e\"", 3, { "/a", "b c", "d 'e" } },
+		{ "/a''b\"c \"d", 1, { "/abc d" } },
+		{ "'' \"\"", 2, { "", "" } },
+		{ "/a $b \\ *", 4, { "/a", "$b", "\\", "*" } },
+		{ "a b c d e", -1, { 0 } },
+		{ "'a", -1, { 0 } },
+		{ "a \"", -1, { 0 } },
+	};
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		char text[64], *v[4];
+		snprintf(text, sizeof text, "%s", t[i].text);
+		cr_assert_eq(conf_words(text, v, 4), t[i].n, "%s", t[i].text);
+		for (int k = 0; k < t[i].n; k++)
+			cr_assert_str_eq(v[k], t[i].word[k], "%s", t[i].text);
+	}
 }

@@ -1,0 +1,196 @@
+/* child - runs a command of the operator's as a process, without a shell: words as arguments, what
+ * it says line by line in the log. Ignorant of what it is for. Control thread. */
+#include "server_int.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define POLL_US 20000
+
+extern char **environ;
+
+struct child {
+	struct loop *loop;
+	pid_t pid;
+	int fd;
+	struct event *ev;
+	struct timer timer;
+	char name[64], line[300]; /* who speaks; what it has said of its newest line */
+	size_t line_n;
+	char last[200]; /* the last whole line */
+	void (*done)(void *arg, int status, const char *last);
+	void *arg;
+};
+
+/* ---- what it says ---- */
+
+static void end_line(struct child *c)
+{
+	c->line[c->line_n] = '\0';
+	if (c->line_n) {
+		log_line(LOG_LV_NOTICE, NULL, NULL, "%s: %s", c->name, c->line);
+		snprintf(c->last, sizeof c->last, "%.190s", c->line);
+	}
+	c->line_n = 0;
+}
+
+static ssize_t take(struct child *c)
+{
+	char b[1024];
+	ssize_t n = read(c->fd, b, sizeof b);
+	for (ssize_t i = 0; i < n; i++) {
+		if (b[i] == '\n' || c->line_n + 1 == sizeof c->line)
+			end_line(c);
+		if (b[i] != '\n')
+			c->line[c->line_n++] = (unsigned char)b[i] < ' ' ? ' ' : b[i];
+	}
+	return n;
+}
+
+static void on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+	ssize_t n = take(c);
+	(void)fd;
+	(void)what;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		event_del(c->ev); /* it closed its end; its exit is seen by the timer */
+}
+
+/* ---- its surroundings ---- */
+
+/* environ and more behind it; each of more as name=value. The array is the caller's. */
+static char **new_env(char *const *more, unsigned n)
+{
+	unsigned have = 0;
+	while (environ[have])
+		have++;
+	char **v = mem_xalloc(MEM_CONF, (have + n + 1) * sizeof *v);
+	memcpy(v, environ, have * sizeof *v);
+	memcpy(v + have, more, n * sizeof *v);
+	return v;
+}
+
+/* ---- life ---- */
+
+static void forget(struct child *c)
+{
+	timer_clear(c->loop, &c->timer);
+	if (c->ev)
+		event_free(c->ev);
+	if (c->fd >= 0)
+		close(c->fd);
+	mem_free(MEM_CONF, c);
+}
+
+/* The answer may end c. */
+static void on_poll(struct timer *t, void *arg)
+{
+	struct child *c = arg;
+	int status;
+	if (waitpid(c->pid, &status, WNOHANG) != c->pid) {
+		timer_set(c->loop, t, loop_now_us(c->loop) + POLL_US);
+		return;
+	}
+	c->pid = -1;
+	while (take(c) > 0)
+		;
+	end_line(c);
+	c->done(c->arg, status, c->last);
+}
+
+static int spawn(struct child *c, char *const *argv, char *const *env, int out)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t none, dfl;
+	sigemptyset(&none);
+	sigfillset(&dfl);
+	posix_spawnattr_init(&at);
+	posix_spawnattr_setflags(
+		&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setsigmask(&at, &none); /* ours ignores and blocks some */
+	posix_spawnattr_setsigdefault(&at, &dfl);
+	posix_spawnattr_setpgroup(&at, 0); /* so that its children end with it */
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&fa, out, 1);
+	posix_spawn_file_actions_adddup2(&fa, out, 2);
+	int r = posix_spawn(&c->pid, argv[0], &fa, &at, argv, env);
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&at);
+	return r;
+}
+
+struct child *child_start(struct loop *loop, const char *name, char *const *argv, char *const *env,
+	unsigned env_n, void (*done)(void *arg, int status, const char *last), void *arg,
+	struct err *e)
+{
+	int fd[2];
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) != 0) {
+		err_set(e, ERR_NO_FDS, "cannot start %.80s: %s", argv[0], strerror(errno));
+		return NULL;
+	}
+	(void)fcntl(fd[1], F_SETFL, 0); /* its end waits, as a program expects of its output */
+	struct child *c = mem_xalloc(MEM_CONF, sizeof *c);
+	char **all = new_env(env, env_n);
+	c->loop = loop;
+	c->fd = fd[0];
+	c->pid = -1;
+	c->done = done;
+	c->arg = arg;
+	snprintf(c->name, sizeof c->name, "%s", name);
+	timer_init(&c->timer, on_poll, c);
+	c->ev = event_new(loop_base(loop), fd[0], EV_READ | EV_PERSIST, on_output, c);
+	int r = c->ev ? spawn(c, argv, all, fd[1]) : ENOMEM;
+	close(fd[1]);
+	mem_free(MEM_CONF, all);
+	if (r != 0) {
+		err_set(e, ERR_CONFIG, "cannot start %.80s: %s", argv[0], strerror(r));
+		forget(c);
+		return NULL;
+	}
+	event_add(c->ev, NULL);
+	timer_set(loop, &c->timer, loop_now_us(loop) + POLL_US);
+	return c;
+}
+
+bool child_runs(const struct child *c)
+{
+	return c->pid > 0;
+}
+
+void child_ask_to_end(struct child *c)
+{
+	if (c->pid > 0)
+		kill(-c->pid, SIGTERM);
+}
+
+void child_leave(struct child **cp)
+{
+	struct child *c = *cp;
+	*cp = NULL;
+	if (c)
+		forget(c);
+}
+
+void child_free(struct child **cp)
+{
+	struct child *c = *cp;
+	*cp = NULL;
+	if (!c)
+		return;
+	if (c->pid > 0) {
+		kill(-c->pid, SIGKILL);
+		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	forget(c);
+}
