@@ -59,6 +59,9 @@ bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r
 {
 	struct my_client *c = u->c;
 	switch (*myup_body(u)) {
+	case MYCOM_PING: /* nothing to do with it */
+	case MYCOM_STATISTICS:
+	case MYCOM_SET_OPTION:
 	case MYCOM_STMT_CLOSE:
 	case MYCOM_STMT_SEND_LONG_DATA: /* no answer */
 	case MYCOM_QUIT: return false;

@@ -89,6 +89,7 @@ def test_idle_in_a_transaction(server, wp):
         r.do('begin')
         r.do("insert into t values ('idle')")
         lose(server, wp)
+        r.ping()
         e = r.error("insert into t values ('idle')")
         assert code(e) == LOST and 'was lost' in str(e)
         assert r.q('show warnings')[0][1] == '1213'

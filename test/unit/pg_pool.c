@@ -45,6 +45,18 @@ void pool_close_link(struct pool *p, struct plink *l)
 		pool_close_sess(p, s);
 }
 
+void pool_lose_link(struct pool *p, struct plink *l)
+{
+	struct psess *s = l->sess;
+	struct err request, tx;
+	struct proto_loss x = { &request, &tx };
+	err_set(&request, ERR_OUTCOME_UNKNOWN, "unknown");
+	err_set(&tx, ERR_TX_LOST, "lost");
+	if (s && s->state == PS_ACTIVE && OPS->client_lost(s->cst, l->lst, &x, &s->got))
+		s->state = PS_IDLE;
+	pool_close_link(p, l);
+}
+
 static void clean(struct pool *p, struct plink *l)
 {
 	(void)p;

@@ -52,4 +52,6 @@ bool pool_step(struct pool *p, size_t cut);
 void pool_run(struct pool *p, size_t cut);
 void pool_close_sess(struct pool *p, struct psess *s);
 void pool_close_link(struct pool *p, struct plink *l);
+/* The same, but its session goes on if it can. */
+void pool_lose_link(struct pool *p, struct plink *l);
 #endif

@@ -337,6 +337,10 @@ static bool exec_tx(struct pgsim *s, const char *t)
 		pgsession_put_complete(&s->out, "BEGIN");
 		return true;
 	}
+	if (strncmp(t, "ROLLBACK TO", 11) == 0) {
+		error(s, "3B001", "savepoint does not exist", "");
+		return false;
+	}
 	bool commit = t[0] == 'C' && s->tx != 'E';
 	if (s->tx == 'E' || (!commit && s->tx == 'T'))
 		roll_back(s);

@@ -128,7 +128,7 @@ static void refuse_waiting(struct pool *p, struct psess *s)
 struct storm {
 	enum proto_mode mode;
 	unsigned n_sess, n_links, max_prepared, n_steps;
-	bool hostile;
+	bool hostile, lost;
 };
 
 static void blow(unsigned seed, const struct storm *k)
@@ -152,7 +152,7 @@ static void blow(unsigned seed, const struct storm *k)
 		else if (pool_rand(&p, 60) == 0)
 			pool_close_sess(&p, s);
 		else if (pool_rand(&p, 60) == 0 && l->state != PL_CLOSED && l->state != PL_LOGIN)
-			pool_close_link(&p, l);
+			k->lost ? pool_lose_link(&p, l) : pool_close_link(&p, l);
 		else if (k->hostile && pool_rand(&p, 4) == 0 && l->state != PL_CLOSED &&
 			 l->state != PL_LOGIN && !l->sim.dead)
 			server_says(&p, l);
@@ -188,22 +188,130 @@ static void season(const struct storm *k)
 
 Test(pg_storm, transaction_mode)
 {
-	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, false });
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, false, false });
 }
 
 Test(pg_storm, names_untracked)
 {
-	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 0, 200, false });
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 0, 200, false, false });
 }
 
 Test(pg_storm, session_mode)
 {
-	season(&(const struct storm){ PROTO_SESSION, 3, 4, 3, 200, false });
+	season(&(const struct storm){ PROTO_SESSION, 3, 4, 3, 200, false, false });
 }
 
 Test(pg_storm, servers_that_say_anything)
 {
-	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, true });
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, true, false });
+}
+
+Test(pg_storm, lost_servers)
+{
+	season(&(const struct storm){ PROTO_TRANSACTION, 5, 3, 3, 200, false, true });
+}
+
+/* ---- sessions that outlive their links ---- */
+
+struct tally {
+	unsigned sent, ready; /* what ReadyForQuery answers, and those */
+	unsigned outlived;
+};
+
+/* One or several requests that a server answers in full. */
+static void ask(struct pool *p, struct psess *s, struct tally *t)
+{
+	static const char *const texts[] = { "SELECT 'a'", "BEGIN", "COMMIT", "ROLLBACK",
+		"SELECT 'c'/0", "SELECT 'b'", "BEGIN;SELECT 'c'/0", "" };
+	struct buf b;
+	buf_init(&b, 0);
+	for (unsigned n = 1 + pool_rand(p, 4); n > 0; n--, t->sent++) {
+		if (pool_rand(p, 2)) {
+			put_query(&b, PICK(p, texts));
+			continue;
+		}
+		for (unsigned k = pool_rand(p, 3); k > 0; k--) {
+			put_parse(&b, "", PICK(p, texts));
+			put_bind(&b, "", "");
+			pgext_put_execute(&b, "", 0);
+		}
+		pgext_put_sync(&b);
+	}
+	pool_send(s, &b);
+	buf_fini(&b);
+}
+
+static void count(struct psess *s, struct tally *t)
+{
+	struct pgmsg m;
+	size_t at = 0;
+	while (pgmsg_take(buf_data(&s->got) + at, buf_len(&s->got) - at, 1 << 20, &m) > 0) {
+		t->ready += m.type == 'Z';
+		at += m.total;
+	}
+	buf_consume(&s->got, at);
+}
+
+/* Its link goes, at any moment. */
+static void lose(struct pool *p, struct psess *s, struct tally *t)
+{
+	if (s->link == NULL || s->link->state == PL_LOGIN)
+		return;
+	pool_lose_link(p, s->link);
+	t->outlived += s->state != PS_CLOSED;
+}
+
+/* Each request has its ReadyForQuery, wherever the links were lost, and the session works.
+ * Returns how many links it has outlived. */
+static unsigned outlive(unsigned seed)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	struct tally t = { 0 };
+	struct buf b;
+	char text[1000];
+	pool_init(&p, PROTO_TRANSACTION, 2, 3, seed);
+	struct psess *s = pool_login(&p, none);
+	pool_run(&p, 0);
+	buf_fini(&s->got);
+	for (unsigned step = 0; step < 100 && s->state != PS_CLOSED; step++) {
+		if (pool_rand(&p, 3) == 0)
+			ask(&p, s, &t);
+		for (unsigned n = pool_rand(&p, 8); n > 0; n--)
+			pool_step(&p, (size_t[]){ 0, 1, 7, 60 }[pool_rand(&p, 4)]);
+		if (pool_rand(&p, 6) == 0)
+			lose(&p, s, &t);
+		if (s->state != PS_CLOSED)
+			count(s, &t);
+	}
+	if (s->state != PS_CLOSED) { /* it may have been cut in the middle of a message */
+		pool_run(&p, 0);
+		count(s, &t);
+		cr_assert_eq(
+			t.ready, t.sent, "seed %u: %u of %u are answered", seed, t.ready, t.sent);
+		buf_init(&b, 0);
+		put_query(&b, "ROLLBACK");
+		put_query(&b, "SELECT 'x'");
+		pool_send(s, &b);
+		buf_fini(&b);
+		pool_run(&p, 0);
+		const char *got = describe_stream(&s->got, text, sizeof(text), false);
+		const char *end = "Z(I) T D(x) C(SELECT 1) Z(I)";
+		cr_assert(strlen(got) > strlen(end) &&
+				  strcmp(got + strlen(got) - strlen(end), end) == 0,
+			"seed %u: %s", seed, got);
+	}
+	pool_fini(&p);
+	return t.outlived;
+}
+
+Test(pg_storm, sessions_outlive_their_links)
+{
+	unsigned first = from_env("PG_STORM_SEED", 1), n = from_env("PG_STORM_ROUNDS", 300),
+		 all = 0;
+	for (unsigned i = 0; i < n; i++)
+		all += outlive(first + i);
+	cr_assert_gt(all, n, "%u of %u", all, n);
 }
 
 /* ---- two that the storms seldom hit ---- */
