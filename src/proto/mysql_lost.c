@@ -18,12 +18,17 @@
 /* What only the lost server could tell, and the client can do without. */
 #define DISPENSABLE (MY_NEED_DIAG | MY_NEED_LAST_ID)
 
+static bool needs_it(const struct my_client *c, const struct my_link *l)
+{
+	return my_client_pins(c) || ((c->needs | my_ask_needs(l)) & ~DISPENSABLE);
+}
+
 bool my_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf *down)
 {
 	struct my_client *c = cst;
 	struct my_link *l = lst;
 	if (l->raw || l->failed || !c->ready || my_client_mid_message(c) || my_link_mid_reply(l) ||
-		my_client_pins(c) || (c->needs & ~DISPENSABLE))
+		needs_it(c, l))
 		return false;
 	bool tx = l->tx != TX_IDLE, busy = l->n_forward > 0;
 	if (busy) {

@@ -125,6 +125,8 @@ void my_ask_def(struct my_link *l, const uint8_t *p, size_t n);
 bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell, unsigned n);
 void my_ask_over(struct my_client *c, struct my_link *l, bool error); /* c NULL: nobody's */
 void my_ask_free(struct my_link *l);
+unsigned my_ask_needs(
+	const struct my_link *l); /* MY_NEED_* that it was asked for and has not told */
 void my_learn_free(struct my_client *c);
 /* A system variable to be asked for. False: there are too many, or no memory. */
 bool my_learn_sys(struct my_client *c, const char *name, size_t n);

@@ -169,6 +169,11 @@ void my_ask_free(struct my_link *l)
 	l->ask = NULL;
 }
 
+unsigned my_ask_needs(const struct my_link *l)
+{
+	return l->ask ? l->ask->needs : 0;
+}
+
 static void put_column(struct buf *b, const char *text)
 {
 	buf_puts(b, buf_len(b) ? "," : "SELECT ");

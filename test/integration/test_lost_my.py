@@ -8,9 +8,35 @@ import pytest
 
 import rawmy as my
 from mysql_servers import MyServer
-from rawmy import MyError
+from rawmy import Closed, MyError
+from proxy import Proxy
 from servers import eventually, give_to_test_user
 from weir import Weirpool
+
+class Shears(Proxy):
+    """Cuts a connection when it is to carry that."""
+
+    def __init__(self, port, marker):
+        self.marker = marker
+        self.cuts = 0
+        super().__init__(port)
+
+    def pump(self, a, b):
+        outer, cut = self, b
+
+        class Watched:
+            def recv(self, n):
+                data = a.recv(n)
+                if outer.marker in data:
+                    outer.cuts += 1
+                    cut.close()
+                    return b''
+                return data
+
+            def __getattr__(self, name):
+                return getattr(a, name)
+        super().pump(Watched(), b)
+
 
 KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), pytest.param('maria118', marks=pytest.mark.slow)]
 
@@ -181,3 +207,23 @@ def test_state_that_is_gone_ends_the_session(server, wp, state):
             r.do('do 1')
         with pytest.raises((my.Closed, OSError)):
             r.do('do 1')
+
+
+@pytest.mark.parametrize('sql,marker', [('set @lost_and_gone = 7', b'@`lost_and_gone`'), ('set names latin1', b'SELECT @@collation_connection'),
+                                        ('set role none', b'CURRENT_ROLE()')])
+def test_state_that_nobody_told_any_more(server, base, binary, request, sql, marker):
+    """The server is lost when it is asked what a statement that it said OK to has set: the session may not go on without."""
+    shears = Shears(server.port, b'nothing like this')
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'), default_pool_size=2,
+                 clusters={'main': dict(host='127.0.0.1', port=shears.port, protocol='mysql', probe_user='super', probe_password='super')})
+    request.node.weirpools = [w]
+    ready(w)
+    with w.my() as a:
+        a.do('select 1')
+        shears.marker = marker
+        a.do(sql)
+        eventually(lambda: shears.cuts)
+        shears.marker = b'nothing like this'
+        with pytest.raises((Closed, MyError, OSError)):
+            a.q('select @lost_and_gone')
+    w.stop()
