@@ -33,8 +33,15 @@ struct token {
  * shared time of TOKEN_GLOBAL. */
 void token_wrote(struct token *t, _Atomic int64_t *group_us, int64_t recv_us);
 void token_read_primary(struct token *t, int64_t recv_us);
-void token_read_replica(
-	struct token *t, const struct cluster_view *v, unsigned node, int64_t recv_us);
+/* Whom a read is sent to, as it is then: when the answer is noted, the node may have fallen and
+ * come back with less, or follow another primary, and is not the same replica any more. */
+struct token_source {
+	uint32_t epoch;
+	uint16_t life;
+	int16_t node; /* -1: none */
+};
+struct token_source token_source(const struct cluster_view *v, unsigned node);
+void token_read_replica(struct token *t, const struct token_source *from, int64_t recv_us);
 /* Sent, and nobody knows whether it happened. Ends with the next token_wrote() or after 30 s. */
 void token_in_doubt(struct token *t, int64_t now_us);
 

@@ -346,9 +346,10 @@ struct link {
 	uint32_t last_session; /* id of the session that used it last */
 	unsigned epoch, gen_serial, fence;
 	uint8_t link_class;
-	int8_t place;    /* of its node in the cluster, while it works for a session; -1: none */
-	bool replica;    /* that node was not the primary when the session got it */
-	int64_t took_us; /* the last answer */
+	int8_t place; /* of its node in the cluster, while it works for a session; -1: none */
+	bool replica; /* that node was not the primary when the session got it */
+	struct token_source source; /* that node, as it was then */
+	int64_t took_us;            /* the last answer */
 	int64_t born_us, state_us, checked_us;
 	int64_t idle_us; /* since when nobody uses it, checks apart; 0: somebody does */
 	struct addr addr;

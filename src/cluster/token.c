@@ -55,14 +55,21 @@ void token_read_primary(struct token *t, int64_t recv_us)
 	t->read_us = recv_us;
 }
 
-void token_read_replica(
-	struct token *t, const struct cluster_view *v, unsigned node, int64_t recv_us)
+struct token_source token_source(const struct cluster_view *v, unsigned node)
 {
 	assert(node < v->n);
-	t->replica = (int16_t)(node + 1);
+	return (struct token_source){ .epoch = (uint32_t)v->epoch,
+		.life = (uint16_t)atomic_load(&v->live->node[node].life),
+		.node = (int16_t)node };
+}
+
+void token_read_replica(struct token *t, const struct token_source *from, int64_t recv_us)
+{
+	assert(from->node >= 0);
+	t->replica = (int16_t)(from->node + 1);
 	t->replica_us = recv_us;
-	t->epoch = (uint32_t)v->epoch;
-	t->life = (uint16_t)atomic_load(&v->live->node[node].life);
+	t->epoch = from->epoch;
+	t->life = from->life;
 }
 
 void token_in_doubt(struct token *t, int64_t now_us)

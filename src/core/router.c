@@ -289,9 +289,14 @@ void route_began(struct link *l)
 {
 	const struct pool_shard *home = l->shard->home;
 	int i = l->pool->node && home->topo ? index_of(home->topo, l->pool->node) : -1;
+	struct seen_cluster *seen = i >= 0 ? seen_of(home) : NULL;
 	l->place = (int8_t)i;
-	if (i >= 0)
-		balance_begin(&seen_of(home)->balance, (unsigned)i, clock_mono_us());
+	l->source.node = -1;
+	if (!seen)
+		return;
+	if (seen->view && (unsigned)i < seen->view->n)
+		l->source = token_source(seen->view, (unsigned)i);
+	balance_begin(&seen->balance, (unsigned)i, clock_mono_us());
 }
 
 void route_ended(struct link *l, enum balance_result r)
@@ -313,8 +318,8 @@ void route_answered(struct session *s, struct link *l, int64_t took_us)
 	/* not the turn's time: that began before the answer came */
 	int64_t now = clock_mono_us();
 	l->took_us = took_us;
-	if (l->replica)
-		token_read_replica(&s->token, seen->view, (unsigned)l->place, now);
+	if (l->replica && l->source.node >= 0)
+		token_read_replica(&s->token, &l->source, now);
 	else if (s->reads && s->ops->client_only_read(s->cst))
 		token_read_primary(&s->token, now);
 	else

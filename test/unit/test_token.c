@@ -71,13 +71,35 @@ Test(token, held_by_its_reads)
 	cluster_view_unref(&v);
 }
 
+static void read_replica(
+	struct token *t, const struct cluster_view *v, unsigned node, int64_t recv_us)
+{
+	struct token_source from = token_source(v, node);
+	token_read_replica(t, &from, recv_us);
+}
+
+Test(token, a_replica_that_falls_while_it_answers)
+{
+	struct cluster_view *v = try_view(3);
+	struct token t = { 0 };
+	struct token_source from = token_source(v, 1);
+	/* it was sent, it fell, it is back with less, and only now its answer is noted */
+	atomic_fetch_add(&v->live->node[1].life, 1u);
+	token_read_replica(&t, &from, 1020);
+	try_fresh(v, 1, 1000);
+	cr_assert_eq(may(&t, TOKEN_SESSION, v, 1, 1100), TOKEN_BEHIND);
+	try_fresh(v, 1, 1020);
+	cr_assert_eq(may(&t, TOKEN_SESSION, v, 1, 1100), TOKEN_YES);
+	cluster_view_unref(&v);
+}
+
 Test(token, monotonic_reads)
 {
 	struct cluster_view *v = try_view(3);
 	struct token t = { 0 };
 	try_fresh(v, 1, 1000);
 	try_fresh(v, 2, 1000);
-	token_read_replica(&t, v, 1, 1020);
+	read_replica(&t, v, 1, 1020);
 	cr_assert_eq(may(&t, TOKEN_SESSION, v, 1, 1100), TOKEN_YES, "the same one again");
 	cr_assert_eq(may(&t, TOKEN_SESSION, v, 2, 1100), TOKEN_BEHIND);
 	try_fresh(v, 2, 1020);
@@ -89,7 +111,7 @@ Test(token, monotonic_reads)
 	cr_assert_eq(may(&t, TOKEN_SESSION, v, 2, 1100), TOKEN_BEHIND);
 	/* another epoch: the same node is not the same history */
 	struct token u = { 0 };
-	token_read_replica(&u, v, 2, 1060);
+	read_replica(&u, v, 2, 1060);
 	cr_assert_eq(may(&u, TOKEN_SESSION, v, 2, 1100), TOKEN_YES);
 	v->epoch = 2;
 	cr_assert_eq(may(&u, TOKEN_SESSION, v, 2, 1100), TOKEN_BEHIND);
