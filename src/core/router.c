@@ -83,10 +83,12 @@ static enum token_level level_of(const struct session *s)
 	return (enum token_level)(s->wish.consistency - PROTO_CONSISTENCY_EVENTUAL);
 }
 
-/* The smaller of the bounds that there are; 0: none. */
-static int64_t bound_of(const struct session *s)
+/* The smaller of the bounds that there are; 0: none. Who asks for nothing gets a replica that has
+ * left for its lag, too: sent to the primary, he and his like would bring that down as well. */
+static int64_t bound_of(const struct session *s, enum token_level level)
 {
-	int64_t all = s->shard->set.max_staleness_us, own = s->wish.max_staleness_us;
+	int64_t all = level == TOKEN_EVENTUAL ? 0 : s->shard->set.max_staleness_us;
+	int64_t own = s->wish.max_staleness_us;
 	if (own < 0)
 		return all;
 	return own && all && all < own ? all : own;
@@ -106,9 +108,10 @@ static int pick_reader(
 {
 	const struct settings *set = &s->shard->set;
 	const struct cluster_view *v = seen->view;
+	enum token_level level = s->login ? TOKEN_EVENTUAL : level_of(s);
 	struct token_need need = {
-		.level = s->login ? TOKEN_EVENTUAL : level_of(s),
-		.bound_us = bound_of(s),
+		.level = level,
+		.bound_us = bound_of(s, level),
 		.group_us = atomic_load_explicit(&tc->cluster->last_write_us, memory_order_acquire),
 	};
 	enum token_answer why;

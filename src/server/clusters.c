@@ -171,6 +171,31 @@ static const char *secret_of(const struct core_gen *gen, const char *user, const
 	return *password ? password : u && u->kind == SECRET_PLAIN ? u->secret : "";
 }
 
+/* A replica that lags more is of no use to any of those who use the cluster; to whom wants less, it
+ * is refused read by read. 0: no limit. */
+static int64_t loosest_staleness(const struct conf *conf, const struct conf_cluster *c)
+{
+	struct settings set;
+	int64_t us = -1;
+	for (unsigned i = 0; i < conf->dbs_n; i++) {
+		if (conf->dbs[i].cluster != c)
+			continue;
+		for (unsigned k = 0; k <= conf->users_n; k++) {
+			conf_effective(conf, &conf->dbs[i],
+				k < conf->users_n ? &conf->users[k] : NULL, &set);
+			if (set.max_staleness_us == 0)
+				return 0;
+			if (set.max_staleness_us > us)
+				us = set.max_staleness_us;
+		}
+	}
+	if (us < 0) { /* nobody uses it */
+		conf_effective(conf, NULL, NULL, &set);
+		us = set.max_staleness_us;
+	}
+	return us;
+}
+
 static const char *password_of(const struct core_gen *gen, const struct conf_cluster *c)
 {
 	return secret_of(gen, c->probe_user, c->probe_password);
@@ -200,9 +225,9 @@ static char *describe(const struct core_gen *gen, const struct conf_cluster *c)
 		c->probe_user, c->probe_dbname, (long long)c->probe_interval_us,
 		(long long)c->probe_slow_interval_us, (long long)c->probe_timeout_us, c->patroni,
 		(long long)c->hold_timeout_us, c->allow_lossy_failover,
-		(long long)c->fence_on_authority_loss_us, (long long)set.max_staleness_us,
-		set.server_tls.mode, set.server_tls.ca_file, set.server_tls.cert_file,
-		password_of(gen, c));
+		(long long)c->fence_on_authority_loss_us,
+		(long long)loosest_staleness(gen->conf, c), set.server_tls.mode,
+		set.server_tls.ca_file, set.server_tls.cert_file, password_of(gen, c));
 	buf_put_u8(&b, 0);
 	char *text = mem_xstrdup(MEM_CONF, b.failed ? "" : (const char *)buf_data(&b));
 	buf_wipe(&b);
@@ -210,8 +235,9 @@ static char *describe(const struct core_gen *gen, const struct conf_cluster *c)
 }
 
 static void fill_cluster(
-	const struct conf_cluster *c, const struct settings *set, struct cluster_opts *o)
+	const struct conf *conf, const struct conf_cluster *c, struct cluster_opts *o)
 {
+	int64_t staleness_us = loosest_staleness(conf, c);
 	*o = (struct cluster_opts){
 		.name = c->name,
 		.kind = strcmp(c->kind->name, "mysql") == 0 ? CLUSTER_MYSQL : CLUSTER_PG,
@@ -219,7 +245,7 @@ static void fill_cluster(
 		.interval_us = c->probe_interval_us,
 		.down_us = c->probe_timeout_us,
 		.suspect_us = c->probe_timeout_us / 2,
-		.max_staleness_us = set->max_staleness_us ? set->max_staleness_us : -1,
+		.max_staleness_us = staleness_us ? staleness_us : -1,
 		.hold_us = c->hold_timeout_us,
 		.switch_us = SWITCH_MAX_US,
 		.fence_authority_us = c->fence_on_authority_loss_us,
@@ -243,9 +269,9 @@ static unsigned fill_nodes(
 static struct monitor *make(
 	struct watch *w, const struct core_gen *gen, const struct conf_cluster *c, struct err *e)
 {
-	static const struct monitor_cb cb = { .view = on_view,
-		.action = on_action,
-		.sampled = on_sampled };
+	static const struct monitor_cb cb = {
+		.view = on_view, .action = on_action, .sampled = on_sampled
+	};
 	struct cluster_node_opts nodes[CONF_NODES_MAX];
 	char names[CONF_NODES_MAX][64], urls[PATRONI_MAX][256];
 	const char *patroni[PATRONI_MAX], *at = c->patroni;
@@ -268,7 +294,7 @@ static struct monitor *make(
 		.tls_require = set.server_tls.mode >= CONF_TLS_REQUIRE,
 		.patroni = patroni,
 	};
-	fill_cluster(c, &set, &o.cluster);
+	fill_cluster(gen->conf, c, &o.cluster);
 	while (o.patroni_n < PATRONI_MAX &&
 		conf_list_next(&at, urls[o.patroni_n], sizeof urls[0])) {
 		patroni[o.patroni_n] = urls[o.patroni_n];

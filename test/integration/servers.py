@@ -241,6 +241,8 @@ host replication all 127.0.0.1/32 scram-sha-256
     def pids(self):
         """the postmaster and its children"""
         root = self.postmaster_pid()
+        if not root:
+            return []           # (kill(0, ...) would be our own process group)
         out = [root]
         for d in os.listdir('/proc'):
             if d.isdigit():
