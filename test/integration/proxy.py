@@ -15,6 +15,7 @@ class Proxy:
         self.port = free_port()
         self.pairs = []
         self.frozen = threading.Event()
+        self.mute = threading.Event()   # only what the server says is kept back
         self.refuse = False
         self.listen()
 
@@ -43,13 +44,13 @@ class Proxy:
                 x.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.pairs.append((c, s))
             threading.Thread(target=self.pump, args=(c, s), daemon=True).start()
-            threading.Thread(target=self.pump, args=(s, c), daemon=True).start()
+            threading.Thread(target=self.pump, args=(s, c, True), daemon=True).start()
 
-    def pump(self, a, b):
+    def pump(self, a, b, answers=False):
         try:
             while True:
                 d = a.recv(65536)
-                while self.frozen.is_set():
+                while self.frozen.is_set() or (answers and self.mute.is_set()):
                     time.sleep(0.01)
                 if not d:
                     break
@@ -82,6 +83,7 @@ class Proxy:
 
     def close(self):
         self.frozen.clear()
+        self.mute.clear()
         self.unlisten()
         self.cut()
 
