@@ -76,6 +76,14 @@ int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
 	return s->wish.nodes ? 0 : -1;
 }
 
+_Static_assert((int)CONF_CONSISTENCY_EVENTUAL == (int)TOKEN_EVENTUAL &&
+		       (int)CONF_CONSISTENCY_BOUNDED == (int)TOKEN_BOUNDED &&
+		       (int)CONF_CONSISTENCY_SESSION == (int)TOKEN_SESSION &&
+		       (int)CONF_CONSISTENCY_GLOBAL == (int)TOKEN_GLOBAL &&
+		       (int)CONF_CONSISTENCY_STRONG == (int)TOKEN_STRONG &&
+		       (int)PROTO_CONSISTENCY_STRONG - (int)PROTO_CONSISTENCY_EVENTUAL ==
+			       (int)TOKEN_STRONG,
+	"they are cast");
 static enum token_level level_of(const struct session *s)
 {
 	if (s->wish.consistency == PROTO_CONSISTENCY_AS_SET)
