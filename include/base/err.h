@@ -42,6 +42,7 @@
 	X(DB_DISABLED,     "57P03", 1049, "42000", true,  "database is disabled") \
 	X(NOT_ALLOWED,     "42501", 1227, "42000", false, "permission denied") \
 	X(BAD_VALUE,       "22023", 1231, "42000", false, "invalid value of a setting") \
+	X(BLOCKED,         "42501", 1148, "42000", false, "a rule refuses this statement") \
 	X(UNSUPPORTED,     "0A000", 1235, "42000", false, "not supported") \
 	X(SYNTAX,          "42601", 1064, "42000", false, "syntax error") \
 	X(NO_STATEMENT,    "26000", 1243, "HY000", false, "prepared statement does not exist") \

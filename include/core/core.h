@@ -64,7 +64,21 @@ struct core_gen {
 	struct ident *ident;        /* may be NULL */
 	struct tls_ctx *client_tls; /* NULL: off */
 	struct topo *topo;          /* NULL: no clusters */
+	struct core_rules *rules;   /* NULL: none */
 };
+/* Section [rules] with its patterns compiled; immutable. */
+struct core_rules {
+	unsigned n, ids_n; /* ids are below ids_n */
+	struct core_rule {
+		struct proto_rule proto;
+		const struct conf_rule *conf;
+		struct cidr *nets; /* of address= */
+		unsigned nets_n;
+	} v[];
+};
+/* NULL: there are none. Patterns that do not compile are told to m. Control. */
+struct core_rules *core_rules_build(const struct conf *conf, struct conf_msgs *m);
+void core_rules_free(struct core_rules **all); /* *all may be NULL */
 struct core_gen *gen_ref(struct core_gen *g);
 void gen_unref(struct core_gen *g); /* the last one frees */
 
@@ -134,6 +148,8 @@ struct core {
 		lock; /* guards the three maps: taken at login and by control, never per query */
 	struct hmap dbases, accounts, pools;
 	struct hmap clusters, nodes; /* control's */
+	struct hmap rule_ids;        /* control's: name and text of a rule -> id + 1 */
+	unsigned rules_n;            /* ids given so far */
 	struct core_listen listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
 	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
@@ -265,6 +281,10 @@ struct worker {
 		size_t n;
 		bool settled; /* clients are greeted, known or not */
 	} facts[PROTO_MAX];
+	struct rule_count {
+		uint64_t followed, gave_up;
+	} * rule_counts; /* by id */
+	unsigned rule_counts_n;
 	struct list probes, probes_done; /* connections that listen for facts */
 	struct timer facts_timer;
 	int64_t hold_until_us;
@@ -304,7 +324,11 @@ struct session {
 		int64_t max_staleness_us;
 		uint32_t nodes; /* PROTO_NODE_NAMED: bits by place */
 		uint8_t node, consistency;
+		bool vouched, own_bound;
 	} wish;
+	struct proto_ruling ruling;
+	struct proto_rules *rules; /* of the worker's generation, those for it; NULL: none */
+	int64_t rule_timeout_us;   /* of the request at hand, if timed_by_rule */
 	int64_t parked_until_us; /* it waits for a replica; PARK_OVER: it has; 0: it does not */
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
@@ -318,6 +342,7 @@ struct session {
 	bool reads;        /* the request at hand is known to only read */
 	bool may_again;    /* again has all of it */
 	bool to_primary;   /* a replica has refused it */
+	bool timed_by_rule;
 	uint8_t again_n;   /* how often it was asked again */
 	/* Reads in a row that the primary answered only because it had answered the one before;
 	 * how often waiting for a replica was in vain. */

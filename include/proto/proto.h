@@ -93,8 +93,12 @@ struct proto_wish {
 	enum proto_consistency consistency;
 	int64_t max_staleness_us;           /* below 0: as configured; 0: no bound */
 	uint32_t nodes;                     /* bits by place in the cluster; 0: see name */
-	bool hinted;                        /* it stands in a comment of the text */
-	bool unclear;                       /* ... of which not all was understood */
+	bool hinted;                        /* this text asks for it, not its session */
+	bool unclear;                       /* a comment of which not all was understood */
+	/* No proof that it only reads, and reads is false, but a rule's word: a replica may run it.
+	 * Where it could write it counts as a write. */
+	bool vouched;
+	bool own_bound; /* max_staleness_us counts whatever is configured */
 	char name[PROTO_NODE_NAME_MAX + 1]; /* not filled where it does not count */
 };
 
@@ -314,6 +318,43 @@ struct proto_names *proto_names_new(struct sql_names *set, unsigned as_of);
 struct proto_names *proto_names_ref(struct proto_names *n);
 void proto_names_unref(struct proto_names **n); /* *n may be NULL; becomes NULL */
 
+/* What the configuration says of some statements. Immutable, for any thread. */
+struct sql_match;
+struct proto_rule {
+	const char *name;              /* the configuration's, as all strings here */
+	const struct sql_match *match; /* of the statement; NULL: every one */
+	const char *block;             /* what the client is told instead; NULL: it runs */
+	enum proto_node node;          /* ANY: as without the rule */
+	enum proto_consistency consistency;
+	int64_t max_staleness_us, query_timeout_us; /* below 0: as without the rule */
+	bool log;
+	unsigned id; /* of what is counted of it */
+};
+/* Compiles the conditions ("" or NULL: none) into r->match. -1: why says what is wrong. */
+int proto_rule_compile(struct proto_rule *r, const char *regex, const char *prefix,
+	const char *digest, char *why, size_t why_n) __attribute__((warn_unused_result));
+void proto_rule_fini(struct proto_rule *r);
+
+/* Those that may be for a session, whatever its statements, in their order. */
+struct proto_rules {
+	unsigned n;
+	bool blocks, moves; /* one of them does */
+	struct proto_rule_at {
+		const struct proto_rule *rule;
+		uint32_t nodes; /* NAMED: which of its cluster's */
+	} v[];
+};
+enum proto_ruled {
+	PROTO_RULE_FOLLOWED, /* the statement goes its way, or is refused */
+	PROTO_RULE_GAVE_UP   /* its pattern took too many steps: it does not fit */
+};
+/* A session's; core's, alive as long as cst. */
+struct proto_ruling {
+	const struct proto_rules *rules; /* NULL: none. May be others at the next call */
+	void (*told)(struct proto_ruling *x, enum proto_ruled what, const struct proto_rule *r,
+		const char *text, size_t n);
+};
+
 struct proto_client_conf { /* after login is known */
 	enum proto_mode mode;
 	const char *database;  /* what the database that it asked for is called at the server; ""
@@ -334,6 +375,7 @@ struct proto_client_conf { /* after login is known */
 	 * of what its database's catalog says stands, *names NULL: unknown. names NULL: it may
 	 * not. */
 	struct proto_names *const *names;
+	struct proto_ruling *ruling; /* NULL: there are never rules */
 	/* What its client is to take its server for, whichever answers. */
 	enum { PROTO_ROLE_ITS_OWN, PROTO_ROLE_PRIMARY, PROTO_ROLE_STANDBY } role;
 	const char *login_notice; /* NULL: none */

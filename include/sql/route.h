@@ -77,6 +77,7 @@ struct sql_route {
 	/* It changes, locks and keeps nothing that is seen: it may go to a replica when somebody
 	 * vouches for what it calls (a rule). */
 	bool movable;
+	bool unsure; /* ... and somebody has to vouch for it */
 	struct sql_hint hint;
 };
 

@@ -48,6 +48,7 @@ const struct cmd cmd_table[] = {
 		LINE("SHOW CLUSTERS|NODES|PROBES") },
 	SHOW("nodes", STATS, show_nodes),
 	SHOW("probes", STATS, show_probes),
+	{ "show", "rules", CMD_NO_ARG, CONSOLE_STATS, show_rules, LINE("SHOW RULES") },
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
 	{ "reload", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_reload, LINE("RELOAD") },
 	{ "pause", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_pause, LINE("PAUSE [<db>|<cluster>]") },

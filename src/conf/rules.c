@@ -1,5 +1,5 @@
-/* rules - section [rules]: what is wrong with a rule by itself, with what it names, and with several
- * of them. Whether a pattern compiles is known to sql/, and told by server/. Control thread, but
+/* rules - section [rules]: what is wrong with a rule by itself, with what it names, and with
+ * several of them. Whether a pattern compiles is known to sql/. Control thread, but
  * conf_rule_is_for(), which is for every thread. */
 #include "conf_int.h"
 

@@ -24,6 +24,7 @@ void gen_unref(struct core_gen *g)
 	users_free(&g->users);
 	hba_free(&g->hba);
 	ident_free(&g->ident);
+	core_rules_free(&g->rules);
 	conf_free(&g->conf);
 	mem_free(MEM_CONF, g->topo);
 	mem_free(MEM_CONF, g);
@@ -50,6 +51,7 @@ static void on_gen(struct mail *m, void *owner)
 	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++)
 		proto_table[i]->env_set(w->env[i], &eo);
 	secrets_clear(w->secrets);
+	rules_switch(w);
 	/* the way from (database, client user) to a shard may lead elsewhere now: forced users
 	 * change */
 	hmap_fini(&w->shard_by_name, NULL);
@@ -60,6 +62,10 @@ static void on_gen(struct mail *m, void *owner)
 		list_for_safe(n, &w->sessions[st]) {
 			struct session *s = list_entry(n, struct session, node);
 			s->token.replica = 0; /* nodes may have other places now */
+			if (s->shard && session_find_rules(s) != 0)
+				session_kill(s, ERR_NO_MEMORY, "out of memory");
+			if (s->state == SESSION_CLOSING)
+				continue;
 			if (s->login)
 				session_login_reloaded(s);
 			else if (s->shard && !s->shard->cdb)
@@ -75,6 +81,7 @@ void core_reload(struct core *c, struct core_gen *gen)
 	struct core_gen *old = c->gen;
 	gen->serial = old->serial + 1;
 	gen->topo = topo_build(c, gen->conf);
+	rules_number(c, gen);
 	c->gen = gen_ref(gen);
 	for (unsigned i = 0; i < c->n_workers; i++) {
 		struct gen_mail *m = mem_xalloc(MEM_MSG, sizeof *m);
@@ -122,7 +129,9 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	hmap_init(&c->pools);
 	hmap_init(&c->clusters);
 	hmap_init(&c->nodes);
+	hmap_init(&c->rule_ids);
 	gen->topo = topo_build(c, gen->conf);
+	rules_number(c, gen);
 	atomic_store(&c->state, CORE_RUNNING);
 	unsigned n = conf_workers(gen->conf);
 	for (unsigned i = 0; i < n; i++) {
@@ -262,6 +271,7 @@ void core_free(struct core *c)
 	hmap_fini(&c->accounts, free_account);
 	hmap_fini(&c->nodes, free_node);
 	hmap_fini(&c->clusters, free_cluster);
+	hmap_fini(&c->rule_ids, NULL);
 	pthread_mutex_destroy(&c->lock);
 	gen_unref(c->gen);
 	mem_free(MEM_MISC, c);

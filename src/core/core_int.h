@@ -139,6 +139,13 @@ const char *session_auth_scope(const struct session *s); /* the database where a
 void session_helper_done(struct session *s, bool ok, const char *text);
 void session_finish_login(struct session *s); /* welcome, or waits for a link first */
 
+/* rules.c */
+void rules_number(struct core *c, struct core_gen *gen); /* before it is published */
+void rules_switch(struct worker *w); /* it has a generation: room for what is counted */
+/* Those of the worker's generation that are for s, which is logged in. -1: no memory. */
+int session_find_rules(struct session *s) __attribute__((warn_unused_result));
+void session_forget_rules(struct session *s);
+
 /* router.c */
 /* Where wt is to wait for a link: home itself if that is in no cluster. NULL: nowhere now, and it
  * is held; or never, and e says why. */

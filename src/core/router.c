@@ -65,8 +65,10 @@ int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
 {
 	const struct topo_cluster *tc = s->shard->topo;
 	s->wish = (struct session_wish){ .max_staleness_us = -1 };
-	if (!s->reads || !w || !tc)
+	if (!w || !tc || !(s->reads || w->vouched))
 		return 0;
+	s->wish.vouched = w->vouched;
+	s->wish.own_bound = w->own_bound;
 	s->wish.node = (uint8_t)w->node;
 	s->wish.consistency = (uint8_t)w->consistency;
 	s->wish.max_staleness_us = w->max_staleness_us;
@@ -97,8 +99,8 @@ static int64_t bound_of(const struct session *s, enum token_level level)
 {
 	int64_t all = level == TOKEN_EVENTUAL ? 0 : s->shard->set.max_staleness_us;
 	int64_t own = s->wish.max_staleness_us;
-	if (own < 0)
-		return all;
+	if (own < 0 || s->wish.own_bound)
+		return own < 0 ? all : own;
 	return own && all && all < own ? all : own;
 }
 
@@ -153,7 +155,7 @@ static bool wants_read(const struct session *s, int64_t now)
 	if (set->primary_after_write_us && !wished && s->token.write_us &&
 		now - s->token.write_us < set->primary_after_write_us)
 		return false;
-	return s->reads && !s->to_primary;
+	return (s->reads || s->wish.vouched) && !s->to_primary;
 }
 
 static void no_primary(const struct topo_cluster *tc, const struct cluster_view *v, struct err *e)

@@ -109,8 +109,9 @@ static struct deadline next_deadline(const struct session *s)
 				"query_wait_notify");
 		break;
 	case SESSION_ACTIVE:
-		sooner(&d, s->request_us, set->query_timeout_us, ERR_QUERY_TIMEOUT,
-			"query_timeout");
+		sooner(&d, s->request_us,
+			s->timed_by_rule ? s->rule_timeout_us : set->query_timeout_us,
+			ERR_QUERY_TIMEOUT, "query_timeout");
 		sooner(&d, s->tx_us, set->transaction_timeout_us, ERR_TX_TIMEOUT,
 			"transaction_timeout");
 		if (s->in_tx && !s->request_us)
@@ -308,6 +309,7 @@ void session_unserve(struct session *s)
 	s->counted = false; /* in all, it stays one of them */
 	uncount(s);
 	s->counted = counted;
+	session_forget_rules(s);
 	s->shard = NULL;
 	s->db = NULL;
 	s->account = NULL;
@@ -358,6 +360,7 @@ void session_free(struct session *s)
 {
 	list_del(&s->node);
 	session_forget_again(s);
+	session_forget_rules(s);
 	s->w->n_sessions[SESSION_CLOSING]--;
 	if (s->greeted)
 		s->ops->client_fini(s->cst);

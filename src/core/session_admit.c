@@ -175,6 +175,7 @@ static int configure(struct session *s, struct err *e)
 			: s->endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
 							  : PROTO_ROLE_PRIMARY,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
+		.ruling = &s->ruling,
 		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,
 	};
 	s->raw = c.mode == PROTO_RAW;
@@ -361,6 +362,10 @@ void login_admitted(struct session *s)
 	s->shard = p;
 	p->n_sessions++;
 	p->last_used_us = worker_now(w);
+	if (session_find_rules(s) != 0) {
+		login_refuse_with(s, ERR_NO_MEMORY, "out of memory");
+		return;
+	}
 	if (learn_creds(s, p, &e) != 0 || choose_endpoint(s, &e) != 0 || configure(s, &e) != 0) {
 		login_refuse(s, &e);
 		return;

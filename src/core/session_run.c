@@ -52,7 +52,7 @@ void session_detach(struct session *s)
 	l->session = NULL;
 	l->last_session = s->id;
 	s->request_us = s->tx_us = s->pinned_us = 0;
-	s->in_tx = false;
+	s->in_tx = s->timed_by_rule = false;
 }
 
 static void became_idle(struct session *s)
@@ -103,7 +103,7 @@ static void request_done(struct session *s, struct link *l)
 /* May what comes after this request go elsewhere? */
 static bool is_confined(const struct session *s, const struct link *l)
 {
-	return l->replica && s->reads && s->endpoint == CONF_ENDPOINT_AUTO;
+	return l->replica && (s->reads || s->wish.vouched) && s->endpoint == CONF_ENDPOINT_AUTO;
 }
 
 /* May the request go to the primary when a replica refuses it? */
@@ -298,7 +298,7 @@ static void mark_request(struct session *s)
 	if (!s->tx_us)
 		s->tx_us = s->request_us;
 	if (s->shard && (s->shard->set.query_timeout_us || s->shard->set.transaction_timeout_us ||
-				s->timer.at_us))
+				s->timed_by_rule || s->timer.at_us))
 		session_arm(s);
 }
 
@@ -686,6 +686,8 @@ static void count_tx(struct session *s, const struct pev *ev)
 		st->query_us += (uint64_t)(now - s->request_us);
 	route_answered(s, s->link, s->request_us ? now - s->request_us : 0);
 	s->request_us = 0;
+	if (ev->idle)
+		s->timed_by_rule = false;
 	s->in_tx = ev->tx != TX_IDLE;
 	s->state_us = now;
 	if (!s->in_tx) {

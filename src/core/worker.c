@@ -280,6 +280,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	w->id = id;
 	w->core = c;
 	w->gen = gen_ref(c->gen);
+	rules_switch(w);
 	for (int i = 0; i < SESSION_N; i++)
 		list_init(&w->sessions[i]);
 	list_init(&w->shards);
@@ -372,6 +373,7 @@ void worker_free(struct worker *w)
 	buf_fini(&w->up);
 	buf_fini(&w->down);
 	mem_free(MEM_BUF, w->rbuf);
+	mem_free(MEM_CONF, w->rule_counts);
 	mem_free(MEM_SESSION, w->slots);
 	if (w->loop)
 		loop_free(w->loop);

@@ -116,6 +116,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	struct varset *wished;   /* tracking, if the request under way succeeds */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
 	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
+	struct proto_ruling *ruling;      /* NULL: there are never rules */
 	uint64_t caps;        /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
 	uint64_t id;          /* never used twice in this env */

@@ -31,7 +31,7 @@ static void let_go(struct myup *u)
 
 static void answered(struct myup *u, const struct mypacket_head *h)
 {
-	u->c->in_request = false;
+	u->c->in_request = u->c->looked = false;
 	u->c->seq = 0;
 	myup_drop(u, h);
 	let_go(u);

@@ -120,6 +120,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	next = MY_STOP;
 	if (put_state(u, h, q, &r, &prefix, &skip)) {
 		c->req = r;
+		my_rule_followed(u);
 		if ((r.flags & SQL_MY_DDL) && c->names)
 			proto_catalog_changed();
 		c->counters->queries++;
@@ -161,6 +162,8 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 	if (got <= 0)
 		return my_local_malformed(u, h);
 	struct sql_my_stmt st;
+	if (my_rule(u, h->payload_n <= c->env->max_inspect_bytes ? q.text.p : NULL, q.text.n))
+		return my_rule_refuse(u, h);
 	if (u->l)
 		return run(u, h, &q);
 	if (have == h->payload_n && is_kill(&q, &st))

@@ -2,6 +2,7 @@
  * Ignorant of nodes. Thread: that of the env. */
 #include "mysql_stmt_int.h"
 #include "mysql_up_int.h"
+#include "rules.h"
 #include "wish.h"
 
 #include <string.h>
@@ -13,14 +14,6 @@
 
 #define MY_CONSISTENCY "weirpool_consistency"
 #define SETTING_MAX_BYTES 64U
-
-static const char *setting(const struct my_client *c, const char *name)
-{
-	const char *v = varset_get(c->want, name);
-	if (v == NULL)
-		v = varset_get(c->base, name);
-	return v ? v : "";
-}
 
 static bool is_off(const char *v)
 {
@@ -45,21 +38,23 @@ static bool is_server_schema(const char *name)
 
 static bool text_reads(const struct my_client *c, const char *text, size_t n, struct wish_sum *w)
 {
-	const char *mode = setting(c, "sql_mode");
-	const char *charset = setting(c, "character_set_client");
-	struct sql_my_opts o = { .mode = sql_my_mode(mode, strlen(mode)),
-		.charset = sql_my_charset(charset, strlen(charset)),
-		.multi_statements = c->multi,
-		.mariadb = c->mariadb };
+	struct sql_my_opts o;
+	my_text_opts(c, &o);
 	struct sql_route_ctx ctx = { .tx = SQL_ROUTE_TX_NONE,
-		.autocommit_off = is_off(setting(c, "autocommit")),
-		.read_only = is_on(setting(c, "transaction_read_only")) ||
-			     is_on(setting(c, "tx_read_only")),
-		.server_schema = is_server_schema(setting(c, MY_VAR_SCHEMA)),
+		.autocommit_off = is_off(my_setting(c, "autocommit")),
+		.read_only = is_on(my_setting(c, "transaction_read_only")) ||
+			     is_on(my_setting(c, "tx_read_only")),
+		.server_schema = is_server_schema(my_setting(c, MY_VAR_SCHEMA)),
 		.names = (*c->names)->set };
 	struct sql_route r;
 	sql_route_my(&o, &ctx, text, n, &r);
-	return wish_add(w, &r);
+	const struct proto_rule_at *rule = NULL;
+	if (rules_move(c->ruling)) {
+		struct sql_my_opts as_code = my_rule_opts(&o);
+		struct sql_lang lang = { .my = &as_code };
+		rule = rules_find(c->ruling, &lang, text, n, false);
+	}
+	return wish_add(w, &r, rule);
 }
 
 static bool begins_tx(const struct my_client *c, const char *text, size_t n)
@@ -141,7 +136,8 @@ bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct prot
 		n < MYPACKET_HEAD_BYTES + h.payload_n)
 		return false;
 	struct wish_sum w = { .wish = w_r };
-	return command_reads(c, p + MYPACKET_HEAD_BYTES, h.payload_n, &w) && session_wish(c, w_r);
+	return wish_end(&w,
+		command_reads(c, p + MYPACKET_HEAD_BYTES, h.payload_n, &w) && session_wish(c, w_r));
 }
 
 void my_client_confine(void *cst, bool reads_only, bool guarded)
@@ -158,10 +154,8 @@ bool my_client_only_read(const void *cst)
 
 bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
 {
-	if (c->looked) { /* it is what the link was given for */
-		c->looked = false;
+	if (c->looked) /* it is what the link was given for, and it is not sent yet */
 		return false;
-	}
 	struct proto_wish w;
 	c->only_read = c->only_read && c->confined;
 	return c->confined && (c->hinted || !my_reads(c, p, n, &w) || w.hinted);

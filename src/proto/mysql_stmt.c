@@ -403,12 +403,19 @@ static enum my_next prepare(struct myup *u, const struct mypacket_head *h)
 	struct my_client *c = u->c;
 	/* In session mode nobody follows its state, so none is made again: the handle stays. */
 	bool keep = c->mode != PROTO_SESSION && h->payload_n - 1 <= c->max_stmt_bytes;
-	if (keep && !myup_whole(u, h))
+	/* A rule wants the text, too. */
+	bool whole = keep ||
+		     (c->ruling && c->ruling->rules && h->payload_n <= c->env->max_inspect_bytes);
+	if (whole && !myup_whole(u, h))
 		return MY_STOP;
+	if (my_rule(u, whole ? (const char *)myup_body(u) + 1 : NULL, h->payload_n - 1))
+		return my_rule_refuse(u, h);
 	if (u->l == NULL)
 		return myup_request(u);
 	if (asks_first(u))
 		return MY_STOP;
+	if (!keep) /* when it is executed its text is not known */
+		my_rule_followed(u);
 	struct my_stmt *s = add(c, keep ? (const char *)myup_body(u) + 1 : NULL, h->payload_n - 1);
 	if (s == NULL)
 		return my_local_err(u, h, 1461, "42000",

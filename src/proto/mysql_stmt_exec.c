@@ -140,6 +140,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	my_stmt_drop_long(c->stmts, s);
 	c->req = req;
 	c->counters->binds++;
+	my_rule_followed(u);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_EXECUTE, 0);
 	if (o) {
 		o->stmt = s->id;
@@ -170,6 +171,8 @@ enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, stru
 	 * are taken as a whole. */
 	if (!myup_whole(u, h) && h->payload_n <= u->c->env->max_inspect_bytes)
 		return MY_STOP;
+	if (s->text ? my_rule(u, s->text->text, s->text->text_n) : my_no_rule(u))
+		return my_rule_refuse(u, h);
 	if (u->l == NULL)
 		return myup_request(u);
 	int got = mystmt_read_execute(
@@ -194,6 +197,8 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 	struct mystmt_bulk x;
 	const char *where;
 	size_t have = flow_ahead(&u->f) - MYPACKET_HEAD_BYTES;
+	if (s->text ? my_rule(u, s->text->text, s->text->text_n) : my_no_rule(u))
+		return my_rule_refuse(u, h);
 	if (u->l == NULL)
 		return myup_request(u);
 	if (have > h->payload_n)
@@ -214,6 +219,7 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 		if (on == NULL)
 			return MY_STOP;
 	}
+	my_rule_followed(u);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_BULK_EXECUTE, 0);
 	if (o)
 		o->stmt = s->id;

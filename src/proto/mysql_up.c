@@ -49,6 +49,7 @@ struct my_owed *myup_owe(struct myup *u, uint8_t com, unsigned flags)
 	if (o)
 		o->flags = (uint8_t)flags;
 	u->c->in_request = true;
+	u->c->looked = false;
 	if (u->l->n_forward == 1)
 		u->c->seq = 1;
 	return o;

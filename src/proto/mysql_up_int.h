@@ -11,6 +11,10 @@ struct myup {
 	struct buf *up, *down;
 	struct err *e;
 	struct pev ev;
+	/* of the command at hand; NULL: none */
+	const struct proto_rule *rule;
+	const char *rule_text;
+	size_t rule_text_n;
 };
 static inline size_t myup_total(const struct mypacket_head *h)
 {
@@ -102,6 +106,23 @@ void my_wish_ask(struct myup *u, const struct my_req *r);
 #define MY_SHOWN_HERE \
 	(SQL_MY_DIAG | SQL_MY_ROW_COUNT | SQL_MY_FOUND_ROWS | SQL_MY_CONN_ID | SQL_MY_LAST_ID)
 bool my_diag_show(struct myup *u, const char *text, size_t n, uint8_t *seq);
+
+/* ---- mysql_rule.c: rules of the configuration ---- */
+/* A session variable, as far as is known without a link; "": not known. */
+const char *my_setting(const struct my_client *c, const char *name);
+/* How the session's texts are read, as far as is known without a link. */
+void my_text_opts(const struct my_client *c, struct sql_my_opts *o);
+/* For a rule executable comments are code, whatever the server's version. */
+struct sql_my_opts my_rule_opts(const struct sql_my_opts *o);
+/* Looks for the rule about a text (NULL: not known). True: it refuses it. */
+bool my_rule(struct myup *u, const char *text, size_t n);
+static inline bool my_no_rule(struct myup *u)
+{
+	u->rule = NULL;
+	return false;
+}
+void my_rule_followed(struct myup *u); /* the command goes its way */
+enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h); /* it does not */
 
 /* ---- mysql_route.c ---- */
 /* May the command at p run on a replica? */

@@ -55,6 +55,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	struct stmt *unnamed;
 	struct pg_learn *learn;           /* NULL mostly */
 	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
+	struct proto_ruling *ruling;      /* NULL: there are never rules */
 	uint64_t id;                      /* never used twice in this env; 0: none yet */
 	uint64_t acc; /* SQL_F_* of all that was sent since the last point at which the state was
 			 known */

@@ -1,6 +1,7 @@
 /* pg_route - may the request that comes next run on a replica? Looks at one request, a Query or a
  * batch up to its Sync, without using it up. Ignorant of nodes. Thread: that of the env. */
 #include "pg_run_int.h"
+#include "rules.h"
 #include "wish.h"
 
 #include <string.h>
@@ -27,9 +28,16 @@ static bool text_reads(struct pg_client *c, const char *text, size_t n, struct w
 	struct sql_stmt_info info;
 	struct sql_route r;
 	sql_route_pg(&o, &ctx, text, n, &info, &r);
-	if (info.flags & SQL_F_TX_BEGIN) /* it may do anything later */
+	if (info.flags & SQL_F_TX_BEGIN) { /* it may do anything later */
 		r.verdict = SQL_ROUTE_PRIMARY;
-	return wish_add(w, &r);
+		r.movable = false;
+	}
+	const struct proto_rule_at *rule = NULL;
+	if (rules_move(c->ruling)) {
+		struct sql_lang lang = { .pg = o.dialect, .scs = x->scs };
+		rule = rules_find(c->ruling, &lang, text, n, false);
+	}
+	return wish_add(w, &r, rule);
 }
 
 /* A statement that was prepared before. */
@@ -138,8 +146,8 @@ bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish
 		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
 		return false;
 	struct wish_sum w = { .wish = w_r };
-	return (h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w)) &&
-	       ours_wish(c, w_r);
+	bool moves = h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w);
+	return wish_end(&w, moves && ours_wish(c, w_r));
 }
 
 void pg_client_confine(void *cst, bool reads_only, bool guarded)

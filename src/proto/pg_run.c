@@ -102,6 +102,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->max_prepared = (uint16_t)(k->max_prepared > UINT16_MAX ? UINT16_MAX : k->max_prepared);
 	c->max_stmt_bytes = k->max_stmt_bytes;
 	c->names = k->names;
+	c->ruling = k->ruling;
 	c->no_simple = k->no_simple_query;
 	c->no_asking = k->no_tracking;
 	if (k->counters)

@@ -108,6 +108,10 @@ struct upx {
 	struct buf *up, *down;
 	struct err *e;
 	struct pev ev;
+	/* of the message at hand; NULL: none */
+	const struct proto_rule *rule;
+	const char *rule_text;
+	size_t rule_text_n;
 };
 enum up_next up_event(struct upx *u, enum pev_kind kind);
 enum up_next up_bad(struct upx *u, enum err_code code, const char *what);
@@ -119,6 +123,17 @@ enum up_next up_forced(struct upx *u, const struct pgmsg_head *h, const struct e
 	const char *text, size_t text_n);
 bool up_names_ours(const struct sql_stmt_info *info, struct err *why);
 void up_in_batch(struct upx *u); /* an extended message is about to be sent */
+/* ---- pg_rule.c: rules of the configuration ---- */
+/* Looks for the rule about a text (NULL: not known). True: it refuses it. */
+bool up_rule(struct upx *u, const char *text, size_t n);
+static inline bool up_no_rule(struct upx *u)
+{
+	u->rule = NULL;
+	return false;
+}
+void up_rule_followed(struct upx *u); /* the message goes its way */
+/* It does not. With a link the caller has come to where a message of its is put. */
+enum up_next up_rule_refuse(struct upx *u, const struct pgmsg_head *h);
 /* pg_route.c: may the request at p run on a replica? And what it wishes. */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
 /* Does the answer at p say that the server has done nothing, because it is a standby? MAYBE: more

@@ -125,6 +125,7 @@ static void send_due(struct pg_link *l, struct buf *up)
 /* An extended message is about to be sent. */
 void up_in_batch(struct upx *u)
 {
+	u->c->looked = false;
 	u->c->in_batch = true;
 	u->l->ext_open = true;
 }
@@ -364,6 +365,7 @@ static void note_names(struct upx *u, const char *text, size_t n, const struct s
 
 static void query_begins(struct upx *u)
 {
+	u->c->looked = false;
 	u->c->counters->queries++;
 	u->l->batch_no++;
 }
@@ -518,6 +520,12 @@ static enum up_next query_served(
 		named_evict(u);
 	query_begins(u);
 	enum up_next r = UP_NEXT;
+	if (u->rule && u->rule->block) {
+		r = up_rule_refuse(u, h);
+		query_sent(u);
+		return r;
+	}
+	up_rule_followed(u);
 	if (up_seq_refused(u, info.flags, &why) || ours_refused(&info, &why) ||
 		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
 		r = up_forced(u, h, &why, NULL, 0);
@@ -549,28 +557,43 @@ static enum up_next query_in_session(
 	return r;
 }
 
+static enum up_next query_big(struct upx *u, const struct pgmsg_head *h)
+{
+	if (u->c->mode != PROTO_SESSION)
+		up_note(u, FLAGS_BIG);
+	query_sent(u);
+	return up_pass_owed(u, h, OWED_QUERY, 0);
+}
+
 static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 {
 	struct pg_client *c = u->c;
 	bool big = h->body_n > c->env->max_inspect_bytes;
-	const char *text;
-	size_t n;
+	const char *text = NULL;
+	size_t n = 0;
 	if (!big && !is_whole(u, h))
 		return UP_STOP;
 	if (!big && !pgext_read_query(body_of(u), h->body_n, &text, &n))
 		return up_bad(u, ERR_PROTOCOL, "malformed Query message");
+	bool refused = up_rule(u, text, n);
 	if (u->l == NULL)
-		return up_event(u, PEV_REQUEST);
+		return refused ? up_rule_refuse(u, h) : up_event(u, PEV_REQUEST);
 	if (!big && c->mode != PROTO_SESSION)
 		return query_served(u, h, text, n);
 	if (big && u->l->sync_wait)
 		return up_hold(u);
 	query_begins(u);
 	named_evict(u);
-	if (c->mode != PROTO_SESSION)
-		up_note(u, FLAGS_BIG);
+	if (refused) {
+		enum up_next r = up_rule_refuse(u, h);
+		query_sent(u);
+		return r;
+	}
+	up_rule_followed(u);
+	if (big)
+		return query_big(u, h);
 	query_sent(u);
-	return big ? up_pass_owed(u, h, OWED_QUERY, 0) : query_in_session(u, h, text, n);
+	return query_in_session(u, h, text, n);
 }
 
 /* ---- Execute, Sync, Flush, FunctionCall, COPY ---- */
@@ -630,6 +653,7 @@ static enum up_next up_function(struct upx *u, const struct pgmsg_head *h)
 		return up_event(u, PEV_REQUEST);
 	if (u->c->mode != PROTO_SESSION)
 		up_note(u, SQL_F_UNKNOWN);
+	u->c->looked = false;
 	u->l->no_replay = true;
 	return up_pass_owed(u, h, OWED_FUNC, 0);
 }
@@ -723,20 +747,46 @@ static bool is_confined(struct upx *u, uint8_t type)
 	const struct pg_link *l = u->l;
 	if (l == NULL || l->ext_open || !strchr("QPBDCEF", type))
 		return false;
-	if (c->looked) { /* it is what the link was given for */
-		c->looked = false;
+	if (c->looked) /* it is what the link was given for, and it is not sent yet */
 		return false;
-	}
-	struct proto_wish w;
 	c->only_read = c->only_read && c->confined;
-	return c->confined && l->tx == TX_IDLE &&
-	       (c->hinted || !pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f), &w) || w.hinted);
+	if (!c->confined || l->tx != TX_IDLE)
+		return false;
+	struct proto_wish w;
+	bool reads = pg_reads(c, u->f.p + u->f.at, flow_ahead(&u->f), &w);
+	if (c->pins | c->pins_kept) /* there is no other link for it */
+		return !reads && !w.vouched;
+	return c->hinted || !reads || w.hinted;
+}
+
+/* The link will not be given back: what a rule sent there has left something on it. */
+static enum up_next confined(struct upx *u, const struct pgmsg_head *h)
+{
+	const struct pg_client *c = u->c;
+	struct err why;
+	if (!(c->pins | c->pins_kept) || u->l->owed.n > 0)
+		return up_hold(u);
+	err_set(&why, ERR_UNSUPPORTED,
+		"this session is kept on a replica by what it did before, which cannot do this");
+	memcpy(why.sqlstate, "25006", 6);
+	if (h->type != 'Q' && h->type != 'P' && h->type != 'B')
+		return up_bad(u, ERR_UNSUPPORTED, why.msg);
+	if (h->type == 'Q')
+		query_begins(u);
+	else
+		up_in_batch(u);
+	enum up_next r = up_forced(u, h, &why, NULL, 0);
+	if (h->type == 'Q')
+		query_sent(u);
+	return r;
 }
 
 static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)
 {
-	if (must_wait(u, h->type) || is_confined(u, h->type))
+	if (must_wait(u, h->type))
 		return up_hold(u);
+	if (is_confined(u, h->type))
+		return confined(u, h);
 	if (u->l && !u->l->ext_open && strchr("PBDCEF", h->type) && !named_batch(u))
 		return up_hold(u);
 	switch (h->type) {

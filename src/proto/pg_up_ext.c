@@ -62,6 +62,7 @@ static enum up_next parse_raw(
 	struct upx *u, const struct pgmsg_head *h, const char *name, size_t name_n, uint64_t flags)
 {
 	struct pg_client *c = u->c;
+	up_rule_followed(u); /* what it names is not known later */
 	if (pg_is_our_name(name, name_n))
 		return forced(u, h, ERR_UNSUPPORTED, name, name_n,
 			"has a name that is reserved: it starts with " PG_STMT_PREFIX);
@@ -328,12 +329,16 @@ enum up_next up_parse(struct upx *u, const struct pgmsg_head *h)
 		return UP_STOP;
 	if (!big && !pgext_read_parse(body_of(u), h->body_n, &p))
 		return up_bad(u, ERR_PROTOCOL, "malformed Parse message");
+	bool refused = up_rule(u, big ? NULL : p.text, p.text_n);
 	if (u->l == NULL)
-		return up_event(u, PEV_REQUEST);
+		return refused ? up_rule_refuse(u, h) : up_event(u, PEV_REQUEST);
 	if ((p.name_n || u->l->ext_open) && names_in_doubt(c, u->l))
 		return up_hold(u);
+	if (refused)
+		return up_rule_refuse(u, h);
 	c->counters->client_parses++;
 	if (passes_names(c)) {
+		up_rule_followed(u);
 		up_in_batch(u);
 		c->counters->server_parses++;
 		if (!big && p.text_n > 4 && strncasecmp(p.text, "copy", 4) == 0)
@@ -480,6 +485,8 @@ static enum up_next bind_served(
 	if (u->l->sync_wait && ((flags & (SQL_F_TX_END | SQL_F_BAD)) || s == NULL) &&
 		!passes_names(c))
 		return up_hold(u);
+	if (u->rule && u->rule->block)
+		return up_rule_refuse(u, h);
 	if (up_seq_refused(u, flags, &why)) {
 		up_in_batch(u);
 		return up_forced(u, h, &why, NULL, 0);
@@ -519,6 +526,7 @@ static enum up_next bind_served(
 	u->l->batch_flags |= flags;
 	reset_bound(u, passes_names(c) ? NULL : s);
 	c->counters->binds++;
+	up_rule_followed(u);
 	struct owed *o = push_ref(u, OWED_BIND, ls);
 	if (o && ref == REF_RENAMED) {
 		o->tag = told_tag(b->stmt, b->stmt_n);
@@ -541,10 +549,11 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
 			return UP_STOP;
 		return up_bad(u, ERR_PROTOCOL, "malformed Bind message");
 	}
-	if (u->l == NULL)
-		return up_event(u, PEV_REQUEST);
-	/* Names of settings may stand in the parameters: these are wanted whole. */
 	const struct stmt *s = ref_meant(u->c, b.stmt, b.stmt_n);
+	bool refused = s ? up_rule(u, s->text, s->text_n) : up_no_rule(u);
+	if (u->l == NULL)
+		return refused ? up_rule_refuse(u, h) : up_event(u, PEV_REQUEST);
+	/* Names of settings may stand in the parameters: these are wanted whole. */
 	if (s && (s->flags & SQL_F_SET_CONFIG) && here < h->body_n &&
 		h->body_n <= u->c->env->max_inspect_bytes)
 		return UP_STOP;

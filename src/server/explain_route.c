@@ -2,6 +2,7 @@
  * node may run each. Connects nowhere unless --dsn is given. One thread. */
 #include "server_int.h"
 
+#include "sql/digest.h"
 #include "sql/route.h"
 
 #include "base/buf.h"
@@ -24,12 +25,14 @@ static const char usage_text[] =
 	"                       client_encoding=NAME, default_transaction_isolation=LEVEL\n"
 	"                       mysql: flavor=mysql|mariadb, sql_mode=LIST, autocommit=0|1,\n"
 	"                       character_set_client=NAME, database=NAME\n"
+	"      --digest         print digests and what they are of, in place of verdicts\n"
 	"  -0, --null           statements end with NUL, not with a newline\n"
 	"  -h, --help           print this\n"
-	"Prints one line for each: replica|primary|track|pin|reject TAB reason\n";
+	"Prints one line for each: replica|primary|track|pin|reject TAB reason, or\n"
+	"with --digest 16 digits (- for what cannot be read) TAB normal form\n";
 
 struct er {
-	bool mysql, null, protocol_given, version_given, flavor_given;
+	bool mysql, null, digest, protocol_given, version_given, flavor_given;
 	char *dsn;
 	struct sql_opts pg;
 	struct sql_my_opts my;
@@ -250,6 +253,7 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 	static const struct option longs[] = {
 		{ "protocol", required_argument, NULL, 'p' },
 		{ "dsn", required_argument, NULL, 'D' },
+		{ "digest", no_argument, NULL, 'G' },
 		{ "null", no_argument, NULL, '0' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -269,6 +273,7 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 			if (read_key(e, optarg) != 0)
 				return 1;
 			break;
+		case 'G': e->digest = true; break;
 		case '0': e->null = true; break;
 		case 'h':
 			fputs(usage_text, stdout);
@@ -284,10 +289,35 @@ static int parse_args(struct er *e, int argc, char **argv, int *code_r)
 	return dsn != NULL && take_dsn(e, dsn) != 0;
 }
 
+static void print_digest(const struct er *e, const char *text, size_t n)
+{
+	struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = e->pg.standard_conforming_strings };
+	char digits[SQL_DIGEST_CHARS + 1] = "-";
+	uint64_t digest;
+	struct buf normal;
+
+	struct sql_my_opts as_code = e->my; /* as rules read it */
+	as_code.code = SQL_MY_CODE_ALL;
+	if (e->mysql)
+		lang = (struct sql_lang){ .my = &as_code };
+	buf_init(&normal, 0);
+	if (sql_digest(&lang, text, n, &normal, &digest))
+		sql_digest_put(digest, digits);
+	else
+		buf_consume(&normal, buf_len(&normal));
+	printf("%s\t%.*s\n", digits, (int)buf_len(&normal),
+		buf_len(&normal) ? (const char *)buf_data(&normal) : "");
+	buf_fini(&normal);
+}
+
 static void explain(const struct er *e, const char *text, size_t n)
 {
 	struct sql_route r;
 
+	if (e->digest) {
+		print_digest(e, text, n);
+		return;
+	}
 	if (e->mysql)
 		sql_route_my(&e->my, &e->ctx, text, n, &r);
 	else

@@ -113,6 +113,7 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	load_users(g, m);
 	load_hba(g, m);
 	make_tls(g, m);
+	g->rules = core_rules_build(conf, m);
 	if (check_kinds(conf, m))
 		check_server_tls(conf, m);
 	if (m->errors_n == before)

@@ -50,6 +50,7 @@ void route_finish(const struct route_mark *all, const char *text, size_t n, stru
 	plain = verdict_of(all->level, &(struct sql_hint){ .node = SQL_HINT_NONE });
 	out_r->verdict = verdict_of(all->level, &out_r->hint);
 	out_r->movable = all->level < ROUTE_PRIMARY;
+	out_r->unsure = all->level == ROUTE_UNSURE;
 	out_r->reason = out_r->verdict != plain ? "a hint moves this read" : all->reason;
 	out_r->at = all->at != NULL ? (size_t)(all->at - text) : 0;
 }

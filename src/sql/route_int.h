@@ -11,7 +11,8 @@
 enum route_level {
 	ROUTE_REPLICA,
 	ROUTE_LOCAL,  /* a read that only one node can answer: a hint may move it */
-	ROUTE_UNSURE, /* a read, for all that is seen; what it calls is a stranger */
+	ROUTE_UNSURE, /* a read, for all that is seen; what it calls is a stranger. PostgreSQL: in
+			 MySQL that keeps the link */
 	ROUTE_PRIMARY,
 	ROUTE_TRACK,
 	ROUTE_PIN,

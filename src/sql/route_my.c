@@ -150,7 +150,7 @@ void route_my_stored(struct my_pass *p, const struct sql_my_word *w)
 		      w->func == MY_FUNC_SAFE && w->node == SQL_NODE_REPLICA;
 
 	if (!former)
-		mark(p, ROUTE_UNSURE, "calls a function that is not a builtin one");
+		mark(p, ROUTE_PRIMARY, "calls a function that is not a builtin one");
 }
 
 bool sql_route_my_is_server_schema(const char *name, size_t n)

@@ -75,7 +75,7 @@ class Weirpool:
 
     def __init__(self, directory, binary, server=None, workers=1, databases=None, users=None, peers=None, userlist=None,
                  section='weirpool', hba=None, ident=None, config=None, mysql=None,
-                 mysql_databases=None, clusters=None, args=(), env=None, wait=True, nofile=None, **options):
+                 mysql_databases=None, clusters=None, rules=None, args=(), env=None, wait=True, nofile=None, **options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='w', dir=directory))
         os.chmod(self.dir, 0o755)
         give_to_test_user(self.dir)
@@ -103,6 +103,7 @@ class Weirpool:
         self.users = dict(users or {})
         self.peers = dict(peers or {})
         self.clusters = dict(clusters or {})
+        self.rules = dict(rules or {})  # in their order
         self.userlist = dict(MYSQL_USERLIST if server is None and self.mysql_databases else USERLIST)
         self.userlist.update(userlist or {})
         self.hba = hba
@@ -139,6 +140,8 @@ class Weirpool:
             out += ['[users]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.users.items()]
         if self.clusters:
             out += ['[clusters]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.clusters.items()]
+        if self.rules:
+            out += ['[rules]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.rules.items()]
         if self.peers:
             out += ['[peers]'] + ['%s = %s' % (n, v if isinstance(v, str) else entry(v)) for n, v in self.peers.items()]
         options = dict(self.options)

@@ -138,7 +138,8 @@ Test(settings, defaults_of_ours_and_of_pgbouncer)
 Test(settings, unset_strings_are_never_null)
 {
 	struct attempt t = try_text(
-		"[peers]\n1 =\n[databases]\nd =\n[clusters]\nc = host=h probe_user=u\n[rules]\nr = log=1\n");
+		"[peers]\n1 =\n[databases]\nd =\n[clusters]\nc = host=h probe_user=u\n"
+		"[rules]\nr = log=1\n");
 	char tmp[40];
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];

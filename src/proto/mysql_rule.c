@@ -1,0 +1,69 @@
+/* mysql_rule - rules of the configuration about the texts that a client sends. Which rule a text
+ * falls under is rules.c's. Thread: that of the env. */
+#include "mysql_up_int.h"
+#include "rules.h"
+
+#include <string.h>
+
+#include "sql/classify_my.h"
+
+const char *my_setting(const struct my_client *c, const char *name)
+{
+	const char *v = varset_get(c->want, name);
+	if (v == NULL)
+		v = varset_get(c->base, name);
+	return v ? v : "";
+}
+
+void my_text_opts(const struct my_client *c, struct sql_my_opts *o)
+{
+	const char *mode = my_setting(c, "sql_mode");
+	const char *charset = my_setting(c, "character_set_client");
+	*o = (struct sql_my_opts){ .mode = sql_my_mode(mode, strlen(mode)),
+		.charset = sql_my_charset(charset, strlen(charset)),
+		.multi_statements = c->multi,
+		.mariadb = c->mariadb };
+}
+
+struct sql_my_opts my_rule_opts(const struct sql_my_opts *o)
+{
+	struct sql_my_opts x = *o;
+	x.code = SQL_MY_CODE_ALL;
+	x.version = 1; /* known, that is: it does not matter then */
+	return x;
+}
+
+bool my_rule(struct myup *u, const char *text, size_t n)
+{
+	struct my_client *c = u->c;
+	u->rule = NULL;
+	/* Without a link it comes again, unless it is refused. */
+	if (!rules_any(c->ruling) || (u->l == NULL && !c->ruling->rules->blocks))
+		return false;
+	struct sql_my_opts o;
+	my_text_opts(c, &o);
+	o = my_rule_opts(&o);
+	struct sql_lang lang = { .my = &o };
+	const struct proto_rule_at *at = rules_find(c->ruling, &lang, text, n, u->l != NULL);
+	if (at == NULL)
+		return false;
+	u->rule = at->rule;
+	u->rule_text = text;
+	u->rule_text_n = n;
+	return u->rule->block != NULL;
+}
+
+void my_rule_followed(struct myup *u)
+{
+	rules_followed(u->c->ruling, u->rule, u->rule_text, u->rule_text_n);
+	u->rule = NULL;
+}
+
+enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h)
+{
+	const struct err_info *x = err_info(ERR_BLOCKED);
+	enum my_next r = my_local_err(u, h, x->mysql_errno, x->mysql_sqlstate, u->rule->block);
+	if (r == MY_NEXT)
+		my_rule_followed(u);
+	return r;
+}
