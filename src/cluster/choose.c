@@ -480,4 +480,7 @@ void choose(const struct cluster *c, struct verdict *v_r)
 	case CLUSTER_GR: keep_or_none(c, v_r, "no view with a majority names a primary"); break;
 	case CLUSTER_GALERA: choose_galera(c, v_r); break;
 	}
+	/* Its key in the store has run out: whoever takes it now may lack what is written here. */
+	if (choose_authority_holds(c) && v_r->kind == VERDICT_KEEP)
+		say(v_r, VERDICT_DOUBT, "%s names no leader", c->authority.text);
 }

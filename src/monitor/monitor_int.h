@@ -198,12 +198,12 @@ struct patroni_member {
 /* Each member in the answer of GET /cluster; texts as they stand in it, escapes and all. 0; -1: not
  * such an answer, though some may have been told by then. */
 int patroni_members(const char *body, size_t n,
-	void (*member)(void *arg, const struct patroni_member *p), void *arg)
+	void (*member)(void *arg, const struct patroni_member *p), void *arg, bool *paused_r)
 	__attribute__((warn_unused_result));
 /* Who is leader in the answer of GET /cluster. 0; -1: not such an answer. No leader: *host_r
  * "". */
-int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
-	__attribute__((warn_unused_result));
+int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r,
+	bool *paused_r) __attribute__((warn_unused_result));
 
 /* ---- monitor.c ---- */
 

@@ -116,12 +116,13 @@ static void on_ordered(struct move *v, int status, const char *body, size_t n, c
 static void on_answer(struct http *h, int status, const char *body, size_t n, const struct err *e)
 {
 	struct move *v = h->owner;
+	bool paused;
 	if (v->ordered) {
 		on_ordered(v, status, body, n, e);
 		return;
 	}
 	v->leader[0] = v->candidate[0] = '\0';
-	if (!body || status != 200 || patroni_members(body, n, on_member, v) < 0) {
+	if (!body || status != 200 || patroni_members(body, n, on_member, v, &paused) < 0) {
 		v->asked++;
 		look(v);
 		return;

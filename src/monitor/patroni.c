@@ -26,13 +26,14 @@ static void take_field(struct patroni_member *m, const char *key, const struct j
 
 /* { "members": [ { "name": .., "role": "leader", "host": .., "port": .. }, .. ], .. } */
 int patroni_members(const char *body, size_t n,
-	void (*member)(void *arg, const struct patroni_member *p), void *arg)
+	void (*member)(void *arg, const struct patroni_member *p), void *arg, bool *paused_r)
 {
 	struct json j;
 	struct patroni_member m = { .port = 0 };
 	char key[32] = "";
 	bool members = false, any = false;
 	json_init(&j, body, n);
+	*paused_r = false;
 	for (;;) {
 		switch (json_next(&j)) {
 		case JSON_END: return any ? 0 : -1;
@@ -54,6 +55,8 @@ int patroni_members(const char *body, size_t n,
 		case JSON_VALUE:
 			if (members && j.depth == 3)
 				take_field(&m, key, &j);
+			else if (j.depth == 1 && strcmp(key, "pause") == 0)
+				*paused_r = json_is(&j, "true");
 			break;
 		}
 	}
@@ -66,10 +69,11 @@ static void take_leader(void *arg, const struct patroni_member *p)
 		*leader = *p;
 }
 
-int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r)
+int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256], uint16_t *port_r,
+	bool *paused_r)
 {
 	struct patroni_member leader = { .port = 0 };
-	int r = patroni_members(body, n, take_leader, &leader);
+	int r = patroni_members(body, n, take_leader, &leader, paused_r);
 	snprintf(name_r, 64, "%s", leader.name);
 	snprintf(host_r, 256, "%s", leader.host);
 	*port_r = leader.port;
@@ -104,17 +108,30 @@ static void on_answer(struct http *h, int status, const char *body, size_t n, co
 	};
 	char name[64], host[256];
 	uint16_t port;
-	a->failed = !body || status != 200 || patroni_leader(body, n, name, host, &port) < 0;
+	struct err odd = { 0 };
+	bool paused = false;
+	a->failed = !body || status != 200 ||
+		    patroni_leader(body, n, name, host, &port, &paused) < 0;
+	if (!a->failed && (*host || *name)) {
+		au.leader = monitor_node_at(m, host, port, name);
+		a->failed = au.leader < 0; /* that there is a leader, and not which, is no help */
+		if (a->failed)
+			err_set(&odd, ERR_CONFIG,
+				"its leader %.60s at %.90s:%u is none of the cluster's nodes", name,
+				host, port);
+	} else if (!a->failed && paused) { /* nobody takes the key, and the primary may go on */
+		a->failed = true;
+		err_set(&odd, ERR_CONFIG, "it is paused and names no leader");
+	}
 	if (!a->failed) {
 		au.reachable = true;
-		if (*host || *name)
-			au.leader = monitor_node_at(m, host, port, name);
 		snprintf(au.text, sizeof au.text, "Patroni at %.90s", a->url);
 		a->said.leader = au.leader;
 		a->said.at_us = au.recv_us;
 		a->said.error[0] = '\0';
 	} else {
-		tell_failure(a, status, body ? NULL : e);
+		tell_failure(a, status, err_is(&odd) ? &odd : body ? NULL : e);
+		au.leader = -1;
 		for (unsigned i = 0; i < m->patroni_n; i++) {
 			if (!m->patroni[i].failed)
 				return; /* another one may know */

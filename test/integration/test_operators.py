@@ -1,6 +1,9 @@
 """What operators see of clusters and do to them: SHOW PROBES, what is wrong with a node or an authority, RESOLVE of a split."""
+import base64
+
 import pytest
 import rawpg
+from fakepatroni import FakePatroni
 from servers import PgServer, eventually, free_port
 from test_cluster_pg import Cluster, cluster, new_cluster, node_of, nodes, wait_ready, weir  # noqa: F401
 from weir import Weirpool
@@ -64,6 +67,66 @@ def test_an_authority_that_cannot_be_reached(cluster, weir):
     assert wp.log().count('cluster main: Patroni at %s: ' % url) == 3, 'the log says it once of each'
     with wp.connect(dbname='rw') as c:
         assert node_of(c) == cluster.nodes[0].port
+
+
+@pytest.fixture
+def fake(cluster):
+    p = FakePatroni({'p%d' % i: (n.host, n.port, 'replica' if i else 'leader') for i, n in enumerate(cluster.nodes)})
+    yield p
+    p.stop()
+
+
+def test_what_patroni_says(cluster, weir, fake):
+    wp = weir(cluster, cluster_options=dict(patroni=fake.url))
+
+    def state(what):
+        eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['state'] == what)
+    wait_ready(wp, cluster)
+    r = probes(wp)[cluster.where(2)]
+    assert r['authority'] == 'Patroni at ' + fake.url and r['leader'] == cluster.where(0) and r['leader_age'] is not None, r
+    # its key has run out: what the primary would take now may be lost with it
+    fake.role('p0', 'replica')
+    state('suspect')
+    assert 'names no leader' in wp.admin('SHOW CLUSTERS')[0]['why'] and wp.admin('SHOW CLUSTERS')[0]['writes'] == 'held'
+    fake.role('p0', 'leader')
+    state('normal')
+    # paused, it leaves the key alone, and the primary goes on
+    fake.paused = True
+    fake.role('p0', 'replica')
+    eventually(lambda: 'it is paused and names no leader' in (nodes(wp)[cluster.where(0)]['why'] or ''))
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['state'] == 'normal')
+    with wp.connect(dbname='rw') as c:
+        assert node_of(c) == cluster.nodes[0].port
+    fake.paused = False
+    # it knows the servers by other names: that is said, and it counts for nothing
+    fake.members = {'other': ('10.1.1.1', 5432, 'leader')}
+    eventually(lambda: "its leader other at 10.1.1.1:5432 is none of the cluster's nodes" in
+               (nodes(wp)[cluster.where(0)]['why'] or ''))
+    state('normal')
+    with wp.connect(dbname='rw') as c:
+        assert node_of(c) == cluster.nodes[0].port
+
+
+def test_a_switchover_that_patroni_refuses(cluster, weir, fake):
+    wp = weir(cluster, cluster_options=dict(patroni=fake.url, switchover_user='admin', switchover_password='s:crét'))
+    wait_ready(wp, cluster)
+
+    def switchover():
+        with pytest.raises(rawpg.PgError) as e:
+            wp.admin('SWITCHOVER main TO ' + cluster.where(2))
+        return e.value.fields
+    e = switchover()
+    assert 'nothing was changed' in e['M'] and 'Patroni (status 412): no candidates found' in e['D'], e
+    assert fake.posts == [('/switchover', {'leader': 'p0', 'candidate': 'p2'},
+                           'Basic ' + base64.b64encode('admin:s:crét'.encode()).decode())]
+    assert wp.admin('SHOW CLUSTERS')[0]['state'] == 'normal'
+    fake.members = {n: m for n, m in fake.members.items() if n != 'p2'}
+    assert 'none of its members' in switchover()['D']
+    fake.members = {}
+    e = switchover()  # the probes may have heard of it first
+    assert 'it has no leader' in e.get('D', '') or 'the cluster is suspect' in e['M'], e
+    assert len(fake.posts) == 1
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['state'] == 'suspect')
 
 
 def test_a_node_of_another_cluster(cluster, weir, base):

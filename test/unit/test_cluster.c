@@ -355,6 +355,32 @@ Test(cluster, patroni_stopped)
 	expect(CLUSTER_NORMAL, 1);
 }
 
+/* The key has run out and nobody has it: what the old one would still take might be lost. */
+Test(cluster, the_authority_names_nobody)
+{
+	start_pg(true);
+	leader(-1);
+	expect(CLUSTER_SUSPECT, 0);
+	sample(0, true, 5, "0/1100");
+	expect(CLUSTER_SUSPECT, 0);
+	leader(0); /* it has it again */
+	expect(CLUSTER_NORMAL, 0);
+	leader(-1);
+	expect(CLUSTER_SUSPECT, 0);
+	leader(1);
+	sample(1, true, 6, "0/1100");
+	expect(CLUSTER_NORMAL, 1);
+	/* nobody answers any more: then there is only what the servers say */
+	leader(-1);
+	expect(CLUSTER_SUSPECT, 1);
+	for (int i = 0; i < 100; i++) {
+		now += 50 * MS;
+		leader(-2);
+		sample(1, true, 6, "0/1200");
+	}
+	expect(CLUSTER_NORMAL, 1);
+}
+
 /* An answer that is older than a claim does not decide about it. */
 Test(cluster, old_answers_of_the_authority)
 {

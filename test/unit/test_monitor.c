@@ -10,7 +10,8 @@
 
 static int leader(const char *s, char name[64], char host[256], uint16_t *port)
 {
-	return patroni_leader(s, strlen(s), name, host, port);
+	bool paused;
+	return patroni_leader(s, strlen(s), name, host, port, &paused);
 }
 
 /* As Patroni 3.0.2 says it, and with what may stand between. */
@@ -18,6 +19,7 @@ Test(monitor, patroni_leader)
 {
 	char name[64], host[256];
 	uint16_t port;
+	bool paused;
 	const char *s =
 		"{\"members\": [{\"name\": \"p0\", \"role\": \"replica\", \"state\": \"up\", "
 		"\"api_url\": \"http://127.0.0.1:28008/\", \"host\": \"127.0.0.1\", \"port\": "
@@ -36,7 +38,7 @@ Test(monitor, patroni_leader)
 	cr_assert_str_eq(name, "", "the leader of a standby cluster takes no writes");
 	/* cut anywhere: no answer, never half of one */
 	for (size_t n = 0; n < strlen(s); n++)
-		cr_assert_eq(patroni_leader(s, n, name, host, &port), -1, "%zu", n);
+		cr_assert_eq(patroni_leader(s, n, name, host, &port, &paused), -1, "%zu", n);
 	static const char *const bad[] = { "", "x", "[]", "{}", "{\"members\": {}",
 		"{\"members\" []}", "{\"members\": [}]", "{\"members\": [{\"role\" \"leader\"}]}",
 		"{\"members\": [{\"role\": \"leader\",,}]}", "{\"members\": []}}", "<html>" };
@@ -59,8 +61,15 @@ Test(monitor, patroni_members)
 	const char *s = "{\"members\": [{\"name\": \"p0\", \"role\": \"replica\", \"api_url\": "
 			"\"http://127.0.0.1:28008/patroni\"}, {\"name\": \"p\\u0031\", \"role\": "
 			"\"leader\"}]}";
-	cr_assert_eq(patroni_members(s, strlen(s), count, &n), 0);
-	cr_assert_eq(n, 2);
+	bool paused = true;
+	cr_assert_eq(patroni_members(s, strlen(s), count, &n, &paused), 0);
+	cr_assert(n == 2 && !paused);
+	s = "{\"members\": [{\"name\": \"p0\", \"pause\": false}], \"pause\": true, "
+	    "\"scope\": \"x\"}";
+	char name[64], host[256];
+	uint16_t port;
+	cr_assert_eq(patroni_leader(s, strlen(s), name, host, &port, &paused), 0);
+	cr_assert(paused && !*name);
 }
 
 Test(monitor, json_depth_and_garbage)
@@ -69,8 +78,9 @@ Test(monitor, json_depth_and_garbage)
 	unsigned seed = (unsigned)time(NULL);
 	char s[200], name[64], host[256];
 	uint16_t port;
+	bool paused;
 	memset(s, '[', sizeof s);
-	cr_assert_eq(patroni_leader(s, sizeof s, name, host, &port), -1);
+	cr_assert_eq(patroni_leader(s, sizeof s, name, host, &port, &paused), -1);
 	for (int round = 0; round < 50000; round++) {
 		size_t n = (size_t)rand_r(&seed) % 40;
 		for (size_t i = 0; i < n; i++)
