@@ -92,6 +92,7 @@ static bool from_cache(struct session *s, const char *scope, const char *user)
 		return false;
 	char *copy = c->secret ? mem_strndup(MEM_AUTH, c->secret, c->secret_n) : NULL;
 	size_t n = copy ? c->secret_n : 0;
+	session_authq_old(s);
 	session_authq_done(s,
 		n      ? AUTHQ_FOUND
 		: copy ? AUTHQ_NO_SECRET

@@ -132,6 +132,7 @@ void session_login_input(struct session *s);
 void session_authq_done(
 	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e);
 struct authq **session_authq(struct session *s); /* where its running auth_query stands */
+void session_authq_old(struct session *s);       /* the answer that follows is a remembered one */
 const struct conf_db *session_login_db(const struct session *s);
 const char *session_login_user(const struct session *s);
 const char *session_auth_user(const struct session *s);  /* auth_user of its database, or NULL */

@@ -71,11 +71,7 @@ void session_login_fini(struct session *s)
 {
 	struct session_login *g = s->login;
 	authq_stop(s);
-	if (g->secret) {
-		mem_wipe(g->secret, g->secret_n);
-		mem_free(MEM_AUTH, g->secret);
-	}
-	account_forget(g);
+	login_forget_secret(g);
 	mem_free(MEM_SESSION, g);
 	s->login = NULL;
 }
@@ -96,6 +92,11 @@ void session_login_reloaded(struct session *s)
 		err_set(&e, ERR_NO_DATABASE, "no such database: %s", pl->database);
 		login_refuse(s, &e);
 	}
+}
+
+void session_authq_old(struct session *s)
+{
+	s->login->authq_old = true;
 }
 
 struct authq **session_authq(struct session *s)

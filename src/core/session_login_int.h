@@ -17,6 +17,11 @@ struct session_login {
 	bool has_account;
 	struct account_fit account; /* that of rows which is the client's; wiped */
 	bool authq_done, user_known, waits;
+	bool authq_old; /* the answer was a remembered one */
+	bool again;     /* it was wrong for the password, and is asked for once more */
+	const char
+		*password; /* that somebody outside checks: the protocol's, until the proof ends */
+	size_t password_n;
 	bool direct_tls; /* the ClientHello came first: ALPN must say what is spoken */
 	bool peer_known;
 	unsigned peer_uid;
@@ -40,6 +45,7 @@ void login_learned(struct session *s); /* the proof was right */
 /* A clear-text password, for the helper. True: the answer is known already. */
 bool login_password(struct session *s, const struct pev *ev);
 void login_failed(struct session *s, const struct err *e); /* the proof was wrong */
+void login_forget_secret(struct session_login *g);         /* what auth_query has said */
 /* session_account.c. Rows of auth_query: which of them is this client's? -1: out of memory. */
 int account_choose(struct session *s, const char *rows, size_t n);
 void account_forget(struct session_login *g);

@@ -221,6 +221,72 @@ static void decide_and_ask(struct session *s)
 		session_login_input(s);
 }
 
+/* Against a stored hash; somebody unknown costs the same. 1: it fits; 0: the helper is asked. */
+static int check_stored(struct session *s, const char *pw, size_t n, struct err *e)
+{
+	struct session_login *g = s->login;
+	char key[ACCOUNT_KEY_BYTES];
+	if (g->d.mock) {
+		const struct form *form = account_form(s);
+		return helper_ask_stored(s, form ? form->decoy : "", NULL, pw, n, e);
+	}
+	bool fits = verifier_mysql_fits(s->w->secrets, login_of(s)->user, key, account_key(s, key),
+		pw, n, worker_now(s->w));
+	mem_wipe(key, sizeof key);
+	if (fits)
+		return 1;
+	return helper_ask_stored(s, g->d.secret, g->has_account ? &g->account : NULL, pw, n, e);
+}
+
+void login_forget_secret(struct session_login *g)
+{
+	if (g->secret)
+		mem_wipe(g->secret, g->secret_n);
+	mem_free(MEM_AUTH, g->secret);
+	g->secret = NULL;
+	g->secret_n = 0;
+	g->d.secret = NULL;
+	account_forget(g);
+}
+
+/* The answer was a remembered one, and the password may have been changed since: it is held
+ * against a new answer, once. False: it is wrong. */
+static bool ask_again(struct session *s)
+{
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	if (!g->authq_old || g->reloaded || g->d.mock || g->d.ask != POLICY_MYSQL_SHA2)
+		return false;
+	secrets_forget(s->w->secrets, session_auth_scope(s), login_of(s)->user);
+	login_forget_secret(g);
+	g->authq_old = g->authq_done = g->user_known = false;
+	g->again = true;
+	if (authq_start(s, &e) != 0)
+		login_refuse(s, &e);
+	return true;
+}
+
+static void check_again(struct session *s)
+{
+	struct session_login *g = s->login;
+	struct err e = { 0 };
+	g->again = false;
+	if (login_decide(s))
+		return;
+	int r = -1;
+	if (!g->reloaded && g->d.ask == POLICY_MYSQL_SHA2 && !g->d.mock)
+		r = check_stored(s, g->password, g->password_n, &e);
+	if (r == 0)
+		return;
+	if (r < 0 && err_is(&e)) {
+		login_refuse(s, &e);
+		return;
+	}
+	s->ops->client_auth_result(s->cst, r > 0, &s->w->down);
+	session_send(s, &s->w->down);
+	session_login_input(s);
+}
+
 void session_authq_done(
 	struct session *s, enum authq_result r, const char *secret, size_t n, const struct err *e)
 {
@@ -243,7 +309,10 @@ void session_authq_done(
 	if (s->ops->mysql_auth && g->secret_n)
 		forms_note(&s->w->forms, secret_kind_of(g->secret, g->secret_n), g->secret,
 			g->secret_n);
-	decide_and_ask(s);
+	if (g->again)
+		check_again(s);
+	else
+		decide_and_ask(s);
 }
 
 void session_helper_done(struct session *s, bool ok, const char *text)
@@ -257,26 +326,11 @@ void session_helper_done(struct session *s, bool ok, const char *text)
 	}
 	if (!ok && *text)
 		session_log(LOG_LV_WARN, s, "authentication failed: %s", text);
+	if (!ok && !*text && ask_again(s))
+		return;
 	s->ops->client_auth_result(s->cst, ok, &s->w->down);
 	session_send(s, &s->w->down);
 	session_login_input(s);
-}
-
-/* Against a stored hash; somebody unknown costs the same. 1: it fits; 0: the helper is asked. */
-static int check_stored(struct session *s, const char *pw, size_t n, struct err *e)
-{
-	struct session_login *g = s->login;
-	char key[ACCOUNT_KEY_BYTES];
-	if (g->d.mock) {
-		const struct form *form = account_form(s);
-		return helper_ask_stored(s, form ? form->decoy : "", NULL, pw, n, e);
-	}
-	bool fits = verifier_mysql_fits(s->w->secrets, login_of(s)->user, key, account_key(s, key),
-		pw, n, worker_now(s->w));
-	mem_wipe(key, sizeof key);
-	if (fits)
-		return 1;
-	return helper_ask_stored(s, g->d.secret, g->has_account ? &g->account : NULL, pw, n, e);
 }
 
 bool login_password(struct session *s, const struct pev *ev)
@@ -287,9 +341,11 @@ bool login_password(struct session *s, const struct pev *ev)
 	if (g->reloaded) /* the rule that asked for it may be gone, or name another directory */
 		r = err_set(&e, ERR_AUTH_DENIED,
 			"the configuration changed during the login: try again");
-	else if (g->d.ask == POLICY_MYSQL_SHA2)
-		r = check_stored(s, (const char *)ev->text, ev->text_n, &e);
-	else if (g->d.ask == POLICY_PAM)
+	else if (g->d.ask == POLICY_MYSQL_SHA2) {
+		g->password = (const char *)ev->text;
+		g->password_n = ev->text_n;
+		r = check_stored(s, g->password, g->password_n, &e);
+	} else if (g->d.ask == POLICY_PAM)
 		r = helper_ask_pam(s, g->d.pam_service, (const char *)ev->text, ev->text_n, &e);
 	else
 		r = helper_ask_ldap(s,
