@@ -328,7 +328,7 @@ int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *,
 	s->part_size = part_size;
 	s->core = c;
 	atomic_store(&s->left, s->n);
-	for (unsigned i = 0; i < s->n; i++) {
+	for (unsigned i = 0; i < c->n_workers; i++) { /* s may be gone behind the last one */
 		struct scatter_mail *sm = mem_xalloc(MEM_MSG, sizeof *sm);
 		sm->mail.fn = on_scattered;
 		sm->s = s;
