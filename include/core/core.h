@@ -424,6 +424,16 @@ static inline void *scatter_part(struct scatter *s, unsigned i)
 	return s->parts + i * s->part_size;
 }
 
+/* On the worker's thread: where a text of a new session of this entry and user would go now. -1:
+ * there is no such entry. */
+struct core_explained {
+	char verdict[16], reason[256], rule[128];
+	char to[16];     /* primary, replica, server (no cluster), refused, held */
+	char nodes[512]; /* that may answer, "a:1,b:2" */
+};
+int core_explain(struct worker *w, const char *db, const char *user, const char *sql,
+	struct core_explained *out, struct err *e);
+
 /* A query of ours on a pooled link of worker 0, for its first row. Allocate with MEM_MSG, fill db,
  * user, sql, done and arg, and hand it over: done() runs on control's thread, and the query is
  * freed after it. Waits as long as it takes to get a link. */

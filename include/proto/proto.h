@@ -355,6 +355,14 @@ struct proto_ruling {
 		const char *text, size_t n);
 };
 
+/* What would become of a text outside of a transaction. */
+struct proto_explained {
+	const char *verdict, *reason;  /* static */
+	bool reads;                    /* as pev.reads */
+	struct proto_wish wish;        /* as pev.wish */
+	const struct proto_rule *rule; /* that it falls under; NULL: none */
+};
+
 struct proto_client_conf { /* after login is known */
 	enum proto_mode mode;
 	const char *database;  /* what the database that it asked for is called at the server; ""
@@ -555,6 +563,11 @@ struct proto_ops {
 		const void *cst); /* current application_name, "" if unknown */
 	const char *(*link_param)(
 		const void *lst, const char *name); /* as last reported, or NULL */
+
+	/* Of a session with default settings. names NULL: nothing is known of its catalog, and all
+	 * goes to the primary. NULL: it cannot. */
+	void (*explain)(struct proto_ruling *x, const struct proto_names *names, const char *text,
+		size_t n, struct proto_explained *out);
 
 	/* ---- text ---- */
 	/* cst NULL: to a client of which no session was made. */

@@ -182,7 +182,9 @@ cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer
 cmd_fn show_clusters, show_nodes, show_probes, ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
-cmd_fn show_rules;
+cmd_fn show_rules, ctl_explain;
+/* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
+bool explain_route(struct core_console *r);
 cmd_fn show_config, show_help, show_version, show_mem, show_state, show_dns_hosts, show_dns_zones;
 cmd_fn show_stats, show_stats_totals, show_stats_averages, show_totals;
 cmd_fn ctl_pause, ctl_resume, ctl_disable, ctl_enable, ctl_reconnect, ctl_kill, ctl_kill_client,

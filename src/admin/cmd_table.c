@@ -60,6 +60,8 @@ const struct cmd cmd_table[] = {
 		LINE("RESOLVE <cluster> TO <node>") },
 	{ "switchover", NULL, CMD_TO, CONSOLE_ADMIN, ctl_switchover,
 		LINE("SWITCHOVER <cluster> TO <node>") },
+	{ "explain", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_explain,
+		LINE("EXPLAIN ROUTE [FOR <db>[/<user>]] <sql>") },
 	{ "disable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_disable, LINE("DISABLE <db>") },
 	{ "enable", NULL, CMD_DB, CONSOLE_ADMIN, ctl_enable, LINE("ENABLE <db>") },
 	{ "reconnect", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_reconnect, LINE("RECONNECT [<db>]") },

@@ -102,6 +102,8 @@ static void run(struct core_console *r)
 		admin_refuse(r);
 		return;
 	}
+	if (explain_route(r))
+		return;
 	if (cmd_parse(r->sql, &l, e) != 0) {
 		admin_refuse(r);
 		return;

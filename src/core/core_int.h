@@ -144,6 +144,9 @@ void session_finish_login(struct session *s); /* welcome, or waits for a link fi
 void rules_number(struct core *c, struct core_gen *gen); /* before it is published */
 void rules_switch(struct worker *w); /* it has a generation: room for what is counted */
 /* Those of the worker's generation that are for s, which is logged in. -1: no memory. */
+/* As if s came from nowhere: those with address= are not for it. */
+int rules_for_nobody(struct session *s, const char *db, const char *user)
+	__attribute__((warn_unused_result));
 int session_find_rules(struct session *s) __attribute__((warn_unused_result));
 void session_forget_rules(struct session *s);
 
@@ -155,6 +158,9 @@ struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt,
  * not there. */
 int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
 	__attribute__((warn_unused_result));
+/* Nodes that may answer s, which is new, now; bits by place. */
+uint32_t route_may_answer(const struct session *s, const struct topo_cluster *tc,
+	const struct cluster_view *v);
 void route_retry(struct pool_shard *home);
 /* Why what is held at home has been held for hold_timeout. */
 void route_hold_error(const struct pool_shard *home, struct err *e);

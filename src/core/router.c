@@ -158,6 +158,28 @@ static bool wants_read(const struct session *s, int64_t now)
 	return (s->reads || s->wish.vouched) && !s->to_primary;
 }
 
+uint32_t route_may_answer(
+	const struct session *s, const struct topo_cluster *tc, const struct cluster_view *v)
+{
+	int64_t now = clock_mono_us();
+	enum token_level level = level_of(s);
+	struct token_need need = { .level = level, .bound_us = bound_of(s, level) };
+	uint32_t primary = v->writes == WRITES_OPEN && v->primary >= 0 ? UINT32_C(1) << v->primary
+								       : 0;
+	if (!wants_read(s, now))
+		return primary;
+	uint32_t mask = token_mask(&s->token, &need, v, now, NULL);
+	if (mask & s->wish.nodes)
+		mask &= s->wish.nodes;
+	else if (names_primary(s, v))
+		return primary;
+	if (tc->conf->primary_reads == CONF_PRIMARY_READS_SHARE && !s->wish.node)
+		mask |= primary;
+	if (!mask && tc->conf->primary_reads != CONF_PRIMARY_READS_NEVER)
+		mask = primary;
+	return mask;
+}
+
 static void no_primary(const struct topo_cluster *tc, const struct cluster_view *v, struct err *e)
 {
 	err_set(e, ERR_NO_PRIMARY, "cluster %.60s has no primary", tc->conf->name);

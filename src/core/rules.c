@@ -117,12 +117,6 @@ static bool is_from(const struct core_rule *r, const struct session *s)
 	return r->nets_n == 0;
 }
 
-static bool is_for(const struct core_rule *r, const struct session *s)
-{
-	return conf_rule_is_for(r->conf, s->shard->cdb, s->db->name, s->account->name) &&
-	       is_from(r, s);
-}
-
 static uint32_t nodes_of(const struct core_rule *r, const struct topo_cluster *tc)
 {
 	uint32_t mask = 0;
@@ -166,22 +160,23 @@ static void told(struct proto_ruling *x, enum proto_ruled what, const struct pro
 			n > LOGGED_MAX_BYTES ? " ..." : "");
 }
 
-int session_find_rules(struct session *s)
+static int find(struct session *s, const char *db, const char *user, bool anywhere)
 {
 	const struct core_rules *all = s->w->gen->rules;
 	session_forget_rules(s);
 	s->ruling.told = told;
-	if (!all || !s->shard->cdb || !s->account)
+	if (!all || !s->shard->cdb)
 		return 0;
 	struct proto_rules *own = mem_alloc(MEM_SESSION, sizeof *own + all->n * sizeof *own->v);
 	if (!own)
 		return -1;
 	for (unsigned i = 0; i < all->n; i++) {
-		const struct proto_rule *r = &all->v[i].proto;
-		if (!is_for(&all->v[i], s))
+		const struct core_rule *c = &all->v[i];
+		const struct proto_rule *r = &c->proto;
+		if (!conf_rule_is_for(c->conf, s->shard->cdb, db, user) ||
+			!(anywhere ? c->nets_n == 0 : is_from(c, s)))
 			continue;
-		own->v[own->n++] =
-			(struct proto_rule_at){ r, nodes_of(&all->v[i], s->shard->topo) };
+		own->v[own->n++] = (struct proto_rule_at){ r, nodes_of(c, s->shard->topo) };
 		own->blocks = own->blocks || r->block;
 		own->moves = own->moves || r->node || r->consistency || r->max_staleness_us >= 0;
 	}
@@ -190,6 +185,16 @@ int session_find_rules(struct session *s)
 	else
 		mem_free(MEM_SESSION, own);
 	return 0;
+}
+
+int session_find_rules(struct session *s)
+{
+	return s->account ? find(s, s->db->name, s->account->name, false) : 0;
+}
+
+int rules_for_nobody(struct session *s, const char *db, const char *user)
+{
+	return find(s, db, user, true);
 }
 
 void session_forget_rules(struct session *s)

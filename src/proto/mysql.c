@@ -1,5 +1,6 @@
 /* mysql - the table of MySQL's operations. Ignorant of everything: each is defined elsewhere in
  * this folder (mysql_login_int.h, mysql_int.h, mysql_console_int.h). */
+#include "explain.h"
 #include "mysql_console_int.h"
 #include "mysql_login_int.h"
 #include "wire/mysql/codec.h"
@@ -85,6 +86,7 @@ const struct proto_ops proto_mysql = {
 	.link_server_pid = my_link_server_pid,
 	.client_app_name = my_client_app_name,
 	.link_param = my_link_param,
+	.explain = my_explain,
 	.put_error = my_put_error,
 	.put_notice = my_put_notice,
 	.console_start = my_console_start,

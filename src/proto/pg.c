@@ -1,5 +1,6 @@
 /* pg - the table of PostgreSQL's operations. Ignorant of everything: each is defined elsewhere in
  * this folder (pg_login_int.h, pg_int.h). */
+#include "explain.h"
 #include "pg_login_int.h"
 
 static int client_conf(void *cst, const struct proto_client_conf *c, struct err *e)
@@ -113,6 +114,7 @@ const struct proto_ops proto_pg = {
 	.link_server_pid = pg_link_server_pid,
 	.client_app_name = pg_client_app_name,
 	.link_param = pg_link_param,
+	.explain = pg_explain,
 	.put_error = pg_put_error,
 	.put_notice = pg_put_notice,
 	.console_start = pg_console_start,

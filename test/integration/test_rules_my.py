@@ -60,3 +60,16 @@ def test_named_nodes(cluster, wp, replica):
             assert c.one("select @@port, 'two'") == str(replica)
             with pytest.raises(MyError, match='1148'):
                 c.one("select 'three'")
+
+
+def test_explain_route_on_the_console(cluster, wp, replica):
+    set_rules(wp, {'no': "prefix='drop' block='not here'", 'primary': "regex='mine' route=primary"})
+
+    def explain(sql, who='app'):
+        [r] = wp.admin('EXPLAIN ROUTE FOR %s %s' % (who, sql))
+        return r['verdict'], r['rule'], r['goes_to'], r['nodes']
+    assert explain('select count(*) from t') == ('replica', None, 'replica', cluster.where(1))
+    assert explain('select `mine` from t # x') == ('replica', 'primary', 'primary', cluster.where(0))
+    assert explain('drop table t') == ('primary', 'no', 'refused', None)
+    assert explain('start transaction read only')[2] == 'primary'
+    assert explain('show variables', 'ro')[2:] == ('replica', cluster.where(1))

@@ -216,3 +216,32 @@ def test_a_comment_and_a_rule(cluster, weir):
     with wp.connect() as c:
         assert port(c, '/* weirpool: primary */') == cluster.nodes[0].port
         assert port(c, '/* weirpool: node=%s */' % cluster.where(2)) == cluster.nodes[1].port
+
+
+def test_explain_route_on_the_console(funcs, weir):
+    cluster = funcs
+    rules = {'mine': "prefix='select writes' user=app route=replica", 'no': "prefix='drop' block='not here'",
+             'one': "prefix='select 1' route=%s" % cluster.where(2)}
+    wp = weir(cluster, rules=rules)
+    ready(wp, cluster)
+    primary, others = cluster.where(0), {cluster.where(1), cluster.where(2)}
+
+    def explain(sql, who='app'):
+        [r] = wp.admin('EXPLAIN ROUTE FOR %s %s' % (who, sql))
+        return r['verdict'], r['rule'], r['goes_to'], set((r['nodes'] or '').split(',')) - {''}
+    assert explain('select count(*) from t') == ('replica', None, 'replica', others)
+    assert explain("insert into t (v) values ('; \"x')") == ('primary', None, 'primary', {primary})
+    assert explain('select 1') == ('replica', 'one', 'replica', {cluster.where(2)})
+    assert explain('DROP TABLE t') == ('primary', 'no', 'refused', set())
+    assert explain('select writes()') == ('primary', None, 'primary', {primary})
+    assert explain('select writes()', 'app/app') == ('primary', 'mine', 'replica', others)
+    assert explain('select 2', 'rw') == ('replica', None, 'primary', {primary})
+    assert explain('select count(*) from t', 'ro')[2:] == ('replica', others)
+    assert explain('/* weirpool: node=%s */ select 2' % cluster.where(1))[3] == {cluster.where(1)}
+    assert explain('/* weirpool: node=nix */ select 2')[2] == 'refused'
+    for bad, why in (('EXPLAIN ROUTE FOR nope select 1', 'no such database'), ('EXPLAIN ROUTE select 1', 'FOR is needed'),
+                     ('EXPLAIN', 'EXPLAIN ROUTE')):
+        with pytest.raises(Exception, match=why):
+            wp.admin(bad)
+    with pytest.raises(Exception, match='admin access'):
+        wp.admin('EXPLAIN ROUTE FOR app select 1', 'stats')
