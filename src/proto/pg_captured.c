@@ -99,7 +99,7 @@ static void refuse_requests(struct dnx *d, const struct err *e)
 static enum dn_next sync_failed(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct pg_link *l = d->l;
-	bool told = l->owed.n > 0;
+	bool told = l->owed.n > 0 && !l->lost_wait; /* behind that nothing of the client's waits */
 	const uint8_t *again;
 	size_t again_n;
 	varset_assign(&l->env->vars, &l->sync_to, NULL);
