@@ -590,7 +590,10 @@ static void lost_error(
 {
 	bool busy = s->request_us || s->in_tx;
 	bool read = s->reads && s->ops->client_only_read(s->cst);
-	if (l->place >= 0 && s->request_us && !read && !s->raw)
+	if (is_confined(s, l) && s->in_tx)
+		err_set(e, ERR_TX_LOST,
+			"the replica of this read-only transaction was lost: begin it again");
+	else if (l->place >= 0 && s->request_us && !read && !s->raw)
 		err_set(e, ERR_OUTCOME_UNKNOWN,
 			"server closed the connection unexpectedly: the statement may or may not "
 			"have been applied");

@@ -13,8 +13,9 @@
 #define NAMES_MAX_BYTES 8192U
 #define REFUSAL_MAX_BYTES 65536U /* of an answer that is looked over for one */
 
-/* What a text means to this session, added to what the request says before it. */
-static bool text_reads(struct pg_client *c, const char *text, size_t n, struct wish_sum *w)
+/* What a text means to this session. */
+static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *text, size_t n,
+	struct sql_stmt_info *info_r, struct sql_route *out_r)
 {
 	const struct pg_lex_opts *x = pg_lex(c);
 	struct sql_opts o = { .dialect = &sql_dialect_pg,
@@ -22,22 +23,56 @@ static bool text_reads(struct pg_client *c, const char *text, size_t n, struct w
 		.unsafe_encoding = x->unsafe_encoding,
 		.server_major = x->server_major };
 	const char *iso = varset_get(c->want, "default_transaction_isolation");
-	struct sql_route_ctx ctx = { .tx = SQL_ROUTE_TX_NONE,
+	const char *ro = varset_get(c->want, "default_transaction_read_only");
+	struct sql_route_ctx ctx = { .tx = tx,
 		.serializable = iso && strcasecmp(iso, "serializable") == 0,
-		.names = (*c->names)->set };
+		.read_only = ro && strcmp(ro, "on") == 0,
+		.names = *c->names ? (*c->names)->set : NULL };
+	sql_route_pg(&o, &ctx, text, n, info_r, out_r);
+}
+
+/* ... added to what the request says before it. */
+static bool text_reads(struct pg_client *c, const char *text, size_t n, struct wish_sum *w)
+{
 	struct sql_stmt_info info;
 	struct sql_route r;
-	sql_route_pg(&o, &ctx, text, n, &info, &r);
-	if (info.flags & SQL_F_TX_BEGIN) { /* it may do anything later */
-		r.verdict = SQL_ROUTE_PRIMARY;
-		r.movable = false;
-	}
+	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, &r);
+	if ((info.flags & SQL_F_TX_BEGIN) && r.verdict != SQL_ROUTE_REPLICA)
+		r.movable = false; /* it may do anything later */
 	const struct proto_rule_at *rule = NULL;
 	if (rules_move(c->ruling)) {
-		struct sql_lang lang = { .pg = o.dialect, .scs = x->scs };
+		struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = pg_lex(c)->scs };
 		rule = rules_find(c->ruling, &lang, text, n, false);
 	}
 	return wish_add(w, &r, rule);
+}
+
+/* What a standby accepts that means nothing there, or that would keep the session on it. */
+#define NOT_IN_RO \
+	(SQL_F_BAD | SQL_F_UNKNOWN | SQL_F_TEMP | SQL_F_LISTEN | SQL_F_ADVISORY | SQL_F_HOLD | \
+		SQL_F_LOAD | SQL_F_SEED | SQL_F_SEQ_READ | SQL_F_SEQ_USE | SQL_F_OPAQUE | \
+		SQL_F_PREPARE | SQL_F_EXECUTE)
+
+bool pg_in_ro(const struct pg_client *c, const struct pg_link *l)
+{
+	return l && c->confined && l->tx == TX_OPEN;
+}
+
+bool pg_ro_refused(
+	struct pg_client *c, const struct pg_link *l, const char *text, size_t n, struct err *why)
+{
+	struct sql_stmt_info info;
+	struct sql_route r;
+	if (!pg_in_ro(c, l))
+		return false;
+	route_text(c, SQL_ROUTE_TX_RO, text, n, &info, &r);
+	if (r.verdict == SQL_ROUTE_REPLICA || r.verdict == SQL_ROUTE_TRACK || r.movable ||
+		(r.verdict == SQL_ROUTE_PIN && !(info.flags & NOT_IN_RO)))
+		return false;
+	err_set(why, ERR_READ_ONLY, "cannot do this in a read-only transaction on a replica: %s",
+		r.reason);
+	err_hint(why, "Begin it without READ ONLY, or with /* weirpool: primary */ before BEGIN.");
+	return true;
 }
 
 /* A statement that was prepared before. */

@@ -136,6 +136,10 @@ void up_rule_followed(struct upx *u); /* the message goes its way */
 enum up_next up_rule_refuse(struct upx *u, const struct pgmsg_head *h);
 /* pg_route.c: may the request at p run on a replica? And what it wishes. */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
+/* Is a transaction that began READ ONLY open on the link of a replica? Is this nothing for it? */
+bool pg_in_ro(const struct pg_client *c, const struct pg_link *l);
+bool pg_ro_refused(
+	struct pg_client *c, const struct pg_link *l, const char *text, size_t n, struct err *why);
 /* Does the answer at p say that the server has done nothing, because it is a standby? MAYBE: more
  * of it is needed. */
 enum pg_refusal { PG_REFUSAL_NO, PG_REFUSAL_MAYBE, PG_REFUSAL_YES };

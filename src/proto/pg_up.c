@@ -510,6 +510,9 @@ static enum up_next query_served(
 	up_classify(u, text, n, &info);
 	if (u->l->sync_wait && (info.flags & (SQL_F_TX_END | SQL_F_BAD)))
 		return up_hold(u);
+	bool unfit = pg_ro_refused(u->c, u->l, text, n, &why);
+	if (unfit && u->l->owed.n > 0) /* it may be over by then */
+		return up_hold(u);
 	struct named x = named_of(u, &info);
 	if ((x.verb != SQL_V_EMPTY || named_wanted(u, info.flags) || is_view(u, text, n)) &&
 		(names_in_doubt(u->c, u->l) ||
@@ -526,7 +529,7 @@ static enum up_next query_served(
 		return r;
 	}
 	up_rule_followed(u);
-	if (up_seq_refused(u, info.flags, &why) || ours_refused(&info, &why) ||
+	if (unfit || up_seq_refused(u, info.flags, &why) || ours_refused(&info, &why) ||
 		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
 		r = up_forced(u, h, &why, NULL, 0);
 	} else if (x.verb == SQL_V_PREPARE && x.s &&

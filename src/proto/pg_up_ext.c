@@ -257,6 +257,12 @@ static enum up_next parse_kept(
 		!named_has(c, u->l, info.name, info.name_n))
 		return parse_dealloc(u, h, &info);
 	struct err why;
+	if (pg_ro_refused(c, u->l, p->text, p->text_n, &why)) {
+		if (!u->l->ext_open && u->l->owed.n > 0)
+			return up_hold(u);
+		up_in_batch(u);
+		return up_forced(u, h, &why, NULL, 0);
+	}
 	if (ours_mentioned(p->text, p->text_n)) {
 		up_classify(u, p->text, p->text_n, &info);
 		if (ours_refused(&info, &why)) {
@@ -557,6 +563,13 @@ enum up_next up_bind(struct upx *u, const struct pgmsg_head *h)
 	if (s && (s->flags & SQL_F_SET_CONFIG) && here < h->body_n &&
 		h->body_n <= u->c->env->max_inspect_bytes)
 		return UP_STOP;
+	struct err why;
+	if (s && pg_ro_refused(u->c, u->l, s->text, s->text_n, &why)) {
+		if (!u->l->ext_open && u->l->owed.n > 0)
+			return up_hold(u);
+		up_in_batch(u);
+		return up_forced(u, h, &why, NULL, 0);
+	}
 	return bind_served(u, h, &b, s);
 }
 

@@ -3,6 +3,7 @@ transactions, tokens. A cluster of three."""
 import psycopg
 import pytest
 
+import rawpg
 from servers import eventually, free_port
 from test_cluster_pg import cluster, new_cluster, wait_ready, weir  # noqa: F401
 
@@ -269,3 +270,130 @@ def test_the_last_to_read_from_is_the_primary(new_cluster, weir):
         eventually(lambda: port(c) == cluster.nodes[0].port)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             c.execute("insert into t (v) values ('ro')")
+
+
+# --- read-only transactions
+
+@pytest.fixture
+def ro(new_cluster, weir):
+    """A replica beside the primary, and functions that are marked as if they wrote; and weirpool."""
+    cluster = new_cluster(1)
+    with cluster.nodes[0].connect('app', 'app') as c:
+        c.execute('create function reads() returns bigint language sql volatile as $$ select count(*) from t $$')
+        c.execute("create function writes() returns int language plpgsql as $$ begin insert into t (v) values ('f'); return 1; end $$")
+    wp = weir(cluster)
+    ready(wp, cluster, 1)
+    return wp, cluster, cluster.nodes[1].port
+
+
+def begins_there(c, there, begin='begin read only'):
+    """A transaction that is on the replica, as it is once that has what the session has seen."""
+    def begun():
+        c.execute(begin, prepare=False)
+        if port(c) == there:
+            return True
+        c.execute('rollback', prepare=False)
+    assert eventually(begun)
+
+
+def test_a_read_only_transaction_is_a_replicas(ro):
+    wp, cluster, there = ro
+    with wp.connect(dbname='app') as c, wp.connect(dbname='app') as d:
+        c.execute("insert into t (v) values ('seen')")
+        for i in range(20):  # what it wrote is there, wherever it begins
+            c.execute('begin read only')
+            assert c.execute('select count(*) from t').fetchone() == (i + 1,)
+            c.execute('commit')
+            c.execute("insert into t (v) values ('seen')")
+        for begin in ('begin read only', 'start transaction isolation level repeatable read, read only'):
+            begins_there(c, there, begin)
+            n = c.execute('select count(*) from t', prepare=True).fetchone()[0]
+            d.execute("insert into t (v) values ('later')")
+            eventually(lambda: cluster.nodes[1].query('select count(*) from t', dbname='app')[0][0] > n)
+            assert (c.execute('select count(*) from t').fetchone()[0] > n) == (begin == 'begin read only')
+            assert port(c) == there
+            c.execute('commit')
+            assert c.execute("insert into t (v) values ('after') returning inet_server_port()").fetchone()[0] != there
+    with wp.connect(dbname='app', autocommit=False) as c:  # as drivers do it
+        c.read_only = True
+        c.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+        def on_the_replica():
+            with c.transaction():
+                return port(c) == there
+        eventually(on_the_replica)
+    with wp.connect(dbname='app', options='-c default_transaction_read_only=on') as c:
+        begins_there(c, there, 'begin')
+        c.execute('commit')
+        c.execute('begin read write')
+        assert c.execute("insert into t (v) values ('rw') returning inet_server_port()").fetchone()[0] != there
+        c.execute('commit')
+
+
+def test_what_a_read_only_transaction_may_do(ro):
+    wp, cluster, there = ro
+    with wp.connect(dbname='app') as c:
+        def run(sql, **kw):
+            k = c.execute(sql, **kw)
+            return k.fetchone()[0] if k.description else None
+        begins_there(c, there)
+        assert run('select reads()') == run('select count(*) from t')
+        assert run("select set_config('x.y', 'z', true)") == 'z' == run('show x.y')
+        assert run('select pid from pg_stat_activity where pid = pg_backend_pid()') == run('select pg_backend_pid()')
+        run('declare cu cursor for select generate_series(1, 3)')
+        assert (run('fetch cu'), run('fetch cu')) == (1, 2)
+        run('savepoint a')
+        for sql in ('select writes()', "insert into t (v) values ('x')", 'select pg_advisory_lock(1)', 'select pg_advisory_xact_lock(1)',
+                    'lock table t in share mode', "select nextval('t_id_seq')", 'declare h cursor with hold for select 1',
+                    "copy t to program 'cat > /dev/null'", 'create temp table x (i int)', 'listen a'):
+            for prepare in (False, True):
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                    run(sql, prepare=prepare)
+                    pytest.fail(sql)
+                run('rollback to a')
+        run('commit')
+        run("insert into t (v) values ('goes on')")
+        assert cluster.nodes[1].query("select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
+        run('/* weirpool: primary */ begin read only', prepare=False)
+        run('select pg_advisory_xact_lock(1)')
+        assert port(c) != there
+        run('commit')
+
+
+def test_read_only_transactions_in_a_pipeline(ro):
+    wp, cluster, there = ro
+    with wp.connect(dbname='app') as c:
+        def in_a_row():
+            with c.pipeline() as p:
+                ks = []
+                for sql in ('/* weirpool: consistency=eventual */ begin read only', 'select inet_server_port()', 'commit',
+                            "insert into t (v) values ('p') returning inet_server_port()",
+                            'begin read only', 'select count(*) from t', 'commit', 'select 1'):
+                    ks.append(c.execute(sql))
+                    p.sync()
+            assert ks[3].fetchone()[0] == cluster.nodes[0].port and ks[7].fetchone() == (1,)
+            return ks[1].fetchone()[0] == there
+        eventually(in_a_row)
+    with wp.raw() as r:  # BEGIN and the first statement in one batch, as JDBC sends them
+        def in_one():
+            r.send(b''.join(rawpg.parse('', '/* weirpool: replica */ ' + q) + rawpg.bind() + rawpg.execute()
+                            for q in ('begin read only', 'select inet_server_port()')) + rawpg.sync())
+            got = r.until_ready()
+            r.simple('commit')
+            return [m for m in got if m.type == 'D'][0].row == (str(there),)
+        eventually(in_one)
+
+
+def test_a_read_only_transaction_whose_replica_dies(ro):
+    wp, cluster, there = ro
+    with wp.connect(dbname='app') as c, wp.connect(dbname='app') as d:
+        begins_there(c, there)
+        begins_there(d, there)
+        cluster.nodes[1].kill9()
+        for k in (c, d):
+            with pytest.raises(psycopg.errors.SerializationFailure):
+                k.execute('select count(*) from t')
+            k.execute('rollback')
+            k.execute('begin read only')
+            assert port(k) == cluster.nodes[0].port
+            k.execute('commit')

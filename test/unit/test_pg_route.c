@@ -68,7 +68,12 @@ Test(pg_route, simple_queries)
 	cr_assert_not(query_reads("select nextval('s')"));
 	cr_assert_not(query_reads("select 1; delete from t"));
 	cr_assert_not(query_reads("begin"));
-	cr_assert_not(query_reads("begin read only"), "what comes behind it could be anything");
+	cr_assert(query_reads("begin read only"));
+	cr_assert(query_reads("start transaction isolation level repeatable read, read only"));
+	cr_assert_not(query_reads("begin read only, read write"));
+	cr_assert_not(query_reads("begin isolation level serializable read only"));
+	cr_assert_not(query_reads("begin read only; insert into t values (1)"));
+	cr_assert_not(query_reads("/* weirpool: primary */ begin read only"));
 	cr_assert_not(query_reads("set x.y = 1"));
 }
 
