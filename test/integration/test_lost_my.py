@@ -21,7 +21,7 @@ class Shears(Proxy):
         self.cuts = 0
         super().__init__(port)
 
-    def pump(self, a, b):
+    def pump(self, a, b, answers=False):
         outer, cut = self, b
 
         class Watched:
@@ -35,7 +35,7 @@ class Shears(Proxy):
 
             def __getattr__(self, name):
                 return getattr(a, name)
-        super().pump(Watched(), b)
+        super().pump(Watched(), b, answers)
 
 
 KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), pytest.param('maria118', marks=pytest.mark.slow)]
@@ -217,13 +217,16 @@ def test_state_that_nobody_told_any_more(server, base, binary, request, sql, mar
     w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'), default_pool_size=2,
                  clusters={'main': dict(host='127.0.0.1', port=shears.port, protocol='mysql', probe_user='super', probe_password='super')})
     request.node.weirpools = [w]
-    ready(w)
-    with w.my() as a:
-        a.do('select 1')
-        shears.marker = marker
-        a.do(sql)
-        eventually(lambda: shears.cuts)
-        shears.marker = b'nothing like this'
-        with pytest.raises((Closed, MyError, OSError)):
-            a.q('select @lost_and_gone')
-    w.stop()
+    try:
+        ready(w)
+        with w.my() as a:
+            a.do('select 1')
+            shears.marker = marker
+            a.do(sql)
+            eventually(lambda: shears.cuts)
+            shears.marker = b'nothing like this'
+            with pytest.raises((Closed, MyError, OSError)):
+                a.q('select @lost_and_gone')
+    finally:
+        w.stop()
+        shears.close()
