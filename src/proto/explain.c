@@ -31,10 +31,8 @@ void pg_explain(struct proto_ruling *x, const struct proto_names *names, const c
 	struct sql_stmt_info info;
 	struct sql_route r;
 	sql_route_pg(&o, &ctx, text, n, &info, &r);
-	if (info.flags & SQL_F_TX_BEGIN) { /* it may do anything later */
-		r.verdict = SQL_ROUTE_PRIMARY;
-		r.movable = false;
-	}
+	if ((info.flags & SQL_F_TX_BEGIN) && r.verdict != SQL_ROUTE_REPLICA)
+		r.movable = false; /* it may do anything later */
 	finish(x, &lang, names, text, n, &r, out);
 }
 

@@ -235,6 +235,8 @@ def test_explain_route_on_the_console(funcs, weir):
     assert explain('DROP TABLE t') == ('primary', 'no', 'refused', set())
     assert explain('select writes()') == ('primary', None, 'primary', {primary})
     assert explain('select writes()', 'app/app') == ('primary', 'mine', 'replica', others)
+    assert explain('begin read only') == ('replica', None, 'replica', others)
+    assert explain('begin') == ('primary', None, 'primary', {primary})
     assert explain('select 2', 'rw') == ('replica', None, 'primary', {primary})
     assert explain('select count(*) from t', 'ro')[2:] == ('replica', others)
     assert explain('/* weirpool: node=%s */ select 2' % cluster.where(1))[3] == {cluster.where(1)}
