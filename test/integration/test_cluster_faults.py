@@ -71,13 +71,24 @@ def calm(base, request):
     c.stop()
 
 
+def follow(cluster, port):
+    for n in cluster.nodes[1:]:
+        for sql in ('stop slave', 'change master to master_port = %d' % port, 'start slave'):
+            n.query(sql)
+
+
 @pytest.fixture
 def line(calm, base, binary, request):
     """weirpool reaches each server through a proxy: (cluster, weirpool, proxies)"""
     proxies = [Proxy(n.port) for n in calm.nodes]
+    if getattr(calm, 'family', '') == 'mariadb':
+        # who follows whom is told by address there, so it must be the one that weirpool knows
+        follow(calm, proxies[0].port)
     w = start(base, binary, request, calm, dict(port=','.join(str(p.port) for p in proxies)))
     yield calm, w, proxies
     w.stop()
+    if getattr(calm, 'family', '') == 'mariadb':
+        follow(calm, calm.nodes[0].port)
     for p in proxies:
         p.close()
 
