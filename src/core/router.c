@@ -128,7 +128,7 @@ static int pick_reader(
 	uint32_t mask = token_mask(&s->token, &need, v, now, &why);
 	if (mask)
 		park_found(s);
-	else if (why == TOKEN_BEHIND && park_read(s, tc, v, &need, now))
+	else if (why == TOKEN_BEHIND && !names_primary(s, v) && park_read(s, tc, v, &need, now))
 		return PARKED;
 	if (mask & s->wish.nodes)
 		mask &= s->wish.nodes;

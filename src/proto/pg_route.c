@@ -69,6 +69,8 @@ bool pg_ro_refused(
 	if (r.verdict == SQL_ROUTE_REPLICA || r.verdict == SQL_ROUTE_TRACK || r.movable ||
 		(r.verdict == SQL_ROUTE_PIN && !(info.flags & NOT_IN_RO)))
 		return false;
+	if (info.n_statements == 1 && (info.flags & SQL_F_TX_BEGIN)) /* the server only warns */
+		return false;
 	err_set(why, ERR_READ_ONLY, "cannot do this in a read-only transaction on a replica: %s",
 		r.reason);
 	err_hint(why, "Begin it without READ ONLY, or with /* weirpool: primary */ before BEGIN.");

@@ -342,6 +342,8 @@ def test_what_a_read_only_transaction_may_do(ro):
         assert run('select pid from pg_stat_activity where pid = pg_backend_pid()') == run('select pg_backend_pid()')
         run('declare cu cursor for select generate_series(1, 3)')
         assert (run('fetch cu'), run('fetch cu')) == (1, 2)
+        run('begin')  # a warning, as ever
+        assert port(c) == there
         run('savepoint a')
         for sql in ('select writes()', "insert into t (v) values ('x')", 'select pg_advisory_lock(1)', 'select pg_advisory_xact_lock(1)',
                     'lock table t in share mode', "select nextval('t_id_seq')", 'declare h cursor with hold for select 1',
