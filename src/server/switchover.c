@@ -45,9 +45,17 @@ static struct cluster *cluster_of(const struct switchover *s)
 	return monitor_cluster(s->o.monitor);
 }
 
+/* Each member of it takes writes: which one gets them is weirpool's to say. */
+static bool is_galera(struct monitor *m)
+{
+	return cluster_view(monitor_cluster(m))->kind == CLUSTER_GALERA;
+}
+
 static const char *by(const struct switchover *s)
 {
-	return *s->o.command ? "a command" : monitor_mover(s->o.monitor);
+	return *s->o.command             ? "a command"
+	       : is_galera(s->o.monitor) ? "weirpool"
+					 : monitor_mover(s->o.monitor);
 }
 
 /* ---- the end ---- */
@@ -202,8 +210,15 @@ static void begin_move(struct switchover *s)
 	s->phase = SW_MOVE;
 	s->phase_us = clock_mono_us();
 	s->drained_us = s->phase_us - s->begun_us;
-	int rc = *s->o.command ? run_command(s, &e)
-			       : monitor_move(s->o.monitor, &mo, on_moved, s, &e);
+	int rc = 0;
+	if (*s->o.command) {
+		rc = run_command(s, &e);
+	} else if (is_galera(s->o.monitor)) {
+		rc = cluster_promoted(cluster_of(s), s->o.to, s->phase_us, &e);
+		monitor_changed(s->o.monitor);
+	} else {
+		rc = monitor_move(s->o.monitor, &mo, on_moved, s, &e);
+	}
 	if (rc != 0)
 		refuse(s, "it could not be asked for", e.msg);
 }
@@ -328,7 +343,7 @@ static void on_tick(struct timer *t, void *arg)
 
 static int check(const struct switchover_opts *o, const struct cluster_view *v, struct err *e)
 {
-	if (!*o->command && !monitor_mover(o->monitor)) {
+	if (!*o->command && !monitor_mover(o->monitor) && !is_galera(o->monitor)) {
 		err_set(e, ERR_UNSUPPORTED,
 			"cluster %.60s has neither Patroni nor a group nor a switchover_command",
 			o->cluster);

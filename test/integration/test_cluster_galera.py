@@ -11,6 +11,8 @@ import pytest
 from clusters import Galera
 from rawmy import Closed, MyError, query
 from servers import eventually, give_to_test_user
+from test_switchover import Switch
+from traffic import MyClient, Traffic
 from weir import Weirpool
 
 pytestmark = pytest.mark.timeout(300)
@@ -210,6 +212,23 @@ def test_an_operator_moves_the_writer(galera, wp):
     check(galera, wp, clients)
     assert not clients[0].errors
     eventually(lambda: len(readers(wp)) == 2)
+
+
+def test_switchover(galera, wp):
+    """As PROMOTED, but the transactions that are open on the old writer end first: nobody meets an error."""
+    galera.nodes[0].query('create table if not exists app.traffic (v varchar(30) primary key)')
+    eventually(lambda: writer(wp, galera) is not None)
+    with Traffic(lambda: MyClient(wp), 10, 0.05) as t:
+        for _ in range(2):
+            was = writer(wp, galera)
+            to = (was + 1) % len(galera.nodes)
+            eventually(lambda to=to: where(galera.nodes[to]) in readers(wp), 60)
+            sw = Switch(wp, where(galera.nodes[to]))
+            row = sw.answer()
+            assert row and row['from'] == where(galera.nodes[was]) and row['by'] == 'weirpool', (row, sw.error)
+            assert writer(wp, galera) == to
+            t.flows()
+    t.judge([v for v, in galera.nodes[to].query('select v from app.traffic')])
 
 
 def test_without_a_majority_nothing_is_written(galera, wp):

@@ -6,11 +6,12 @@ import tempfile
 import threading
 import time
 
+import psycopg
 import pytest
 import rawpg
 from clusters import Group, Patroni
 from servers import BINDIR, eventually, give_to_test_user, remove_tree, running
-from test_cluster_pg import Cluster, new_cluster, nodes, wait_ready, weir  # noqa: F401
+from test_cluster_pg import Cluster, nodes, wait_ready, weir  # noqa: F401
 from traffic import MyClient, PgClient, Traffic
 from weir import Weirpool
 
@@ -32,6 +33,22 @@ echo "primary_conninfo = 'host=%(dir)s port=${3##*:} user=postgres'" >>$old/post
 touch $old/standby.signal
 %(bin)s/pg_ctl -s -w -D $old -l $old/../$(basename $(readlink $old)).log start
 '''
+
+
+@pytest.fixture
+def new_cluster(base):
+    """PostgreSQL 15 only: the command runs as weirpool's user, who cannot enter another root file system."""
+    made = []
+
+    def make(n=1):
+        d = tempfile.mkdtemp(prefix='sw-', dir=base)
+        os.chmod(d, 0o755)
+        give_to_test_user(d)
+        made.append(Cluster(d, n, version=15))
+        return made[-1]
+    yield make
+    for c in made:
+        c.stop()
 
 
 def script(cluster, text=SCRIPT, name='switch'):
@@ -291,23 +308,52 @@ def where(n):
     return '%s:%d' % (n.host, n.port)
 
 
-def rounds(wp, servers, connect, by, say):
-    """Test 14 of the specification: there and back and on, with clients. How many, and how long it took, goes to the output."""
-    at, held = 0, []
+class Writable(threading.Thread):
+    """When a server begins to take writes, seen without weirpool."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self.ask, self.at = ask, None
+        self.start()
+
+    def run(self):
+        end = time.monotonic() + 90
+        while not self.at and time.monotonic() < end:
+            if self.ask():
+                self.at = time.monotonic()
+            time.sleep(0.005)
+
+
+def rounds(wp, servers, connect, by, say, writable):
+    """Test 14 of the specification: there and back and on, with clients. How many, and how long it took, goes to the output:
+    also how long after the new primary could be written to the first client had its answer."""
+    at, held, added = 0, [], []
     with Traffic(connect, CLIENTS, 0.5 if SLOW else 0.05) as t:
         for i in range(ROUNDS):
             to = (at + 1) % len(servers)
             wait_fresh(wp, where(servers[to]))
+            new = Writable(lambda to=to: writable(to))
             sw = Switch(wp, where(servers[to]))
             row = sw.answer()
             assert row, (i, sw.error)
+            new.join(90)
             assert row['from'] == where(servers[at]) and row['to'] == where(servers[to]) and row['by'] == by, row
             held.append((int(row['held_ms']), int(row['drained_ms'])))
             t.flows()
+            added.append(round(1000 * (t.first_after(new.at) - new.at)))
             at = to
-    print('%s: held %s ms (drained: %s), longest operation %.3f s, %d operations, %d errors' % (
-        say, sorted(h for h, _ in held), sorted(d for _, d in held), t.longest, len(t.acked), len(t.errors)))
+    print('%s: held %s ms (drained: %s), longest operation %.3f s, %d operations, %d errors; first answers %s ms after '
+          'the new primary' % (
+              say, sorted(h for h, _ in held), sorted(d for _, d in held), t.longest, len(t.acked), len(t.errors),
+              sorted(added)))
     return t
+
+
+def is_writable(patroni, i):
+    try:
+        return not patroni.query(i, 'select pg_is_in_recovery()')[0][0]
+    except psycopg.Error:
+        return False
 
 
 @pytest.fixture
@@ -340,7 +386,8 @@ def test_by_patroni(patroni, patroni_weir):
     wp = patroni_weir()
     with wp.connect() as c:
         c.execute('create table traffic (v text)')
-    t = rounds(wp, patroni.nodes, lambda: PgClient(wp), 'Patroni', 'Patroni')
+    t = rounds(wp, patroni.nodes, lambda: PgClient(wp), 'Patroni', 'Patroni',
+               lambda i: is_writable(patroni, i))
     with wp.connect() as c:
         t.judge([v for v, in c.execute('select v from traffic').fetchall()])
     # a no is told, and nothing has changed
@@ -388,7 +435,8 @@ def test_by_a_group(group, group_weir):
     a = group.nodes[0]
     a.query('create table app.traffic (v varchar(30) primary key)')
     wp = group_weir(switchover_user='super', switchover_password='super')
-    t = rounds(wp, group.nodes, lambda: MyClient(wp), 'the group', 'Group Replication')
+    t = rounds(wp, group.nodes, lambda: MyClient(wp), 'the group', 'Group Replication',
+               lambda i: group.nodes[i].query('select @@global.super_read_only')[0][0] == 0)
     with wp.my() as c:
         assert c.one('select count(*) from app.traffic') == str(len(t.acked))
     primary = next(n for n in group.nodes if where(n) == state(wp)['primary'])

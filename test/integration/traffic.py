@@ -15,6 +15,7 @@ class Traffic:
         self.connect, self.pause = connect, pause
         self.lock = threading.Lock()
         self.acked, self.errors = [], []
+        self.times = []         # of the acknowledgements
         self.longest = 0.0      # s, of any operation
         self.stopped = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(k,), daemon=True) for k in range(count)]
@@ -31,6 +32,7 @@ class Traffic:
                 took = time.monotonic() - began
                 with self.lock:
                     self.acked.append(v)
+                    self.times.append(time.monotonic())
                     self.longest = max(self.longest, took)
                 time.sleep(self.pause)
             c.close()
@@ -48,6 +50,11 @@ class Traffic:
         at = len(self.acked) + len(self.threads)
         eventually(lambda: len(self.acked) >= at or self.errors, seconds)
         assert not self.errors, self.errors[:5]
+
+    def first_after(self, moment):
+        """The time of the first acknowledgement after that moment."""
+        with self.lock:
+            return min(t for t in self.times if t > moment)
 
     def __exit__(self, *exc):
         self.stopped.set()
