@@ -306,6 +306,7 @@ struct sql_names;
 struct proto_names {
 	_Atomic unsigned refs;
 	unsigned as_of; /* proto_catalog_no() before the catalog was read */
+	uint64_t no;    /* of all that there were; no other has it */
 	struct sql_names *set;
 };
 /* Rises with each statement that may change a catalog, of any database, before and after it. */

@@ -6,6 +6,7 @@
 #include "sql/names.h"
 
 static _Atomic unsigned catalog_no;
+static _Atomic uint64_t made_n;
 
 unsigned proto_catalog_no(void)
 {
@@ -32,6 +33,7 @@ struct proto_names *proto_names_new(struct sql_names *set, unsigned as_of)
 	atomic_store(&n->refs, 1);
 	n->set = set;
 	n->as_of = as_of;
+	n->no = atomic_fetch_add(&made_n, 1) + 1;
 	return n;
 }
 

@@ -13,6 +13,18 @@
 #define NAMES_MAX_BYTES 8192U
 #define REFUSAL_MAX_BYTES 65536U /* of an answer that is looked over for one */
 
+static bool is_serializable(const struct pg_client *c)
+{
+	const char *iso = varset_get(c->want, "default_transaction_isolation");
+	return iso && strcasecmp(iso, "serializable") == 0;
+}
+
+static bool is_read_only(const struct pg_client *c)
+{
+	const char *ro = varset_get(c->want, "default_transaction_read_only");
+	return ro && strcmp(ro, "on") == 0;
+}
+
 /* What a text means to this session. */
 static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *text, size_t n,
 	struct sql_stmt_info *info_r, struct sql_route *out_r)
@@ -22,29 +34,39 @@ static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *te
 		.standard_conforming_strings = x->scs,
 		.unsafe_encoding = x->unsafe_encoding,
 		.server_major = x->server_major };
-	const char *iso = varset_get(c->want, "default_transaction_isolation");
-	const char *ro = varset_get(c->want, "default_transaction_read_only");
 	struct sql_route_ctx ctx = { .tx = tx,
-		.serializable = iso && strcasecmp(iso, "serializable") == 0,
-		.read_only = ro && strcmp(ro, "on") == 0,
+		.serializable = is_serializable(c),
+		.read_only = is_read_only(c),
 		.names = *c->names ? (*c->names)->set : NULL };
 	sql_route_pg(&o, &ctx, text, n, info_r, out_r);
 }
 
-/* ... added to what the request says before it. */
-static bool text_reads(struct pg_client *c, const char *text, size_t n, struct wish_sum *w)
+/* ... at the start of a request. */
+static void look_at(struct pg_client *c, const char *text, size_t n, struct sql_route *r)
 {
 	struct sql_stmt_info info;
-	struct sql_route r;
-	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, &r);
-	if ((info.flags & SQL_F_TX_BEGIN) && r.verdict != SQL_ROUTE_REPLICA)
-		r.movable = false; /* it may do anything later */
+	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, r);
+	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict != SQL_ROUTE_REPLICA)
+		r->movable = false; /* it may do anything later */
+}
+
+/* ... added to what the request says before it, with what the rules say of it. */
+static bool add_text(struct pg_client *c, const char *text, size_t n, const struct sql_route *r,
+	struct wish_sum *w)
+{
 	const struct proto_rule_at *rule = NULL;
 	if (rules_move(c->ruling)) {
 		struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = pg_lex(c)->scs };
 		rule = rules_find(c->ruling, &lang, text, n, false);
 	}
-	return wish_add(w, &r, rule);
+	return wish_add(w, r, rule);
+}
+
+static bool text_reads(struct pg_client *c, const char *text, size_t n, struct wish_sum *w)
+{
+	struct sql_route r;
+	look_at(c, text, n, &r);
+	return add_text(c, text, n, &r, w);
 }
 
 /* What a standby accepts that means nothing there, or that would keep the session on it. */
@@ -77,11 +99,40 @@ bool pg_ro_refused(
 	return true;
 }
 
-/* A statement that was prepared before. */
+/* All that look_at() depends on beside the text and the names. */
+static uint32_t how_read(struct pg_client *c)
+{
+	const struct pg_lex_opts *x = pg_lex(c);
+	return (uint32_t)x->scs | (uint32_t)x->unsafe_encoding << 1 |
+	       (uint32_t)is_serializable(c) << 2 | (uint32_t)is_read_only(c) << 3 |
+	       (uint32_t)x->server_major << 4;
+}
+
+/* A statement that was prepared before: read once for each set of names. A hint is read anew, as
+ * it is more than a verdict. */
 static bool stmt_reads(struct pg_client *c, const char *name, size_t name_n, struct wish_sum *w)
 {
-	const struct stmt *s = name_n ? stmtmap_get(c->stmts, name, name_n) : c->unnamed;
-	return s && text_reads(c, s->text, s->text_n, w);
+	struct stmt *s = name_n ? stmtmap_get(c->stmts, name, name_n) : c->unnamed;
+	uint64_t names = *c->names ? (*c->names)->no : 0;
+	uint32_t how = how_read(c);
+	struct sql_route r = { .verdict = SQL_ROUTE_PRIMARY };
+	if (!s)
+		return false;
+	if (names && s->route_names == names && s->route_how == how) {
+		r.verdict = (enum sql_route_verdict)s->route;
+		r.movable = s->route_movable;
+		r.unsure = s->route_unsure;
+		return add_text(c, s->text, s->text_n, &r, w);
+	}
+	look_at(c, s->text, s->text_n, &r);
+	if (names && !r.hint.node && !r.hint.consistency && !r.hint.unknown) {
+		s->route_names = names;
+		s->route_how = how;
+		s->route = (uint8_t)r.verdict;
+		s->route_movable = r.movable;
+		s->route_unsure = r.unsure;
+	}
+	return add_text(c, s->text, s->text_n, &r, w);
 }
 
 /* One batch being looked at: the names that it parses anew. */

@@ -37,8 +37,14 @@ struct stmt {
 	struct stmt *of;        /* the one without what was told, a reference; or NULL */
 	bool sql;               /* the text is a PREPARE: see pg_named.c */
 	bool view;              /* it reads pg_prepared_statements: see pg_view.c */
-	const char *text;       /* NUL-terminated; then n_types * 4 bytes, as they came */
-	uint8_t store[];        /* text and types; or n_told * 4 bytes */
+	/* pg_route.c: the verdict on it, with the names that it was found with (0: none yet) and
+	 * the way of reading */
+	uint64_t route_names;
+	uint32_t route_how;
+	uint8_t route; /* enum sql_route_verdict */
+	bool route_movable, route_unsure;
+	const char *text; /* NUL-terminated; then n_types * 4 bytes, as they came */
+	uint8_t store[];  /* text and types; or n_told * 4 bytes */
 };
 void stmttab_init(struct stmttab *t, uint64_t max_bytes);
 void stmttab_fini(struct stmttab *t); /* asserts that none is left */

@@ -1,7 +1,8 @@
 /* bench_classify - nanoseconds per statement and per 100 bytes of sql_classify(), sql_route_pg()
  * (both in one pass, with a set of danger names) and sql_route_my(), for typical texts. Prints one
- * line per text: bytes, ns per call, ns per 100 bytes. Usage: bench_classify [seconds]. One
- * thread. */
+ * line per text: bytes, ns per call, ns per 100 bytes. Usage: bench_classify [seconds], or
+ * bench_classify FUNCTION TEXT N: N calls of that one and nothing printed, for a profiler; or
+ * bench_classify list: each FUNCTION, TEXT and its bytes. One thread. */
 #include "sql/route.h"
 
 #include <stdio.h>
@@ -91,6 +92,30 @@ static double ns_per_call(enum job job, const char *text, size_t n, double secon
 	return spent * 1e9 / (double)calls;
 }
 
+static int only(const char *function, const char *name, const char *count)
+{
+	for (enum job job = 0; job < JOB_N; job++)
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+			uint64_t sum = 0;
+
+			if (strcmp(function, job_names[job]) != 0 ||
+				strcmp(name, texts[i].name) != 0)
+				continue;
+			for (long n = strtol(count, NULL, 10); n > 0; n--)
+				sum += one(job, texts[i].text, strlen(texts[i].text));
+			return sum == 1; /* the results are used */
+		}
+	return 2;
+}
+
+static void list(void)
+{
+	for (enum job job = 0; job < JOB_N; job++)
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			printf("%s\t%s\t%zu\n", job_names[job], texts[i].name,
+				strlen(texts[i].text));
+}
+
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.3;
@@ -104,6 +129,12 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	ctx.names = names;
+	if (argc == 4)
+		return only(argv[1], argv[2], argv[3]);
+	if (argc == 2 && strcmp(argv[1], "list") == 0) {
+		list();
+		return 0;
+	}
 	printf("%-14s %-20s %6s %10s %14s\n", "function", "text", "bytes", "ns", "ns/100 bytes");
 	for (enum job job = 0; job < JOB_N; job++) {
 		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -42,6 +42,7 @@ class Contender:
     def __init__(self, name, directory, argv=None, files=None, user=as_test_user):
         self.name, self.dir, self.make_argv, self.files, self.user = name, directory, argv, files, user
         self.proc = None
+        self.patience_s = 10
         self.port = free_port()
 
     def start(self, server_port, **extra):
@@ -57,7 +58,7 @@ class Contender:
         self.started = time.monotonic()
         self.proc = subprocess.Popen(self.user(self.make_argv(conf)), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                      cwd=self.dir)
-        eventually(self.listening, 10, 0.0005)
+        eventually(self.listening, self.patience_s, 0.0005)
         self.start_s = time.monotonic() - self.started
         return self
 

@@ -187,6 +187,43 @@ Test(pg_route, statements_that_were_prepared_before)
 	cr_assert_not(reads());
 }
 
+static void prepare(const char *name, const char *text)
+{
+	put_parse(&m, name, text);
+	pgext_put_sync(&m);
+	pool_send(s, &m);
+	buf_fini(&m);
+	pool_run(&p, 0);
+	buf_init(&m, 0);
+	cr_assert(stmtmap_get(((struct pg_client *)s->cst)->stmts, name, strlen(name)));
+}
+
+static bool prepared_reads(const char *name)
+{
+	put_run(name, NULL);
+	pgext_put_sync(&m);
+	return reads();
+}
+
+/* What is remembered of a statement holds for the names that it was read with. */
+Test(pg_route, prepared_statements_are_read_again_when_it_matters)
+{
+	struct proto_names *first = names;
+	prepare("r", "SELECT f(1) FROM t");
+	cr_assert_not(prepared_reads("r"), "nothing is known of f");
+	cr_assert_not(prepared_reads("r"));
+	names = proto_names_new(sql_names_new(false), proto_catalog_no());
+	cr_assert(sql_names_add(names->set, "f", 1, SQL_NAME_FUNCTION));
+	cr_assert_neq(names->no, first->no);
+	cr_assert(prepared_reads("r"));
+	cr_assert(prepared_reads("r"));
+	struct proto_names *second = names; /* and back: nothing is kept of it */
+	names = proto_names_new(sql_names_new(false), proto_catalog_no());
+	cr_assert_not(prepared_reads("r"));
+	proto_names_unref(&second);
+	proto_names_unref(&first);
+}
+
 /* ---- refusals ---- */
 
 static enum pg_refusal refused(const char *hot_standby, const char *sqlstate, const char *msg,
