@@ -26,7 +26,7 @@ def sql_tell(tmp_path_factory):
     to = tmp_path_factory.mktemp('sql') / 'sql_tell'
     sources = [p for folder in ('sql', 'base') for p in (SRC / 'src' / folder).glob('*.c')]
     subprocess.run(['cc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-pthread', '-I%s' % (SRC / 'include'), '-I%s' % (SRC / 'src/sql'),
-                    '-o', to, SRC / 'test/unit/sql_tell.c', *sources], check=True)
+                    '-o', to, SRC / 'test/unit/sql_tell.c', *sources, '-lpcre2-8'], check=True)
     return to
 
 
