@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* id, SQLSTATE (PostgreSQL Appendix A), MySQL errno, MySQL SQLSTATE, ends the session?, text */
+/* id, SQLSTATE (PostgreSQL Appendix A), MySQL errno (a server's: not 2000 to 2999), MySQL SQLSTATE,
+ * ends the session?, text */
 /* clang-format off */
 #define ERR_CODES(X) \
 	X(NONE,            "00000", 0,    "00000", false, "no error") \
@@ -29,13 +30,13 @@
 	X(NO_SESSION,      "42704", 1094, "HY000", false, "no such session") \
 	X(NOT_OWNER,       "42501", 1095, "HY000", false, "not the owner of that session") \
 	X(CANCELED,        "57014", 1317, "70100", false, "canceled on user request") \
-	X(SERVER_LOST,     "08006", 2013, "HY000", true,  "the server connection was lost") \
-	X(SERVER_CONNECT,  "08001", 2003, "HY000", true,  "cannot connect to the server") \
+	X(SERVER_LOST,     "08006", 1158, "08S01", true,  "the server connection was lost") \
+	X(SERVER_CONNECT,  "08001", 1429, "HY000", true,  "cannot connect to the server") \
 	X(SERVER_REFUSED,  "08004", 1045, "28000", true,  "the server refused the login") \
-	X(SERVER_PROTOCOL, "08P01", 2027, "HY000", true,  "malformed message from the server") \
+	X(SERVER_PROTOCOL, "08P01", 1835, "HY000", true,  "malformed message from the server") \
 	X(NO_MEMORY,       "53200", 1037, "HY001", true,  "out of memory") \
 	X(NO_FDS,          "53000", 1040, "08004", true,  "out of file descriptors") \
-	X(OUTCOME_UNKNOWN, "08007", 2013, "08007", false, "nobody knows whether it was applied") \
+	X(OUTCOME_UNKNOWN, "08007", 1158, "08007", false, "nobody knows whether it was applied") \
 	X(TX_LOST,         "40001", 1213, "40001", false, "the transaction's server was lost") \
 	X(NO_PRIMARY,      "57P03", 1290, "HY000", false, "no primary that can be written to") \
 	X(READ_ONLY,       "25006", 1792, "25006", false, "the transaction only reads") \

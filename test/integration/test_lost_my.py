@@ -1,6 +1,7 @@
 """What a client sees when the server of its request or transaction is lost (MySQL, MariaDB, in a cluster): an error, and a session
 that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
 import os
+import subprocess
 import tempfile
 import threading
 
@@ -102,7 +103,7 @@ def busy(server, what):
                                     '%' + what + '%')[0][0])
 
 
-LOST, UNKNOWN = (1213, '40001'), (2013, '08007')
+LOST, UNKNOWN = (1213, '40001'), (1158, '08007')
 
 
 def code(e):
@@ -164,9 +165,19 @@ def test_a_write_alone(server, wp):
         busy(server, 'sleep(62)')
         lose(server, wp)
         assert code(join()) == UNKNOWN
-        assert r.q('show warnings')[0][1] == '2013'
+        assert r.q('show warnings')[0][1] == '1158'
         r.do("insert into t values ('alone 2')")
     assert rows(server, 'alone') == 0 and rows(server, 'alone 2') == 1
+
+
+def test_what_a_real_client_says(server, wp):
+    """The client libraries of MariaDB do not believe a server that uses their own numbers."""
+    p = subprocess.Popen(['mariadb', '-h', '127.0.0.1', '-P', str(wp.mysql_port), '-u', 'app', '-papp', 'app', '-e',
+                          "insert into t select 'cli' from (select sleep(64)) x"], stderr=subprocess.PIPE, text=True)
+    busy(server, 'sleep(64)')
+    lose(server, wp)
+    said = p.communicate(timeout=60)[1]
+    assert 'ERROR 1158 (08007)' in said and 'may or may not have been applied' in said, said
 
 
 def test_what_may_have_ended_its_transaction(server, wp):
