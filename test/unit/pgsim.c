@@ -262,6 +262,8 @@ static bool known_text(const char *t)
 	static const char *const words[] = { "SELECT ", "SHOW ", "SET ", "RESET ", "BEGIN",
 		"COMMIT", "ROLLBACK", "CREATE TEMP TABLE ", "DROP TABLE ", "PREPARE ", "EXECUTE ",
 		"DEALLOCATE ", "DISCARD ALL", "COPY " };
+	const char *end = strncmp(t, "/*", 2) == 0 ? strstr(t, "*/ ") : NULL;
+	t = end ? end + 3 : t;
 	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (strncmp(t, words[i], strlen(words[i])) == 0)
 			return true;
