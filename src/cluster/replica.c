@@ -250,4 +250,6 @@ void replica_judge(struct cluster *c, unsigned i, bool sampled)
 	else if (n->judge.state == FRESH_STOPPED)
 		note_log(c, LOG_LV_WARN, "%s does not replicate: %s", n->name,
 			n->facts.paused ? "replay is paused" : "stopped");
+	else if (n->judge.state == FRESH_OK && before != FRESH_UNKNOWN)
+		note_log(c, LOG_LV_NOTICE, "%s is fresh enough for reads again", n->name);
 }

@@ -96,6 +96,8 @@ class Weirpool:
             self.mysql_databases['*'] = dict(host=mysql.host, port=mysql.port)
         self.mysql_databases.update(mysql_databases or {})
         self.mysql_port = int(options.pop('mysql_listen_port', 0)) or (free_port() if self.mysql_databases else None)
+        while self.mysql_port == self.port:
+            self.mysql_port = free_port()
         if server is not None:
             for d in ('app', 'app2', 'postgres'):
                 self.databases[d] = dict(host=server.host, port=server.port, dbname=d)
