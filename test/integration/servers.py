@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import psycopg
@@ -32,6 +33,26 @@ def free_port():
                 return port
             except OSError:
                 pass
+
+
+def in_thread(f):
+    """Runs f; returns what it raised, after join()."""
+    out = []
+
+    def run():
+        try:
+            f()
+            out.append(None)
+        except Exception as e:  # pylint: disable=broad-except
+            out.append(e)
+    t = threading.Thread(target=run)
+    t.start()
+
+    def join():
+        t.join(40)
+        assert out, 'no answer'
+        return out[0]
+    return join
 
 
 def as_test_user(argv):

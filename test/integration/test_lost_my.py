@@ -3,7 +3,6 @@ that goes on. The server is killed and started again: the cluster has one node, 
 import os
 import subprocess
 import tempfile
-import threading
 
 import pytest
 
@@ -11,7 +10,7 @@ import rawmy as my
 from mysql_servers import MyServer
 from rawmy import Closed, MyError
 from proxy import Proxy
-from servers import eventually, give_to_test_user
+from servers import eventually, give_to_test_user, in_thread
 from weir import Weirpool
 
 class Shears(Proxy):
@@ -76,26 +75,6 @@ def lose(server, w):
 
 def rows(server, v):
     return server.query('select count(*) from app.t where v = %s', v)[0][0]
-
-
-def in_thread(f):
-    """Runs f; returns what it raised, after join()."""
-    out = []
-
-    def run():
-        try:
-            f()
-            out.append(None)
-        except Exception as e:  # pylint: disable=broad-except
-            out.append(e)
-    t = threading.Thread(target=run)
-    t.start()
-
-    def join():
-        t.join(40)
-        assert out, 'no answer'
-        return out[0]
-    return join
 
 
 def busy(server, what):

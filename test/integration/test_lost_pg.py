@@ -2,14 +2,13 @@
 that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
 import os
 import tempfile
-import threading
 
 import psycopg
 import pytest
 
 import rawpg as pg
 from rawpg import batch, bind, describe, errors, execute, kinds, parse, query, sync
-from servers import PgServer, eventually, give_to_test_user
+from servers import PgServer, eventually, give_to_test_user, in_thread
 from weir import Weirpool
 
 
@@ -57,26 +56,6 @@ def busy(server, what):
 
 def rows(server, v):
     return server.query('select count(*) from t where v = %s', v, dbname='app')[0][0]
-
-
-def in_thread(f):
-    """Runs f; returns what it raised, after join()."""
-    out = []
-
-    def run():
-        try:
-            f()
-            out.append(None)
-        except Exception as e:  # pylint: disable=broad-except
-            out.append(e)
-    t = threading.Thread(target=run)
-    t.start()
-
-    def join():
-        t.join(30)
-        assert out, 'no answer'
-        return out[0]
-    return join
 
 
 def status(c):
