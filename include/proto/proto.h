@@ -391,6 +391,8 @@ struct proto_client_conf { /* after login is known */
 };
 
 /* A link was lost: what its client hears. Borrowed. */
+#define PROTO_TX_LOST_TEXT \
+	"the server of this transaction was lost, and with it all that the transaction has done"
 struct proto_loss {
 	const struct err *request; /* of what was sent, and may have been carried out */
 	const struct err *tx;      /* ... in a transaction that cannot have been committed */

@@ -144,10 +144,10 @@ void session_finish_login(struct session *s); /* welcome, or waits for a link fi
 void rules_number(struct core *c, struct core_gen *gen); /* before it is published */
 void rules_switch(struct worker *w); /* it has a generation: room for what is counted */
 /* Those of the worker's generation that are for s, which is logged in. -1: no memory. */
-/* As if s came from nowhere: those with address= are not for it. */
+int session_find_rules(struct session *s) __attribute__((warn_unused_result));
+/* The same as if s came from nowhere: those with address= are not for it. */
 int rules_for_nobody(struct session *s, const char *db, const char *user)
 	__attribute__((warn_unused_result));
-int session_find_rules(struct session *s) __attribute__((warn_unused_result));
 void session_forget_rules(struct session *s);
 
 /* router.c */

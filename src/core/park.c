@@ -8,12 +8,6 @@
 #define NEAR_SHIFT_MAX 6 /* ... doubled so often when that was in vain */
 #define NEAR_WAIT_US 30000
 
-static int64_t begin(struct session *s, int64_t wait_us, int64_t now_us)
-{
-	s->parked_until_us = now_us + wait_us;
-	return s->parked_until_us;
-}
-
 bool park_read(struct session *s, const struct topo_cluster *tc, const struct cluster_view *v,
 	const struct token_need *need, int64_t now_us)
 {
@@ -38,8 +32,9 @@ bool park_read(struct session *s, const struct topo_cluster *tc, const struct cl
 			s->near_shift++;
 		wait_us = NEAR_WAIT_US;
 	}
-	topo_park(s->w, tc->cluster,
-		s->parked_until_us ? s->parked_until_us : begin(s, wait_us, now_us));
+	if (s->parked_until_us == 0)
+		s->parked_until_us = now_us + wait_us;
+	topo_park(s->w, tc->cluster, s->parked_until_us);
 	return true;
 }
 

@@ -620,9 +620,7 @@ static bool outlive(struct link *l, const char *why, const struct err *said, con
 	if (l->place < 0 || s->login || s->raw || s->shard->set.pool_mode == CONF_POOL_SESSION ||
 		!s->ops->client_lost || (said && !is_shutdown(said)))
 		return false;
-	err_set(&tx, ERR_TX_LOST,
-		"the server of this transaction was lost, and with it all that "
-		"the transaction has done");
+	err_set(&tx, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
 	err_detail(&tx, "%s:%u: %s", l->host, l->port, why);
 	if (!s->ops->client_lost(s->cst, l->lst, &x, &w->down)) {
 		buf_consume(&w->down, buf_len(&w->down));

@@ -79,8 +79,7 @@ bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r
 	else
 		*r_r = my_local_err(u, h, err_info(ERR_TX_LOST)->mysql_errno,
 			err_info(ERR_TX_LOST)->mysql_sqlstate,
-			"The server of this transaction was lost, and with it all that the "
-			"transaction has done; try restarting transaction");
+			PROTO_TX_LOST_TEXT "; try restarting transaction");
 	c->lost = *r_r != MY_NEXT;
 	return true;
 }

@@ -596,9 +596,7 @@ static void put_forced(
 static void put_lost(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct err why;
-	err_set(&why, ERR_TX_LOST,
-		"the server of this transaction was lost, and with it all that "
-		"the transaction has done");
+	err_set(&why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
 	flow_cut(&d->f);
 	pgerror_put(d->down, "ERROR", &why);
 	flow_drop(&d->f, total_of(h));

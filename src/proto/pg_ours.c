@@ -1,8 +1,7 @@
-/* pg_ours - settings that are weirpool's own: weirpool.consistency and
- * weirpool.endpoint. A server takes any name with a
- * dot in it for a setting, so it keeps the value, and SHOW, RESET, SET LOCAL and the startup packet
- * work as for all others; here a value is checked before it gets there, and read. Thread: that of
- * the env. */
+/* pg_ours - settings that are weirpool's own: weirpool.consistency and weirpool.endpoint. A server
+ * takes any name with a dot in it for a setting, so it keeps the value, and SHOW, RESET, SET LOCAL
+ * and the startup packet work as for all others; here a value is checked before it gets there, and
+ * read. Thread: that of the env. */
 #include "pg_run_int.h"
 #include "wish.h"
 

@@ -196,7 +196,7 @@ static int64_t loosest_staleness(const struct conf *conf, const struct conf_clus
 	return us;
 }
 
-static const char *password_of(const struct core_gen *gen, const struct conf_cluster *c)
+const char *probe_secret(const struct core_gen *gen, const struct conf_cluster *c)
 {
 	return secret_of(gen, c->probe_user, c->probe_password);
 }
@@ -227,7 +227,7 @@ static char *describe(const struct core_gen *gen, const struct conf_cluster *c)
 		(long long)c->hold_timeout_us, c->allow_lossy_failover,
 		(long long)c->fence_on_authority_loss_us,
 		(long long)loosest_staleness(gen->conf, c), set.server_tls.mode,
-		set.server_tls.ca_file, set.server_tls.cert_file, password_of(gen, c));
+		set.server_tls.ca_file, set.server_tls.cert_file, probe_secret(gen, c));
 	buf_put_u8(&b, 0);
 	char *text = mem_xstrdup(MEM_CONF, b.failed ? "" : (const char *)buf_data(&b));
 	buf_wipe(&b);
@@ -286,7 +286,7 @@ static struct monitor *make(
 		.nodes = nodes,
 		.n = fill_nodes(c, nodes, names),
 		.user = c->probe_user,
-		.password = password_of(gen, c),
+		.password = probe_secret(gen, c),
 		.dbname = *c->probe_dbname                      ? c->probe_dbname
 			  : strcmp(c->kind->name, "mysql") == 0 ? ""
 								: "postgres",

@@ -189,14 +189,6 @@ static void put_encoded(struct buf *b, const char *s)
 		buf_printf(b, "%%%02X", (unsigned char)*s);
 }
 
-static const char *secret_of(const struct core_gen *gen, const struct conf_cluster *c)
-{
-	const struct user_entry *u = users_get(gen->users, c->probe_user);
-	return *c->probe_password             ? c->probe_password
-	       : u && u->kind == SECRET_PLAIN ? u->secret
-					      : "";
-}
-
 static char *url_of(
 	const struct core_gen *gen, const struct conf_cluster *c, const struct conf_host *h)
 {
@@ -205,7 +197,7 @@ static char *url_of(
 	buf_puts(&b, "mysql://");
 	put_encoded(&b, c->probe_user);
 	buf_puts(&b, ":");
-	put_encoded(&b, secret_of(gen, c));
+	put_encoded(&b, probe_secret(gen, c));
 	buf_puts(&b, "@");
 	put_encoded(&b, h->host);
 	buf_printf(&b, ":%u/", h->port);
@@ -228,8 +220,8 @@ static char *dsn_of(const struct core_gen *gen, const struct conf_db *d, const c
 	put_word(&b, "host", h->host);
 	put_word(&b, "port", port);
 	put_word(&b, "user", c->probe_user);
-	if (*secret_of(gen, c))
-		put_word(&b, "password", secret_of(gen, c));
+	if (*probe_secret(gen, c))
+		put_word(&b, "password", probe_secret(gen, c));
 	put_word(&b, "dbname", *d->dbname ? d->dbname : dbase);
 	put_word(&b, "sslmode", ssl_mode(set.server_tls.mode));
 	if (*set.server_tls.ca_file)

@@ -56,6 +56,8 @@ int names_read_my(const char *url, bool need_all, struct sql_names **names_r,
 struct clusters;
 struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *e);
 void clusters_apply(struct clusters *c, const struct core_gen *gen); /* also after each RELOAD */
+/* Of the account that asks the nodes of c; "": none. Borrowed from gen. */
+const char *probe_secret(const struct core_gen *gen, const struct conf_cluster *c);
 /* What an operator says of a node: see struct admin_hooks. */
 int clusters_command(
 	struct clusters *c, const char *verb, const char *cluster, const char *node, struct err *e);
