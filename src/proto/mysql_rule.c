@@ -1,7 +1,6 @@
 /* mysql_rule - rules of the configuration about the texts that a client sends. Which rule a text
  * falls under is rules.c's. Thread: that of the env. */
 #include "mysql_up_int.h"
-#include "rules.h"
 
 #include <string.h>
 
@@ -36,33 +35,26 @@ struct sql_my_opts my_rule_opts(const struct sql_my_opts *o)
 bool my_rule(struct myup *u, const char *text, size_t n)
 {
 	struct my_client *c = u->c;
-	u->rule = NULL;
-	/* Without a link it comes again, unless it is refused. */
-	if (!rules_any(c->ruling) || (u->l == NULL && !c->ruling->rules->blocks))
+	u->ruled.rule = NULL;
+	if (!rules_wanted(c->ruling, u->l != NULL))
 		return false;
 	struct sql_my_opts o;
 	my_text_opts(c, &o);
 	o = my_rule_opts(&o);
 	struct sql_lang lang = { .my = &o };
-	const struct proto_rule_at *at = rules_find(c->ruling, &lang, text, n, u->l != NULL);
-	if (at == NULL)
-		return false;
-	u->rule = at->rule;
-	u->rule_text = text;
-	u->rule_text_n = n;
-	return u->rule->block != NULL;
+	return rules_look(c->ruling, &lang, text, n, u->l != NULL, &u->ruled);
 }
 
 void my_rule_followed(struct myup *u)
 {
-	rules_followed(u->c->ruling, u->rule, u->rule_text, u->rule_text_n);
-	u->rule = NULL;
+	rules_followed(u->c->ruling, &u->ruled);
 }
 
 enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h)
 {
 	const struct err_info *x = err_info(ERR_BLOCKED);
-	enum my_next r = my_local_err(u, h, x->mysql_errno, x->mysql_sqlstate, u->rule->block);
+	enum my_next r = my_local_err(
+		u, h, x->mysql_errno, x->mysql_sqlstate, u->ruled.rule->block);
 	if (r == MY_NEXT)
 		my_rule_followed(u);
 	return r;

@@ -3,6 +3,7 @@
 #ifndef PROTO_MYSQL_UP_INT_H
 #define PROTO_MYSQL_UP_INT_H
 #include "mysql_run_int.h"
+#include "rules.h"
 
 struct myup {
 	struct flow f;
@@ -11,10 +12,8 @@ struct myup {
 	struct buf *up, *down;
 	struct err *e;
 	struct pev ev;
-	/* of the command at hand; NULL: none */
-	const struct proto_rule *rule;
-	const char *rule_text;
-	size_t rule_text_n;
+	/* of the command at hand */
+	struct ruled ruled;
 };
 static inline size_t myup_total(const struct mypacket_head *h)
 {
@@ -118,7 +117,7 @@ struct sql_my_opts my_rule_opts(const struct sql_my_opts *o);
 bool my_rule(struct myup *u, const char *text, size_t n);
 static inline bool my_no_rule(struct myup *u)
 {
-	u->rule = NULL;
+	u->ruled.rule = NULL;
 	return false;
 }
 void my_rule_followed(struct myup *u); /* the command goes its way */

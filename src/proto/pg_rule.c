@@ -1,35 +1,26 @@
 /* pg_rule - rules of the configuration about the texts that a client sends. Which rule a text falls
  * under is rules.c's. Thread: that of the env. */
 #include "pg_run_int.h"
-#include "rules.h"
 
 bool up_rule(struct upx *u, const char *text, size_t n)
 {
 	struct pg_client *c = u->c;
-	u->rule = NULL;
-	/* Without a link it comes again, unless it is refused. */
-	if (!rules_any(c->ruling) || (u->l == NULL && !c->ruling->rules->blocks))
+	u->ruled.rule = NULL;
+	if (!rules_wanted(c->ruling, u->l != NULL))
 		return false;
 	struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = pg_lex(c)->scs };
-	const struct proto_rule_at *at = rules_find(c->ruling, &lang, text, n, u->l != NULL);
-	if (at == NULL)
-		return false;
-	u->rule = at->rule;
-	u->rule_text = text;
-	u->rule_text_n = n;
-	return u->rule->block != NULL;
+	return rules_look(c->ruling, &lang, text, n, u->l != NULL, &u->ruled);
 }
 
 void up_rule_followed(struct upx *u)
 {
-	rules_followed(u->c->ruling, u->rule, u->rule_text, u->rule_text_n);
-	u->rule = NULL;
+	rules_followed(u->c->ruling, &u->ruled);
 }
 
 enum up_next up_rule_refuse(struct upx *u, const struct pgmsg_head *h)
 {
 	struct err why;
-	rules_block(u->rule, &why);
+	rules_block(u->ruled.rule, &why);
 	up_rule_followed(u);
 	if (u->l == NULL) {
 		pg_client_fail_request(u->c, &why, u->down);

@@ -5,6 +5,7 @@
 #define PROTO_PG_RUN_INT_H
 #include "flow.h"
 #include "pg_int.h"
+#include "rules.h"
 #include "sql/classify.h"
 #include "wire/pg/extended.h"
 #include "wire/pg/msg.h"
@@ -108,10 +109,8 @@ struct upx {
 	struct buf *up, *down;
 	struct err *e;
 	struct pev ev;
-	/* of the message at hand; NULL: none */
-	const struct proto_rule *rule;
-	const char *rule_text;
-	size_t rule_text_n;
+	/* of the message at hand */
+	struct ruled ruled;
 };
 enum up_next up_event(struct upx *u, enum pev_kind kind);
 enum up_next up_bad(struct upx *u, enum err_code code, const char *what);
@@ -128,7 +127,7 @@ void up_in_batch(struct upx *u); /* an extended message is about to be sent */
 bool up_rule(struct upx *u, const char *text, size_t n);
 static inline bool up_no_rule(struct upx *u)
 {
-	u->rule = NULL;
+	u->ruled.rule = NULL;
 	return false;
 }
 void up_rule_followed(struct upx *u); /* the message goes its way */

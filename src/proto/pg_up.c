@@ -523,7 +523,7 @@ static enum up_next query_served(
 		named_evict(u);
 	query_begins(u);
 	enum up_next r = UP_NEXT;
-	if (u->rule && u->rule->block) {
+	if (u->ruled.rule && u->ruled.rule->block) {
 		r = up_rule_refuse(u, h);
 		query_sent(u);
 		return r;

@@ -491,7 +491,7 @@ static enum up_next bind_served(
 	if (u->l->sync_wait && ((flags & (SQL_F_TX_END | SQL_F_BAD)) || s == NULL) &&
 		!passes_names(c))
 		return up_hold(u);
-	if (u->rule && u->rule->block)
+	if (u->ruled.rule && u->ruled.rule->block)
 		return up_rule_refuse(u, h);
 	if (up_seq_refused(u, flags, &why)) {
 		up_in_batch(u);

@@ -50,6 +50,14 @@ const struct proto_rule_at *rules_find(
 	return NULL;
 }
 
+bool rules_look(struct proto_ruling *x, const struct sql_lang *lang, const char *text, size_t n,
+	bool linked, struct ruled *out)
+{
+	const struct proto_rule_at *at = rules_find(x, lang, text, n, linked);
+	*out = (struct ruled){ at ? at->rule : NULL, text, n };
+	return at && at->rule->block;
+}
+
 void rules_block(const struct proto_rule *r, struct err *e)
 {
 	err_set(e, ERR_BLOCKED, "%s", r->block);

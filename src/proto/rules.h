@@ -22,12 +22,27 @@ static inline bool rules_move(const struct proto_ruling *x)
 const struct proto_rule_at *rules_find(
 	struct proto_ruling *x, const struct sql_lang *lang, const char *text, size_t n, bool tell);
 
-/* The statement goes its way, or is refused. r may be NULL. */
-static inline void rules_followed(
-	struct proto_ruling *x, const struct proto_rule *r, const char *text, size_t n)
+/* A text, and the rule that it falls under. */
+struct ruled {
+	const struct proto_rule *rule; /* NULL: none */
+	const char *text;              /* NULL: not known */
+	size_t n;
+};
+/* Is it to be looked for now? Without a link the text comes again, unless it is refused. */
+static inline bool rules_wanted(const struct proto_ruling *x, bool linked)
 {
-	if (r != NULL)
-		x->told(x, PROTO_RULE_FOLLOWED, r, text, n);
+	return rules_any(x) && (linked || x->rules->blocks);
+}
+/* Looks for it. True: it refuses the text. */
+bool rules_look(struct proto_ruling *x, const struct sql_lang *lang, const char *text, size_t n,
+	bool linked, struct ruled *out);
+
+/* The statement goes its way, or is refused: it is told once. */
+static inline void rules_followed(struct proto_ruling *x, struct ruled *at)
+{
+	if (at->rule != NULL)
+		x->told(x, PROTO_RULE_FOLLOWED, at->rule, at->text, at->n);
+	at->rule = NULL;
 }
 
 /* What r->block makes of it. */
