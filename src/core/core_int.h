@@ -159,8 +159,8 @@ struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt,
 int route_wish(struct session *s, const struct proto_wish *w, struct err *e)
 	__attribute__((warn_unused_result));
 /* Nodes that may answer s, which is new, now; bits by place. */
-uint32_t route_may_answer(const struct session *s, const struct topo_cluster *tc,
-	const struct cluster_view *v);
+uint32_t route_may_answer(
+	const struct session *s, const struct topo_cluster *tc, const struct cluster_view *v);
 void route_retry(struct pool_shard *home);
 /* Why what is held at home has been held for hold_timeout. */
 void route_hold_error(const struct pool_shard *home, struct err *e);
@@ -187,7 +187,24 @@ bool park_read(struct session *s, const struct topo_cluster *tc, const struct cl
 void park_found(struct session *s);   /* a replica may answer */
 void park_timeout(struct session *s); /* it has waited long enough, and chooses again */
 
+/* session_lost.c */
+void session_forget_again(struct session *s); /* the request is being answered, or is over */
+void session_begin_again(struct session *s, const struct link *l); /* a request goes to l */
+void session_keep_again(struct session *s, const uint8_t *p, size_t n);
+/* Bytes that were taken for a link that could not run them come back in front of the others. False:
+ * no memory. */
+bool session_take_back(struct session *s, const uint8_t *p, size_t n);
+/* The server has done nothing of the request of l's session, because of what it is. */
+void session_link_refused(struct link *l, const struct err *e);
+/* l does not work any more. said: the server's own last words, for its client as they are; NULL if
+ * it had none. */
+void session_link_gone(struct link *l, const char *why, const struct err *said);
+void session_link_fenced(struct link *l); /* its server must not be used any more */
+
 /* session_run.c */
+void session_became_idle(struct session *s);
+/* May what comes after this request go elsewhere? */
+bool session_is_confined(const struct session *s, const struct link *l);
 void session_run_readable(struct session *s);
 void session_run_input(struct session *s); /* handles what stands in st.in */
 void session_welcomed(struct session *s);
@@ -195,9 +212,6 @@ void session_granted(struct session *s, struct link *l);
 void session_link_readable(struct link *l); /* bytes from the server, with or without a session */
 /* The request that waits for a link fails; the session goes on, unless it logs in. */
 void session_refuse(struct session *s, const struct err *e);
-/* It is being answered, or is over. */
-void session_forget_again(struct session *s);
-void session_link_fenced(struct link *l); /* its server must not be used any more */
 void session_wait_failed(struct session *s, const struct err *e);
 void session_detach(struct session *s);
 

@@ -2,8 +2,6 @@
  * lets go. Ignorant of messages: proto/ops says what happened. Runs on the session's worker. */
 #include "core_int.h"
 
-#include "base/clock.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -12,32 +10,6 @@
 #define COPY_BELOW (16u << 10)     /* smaller runs are gathered, so that one write sends them */
 #define WAIT_INPUT_CAP (64u << 10) /* what a waiting session may send ahead */
 #define INPUT_CAP (CORE_INSPECT_BYTES + 2 * CORE_RBUF_BYTES)
-#define ASK_TIMEOUT_US 10000000
-
-#define AGAIN_MAX_BYTES (64u << 10) /* of a request that is kept until it is answered */
-#define AGAIN_MAX_N 2               /* tries on other nodes */
-
-/* ---- asking another node ---- */
-
-void session_forget_again(struct session *s)
-{
-	s->may_again = false;
-	buf_fini(&s->again);
-	buf_init(&s->again, AGAIN_MAX_BYTES);
-}
-
-/* The request goes to a node of a cluster. */
-static void begin_again(struct session *s, const struct link *l)
-{
-	session_forget_again(s);
-	s->may_again = l->place >= 0 && !s->raw && !s->login;
-}
-
-static void keep_again(struct session *s, const uint8_t *p, size_t n)
-{
-	if (s->may_again && n && !buf_append(&s->again, p, n))
-		session_forget_again(s); /* too large */
-}
 
 /* ---- taking and giving back a link ---- */
 
@@ -55,7 +27,7 @@ void session_detach(struct session *s)
 	s->in_tx = s->timed_by_rule = false;
 }
 
-static void became_idle(struct session *s)
+void session_became_idle(struct session *s)
 {
 	session_set_state(s, SESSION_IDLE);
 	if (s->shard->set.client_idle_timeout_us)
@@ -83,7 +55,7 @@ static void request_done(struct session *s, struct link *l)
 		session_detach(s);
 		timer_clear(w->loop, &l->timer);
 		link_settle(l);
-		became_idle(s);
+		session_became_idle(s);
 		if (s->state == SESSION_IDLE && buf_len(&s->st.in))
 			stream_resume(&s->st); /* later: the caller still reads l */
 		break;
@@ -100,8 +72,7 @@ static void request_done(struct session *s, struct link *l)
 	}
 }
 
-/* May what comes after this request go elsewhere? */
-static bool is_confined(const struct session *s, const struct link *l)
+bool session_is_confined(const struct session *s, const struct link *l)
 {
 	return l->replica && (s->reads || s->wish.vouched) && s->endpoint == CONF_ENDPOINT_AUTO;
 }
@@ -129,8 +100,8 @@ void session_granted(struct session *s, struct link *l)
 		session_close(s, &e, "its greeting was not that of the server");
 		return;
 	}
-	begin_again(s, l);
-	s->ops->client_confine(s->cst, is_confined(s, l), is_guarded(s));
+	session_begin_again(s, l);
+	s->ops->client_confine(s->cst, session_is_confined(s, l), is_guarded(s));
 	bool put = s->ops->attach(s->cst, l->lst, &w->up);
 	if (s->login) { /* a raw session gets its link during the login and puts nothing */
 		if (put)
@@ -145,7 +116,7 @@ void session_granted(struct session *s, struct link *l)
 void session_welcomed(struct session *s)
 {
 	if (!s->link) {
-		became_idle(s);
+		session_became_idle(s);
 		if (s->state == SESSION_IDLE)
 			session_run_input(s);
 		return;
@@ -229,7 +200,7 @@ void session_refuse(struct session *s, const struct err *e)
 		return;
 	}
 	refuse_request(s, e);
-	became_idle(s);
+	session_became_idle(s);
 	if (s->state != SESSION_CLOSING)
 		session_run_input(s);
 }
@@ -283,8 +254,8 @@ static bool take_link(struct session *s, const struct proto_wish *wish)
 	l->session = s;
 	route_began(l);
 	l->replica = route_is_replica(l);
-	begin_again(s, l);
-	s->ops->client_confine(s->cst, is_confined(s, l), is_guarded(s));
+	session_begin_again(s, l);
+	s->ops->client_confine(s->cst, session_is_confined(s, l), is_guarded(s));
 	session_set_state(s, SESSION_ACTIVE);
 	s->ops->attach(s->cst, l->lst, &s->w->up);
 	return true;
@@ -346,11 +317,11 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_DROP:
 			if (l && buf_len(&w->up))
 				mark_request(s);
-			keep_again(s, p + done, ev.n);
+			session_keep_again(s, p + done, ev.n);
 			break;
 		case PEV_FORWARD:
 			mark_request(s);
-			keep_again(s, p + done, ev.n);
+			session_keep_again(s, p + done, ev.n);
 			forward_up(s, p + done, ev.n);
 			break;
 		case PEV_REQUEST:
@@ -522,163 +493,6 @@ void session_run_readable(struct session *s)
 
 /* ---- down: from the server ---- */
 
-/* Bytes that were taken for a link that could not run them come back in front of the others. */
-static bool take_back(struct session *s, const uint8_t *p, size_t n)
-{
-	struct buf all;
-	buf_init(&all, 0);
-	bool ok = buf_append(&all, p, n) &&
-		  buf_append(&all, buf_data(&s->st.in), buf_len(&s->st.in));
-	buf_consume(&s->st.in, buf_len(&s->st.in));
-	ok = ok && buf_append(&s->st.in, buf_data(&all), buf_len(&all));
-	buf_fini(&all);
-	return ok;
-}
-
-/* The request is the client's again, and not l's any more. False: that cannot be. */
-static bool take_again(struct link *l, const char *why)
-{
-	struct session *s = l->session;
-	if (!s->may_again || s->in_tx || s->again_n >= AGAIN_MAX_N ||
-		s->ops->client_mid_message(s->cst))
-		return false;
-	struct buf kept = s->again;
-	buf_init(&s->again, AGAIN_MAX_BYTES);
-	s->again_n++;
-	session_log(LOG_LV_INFO, s, "asking another node: %s:%u: %s", l->host, l->port, why);
-	bool ok = take_back(s, buf_data(&kept), buf_len(&kept));
-	buf_fini(&kept);
-	session_detach(s);
-	became_idle(s);
-	if (!ok)
-		session_kill(s, ERR_NO_MEMORY, "out of memory");
-	return true;
-}
-
-/* A read that was not answered at all: another node is asked. False: it was, or it may write. */
-static bool ask_again(struct link *l, const char *why)
-{
-	struct session *s = l->session;
-	if (!s->reads || !s->ops->client_only_read(s->cst) || !take_again(l, why))
-		return false;
-	link_close(l, why);
-	if (s->state != SESSION_CLOSING)
-		session_run_input(s);
-	return true;
-}
-
-/* The server has done nothing of the request, because it is no primary. */
-static void refused(struct link *l, const struct err *e)
-{
-	struct session *s = l->session;
-	bool replica = l->replica;
-	route_refused(l, e->msg);
-	if (!take_again(l, e->msg)) {
-		s->ops->client_confine(s->cst, is_confined(s, l), false);
-		return;
-	}
-	s->refused_at = replica ? 0 : route_version(s->shard);
-	s->to_primary = true;
-	link_drain(l); /* the rest of its answer is for nobody */
-	if (s->state != SESSION_CLOSING)
-		session_run_input(s);
-}
-
-/* What its client is to know of what it has sent. */
-static void lost_error(
-	const struct session *s, const struct link *l, const char *why, struct err *e)
-{
-	bool busy = s->request_us || s->in_tx;
-	bool read = s->reads && s->ops->client_only_read(s->cst);
-	if (is_confined(s, l) && s->in_tx)
-		err_set(e, ERR_TX_LOST,
-			"the replica of this read-only transaction was lost: begin it again");
-	else if (l->place >= 0 && s->request_us && !read && !s->raw)
-		err_set(e, ERR_OUTCOME_UNKNOWN,
-			"server closed the connection unexpectedly: the statement may or may not "
-			"have been applied");
-	else
-		err_set(e, ERR_SERVER_LOST, "server closed the connection unexpectedly%s",
-			busy ? "" : " while the session held it");
-	err_detail(e, "%s:%u: %s", l->host, l->port, why);
-}
-
-/* The server's last words say that it ends, and not only this connection. */
-static bool is_shutdown(const struct err *said)
-{
-	return strncmp(said->sqlstate, "57P0", 4) == 0 || said->mysql_errno == 1053;
-}
-
-/* In a cluster the session goes on without its link, where it can: the next request gets another.
- * e: what the one at hand hears. False: it ends. */
-static bool outlive(struct link *l, const char *why, const struct err *said, const struct err *e)
-{
-	struct session *s = l->session;
-	struct worker *w = l->w;
-	struct err tx;
-	struct proto_loss x = { .request = e, .tx = &tx };
-	if (l->place < 0 || s->login || s->raw || s->shard->set.pool_mode == CONF_POOL_SESSION ||
-		!s->ops->client_lost || (said && !is_shutdown(said)))
-		return false;
-	err_set(&tx, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
-	err_detail(&tx, "%s:%u: %s", l->host, l->port, why);
-	if (!s->ops->client_lost(s->cst, l->lst, &x, &w->down)) {
-		buf_consume(&w->down, buf_len(&w->down));
-		return false;
-	}
-	if (e->code == ERR_OUTCOME_UNKNOWN)
-		token_in_doubt(&s->token, clock_mono_us());
-	if (s->request_us || s->in_tx)
-		session_log(LOG_LV_INFO, s, "goes on without its server connection: %s:%u: %s",
-			l->host, l->port, why);
-	session_detach(s);
-	link_close(l, why);
-	s->again_n = 0;
-	s->to_primary = false;
-	s->refused_at = 0;
-	session_send(s, &w->down);
-	if (s->state != SESSION_CLOSING)
-		became_idle(s);
-	if (s->state == SESSION_IDLE)
-		session_run_input(s);
-	return true;
-}
-
-/* said: the server's own last words, for its client as they are; NULL if it had none. */
-static void link_gone(struct link *l, const char *why, const struct err *said)
-{
-	struct session *s = l->session;
-	struct err e = { 0 };
-	if (l->authq) {
-		struct authq *q = l->authq;
-		l->authq = NULL;
-		err_set(&e, ERR_SERVER_LOST, "auth_query: the server connection was lost: %s", why);
-		link_close(l, why);
-		authq_link_lost(q, &e);
-		return;
-	}
-	if (!s) {
-		link_close(l, why);
-		return;
-	}
-	route_failed(l->shard,
-		said && said->code == ERR_SERVER_LOST && *said->sqlstate ? SIGNAL_SHUTDOWN
-									 : SIGNAL_LOST,
-		why);
-	if (ask_again(l, why))
-		return;
-	/* a server that crashes, or kills what runs, may have committed before */
-	if (said && !(is_shutdown(said) && l->place >= 0 && strcmp(said->sqlstate, "57P01") != 0))
-		e = *said;
-	else
-		lost_error(s, l, why, &e);
-	if (outlive(l, why, said, &e))
-		return;
-	session_detach(s);
-	link_close(l, why);
-	session_close(s, &e, why);
-}
-
 static void count_tx(struct session *s, const struct pev *ev)
 {
 	struct dbstats *st = s->shard->stats;
@@ -704,11 +518,6 @@ static void count_tx(struct session *s, const struct pev *ev)
 		mark_request(s);
 	else if (s->timer.at_us || (s->in_tx && s->shard->set.idle_transaction_timeout_us))
 		session_arm(s);
-}
-
-void session_link_fenced(struct link *l)
-{
-	link_gone(l, "this server is not the primary any more", NULL);
 }
 
 /* A request of the session ended. True: go on reading this link. */
@@ -799,9 +608,9 @@ static void link_bad(struct link *l, const struct pev *ev, const struct err *e)
 		link_close(l, e->msg);
 		return;
 	}
-	bool ok = ev->text_n == 0 || take_back(s, ev->text, ev->text_n);
+	bool ok = ev->text_n == 0 || session_take_back(s, ev->text, ev->text_n);
 	session_detach(s);
-	became_idle(s);
+	session_became_idle(s);
 	link_close(l, e->msg);
 	if (!ok)
 		session_kill(s, ERR_NO_MEMORY, "out of memory");
@@ -857,7 +666,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
 		case PEV_REFUSED:
 			flush_down(l);
-			refused(l, &e);
+			session_link_refused(l, &e);
 			break;
 		case PEV_LINK_BAD:
 			flush_down(l);
@@ -873,7 +682,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 				return SIZE_MAX;
 			}
 			link_log(LOG_LV_WARN, l, "%s", e.msg);
-			link_gone(l, e.msg, e.code == ERR_SERVER_LOST ? &e : NULL);
+			session_link_gone(l, e.msg, e.code == ERR_SERVER_LOST ? &e : NULL);
 			return SIZE_MAX;
 		case PEV_DROP:
 		case PEV_TLS:
@@ -915,7 +724,7 @@ void session_link_readable(struct link *l)
 		if (got == 0) {
 			const struct err *bad = stream_garbled(&l->st);
 			if (bad || l->st.eof || l->st.error)
-				link_gone(l,
+				session_link_gone(l,
 					bad           ? bad->internal
 					: l->st.error ? strerror(l->st.error)
 						      : "server closed the connection",
@@ -926,7 +735,7 @@ void session_link_readable(struct link *l)
 		size_t n = got;
 		if (have) {
 			if (!buf_append(&l->st.in, w->rbuf, got)) {
-				link_gone(l, "out of memory", NULL);
+				session_link_gone(l, "out of memory", NULL);
 				return;
 			}
 			p = buf_data(&l->st.in);
@@ -939,7 +748,7 @@ void session_link_readable(struct link *l)
 		if (have)
 			buf_consume(&l->st.in, used);
 		else if (used < n && !buf_append(&l->st.in, p + used, n - used)) {
-			link_gone(l, "out of memory", NULL);
+			session_link_gone(l, "out of memory", NULL);
 			return;
 		}
 		/* Input that up() left because it had to wait for an answer. */
