@@ -5,6 +5,7 @@
 #include "mysql_run_int.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "sql/classify_my.h"
 #include "wire/mysql/column.h"
@@ -141,24 +142,31 @@ static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
 	}
 }
 
-/* A command that is no statement leaves nothing but its error. */
-static void finish_other(struct mydn *d, unsigned error)
+static bool is_statement(uint8_t cmd)
 {
-	if (error == 0)
+	return cmd == MYCOM_QUERY || cmd == MYCOM_STMT_EXECUTE || cmd == MYCOM_STMT_BULK_EXECUTE ||
+	       cmd == MYCOM_STMT_PREPARE;
+}
+
+/* A command that is no statement leaves nothing but its error. MySQL adds that to what is there: to
+ * what another session has left, unless the last statement was of this one. */
+static void other_failed(struct mydn *d, const struct myerror *x)
+{
+	struct my_client *c = d->c;
+	if (!d->l->mariadb && !d->l->own_last) {
+		char msg[512]; /* as long as a server's can be */
+		snprintf(msg, sizeof msg, "%.*s", (int)x->msg.n, x->msg.p);
+		my_diag_own(c, x->number, msg, MY_DIAG_ADDS);
 		return;
+	}
 	d->l->own_last = true;
-	my_diag_free(&d->c->diag);
-	d->c->needs |= MY_NEED_DIAG;
+	my_diag_free(&c->diag);
+	c->needs |= MY_NEED_DIAG;
 }
 
 /* A statement has run, or not. */
 static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 {
-	if (cmd != MYCOM_QUERY && cmd != MYCOM_STMT_EXECUTE && cmd != MYCOM_STMT_BULK_EXECUTE &&
-		cmd != MYCOM_STMT_PREPARE) {
-		finish_other(d, error);
-		return;
-	}
 	d->l->own_last = d->l->own_count = true;
 	if (cmd != MYCOM_STMT_PREPARE)
 		note_counts(d->c, d->l, error);
@@ -180,7 +188,8 @@ static enum my_next over(struct mydn *d, unsigned error)
 	l->eof_due = false;
 	my_owed_pop(l);
 	if (theirs) {
-		finish(d, cmd, error);
+		if (is_statement(cmd))
+			finish(d, cmd, error);
 		c->in_request = l->n_forward > 0;
 		c->in_infile = false;
 		c->seq = c->in_request ? 1 : 0;
@@ -369,6 +378,8 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 		put_eof(d);
 	if (o->cmd == MYCOM_STMT_PREPARE && to_client(d, o))
 		my_stmt_refused(d->c, o->stmt);
+	if (to_client(d, o) && !is_statement(o->cmd))
+		other_failed(d, &x);
 	give(d, h, o);
 	return over(d, x.number ? x.number : UNKNOWN_ERROR);
 }

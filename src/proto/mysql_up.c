@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "wire/mysql/query.h"
+
 /* ---- ways to go on ---- */
 
 enum my_next myup_event(struct myup *u, enum pev_kind kind)
@@ -176,14 +178,30 @@ static bool needs_state(uint8_t com)
 	}
 }
 
+/* MySQL adds a warning that this is old to what the statement before has left, which is not always
+ * counted: so what another session has left goes first. */
+static enum my_next field_list(struct myup *u, const struct mypacket_head *h)
+{
+	static const char nothing[] = "DO 0";
+	struct my_link *l = u->l;
+	if (l && !l->mariadb && !l->own_last && u->c->mode != PROTO_SESSION) {
+		uint8_t seq = 0;
+		flow_cut(&u->f);
+		my_owed_capture(l, MYCOM_QUERY, MY_CAP_STATUS, false);
+		myquery_put(u->up, &seq, l->caps, NULL, nothing, sizeof(nothing) - 1);
+		l->own_last = true;
+	}
+	return myup_forward(u, h, MYCOM_FIELD_LIST, 0);
+}
+
 static enum my_next command(struct myup *u, const struct mypacket_head *h, uint8_t com)
 {
 	switch (com) {
 	case MYCOM_QUIT: return myup_event(u, PEV_BYE);
 	case MYCOM_QUERY: return my_query(u, h);
 	case MYCOM_PING: return u->l ? myup_forward(u, h, com, 0) : my_local_ok(u, h);
+	case MYCOM_FIELD_LIST: return field_list(u, h);
 	case MYCOM_INIT_DB:
-	case MYCOM_FIELD_LIST:
 	case MYCOM_STATISTICS:
 	case MYCOM_PROCESS_INFO:
 	case MYCOM_DEBUG:

@@ -86,6 +86,32 @@ def test_every_command(anymy, mypool, payload):
         assert met == set(known), 'no longer different: %r' % [known[c] for c in set(known) - met]
 
 
+def test_a_failed_command_shows_nothing_of_others(mysql97, mypool):
+    """MySQL adds its error to those of the statement before, which was another session's."""
+    wp = mypool(mysql97, default_pool_size=1)
+    with wp.my() as a, wp.my() as b, RawMy(mysql97.port) as direct:
+        direct.login(caps=my.MODERN)
+        for com in (my.COM_INIT_DB, my.COM_FIELD_LIST, my.COM_CREATE_DB, my.COM_REFRESH, my.COM_DEBUG):
+            for own in (False, True):
+                seen = []
+                for r in (direct, b):
+                    r.do('set @x = 1')
+                    if own:
+                        assert r.error('select nothing').errno == 1054
+                    if r is b:
+                        assert a.error('select a_secret').errno == 1054
+                    r.command(bytes([com]) + b'nosuch\0')
+                    with pytest.raises(MyError) as e:
+                        r.ok()
+                    n = r.ping().warnings
+                    if com == my.COM_FIELD_LIST:        # counts its own warning, or not
+                        n = 0
+                    seen.append((e.value.errno, n, r.all('show warnings')[0].rows))
+                if com == my.COM_FIELD_LIST and own:    # what was there before is gone, with the link it was on
+                    assert seen[0][2].pop(0)[1] == b'1054'
+                assert seen[0] == seen[1], (com, own)
+
+
 def test_statistics(anymy, mypool):
     with mypool(anymy).my() as r:
         assert re.match(r'Uptime: \d+  Threads: \d+', r.statistics())
