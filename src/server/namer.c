@@ -161,6 +161,7 @@ static void on_answer(struct mail *m, void *owner)
 	n->asked = NULL;
 	q->names = NULL;
 	free_naming(q);
+	namer_look(n);
 }
 
 /* ---- questions ---- */
