@@ -1,14 +1,10 @@
-/* run - the control thread: opens the listeners, starts the workers, and then waits for signals,
- * commands and the end. */
+/* run - the control thread: has the listeners opened, starts the workers, and then waits for
+ * signals, commands and the end. */
 #include "server_int.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,129 +25,9 @@ struct server {
 	struct timer poll, stats;
 	enum core_state ending; /* CORE_RUNNING: not */
 	int64_t end_at_us;
-	struct core_listen ls[CORE_LISTEN_MAX];
-	unsigned n_ls;
+	struct sockets sockets;
 	int exit_code;
 };
-
-/* ---- listening ---- */
-
-static void add_fds(struct server *s, const int *fds, int n, const struct conf_listen *cl)
-{
-	const struct proto_ops *ops = proto_by_name(cl->kind->name);
-	if (ops->prepare)
-		ops->prepare();
-	for (int i = 0; i < n && s->n_ls < CORE_LISTEN_MAX; i++)
-		s->ls[s->n_ls++] = (struct core_listen){ fds[i], ops, cl->endpoint };
-}
-
-/* Which of the places is this one, that somebody else has opened? */
-static const struct conf_listen *recognize(int fd, const struct conf_listen *cl, unsigned n)
-{
-	struct sockaddr_un un = { 0 };
-	struct addr a;
-	addr_local(&a, fd);
-	(void)getsockname(fd, (struct sockaddr *)&un, &(socklen_t){ sizeof un - 1 });
-	for (unsigned i = 0; i < n; i++) {
-		bool same = addr_port(&a) == (unsigned)cl[i].port;
-		if (addr_is_unix(&a))
-			same = !cl[i].unix_port && *cl[i].unix_path &&
-			       !strcmp(un.sun_path, cl[i].unix_path);
-		if (same)
-			return &cl[i];
-	}
-	return &cl[0];
-}
-
-static int listen_on(
-	struct server *s, const struct conf_global *g, const struct conf_listen *cl, struct err *e)
-{
-	const struct listen_opts o = {
-		.backlog = g->listen_backlog,
-		.reuseport = g->so_reuseport,
-		.unix_group = g->unix_socket_group,
-		.unix_mode = g->unix_socket_mode,
-	};
-	char item[256];
-	int fds[CORE_LISTEN_MAX];
-	const char *at = cl->addr;
-	while (conf_list_next(&at, item, sizeof item)) {
-		int n = listen_tcp(
-			item, (unsigned)cl->port, &o, fds, CORE_LISTEN_MAX - 4 - s->n_ls, e);
-		if (n < 0)
-			return -1;
-		/* a client that is greeted first sends nothing until then */
-		if (g->tcp_defer_accept && !proto_by_name(cl->kind->name)->greets)
-			for (int i = 0; i < n; i++)
-				(void)setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT,
-					&(int){ 45 }, sizeof(int));
-		add_fds(s, fds, n, cl);
-		log_info("listening on %s:%d (%s)", item, cl->port, cl->kind->name);
-	}
-	if (*cl->unix_path) {
-		if (listen_unix(cl->unix_path, (unsigned)cl->unix_port, &o, fds, e) != 0)
-			return -1;
-		add_fds(s, fds, 1, cl);
-		if (cl->unix_port)
-			log_info("listening on unix:%s/.s.PGSQL.%d", cl->unix_path, cl->unix_port);
-		else
-			log_info("listening on unix:%s (%s)", cl->unix_path, cl->kind->name);
-	}
-	return 0;
-}
-
-static int listen_here(struct server *s, struct err *e)
-{
-	const struct conf_global *g = &s->gen->conf->global;
-	struct conf_listen cl[CONF_LISTENS_MAX];
-	unsigned n_cl = conf_listens(s->gen->conf, cl);
-	int fds[CORE_LISTEN_MAX];
-	int n = listen_inherited(fds, CORE_LISTEN_MAX);
-	for (int i = 0; i < n; i++)
-		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl));
-	if (n > 0) {
-		log_info("listening on %d sockets given by systemd", n);
-		return 0;
-	}
-	for (unsigned i = 0; i < n_cl; i++)
-		if (listen_on(s, g, &cl[i], e) != 0)
-			return -1;
-	if (s->n_ls == 0)
-		return err_set(e, ERR_CONFIG,
-			"nowhere to listen: listen_addr and unix_socket_dir are both empty");
-	return 0;
-}
-
-/* Did any of the first n? */
-static bool listens_for(const struct server *s, unsigned n, const struct proto_ops *ops)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (s->ls[i].ops == ops)
-			return true;
-	return false;
-}
-
-static void drop_fds(struct server *s, unsigned from)
-{
-	while (s->n_ls > from)
-		close(s->ls[--s->n_ls].fd);
-}
-
-/* Entries of a kind that had none: their clients may come at once. On failure nothing is left. */
-static int listen_for_new(struct server *s, const struct conf *conf, struct err *e)
-{
-	struct conf_listen cl[CONF_LISTENS_MAX];
-	unsigned n_cl = conf_listens(conf, cl), before = s->n_ls;
-	for (unsigned i = 1; i < n_cl; i++) {
-		if (listens_for(s, before, proto_by_name(cl[i].kind->name)))
-			continue;
-		if (listen_on(s, &conf->global, &cl[i], e) != 0) {
-			drop_fds(s, before);
-			return -1;
-		}
-	}
-	return 0;
-}
 
 /* ---- configuration ---- */
 
@@ -221,8 +97,8 @@ static int reload(void *arg, char **report_r, struct err *e)
 	notify_send("READY=1");
 	if (!gen)
 		return err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
-	unsigned before = s->n_ls;
-	if (listen_for_new(s, gen->conf, e) != 0) {
+	unsigned before = s->sockets.n;
+	if (sockets_open_new(&s->sockets, gen->conf, e) != 0) {
 		log_error("RELOAD failed: %s", e->msg);
 		gen_unref(gen);
 		return -1;
@@ -232,7 +108,7 @@ static int reload(void *arg, char **report_r, struct err *e)
 		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
 			strerror(errno));
 	use(s, gen);
-	core_listen_also(s->core, s->ls + before, s->n_ls - before);
+	core_listen_also(s->core, s->sockets.ls + before, s->sockets.n - before);
 	log_info("configuration reloaded%s", text ? "" : ": nothing changed");
 	for (char *line = text, *end; line && *line; line = end) {
 		end = line + strcspn(line, "\n");
@@ -396,27 +272,6 @@ static int catch_signals(struct server *s)
 	return 0;
 }
 
-static void close_listeners(struct server *s)
-{
-	struct conf_listen cl[CONF_LISTENS_MAX];
-	unsigned n = conf_listens(s->gen->conf, cl);
-	for (unsigned i = 0; i < s->n_ls; i++)
-		close(s->ls[i].fd);
-	for (unsigned i = 0; i < n && s->n_ls; i++)
-		if (*cl[i].unix_path)
-			listen_unlink_unix(cl[i].unix_path, (unsigned)cl[i].unix_port);
-}
-
-/* The unix sockets belong to whom we become. */
-static void give_sockets(struct server *s, const char *user)
-{
-	struct conf_listen cl[CONF_LISTENS_MAX];
-	unsigned n = conf_listens(s->gen->conf, cl);
-	for (unsigned i = 0; i < n; i++)
-		if (*cl[i].unix_path && *cl[i].unix_path != '@')
-			daemon_give(user, cl[i].unix_path, (unsigned)cl[i].unix_port);
-}
-
 /* ---- all of it ---- */
 
 static int prepare(struct server *s, struct err *e)
@@ -428,10 +283,10 @@ static int prepare(struct server *s, struct err *e)
 	if (fds >= 0 && fds < g->max_client_conn + 100)
 		log_warn("max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
 			g->max_client_conn, fds);
-	if (listen_here(s, e) != 0)
+	if (sockets_open(&s->sockets, s->gen->conf, e) != 0)
 		return -1;
 	if (*user)
-		give_sockets(s, user);
+		sockets_give(s->gen->conf, user);
 	if (*user && daemon_drop(user, e) != 0)
 		return -1;
 	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
@@ -439,7 +294,7 @@ static int prepare(struct server *s, struct err *e)
 	s->loop = loop_new(&lo);
 	if (!s->loop || catch_signals(s) != 0)
 		return err_set(e, ERR_INTERNAL, "no event loop");
-	s->core = core_new(s->loop, s->gen, s->ls, s->n_ls, e);
+	s->core = core_new(s->loop, s->gen, s->sockets.ls, s->sockets.n, e);
 	if (!s->core)
 		return -1;
 	s->core->version = PACKAGE_VERSION;
@@ -495,7 +350,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 			event_free(s.sig[i]);
 	if (s.loop)
 		loop_free(s.loop);
-	close_listeners(&s);
+	sockets_close(&s.sockets, s.gen->conf);
 	if (*s.gen->conf->global.pidfile)
 		daemon_pidfile_remove(s.gen->conf->global.pidfile);
 	gen_unref(s.gen);

@@ -31,6 +31,32 @@ int daemon_raise_fds(
 /* notify.c: systemd's protocol; harmless without NOTIFY_SOCKET. */
 void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* sockets.c: where it listens. */
+#define SOCKET_KEY_MAX 300
+struct sockets {
+	struct core_listen ls[CORE_LISTEN_MAX];
+	char key[CORE_LISTEN_MAX][SOCKET_KEY_MAX]; /* of each, for the process after an upgrade */
+	unsigned n;
+	struct socket_brought {
+		int fd; /* -1: taken */
+		char key[SOCKET_KEY_MAX];
+	} brought[CORE_LISTEN_MAX]; /* of the process before */
+	unsigned brought_n;
+	bool shared; /* another process listens on them too: their files stay when we end */
+};
+/* Before sockets_open(): takes fd, which that uses where the configuration names this place. False:
+ * too many. */
+bool sockets_bring(struct sockets *s, int fd, const char *key);
+/* Closes what was brought and is not wanted, and removes its files. */
+void sockets_drop_brought(struct sockets *s);
+int sockets_open(struct sockets *s, const struct conf *conf, struct err *e);
+/* Entries of a kind that had none: their clients may come at once. On failure nothing is left of
+ * it. */
+int sockets_open_new(struct sockets *s, const struct conf *conf, struct err *e);
+/* The unix sockets belong to whom we become. */
+void sockets_give(const struct conf *conf, const char *user);
+void sockets_close(struct sockets *s, const struct conf *conf);
+
 /* run.c */
 int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
 
