@@ -329,7 +329,7 @@ struct session {
 	struct proto_ruling ruling;
 	struct proto_rules *rules; /* of the worker's generation, those for it; NULL: none */
 	int64_t rule_timeout_us;   /* of the request at hand, if timed_by_rule */
-	int64_t parked_until_us; /* it waits for a replica; PARK_OVER: it has; 0: it does not */
+	int64_t parked_until_us;   /* it waits for a replica; PARK_OVER: it has; 0: it does not */
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
 	 * another node can be asked. */
@@ -343,7 +343,7 @@ struct session {
 	bool may_again;    /* again has all of it */
 	bool to_primary;   /* a replica has refused it */
 	bool timed_by_rule;
-	uint8_t again_n;   /* how often it was asked again */
+	uint8_t again_n; /* how often it was asked again */
 	/* Reads in a row that the primary answered only because it had answered the one before;
 	 * how often waiting for a replica was in vain. */
 	uint16_t near_n;
@@ -467,6 +467,7 @@ struct core_console {
 	struct rowset result;
 	struct list node; /* admin's */
 	void *admin;      /* admin's */
+	void *query;      /* admin's: what the client wants of the rows; NULL: all */
 };
 /* The answer is in r->result: sends it to the worker, which frees r. */
 void core_console_done(struct core_console *r);

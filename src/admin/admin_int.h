@@ -45,6 +45,11 @@ struct cmd {
 /* The row, or NULL and e. Checks privilege and number of arguments. */
 const struct cmd *cmd_find(
 	const struct cmd_line *l, const char *sql, enum console_privilege have, struct err *e);
+bool cmd_is_shown(const char *object); /* has SHOW one of this name? */
+/* The SHOW that q is of, and its line in *l; or NULL and e. */
+struct show_query;
+const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
+	enum console_privilege have, struct cmd_line *l, struct err *e);
 extern const struct cmd cmd_table[];
 extern const unsigned cmd_table_n;
 

@@ -1,6 +1,7 @@
 /* cmd_table - every command of the console in one table: verb, what it takes, who may, what runs
  * it, how SHOW HELP lists it. Control thread. */
 #include "admin_int.h"
+#include "show_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -158,4 +159,31 @@ const struct cmd *cmd_find(
 		return NULL;
 	}
 	return check_args(found, l, sql, e) == 0 ? found : NULL;
+}
+
+bool cmd_is_shown(const char *object)
+{
+	for (unsigned i = 0; i < cmd_table_n; i++)
+		if (cmd_table[i].object && !strcasecmp(object, cmd_table[i].object))
+			return true;
+	return false;
+}
+
+const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
+	enum console_privilege have, struct cmd_line *l, struct err *e)
+{
+	char name[40];
+	*l = (struct cmd_line){ .verb = "show", .args_n = 1 };
+	snprintf(l->arg[0].text, sizeof l->arg[0].text, "%s", q->what);
+	if (!q->is_select || cmd_is_shown(q->what))
+		return cmd_find(l, sql, have, e);
+	err_set(e, ERR_SYNTAX, "the console has no \"%.60s\" to select from", q->what);
+	const char *best = nearest(q->what, true);
+	if (best) {
+		upper(best, name, sizeof name);
+		err_hint(e, "Did you mean %s?", name);
+	} else {
+		err_hint(e, "What can be shown can be selected from: see SHOW HELP.");
+	}
+	return NULL;
 }

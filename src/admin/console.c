@@ -1,6 +1,7 @@
 /* console - takes the commands that clients send to the console, finds them in the table, and runs
  * them. Ignorant of what each command does (cmd_*.c) and of messages. Control thread. */
 #include "admin_int.h"
+#include "show_int.h"
 
 #include "base/log.h"
 
@@ -12,18 +13,29 @@
 
 static struct admin *the_admin; /* core's callback has no argument of ours */
 
+/* What the client asked of the rows is done to them here, whatever the command was. */
+static void finish(struct core_console *r)
+{
+	struct err e = { 0 };
+	if (r->query && !err_is(&r->result.err) && show_apply(r->query, &r->result, &e) != 0)
+		r->result.err = e;
+	mem_free(MEM_ADMIN, r->query);
+	r->query = NULL;
+	core_console_done(r);
+}
+
 void admin_done(struct core_console *r, const char *tag)
 {
 	r->result.tag = mem_strdup(MEM_ADMIN, tag);
 	if (!r->result.tag)
 		err_set(&r->result.err, ERR_NO_MEMORY, "out of memory");
-	core_console_done(r);
+	finish(r);
 }
 
 void admin_refuse(struct core_console *r)
 {
 	log_line(LOG_LV_ERROR, NULL, r->who, "%s", r->result.err.msg);
-	core_console_done(r);
+	finish(r);
 }
 
 void admin_fail(struct core_console *r, enum err_code code, const char *fmt, ...)
@@ -93,6 +105,28 @@ static void audit(const struct core_console *r, const struct cmd *c, const struc
 		log_line(LOG_LV_INFO, NULL, r->who, "%s command issued", verb);
 }
 
+/* SHOW with conditions, SELECT ... FROM. False: it is another command. */
+static bool run_query(struct core_console *r)
+{
+	struct err *e = &r->result.err;
+	struct cmd_line l;
+	struct show_query *q = NULL;
+	int rc = show_parse(r->sql, cmd_is_shown, &q, e);
+	if (rc == 0)
+		return false;
+	if (rc < 0) {
+		admin_refuse(r);
+		return true;
+	}
+	r->query = q;
+	const struct cmd *c = cmd_find_shown(q, r->sql, r->privilege, &l, e);
+	if (!c)
+		admin_refuse(r);
+	else
+		c->fn(r, &l);
+	return true;
+}
+
 static void run(struct core_console *r)
 {
 	struct cmd_line l;
@@ -102,7 +136,7 @@ static void run(struct core_console *r)
 		admin_refuse(r);
 		return;
 	}
-	if (explain_route(r))
+	if (explain_route(r) || run_query(r))
 		return;
 	if (cmd_parse(r->sql, &l, e) != 0) {
 		admin_refuse(r);
