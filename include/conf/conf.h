@@ -40,7 +40,7 @@ struct conf_global {
 	const char *listen_addr; /* comma list, "*" = all, "" = no TCP */
 	int listen_port, listen_backlog;
 	int listen_port_rw, listen_port_ro; /* 0 = none */
-	const char *unix_socket_dir; /* "" = none, "@name" abstract */
+	const char *unix_socket_dir;        /* "" = none, "@name" abstract */
 	/* the same for the clients of [mysql_databases] */
 	const char *mysql_listen_addr; /* "" = as listen_addr, "none" = no TCP */
 	int mysql_listen_port, mysql_listen_port_rw, mysql_listen_port_ro;
@@ -82,8 +82,8 @@ struct conf_global {
 	int sbuf_loopcnt;
 };
 
-/* Where a value was written. file is NULL for a default; line 0 when there is no file (URL, SET).
- * */
+/* Where a value was written. file is NULL for a default; line 0 when there is no file: then it is
+ * the name of a flag ("--pool-size") or variable ("WEIRPOOL_POOL_SIZE"), "URL" or "SET". */
 struct conf_src {
 	const char *file;
 	unsigned line;
@@ -212,6 +212,8 @@ struct conf_rule {
 
 struct conf_item;  /* private: one line as it was read */
 struct conf_block; /* private: memory of strings */
+struct conf_read;  /* private: a file that was read */
+struct conf_places;
 
 struct conf {
 	const char *path;  /* main file; "" for a URL */
@@ -238,6 +240,9 @@ struct conf {
 	const struct conf_item **set;
 	struct conf_item *items;
 	unsigned items_n, items_size;
+	struct conf_read *reads; /* files that it was made from */
+	unsigned reads_n;
+	const struct conf_places *places; /* borrowed, or NULL */
 	struct conf_block *blocks;
 };
 
@@ -348,6 +353,10 @@ struct conf_changes {
 };
 void conf_diff(const struct conf *was, const struct conf *is, struct conf_changes *out);
 void conf_changes_fini(struct conf_changes *c);
+
+/* "file:line", the name of the flag or variable, "URL", "SET", or "default". Returns out, or a text
+ * that lives with src. */
+const char *conf_src_text(const struct conf_src *src, char *out, size_t n);
 
 /* SHOW CONFIG, row by row in alphabetical order: *i starts at 0. False at the end. */
 struct conf_show {

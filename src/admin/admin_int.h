@@ -190,7 +190,8 @@ bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
 cmd_fn show_rules, ctl_explain;
 /* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
 bool explain_route(struct core_console *r);
-cmd_fn show_config, show_help, show_version, show_mem, show_state, show_dns_hosts, show_dns_zones;
+cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show_state,
+	show_dns_hosts, show_dns_zones;
 cmd_fn show_stats, show_stats_totals, show_stats_averages, show_totals;
 cmd_fn ctl_pause, ctl_resume, ctl_disable, ctl_enable, ctl_reconnect, ctl_kill, ctl_kill_client,
 	ctl_suspend, ctl_wait_close, ctl_reload, ctl_set, ctl_shutdown;

@@ -189,6 +189,25 @@ void show_config(struct core_console *r, const struct cmd_line *l)
 	admin_done(r, "SHOW");
 }
 
+/* Where the value of each option was said, or "default". A SHOW of its own: SHOW CONFIG has
+ * the columns that exporters know. */
+void show_config_sources(struct core_console *r, const struct cmd_line *l)
+{
+	struct rowset *rs = &r->result;
+	struct conf_show s;
+	char source[300];
+	unsigned i = 0;
+	(void)l;
+	admin_cols(rs, "sss", "key value source");
+	while (conf_show_next(admin_conf(r), &i, &s)) {
+		char **row = rowset_row(rs);
+		rowset_set(rs, row, 0, s.key);
+		rowset_set(rs, row, 1, s.value);
+		rowset_set(rs, row, 2, conf_src_text(&s.src, source, sizeof source));
+	}
+	admin_done(r, "SHOW");
+}
+
 void show_help(struct core_console *r, const struct cmd_line *l)
 {
 	struct buf b;

@@ -489,7 +489,8 @@ static void build_item(struct build *b)
 	switch (b->it->section) {
 	case CONF_SEC_NONE:
 	case CONF_SEC_WEIRPOOL: /* done before the others: hosts depend on unix_socket_dir */
-	case CONF_SEC_PGBOUNCER: break;
+	case CONF_SEC_PGBOUNCER:
+	case CONF_SEC_OUTSIDE: break;
 	case CONF_SEC_DATABASES:
 	case CONF_SEC_MYSQL_DATABASES: build_db(b); break;
 	case CONF_SEC_USERS: build_user(b); break;
@@ -569,8 +570,9 @@ int conf_build(struct conf *conf, struct conf_msgs *m)
 			store_default(conf, &opt_table[i]);
 	for (unsigned i = 0; i < conf->items_n; i++) {
 		b.it = &conf->items[i];
-		if (b.it->key &&
-			(b.it->section == CONF_SEC_WEIRPOOL || b.it->section == CONF_SEC_PGBOUNCER))
+		if (b.it->key && (b.it->section == CONF_SEC_WEIRPOOL ||
+					 b.it->section == CONF_SEC_PGBOUNCER ||
+					 b.it->section == CONF_SEC_OUTSIDE))
 			build_global(&b);
 	}
 	for (unsigned i = 0; i < conf->items_n; i++) {

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FROM_SET "SET"
+
 static enum conf_section main_section(const struct conf *conf)
 {
 	return conf->is_pgbouncer ? CONF_SEC_PGBOUNCER : CONF_SEC_WEIRPOOL;
@@ -37,7 +39,7 @@ int conf_set(const struct conf *conf, const char *key, const char *value, struct
 	}
 	struct conf_msgs m = { 0 };
 	struct conf *next = conf_copy_items(conf);
-	override(next, main_section(conf) == CONF_SEC_PGBOUNCER, o->name, value, "SET");
+	override(next, main_section(conf) == CONF_SEC_PGBOUNCER, o->name, value, FROM_SET);
 	int rc = conf_finish(&next, &m);
 	if (rc == 0) {
 		*conf_r = next;
@@ -93,19 +95,36 @@ static bool keep_running_values(
 	return any;
 }
 
+/* From a URL there is no file in which a SET could be made to last: it stays. True if there were
+ * any. */
+static bool keep_sets(const struct conf *old, struct conf *to)
+{
+	bool any = false;
+	for (unsigned i = 0; i < old->items_n; i++) {
+		const struct conf_item *it = &old->items[i];
+		if (!it->src.file || strcmp(it->src.file, FROM_SET) != 0)
+			continue;
+		override(to, false, it->key, it->value, FROM_SET);
+		any = true;
+	}
+	return any;
+}
+
 int conf_reload(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
 {
-	const char *path = old->global.conffile[0] ? old->global.conffile : old->path;
 	struct conf *next, *kept;
 	struct conf_msgs again = { 0 };
-	if (old->path[0] == '\0') { /* from a URL: there is nothing to read again, and SETs stay */
+	if (old->path[0] == '\0' && !old->places) { /* nothing to read again */
 		*conf_r = conf_copy_items(old);
 		return conf_finish(conf_r, m);
 	}
-	if (conf_load(path, &next, m) != 0)
+	if (conf_load_again(old, &next, m) != 0)
 		return -1;
 	kept = conf_copy_items(next);
-	if (!keep_running_values(old, next, kept, m)) {
+	bool changed = keep_running_values(old, next, kept, m);
+	if (old->path[0] == '\0')
+		changed |= keep_sets(old, kept);
+	if (!changed) {
 		conf_free(&kept);
 		*conf_r = next;
 		return 0;

@@ -7,6 +7,9 @@
 #ifndef CONF_INT_H
 #define CONF_INT_H
 #include "conf/conf.h"
+#include "conf/places.h"
+
+#include <sys/stat.h>
 
 #define CONF_NAME_MAX 127 /* bytes of a database's or user's name */
 
@@ -19,7 +22,8 @@ enum conf_section {
 	CONF_SEC_USERS,
 	CONF_SEC_PEERS,
 	CONF_SEC_CLUSTERS,
-	CONF_SEC_RULES
+	CONF_SEC_RULES,
+	CONF_SEC_OUTSIDE /* no section: global options of the environment and the command line */
 };
 const char *conf_section_name(enum conf_section s);
 
@@ -30,14 +34,30 @@ struct conf_item {
 	struct conf_src src;
 };
 
+struct buf;
+
 struct conf_block {
 	struct conf_block *next;
 	size_t n;
 	char text[];
 };
 
+/* A file as it was when it was read. */
+#define CONF_MARK_N 5
+struct conf_read {
+	const char *path;
+	bool is_value; /* it holds one value */
+	int64_t mark[CONF_MARK_N];
+};
+/* What differs when a file was changed or replaced. */
+void conf_mark(const struct stat *st, int64_t out[CONF_MARK_N]);
+
 /* By file and line; those of one line stay in their order. */
 void conf_msgs_sort(struct conf_msgs *m);
+
+/* What old was loaded from, read again; not when it was made by conf_load_text() or
+ * conf_url_load(). */
+int conf_load_again(const struct conf *old, struct conf **conf_r, struct conf_msgs *m);
 
 /* An empty snapshot that can take items. */
 struct conf *conf_new(const char *path);
@@ -47,6 +67,20 @@ struct conf *conf_copy_items(const struct conf *from);
 char *conf_str(struct conf *conf, const char *s, size_t n);
 void conf_item_add(struct conf *conf, enum conf_section section, const char *key, const char *value,
 	struct conf_src src);
+
+/* The whole file behind what is in out, or -1 and errno. EFBIG: more than out's cap. Kept in mind
+ * for conf_stale(). */
+int conf_slurp(struct conf *conf, const char *path, bool is_value, struct buf *out);
+/* The one line of a file, without its end. NULL: why says. */
+const char *conf_value_file(struct conf *conf, const char *path, char *why, size_t why_n);
+/* n bytes with what stands for each ${...}; pairs: they are name=value pairs. NULL: why says, and
+ * shows no value. */
+const char *conf_expand(
+	struct conf *conf, const char *s, size_t n, bool pairs, char *why, size_t why_n);
+/* Adds the items of the environment and the command line. */
+void conf_read_places(struct conf *conf, const struct conf_places *p, struct conf_msgs *m);
+/* The items of URLs: see conf_url_load(). */
+void conf_read_urls(struct conf *conf, const struct conf_places *p, struct conf_msgs *m);
 
 /* Adds the items of a file with its includes, or of text. Mistakes go to m; reading goes on behind
  * them. */

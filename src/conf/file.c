@@ -16,15 +16,13 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define DEPTH_MAX 10
 #define FILES_MAX 1000
+#define WHY_MAX 400
 #define FILE_MAX_BYTES (16U << 20)
 
 struct reader {
@@ -50,7 +48,7 @@ static const char *const section_names[] = {
 
 const char *conf_section_name(enum conf_section s)
 {
-	return s == CONF_SEC_NONE ? "" : section_names[s];
+	return s == CONF_SEC_NONE || s == CONF_SEC_OUTSIDE ? "" : section_names[s];
 }
 
 #define MISTAKE(r, ...) conf_msgs_add((r)->m, CONF_ERROR, (r)->at.file, (r)->at.line, __VA_ARGS__)
@@ -164,8 +162,13 @@ static void read_pair(struct reader *r, const char *p, const char *end)
 		const char *key = conf_str(
 			r->conf, buf_len(&name) ? (char *)buf_data(&name) : "", buf_len(&name));
 		const char *v = skip_blank(eq + 1, end);
-		conf_item_add(
-			r->conf, r->section, key, conf_str(r->conf, v, (size_t)(end - v)), r->at);
+		bool pairs = r->section != CONF_SEC_WEIRPOOL && r->section != CONF_SEC_PGBOUNCER;
+		char why[WHY_MAX];
+		v = conf_expand(r->conf, v, (size_t)(end - v), pairs, why, sizeof(why));
+		if (v)
+			conf_item_add(r->conf, r->section, key, v, r->at);
+		else
+			MISTAKE(r, "%s: %s", key, why);
 	}
 	buf_fini(&name);
 }
@@ -179,7 +182,12 @@ static void read_include(struct reader *r, const char *p, const char *end)
 		MISTAKE(r, "%%include needs the name of a file");
 		return;
 	}
-	read_path(r, conf_str(r->conf, p, (size_t)(end - p)), true);
+	char why[WHY_MAX];
+	const char *path = conf_expand(r->conf, p, (size_t)(end - p), false, why, sizeof(why));
+	if (path)
+		read_path(r, path, true);
+	else
+		MISTAKE(r, "%%include: %s", why);
 }
 
 static void read_line(struct reader *r, const char *p, const char *end)
@@ -214,33 +222,6 @@ static void read_lines(struct reader *r, const char *text, size_t n)
 	}
 }
 
-/* The whole file into out, or -1 and errno. EFBIG: more than FILE_MAX_BYTES. */
-static int slurp(const char *path, struct buf *out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), failed = 0;
-	struct stat st;
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		failed = EISDIR;
-	}
-	while (!failed) {
-		uint8_t *to = buf_reserve(out, 65536);
-		ssize_t got = to ? read(fd, to, 65536) : -1;
-		if (to == NULL)
-			failed = EFBIG;
-		else if (got < 0 && errno != EINTR)
-			failed = errno;
-		else if (got == 0)
-			break;
-		else if (got > 0)
-			buf_commit(out, (size_t)got);
-	}
-	close(fd);
-	errno = failed;
-	return failed ? -1 : 0;
-}
-
 static void read_path(struct reader *r, const char *path, bool included)
 {
 	struct conf_src outer = r->at;
@@ -253,7 +234,7 @@ static void read_path(struct reader *r, const char *path, bool included)
 		return;
 	}
 	buf_init(&text, FILE_MAX_BYTES);
-	if (slurp(path, &text) != 0) {
+	if (conf_slurp(r->conf, path, false, &text) != 0) {
 		if (included)
 			MISTAKE(r, "cannot read %s: %s", path, strerror(errno));
 		else

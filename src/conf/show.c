@@ -4,6 +4,7 @@
 #include "base/buf.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 bool conf_show_next(const struct conf *conf, unsigned *i, struct conf_show *r)
@@ -26,6 +27,16 @@ bool conf_show_next(const struct conf *conf, unsigned *i, struct conf_show *r)
 	return true;
 }
 
+const char *conf_src_text(const struct conf_src *src, char *out, size_t n)
+{
+	if (!src->file)
+		return "default";
+	if (!src->line)
+		return src->file;
+	snprintf(out, n, "%s:%u", src->file, src->line);
+	return out;
+}
+
 static void put_name(struct buf *out, const char *name)
 {
 	bool plain = *name != '\0';
@@ -41,26 +52,38 @@ static void put_name(struct buf *out, const char *name)
 	buf_puts(out, "\"");
 }
 
+/* Each ${ as $${: what it stood for was put in when it was read. */
+static void put_text(struct buf *out, const char *s)
+{
+	for (; *s; s++) {
+		if (s[0] == '$' && s[1] == '{')
+			buf_puts(out, "$");
+		buf_append(out, s, 1);
+	}
+}
+
 /* " key=value", quoted when it must be. */
 static void put_pair(struct buf *out, const char *key, const char *value)
 {
 	buf_printf(out, " %s=", key);
 	if (*value && strcspn(value, " \t\v\f\r\n'") == strlen(value)) {
-		buf_puts(out, value);
+		put_text(out, value);
 		return;
 	}
 	buf_puts(out, "'");
-	for (const char *p = value; *p; p++)
+	for (const char *p = value; *p; p++) {
+		if (p[0] == '$' && p[1] == '{')
+			buf_puts(out, "$");
 		buf_append(out, *p == '\'' ? "''" : p, *p == '\'' ? 2 : 1);
+	}
 	buf_puts(out, "'");
 }
 
 static void put_src(struct buf *out, const struct conf_src *src)
 {
-	if (src->file && src->line)
-		buf_printf(out, "; %s:%u\n", src->file, src->line);
-	else if (src->file)
-		buf_printf(out, "; %s\n", src->file);
+	char tmp[300];
+	if (src->file)
+		buf_printf(out, "; %s\n", conf_src_text(src, tmp, sizeof(tmp)));
 }
 
 /* Fields of the struct at base that differ from their defaults. */
@@ -98,8 +121,11 @@ static void dump_global(const struct conf *conf, struct buf *out)
 			put_src(out, &it->src);
 		if (o->type == OPT_SECRET && text && *text)
 			text = "****";
-		if (text)
-			buf_printf(out, "%s = %s\n", o->name, text);
+		if (text) {
+			buf_printf(out, "%s = ", o->name);
+			put_text(out, text);
+			buf_puts(out, "\n");
+		}
 	}
 }
 
@@ -146,7 +172,9 @@ void conf_dump(const struct conf *conf, struct buf *out)
 	for (unsigned i = 0; i < conf->rules_n; i++) {
 		put_src(out, &conf->rules[i].src);
 		put_name(out, conf->rules[i].name);
-		buf_printf(out, " = %s\n", conf->rules[i].text);
+		buf_puts(out, " = ");
+		put_text(out, conf->rules[i].text);
+		buf_puts(out, "\n");
 	}
 	buf_puts(out, "\n[peers]\n");
 	for (unsigned i = 0; i < conf->peers_n; i++) {

@@ -64,6 +64,13 @@ struct conf *conf_copy_items(const struct conf *from)
 		conf_item_add(to, it->section, copy_or_null(to, it->key),
 			copy_or_null(to, it->value), src);
 	}
+	for (unsigned i = 0; i < from->reads_n; i++) {
+		to->reads = mem_xrealloc(
+			MEM_CONF, to->reads, (to->reads_n + 1) * sizeof(*to->reads));
+		to->reads[to->reads_n] = from->reads[i];
+		to->reads[to->reads_n++].path = copy_or_null(to, from->reads[i].path);
+	}
+	to->places = from->places;
 	to->url_user = conf_str(to, from->url_user, strlen(from->url_user));
 	to->url_password = conf_str(to, from->url_password, strlen(from->url_password));
 	return to;
@@ -88,6 +95,7 @@ void conf_free(struct conf **conf)
 	mem_free(MEM_CONF, c->users);
 	mem_free(MEM_CONF, c->peers);
 	mem_free(MEM_CONF, c->items);
+	mem_free(MEM_CONF, c->reads);
 	mem_free(MEM_CONF, c->set);
 	for (struct conf_block *b = c->blocks, *next; b; b = next) {
 		next = b->next;
@@ -121,7 +129,8 @@ static int finish_loaded(
 	return 0;
 }
 
-int conf_load(const char *path, struct conf **conf_r, struct conf_msgs *m)
+static int load_file(
+	const char *path, const struct conf_places *p, struct conf **conf_r, struct conf_msgs *m)
 {
 	struct conf *conf = conf_new(path);
 	unsigned before = m->errors_n;
@@ -131,7 +140,38 @@ int conf_load(const char *path, struct conf **conf_r, struct conf_msgs *m)
 		conf_free(&conf);
 		return -1;
 	}
+	conf_read_places(conf, p, m);
 	return finish_loaded(conf, before, conf_r, m);
+}
+
+int conf_load(const char *path, struct conf **conf_r, struct conf_msgs *m)
+{
+	return load_file(path, NULL, conf_r, m);
+}
+
+static int load_urls(const struct conf_places *p, struct conf **conf_r, struct conf_msgs *m)
+{
+	struct conf *conf = conf_new("");
+	unsigned before = m->errors_n;
+	conf_read_urls(conf, p, m);
+	if (m->errors_n != before) {
+		conf_free(&conf);
+		return -1;
+	}
+	conf_read_places(conf, p, m);
+	return finish_loaded(conf, before, conf_r, m);
+}
+
+int conf_load_places(const struct conf_places *p, struct conf **conf_r, struct conf_msgs *m)
+{
+	return p->file ? load_file(p->file, p, conf_r, m) : load_urls(p, conf_r, m);
+}
+
+int conf_load_again(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+{
+	const char *path = old->global.conffile[0] ? old->global.conffile : old->path;
+	return old->path[0] ? load_file(path, old->places, conf_r, m)
+			    : load_urls(old->places, conf_r, m);
 }
 
 int conf_load_text(

@@ -7,6 +7,7 @@
 #include "conf_int.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/num.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 #define URL_MAX_BYTES 16384
 #define CLUSTER_NAME "url"
-#define WHERE "URL"
+#define WHY_MAX 400
 #define ESCAPE_HINT \
 	"; in a user or password write / as %%2F, : as %%3A, @ as %%40, ? as %%3F and %% as %%25"
 
@@ -41,10 +42,12 @@ struct url {
 	struct buf pairs; /* name='value' for the database */
 	bool has_sslmode, has_app, has_balance;
 	const char *fallback_app;
+	const char *where; /* "URL", "DATABASE_URL": for messages and as the source */
+	unsigned number;   /* among those of one configuration */
 };
 
-#define MISTAKE(u, ...) conf_msgs_add((u)->m, CONF_ERROR, WHERE, 0, __VA_ARGS__)
-#define WARN(u, ...) conf_msgs_add((u)->m, CONF_WARNING, WHERE, 0, __VA_ARGS__)
+#define MISTAKE(u, ...) conf_msgs_add((u)->m, CONF_ERROR, (u)->where, 0, __VA_ARGS__)
+#define WARN(u, ...) conf_msgs_add((u)->m, CONF_WARNING, (u)->where, 0, __VA_ARGS__)
 
 static const char *behind_scheme(const char *url, const struct scheme **scheme_r)
 {
@@ -111,7 +114,8 @@ static void put_pair(struct url *u, const char *name, const char *value)
 
 static void put_global(struct url *u, const char *key, const char *value)
 {
-	conf_item_add(u->conf, CONF_SEC_WEIRPOOL, key, value, (struct conf_src){ .file = WHERE });
+	conf_item_add(
+		u->conf, CONF_SEC_WEIRPOOL, key, value, (struct conf_src){ .file = u->where });
 }
 
 /* Unless a parameter said otherwise. */
@@ -417,6 +421,8 @@ static void put_cluster(struct url *u)
 {
 	struct conf *c = u->conf;
 	struct url k = { .conf = c };
+	char name[32];
+	snprintf(name, sizeof(name), u->number ? CLUSTER_NAME "%u" : CLUSTER_NAME, u->number + 1);
 	buf_init(&k.pairs, 4 * URL_MAX_BYTES);
 	put_pair(&k, "host", u->hosts);
 	put_pair(&k, "port", u->ports[0] ? u->ports : u->scheme->port);
@@ -428,19 +434,29 @@ static void put_cluster(struct url *u)
 	const char *pairs =
 		k.pairs.failed ? "" : conf_str(c, (char *)buf_data(&k.pairs), buf_len(&k.pairs));
 	buf_wipe(&k.pairs);
-	conf_item_add(
-		c, CONF_SEC_CLUSTERS, CLUSTER_NAME, pairs, (struct conf_src){ .file = WHERE });
+	conf_item_add(c, CONF_SEC_CLUSTERS, conf_str(c, name, strlen(name)), pairs,
+		(struct conf_src){ .file = u->where });
+	put_pair(u, "cluster", name);
 }
 
-/* The one database, and who may use it. */
-static void put_items(struct url *u)
+/* What it is called here. */
+static const char *url_name(const struct url *u)
+{
+	return u->dbname[0] ? u->dbname : u->user[0] ? u->user : "*";
+}
+
+static bool has_secret(const struct url *u)
+{
+	return u->user[0] && u->password[0];
+}
+
+/* The one database. */
+static void put_database(struct url *u)
 {
 	struct conf *c = u->conf;
-	const char *name = u->dbname[0] ? u->dbname : u->user[0] ? u->user : "*";
-	bool secret = u->user[0] && u->password[0];
+	const char *name = url_name(u);
 	if (strchr(u->hosts, ',')) {
 		put_cluster(u);
-		put_pair(u, "cluster", CLUSTER_NAME);
 	} else {
 		if (u->hosts[0] || u->scheme->libpq)
 			put_pair(u, "host", u->hosts[0] ? u->hosts : default_socket_dir());
@@ -448,7 +464,7 @@ static void put_items(struct url *u)
 	}
 	if (u->user[0])
 		put_pair(u, "user", u->user);
-	if (secret)
+	if (has_secret(u))
 		put_pair(u, "password", u->password);
 	if (strcmp(name, "*") != 0)
 		put_pair(u, "dbname", name);
@@ -456,53 +472,130 @@ static void put_items(struct url *u)
 		put_pair(u, "load_balance_hosts", "disable");
 	if (!u->has_app && u->fallback_app)
 		put_pair(u, "application_name", u->fallback_app);
-	put_global_default(u, "auth_type", secret ? "scram-sha-256" : "trust");
-	if (secret) {
-		put_global_default(u, "admin_users", u->user);
-		c->url_user = u->user;
-		c->url_password = u->password;
-	} else {
-		WARN(u, "there is no password: everybody on this machine can use the database "
-			"through weirpool");
-	}
+	if (u->pairs.failed)
+		MISTAKE(u, "it is too long");
 	const char *pairs = conf_str(c, (char *)buf_data(&u->pairs), buf_len(&u->pairs));
-	if (!u->scheme->libpq) { /* the only clients are MySQL's */
-		put_global_default(u, "mysql_listen_addr", "127.0.0.1");
-		put_global_default(u, "listen_addr", "");
-		put_global_default(u, "unix_socket_dir", "");
+	conf_item_add(c, u->scheme->section, name, pairs, (struct conf_src){ .file = u->where });
+}
+
+/* Who may use it: the same for all of them. */
+static void put_access(struct url *list, unsigned n)
+{
+	struct conf *c = list[0].conf;
+	struct buf admins;
+	bool secret = has_secret(&list[0]), libpq = false;
+	put_global_default(&list[0], "auth_type", secret ? "scram-sha-256" : "trust");
+	if (!secret)
+		WARN(&list[0],
+			"there is no password: everybody on this machine can use the database "
+			"through weirpool");
+	buf_init(&admins, 0);
+	for (unsigned i = 0; i < n; i++) {
+		libpq |= list[i].scheme->libpq;
+		if (i == 0 || strcmp(list[i].user, list[i - 1].user) != 0)
+			buf_printf(&admins, "%s%s", i ? "," : "", list[i].user);
 	}
-	conf_item_add(c, u->scheme->section, name, pairs, (struct conf_src){ .file = WHERE });
+	if (secret) {
+		put_global_default(&list[0], "admin_users",
+			conf_str(c, (char *)buf_data(&admins), buf_len(&admins)));
+		c->url_user = list[0].user;
+		c->url_password = list[0].password;
+	}
+	buf_fini(&admins);
+	if (!libpq) { /* the only clients are MySQL's */
+		put_global_default(&list[0], "mysql_listen_addr", "127.0.0.1");
+		put_global_default(&list[0], "listen_addr", "");
+		put_global_default(&list[0], "unix_socket_dir", "");
+	}
+}
+
+/* What one of several URLs must not say beside those before it. */
+static void check_beside(struct url *list, unsigned i)
+{
+	struct url *u = &list[i];
+	for (unsigned k = 0; k < i; k++) {
+		if (strcmp(url_name(u), url_name(&list[k])) == 0)
+			MISTAKE(u,
+				"database \"%.60s\" is that of %s too; several servers of one "
+				"database are hosts of one URL: //user:secret@host1,host2/db",
+				url_name(u), list[k].where);
+		else if (has_secret(u) != has_secret(&list[k]))
+			MISTAKE(u,
+				"either all URLs must have a user and a password, or none; see %s",
+				list[k].where);
+		else if (strcmp(u->user, list[k].user) == 0 &&
+			 strcmp(u->password, list[k].password) != 0)
+			MISTAKE(u, "its user is that of %s too, but with another password",
+				list[k].where);
+		else
+			continue;
+		return;
+	}
+}
+
+static void read_url(struct url *u, const char *text)
+{
+	unsigned before = u->m->errors_n;
+	const char *p = behind_scheme(text, &u->scheme);
+	if (p == NULL)
+		MISTAKE(u, "a URL begins with postgres://, postgresql:// or mysql://");
+	else if (strlen(text) > URL_MAX_BYTES)
+		MISTAKE(u, "the URL is longer than %d bytes", URL_MAX_BYTES);
+	else
+		p = read_parts(u, p);
+	if (p && u->m->errors_n == before)
+		read_params(u, p);
+}
+
+void conf_read_urls(struct conf *conf, const struct conf_places *p, struct conf_msgs *m)
+{
+	unsigned before = m->errors_n;
+	struct url *list = mem_xalloc(MEM_CONF, p->urls_n * sizeof(*list));
+	for (unsigned i = 0; i < p->urls_n; i++) {
+		const struct conf_place *pl = &p->urls[i];
+		struct url *u = &list[i];
+		char why[WHY_MAX];
+		const char *text = pl->is_file ? conf_value_file(conf, pl->text, why, sizeof(why))
+					       : pl->text;
+		*u = (struct url){ .conf = conf,
+			.m = m,
+			.user = "",
+			.password = "",
+			.dbname = "",
+			.hosts = "",
+			.ports = "",
+			.where = conf_str(conf, pl->from, strlen(pl->from)),
+			.number = i };
+		buf_init(&u->pairs, 4 * URL_MAX_BYTES);
+		if (text)
+			read_url(u, text);
+		else
+			MISTAKE(u, "%s", why);
+		if (m->errors_n == before)
+			check_beside(list, i);
+		if (m->errors_n == before)
+			put_database(u);
+	}
+	if (m->errors_n == before)
+		put_access(list, p->urls_n);
+	for (unsigned i = 0; i < p->urls_n; i++)
+		buf_wipe(&list[i].pairs);
+	mem_free(MEM_CONF, list);
 }
 
 int conf_url_load(const char *url, struct conf **conf_r, struct conf_msgs *m)
 {
+	struct conf_place one = { .from = "URL", .text = url };
+	const struct conf_places p = { .urls = &one, .urls_n = 1 };
 	unsigned before = m->errors_n;
-	struct url u = { .conf = conf_new(""),
-		.m = m,
-		.user = "",
-		.password = "",
-		.dbname = "",
-		.hosts = "",
-		.ports = "" };
-	const char *p = behind_scheme(url, &u.scheme);
-	buf_init(&u.pairs, 4 * URL_MAX_BYTES);
-	if (p == NULL)
-		MISTAKE(&u, "a URL begins with postgres://, postgresql:// or mysql://");
-	else if (strlen(url) > URL_MAX_BYTES)
-		MISTAKE(&u, "the URL is longer than %d bytes", URL_MAX_BYTES);
-	else
-		p = read_parts(&u, p);
-	if (p && m->errors_n == before) {
-		read_params(&u, p);
-		put_items(&u);
+	struct conf *conf = conf_new("");
+	conf_read_urls(conf, &p, m);
+	if (m->errors_n != before || conf_build(conf, m) != 0) {
+		conf_free(&conf);
+		return -1;
 	}
-	bool ok = m->errors_n == before && !u.pairs.failed && conf_build(u.conf, m) == 0;
-	buf_wipe(&u.pairs);
-	if (!ok)
-		conf_free(&u.conf);
-	else
-		*conf_r = u.conf;
-	return ok ? 0 : -1;
+	*conf_r = conf;
+	return 0;
 }
 
 static void put_encoded(struct buf *out, const char *s)

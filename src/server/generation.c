@@ -31,9 +31,12 @@ static void load_users(struct core_gen *g, struct conf_msgs *m)
 		return;
 	if (!g->users)
 		g->users = users_new();
-	if (users_add(g->users, c->url_user, strlen(c->url_user), c->url_password,
-		    strlen(c->url_password), &e) != 0)
-		conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s", e.msg);
+	for (unsigned i = 0; i < c->dbs_n; i++) { /* one for each URL */
+		const struct conf_db *d = &c->dbs[i];
+		if (users_add(g->users, d->force_user, strlen(d->force_user), d->password,
+			    strlen(d->password), &e) != 0)
+			conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s", e.msg);
+	}
 }
 
 static void load_hba(struct core_gen *g, struct conf_msgs *m)

@@ -1,6 +1,7 @@
 /* main - the command line: what to serve, or what to check. */
 #include "server_int.h"
 
+#include "conf/places.h"
 #include "conf/url.h"
 
 #include <event2/event.h>
@@ -11,10 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
+static const struct tool {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} tools[] = {
+	{ "explain-route", server_explain_route },
+	{ "probe", server_watch },
+};
+#define TOOLS_N (sizeof tools / sizeof *tools)
+
 static const char usage_text[] =
 	"weirpool: a pooling proxy in front of PostgreSQL, MySQL and MariaDB\n"
-	"Usage: weirpool [OPTION]... CONFIG-FILE | postgres://user:secret@host/db |\n"
-	"       mysql://user:secret@host/db\n"
+	"Usage: weirpool [OPTION]... CONFIG-FILE\n"
+	"       weirpool [OPTION]... postgres://user:secret@host/db...\n"
+	"       weirpool [OPTION]... mysql://user:secret@host/db...\n"
 	"       weirpool explain-route [OPTION]... < statements\n"
 	"       weirpool probe [OPTION]... URL\n"
 	"  -t, --test           check the configuration, print every mistake, and exit\n"
@@ -26,6 +37,10 @@ static const char usage_text[] =
 	"  -R, --reboot         accepted for PgBouncer's sake, does nothing\n"
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n"
+	"Every option of the configuration file is a flag, too (--pool-size=20), and a\n"
+	"variable of the environment (WEIRPOOL_POOL_SIZE=20, or WEIRPOOL_POOL_SIZE_FILE\n"
+	"with the name of a file). Without an argument it serves WEIRPOOL_CONFFILE,\n"
+	"WEIRPOOL_URL (or _1, _2, ...) or DATABASE_URL.\n"
 	"Signals: HUP reload, TERM drain, INT wait for servers, QUIT stop, USR1 pause,\n"
 	"         USR2 resume.\n";
 
@@ -41,6 +56,59 @@ static const struct option longs[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
+
+/* Is arg one of longs, in a form that this one has? */
+static bool is_long(const char *arg)
+{
+	size_t n = strcspn(arg + 2, "=");
+	for (const struct option *o = longs; o->name; o++)
+		if (strlen(o->name) == n && memcmp(arg + 2, o->name, n) == 0)
+			return !arg[2 + n] || o->has_arg == required_argument;
+	return false;
+}
+
+static int tell_unknown(const char *arg)
+{
+	const char *near = conf_places_nearest(arg);
+	char name[80];
+	size_t least = near ? opt_distance(arg + 2, near) : 3;
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
+	for (const struct option *o = longs; o->name; o++)
+		if (opt_distance(name, o->name) < least) {
+			least = opt_distance(name, o->name);
+			near = o->name;
+		}
+	fprintf(stderr, "weirpool: unknown option --%s", name);
+	if (near)
+		fputs(", did you mean --", stderr);
+	for (const char *c = near ? near : ""; *c; c++)
+		fputc(*c == '_' ? '-' : *c, stderr);
+	fputs(near ? "?\n" : "\n", stderr);
+	return -1;
+}
+
+/* Options of the configuration, taken out of argv; getopt's stay. -1: one of them is wrong, and it
+ * was told. */
+static int take_flags(int *argc, char **argv, struct conf_places *p, struct conf_msgs *m)
+{
+	int to = 1, i = 1;
+	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+		unsigned before = m->errors_n;
+		if (strncmp(argv[i], "--", 2) != 0 || is_long(argv[i]))
+			argv[to++] = argv[i];
+		else if (!conf_places_flag(p, argv[i], m))
+			return tell_unknown(argv[i]);
+		else if (m->errors_n != before) {
+			fprintf(stderr, "weirpool: %s has no value: %s=...\n", argv[i], argv[i]);
+			return -1;
+		}
+	}
+	while (i < *argc)
+		argv[to++] = argv[i++];
+	argv[to] = NULL;
+	*argc = to;
+	return 0;
+}
 
 static int parse_args(int argc, char **argv, struct server_args *a, int *code_r)
 {
@@ -65,16 +133,57 @@ static int parse_args(int argc, char **argv, struct server_args *a, int *code_r)
 			return 1;
 		}
 	}
-	if (argc - optind != 1) {
-		fputs(argc == optind ? "weirpool: a configuration file or a URL is needed\n"
-				     : "weirpool: one configuration file or URL, not more\n",
-			stderr);
-		fputs(usage_text, stderr);
-		*code_r = 2;
-		return 1;
-	}
-	a->target = argv[optind];
 	return 0;
+}
+
+/* A word that is no file: perhaps a tool. */
+static void suggest_tool(const char *word)
+{
+	const char *near = NULL;
+	size_t least = 3;
+	if (strpbrk(word, "/.") || access(word, F_OK) == 0)
+		return;
+	for (unsigned i = 0; i < TOOLS_N; i++)
+		if (opt_distance(word, tools[i].name) < least) {
+			least = opt_distance(word, tools[i].name);
+			near = tools[i].name;
+		}
+	if (near)
+		fprintf(stderr, "weirpool: there is no file %s; did you mean weirpool %s?\n", word,
+			near);
+}
+
+/* What to serve: from the arguments, else what the environment said. 0, or -1 and told. */
+static int take_target(
+	int argc, char **argv, struct server_args *a, struct conf_places *p, struct conf_msgs *m)
+{
+	unsigned urls_n = 0;
+	for (int i = optind; i < argc; i++)
+		urls_n += conf_url_is(argv[i]);
+	if (argc - optind > 1 && urls_n != (unsigned)(argc - optind)) {
+		fputs("weirpool: one configuration file, or URLs, not more\n", stderr);
+		fputs(usage_text, stderr);
+		return -1;
+	}
+	for (int i = optind; i < argc; i++) {
+		bool is_url = conf_url_is(argv[i]);
+		if (!is_url)
+			suggest_tool(argv[i]);
+		conf_places_target(p, argv[i], m);
+		if (is_url) /* it may hold a password: not for ps(1) */
+			mem_wipe(argv[i], strlen(argv[i]));
+	}
+	a->is_url = !p->file;
+	a->target = p->file ? p->file : p->urls_n ? p->urls[0].from : NULL;
+	if (a->target && strncmp(a->target, "URL", 3) == 0)
+		a->target = "the URL";
+	if (a->target)
+		return 0;
+	fputs("weirpool: nothing to serve: a configuration file or a URL is needed, here or in "
+	      "DATABASE_URL\n",
+		stderr);
+	fputs(usage_text, stderr);
+	return -1;
 }
 
 static void print_msgs(const struct conf_msgs *m, const struct server_args *a)
@@ -104,52 +213,67 @@ static int check_daemon(const struct conf *c, struct server_args *a)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* Loads and checks. NULL: every mistake was told. */
+static struct core_gen *load(
+	const struct conf_places *p, struct conf_msgs *m, const struct server_args *a)
 {
-	struct server_args a = { 0 };
-	struct conf_msgs m = { 0 };
 	struct conf *conf = NULL;
-	int code;
-	if (argc > 1 && strcmp(argv[1], "explain-route") == 0)
-		return server_explain_route(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "probe") == 0)
-		return server_watch(argc - 1, argv + 1);
-	if (parse_args(argc, argv, &a, &code))
-		return code;
-	int r = conf_url_is(a.target) ? conf_url_load(a.target, &conf, &m)
-				      : conf_load(a.target, &conf, &m);
-	if (r == 0 && a.test)
-		(void)!conf_check_files(conf, &m); /* what it finds is in m */
-	struct core_gen *gen = r == 0 ? generation_build(conf, &m) : NULL;
-	if (gen && m.errors_n) {
+	int r = conf_load_places(p, &conf, m);
+	if (r == 0 && a->test)
+		(void)!conf_check_files(conf, m); /* what it finds is in m */
+	struct core_gen *gen = r == 0 ? generation_build(conf, m) : NULL;
+	if (gen && m->errors_n) {
 		gen_unref(gen);
 		gen = NULL;
 	}
-	print_msgs(&m, &a);
-	if (conf_url_is(a.target)) { /* it may hold a password: not for ps(1) */
-		mem_wipe(argv[optind], strlen(argv[optind]));
-		a.target = "the URL";
-		a.is_url = true;
-	}
-	if (a.test && gen)
-		printf("%s: ok (%u databases, %u users)\n", a.target, gen->conf->dbs_n,
+	print_msgs(m, a);
+	if (a->test && gen)
+		printf("%s: ok (%u databases, %u users)\n", a->target, gen->conf->dbs_n,
 			gen->conf->users_n);
 	else if (!gen)
-		fprintf(stderr, "weirpool: %u mistakes in the configuration\n", m.errors_n);
-	conf_msgs_fini(&m);
+		fprintf(stderr, "weirpool: %u mistakes in the configuration\n", m->errors_n);
+	return gen;
+}
+
+static void dump(const struct conf *conf)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	conf_dump(conf, &b);
+	fwrite(buf_data(&b), 1, buf_len(&b), stdout);
+	buf_fini(&b);
+}
+
+static int serve(struct conf_places *p, struct conf_msgs *m, struct server_args *a)
+{
+	struct core_gen *gen = load(p, m, a);
+	conf_msgs_fini(m);
 	if (!gen)
 		return 1;
-	if (a.dump) {
-		struct buf b;
-		buf_init(&b, 0);
-		conf_dump(gen->conf, &b);
-		fwrite(buf_data(&b), 1, buf_len(&b), stdout);
-		buf_fini(&b);
-	}
-	if (a.test || a.dump || check_daemon(gen->conf, &a) != 0) {
-		code = a.test || a.dump ? 0 : 1;
+	if (a->dump)
+		dump(gen->conf);
+	if (a->test || a->dump || check_daemon(gen->conf, a) != 0) {
 		gen_unref(gen);
-		return code;
+		return a->test || a->dump ? 0 : 1;
 	}
-	return server_run(gen, &a);
+	return server_run(gen, a);
+}
+
+int main(int argc, char **argv)
+{
+	struct server_args a = { 0 };
+	struct conf_places p = { 0 };
+	struct conf_msgs m = { 0 };
+	int code;
+	for (unsigned i = 0; argc > 1 && i < TOOLS_N; i++)
+		if (strcmp(argv[1], tools[i].name) == 0)
+			return tools[i].run(argc - 1, argv + 1);
+	conf_places_env(&p, environ, &m);
+	if (take_flags(&argc, argv, &p, &m) != 0)
+		code = 2;
+	else if (!parse_args(argc, argv, &a, &code))
+		code = take_target(argc, argv, &a, &p, &m) == 0 ? serve(&p, &m, &a) : 2;
+	conf_msgs_fini(&m);
+	conf_places_fini(&p);
+	return code;
 }

@@ -17,10 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort(); \
 	} while (0)
 
-/* %include would read any file of this machine. */
+/* %include and ${file:...} would read any file of this machine. */
 static bool includes(const uint8_t *data, size_t size)
 {
-	return memmem(data, size, "%include", 8) != NULL;
+	return memmem(data, size, "%include", 8) != NULL ||
+	       memmem(data, size, "${file:", 7) != NULL;
 }
 
 static void use(const struct conf *conf)

@@ -100,7 +100,8 @@ class Stage:
         self.env = dict(os.environ, PATH='%s:/usr/bin:/bin' % bindir, HOME=str(self.dir), LC_ALL='C.UTF-8',
                         PGCONNECT_TIMEOUT='10', PGSSLMODE='prefer', PGPASSWORD='secret', ASAN_OPTIONS='exitcode=99',
                         WEIRPOOL_AUTH_HELPER=str(bindir / 'weirpool-auth-helper'))
-        self.env.pop('NOTIFY_SOCKET', None)
+        for name in [k for k in self.env if re.match('NOTIFY_SOCKET|DATABASE_URL|WEIRPOOL_(?!AUTH_HELPER)', k)]:
+            del self.env[name]
 
     def here(self, text):
         for was, becomes in self.places:

@@ -174,8 +174,7 @@ class Weirpool:
 
     # --- life
     def start(self, wait=True):
-        env = dict(os.environ)
-        env.pop('NOTIFY_SOCKET', None)
+        env = {k: v for k, v in os.environ.items() if not re.match('NOTIFY_SOCKET|DATABASE_URL|WEIRPOOL_(?!AUTH_HELPER)', k)}
         env.update(self.env)
         env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:abort_on_error=0:exitcode=99')
         env.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1:halt_on_error=1:exitcode=99')
