@@ -67,6 +67,7 @@ struct conf_global {
 	int64_t shutdown_timeout_us; /* drain deadline; 0 = none */
 	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
 	int peer_id;
+	int64_t file_check_interval_us;
 	/* logs and statistics */
 	const char *logfile, *syslog_ident, *syslog_facility;
 	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats;
@@ -242,6 +243,7 @@ struct conf {
 	unsigned items_n, items_size;
 	struct conf_read *reads; /* files that it was made from */
 	unsigned reads_n;
+	uint64_t inputs_mark;             /* of files that options name, as they were then */
 	const struct conf_places *places; /* borrowed, or NULL */
 	struct conf_block *blocks;
 };

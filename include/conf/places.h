@@ -49,10 +49,15 @@ void conf_places_fini(struct conf_places *p);
 int conf_load_places(const struct conf_places *p, struct conf **conf_r, struct conf_msgs *m)
 	__attribute__((warn_unused_result));
 
-/* Did what conf was made from change since it was read? Which of it: the configuration files, or
- * values in files of their own (${file:...}, WEIRPOOL_..._FILE)? */
+/* Did files change since conf was made? Which: the configuration, values in files of their own
+ * (${file:...}, WEIRPOOL_..._FILE), or those that options name (certificates, auth_file)? */
 struct conf_stale {
-	bool config, values;
+	bool config, values, inputs;
+	uint64_t mark; /* differs when any of them has changed again */
 };
 struct conf_stale conf_stale(const struct conf *conf);
+/* The values that have changed, taken into a new snapshot; SETs stay. The configuration files are
+ * read again for that, unless they have changed, too: that waits for RELOAD. As conf_reload(). */
+int conf_refresh(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+	__attribute__((warn_unused_result));
 #endif

@@ -584,5 +584,6 @@ int conf_build(struct conf *conf, struct conf_msgs *m)
 	sort_all(conf);
 	join_clusters(&b);
 	conf_check(conf, m);
+	conf->inputs_mark = conf_inputs_mark(conf); /* before anybody reads them */
 	return m->errors_n == before ? 0 : -1;
 }

@@ -1,5 +1,6 @@
 /* change - from one snapshot to the next: SET, RELOAD, and what differs. A snapshot itself never
  * changes. Control thread. */
+#include "conf/places.h"
 #include "conf_int.h"
 
 #include "base/err.h"
@@ -95,8 +96,8 @@ static bool keep_running_values(
 	return any;
 }
 
-/* From a URL there is no file in which a SET could be made to last: it stays. True if there were
- * any. */
+/* What SET said stays: from a URL there is no file in which it could be made to last, and nobody
+ * asked for a RELOAD when files are looked at again. True if there were any. */
 static bool keep_sets(const struct conf *old, struct conf *to)
 {
 	bool any = false;
@@ -104,32 +105,16 @@ static bool keep_sets(const struct conf *old, struct conf *to)
 		const struct conf_item *it = &old->items[i];
 		if (!it->src.file || strcmp(it->src.file, FROM_SET) != 0)
 			continue;
-		override(to, false, it->key, it->value, FROM_SET);
+		override(to, old->is_pgbouncer, it->key, it->value, FROM_SET);
 		any = true;
 	}
 	return any;
 }
 
-int conf_reload(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+/* kept with what shall stay of old. */
+static int finish_kept(struct conf *kept, struct conf **conf_r, struct conf_msgs *m)
 {
-	struct conf *next, *kept;
 	struct conf_msgs again = { 0 };
-	if (old->path[0] == '\0' && !old->places) { /* nothing to read again */
-		*conf_r = conf_copy_items(old);
-		return conf_finish(conf_r, m);
-	}
-	if (conf_load_again(old, &next, m) != 0)
-		return -1;
-	kept = conf_copy_items(next);
-	bool changed = keep_running_values(old, next, kept, m);
-	if (old->path[0] == '\0')
-		changed |= keep_sets(old, kept);
-	if (!changed) {
-		conf_free(&kept);
-		*conf_r = next;
-		return 0;
-	}
-	conf_free(&next);
 	int rc = conf_finish(&kept, &again);
 	for (unsigned i = 0; rc != 0 && i < again.n; i++) /* the warnings are in m already */
 		if (again.list[i].level == CONF_ERROR)
@@ -139,6 +124,45 @@ int conf_reload(const struct conf *old, struct conf **conf_r, struct conf_msgs *
 	if (rc == 0)
 		*conf_r = kept;
 	return rc;
+}
+
+static int load_and_keep(
+	const struct conf *old, bool sets, struct conf **conf_r, struct conf_msgs *m)
+{
+	struct conf *next;
+	if (conf_load_again(old, &next, m) != 0)
+		return -1;
+	struct conf *kept = conf_copy_items(next);
+	bool changed = keep_running_values(old, next, kept, m);
+	changed |= sets && keep_sets(old, kept);
+	if (!changed) {
+		conf_free(&kept);
+		*conf_r = next;
+		return 0;
+	}
+	conf_free(&next);
+	return finish_kept(kept, conf_r, m);
+}
+
+int conf_reload(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+{
+	if (old->path[0] == '\0' && !old->places) { /* nothing to read again */
+		*conf_r = conf_copy_items(old);
+		return conf_finish(conf_r, m);
+	}
+	return load_and_keep(old, old->path[0] == '\0', conf_r, m);
+}
+
+int conf_refresh(const struct conf *old, struct conf **conf_r, struct conf_msgs *m)
+{
+	struct conf_stale st = conf_stale(old);
+	if (st.values && !st.config)
+		return load_and_keep(old, true, conf_r, m);
+	if (st.values)
+		conf_msgs_add(m, CONF_WARNING, old->path, 0,
+			"a file behind ${file:...} has changed, and so has this one: RELOAD takes "
+			"both");
+	return finish_kept(conf_copy_items(old), conf_r, m);
 }
 
 /* Takes over key; was and is are copied, NULL stays NULL. */

@@ -322,7 +322,7 @@ static void check_readable(struct check *c, const char *name, const char *path, 
 }
 
 /* Options whose file must be there to be read; the others are written. */
-static bool is_input(const struct opt *o)
+bool conf_is_input(const struct opt *o)
 {
 	static const char *const outputs[] = { "logfile", "pidfile", "unix_socket_dir", "conffile",
 		NULL };
@@ -335,14 +335,14 @@ int conf_check_files(const struct conf *conf, struct conf_msgs *m)
 	unsigned before = m->errors_n;
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
-		if ((o->scopes & OPT_GLOBAL) && is_input(o))
+		if ((o->scopes & OPT_GLOBAL) && conf_is_input(o))
 			check_readable(&c, o->name, opt_show(o, conf_global_base(conf, o), NULL, 0),
 				src_of(conf, o->name));
 	}
 	for (unsigned i = 0; i < conf->dbs_n; i++) {
 		for (unsigned j = 0; j < conf->dbs[i].over_n; j++) {
 			const struct conf_over *over = &conf->dbs[i].over[j];
-			if (is_input(over->opt))
+			if (conf_is_input(over->opt))
 				check_readable(&c, over->opt->name, over->value.s, over->src);
 		}
 	}

@@ -51,6 +51,10 @@ struct conf_read {
 };
 /* What differs when a file was changed or replaced. */
 void conf_mark(const struct stat *st, int64_t out[CONF_MARK_N]);
+/* The same of all files that options name; 0 if there are none. */
+uint64_t conf_inputs_mark(const struct conf *conf);
+/* Does it name a file that is read, and not written? */
+bool conf_is_input(const struct opt *o);
 
 /* By file and line; those of one line stay in their order. */
 void conf_msgs_sort(struct conf_msgs *m);

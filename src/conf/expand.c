@@ -33,15 +33,6 @@ static void remember(struct conf *conf, const char *path, bool is_value, const s
 	conf_mark(st, r->mark);
 }
 
-void conf_mark(const struct stat *st, int64_t out[CONF_MARK_N])
-{
-	out[0] = (int64_t)st->st_dev;
-	out[1] = (int64_t)st->st_ino;
-	out[2] = (int64_t)st->st_size;
-	out[3] = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-	out[4] = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-}
-
 int conf_slurp(struct conf *conf, const char *path, bool is_value, struct buf *out)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), failed = 0;
@@ -274,23 +265,4 @@ const char *conf_expand(
 	buf_wipe(&x.out);
 	buf_wipe(&x.word);
 	return text;
-}
-
-struct conf_stale conf_stale(const struct conf *conf)
-{
-	struct conf_stale r = { 0 };
-	for (unsigned i = 0; i < conf->reads_n; i++) {
-		int64_t now[CONF_MARK_N];
-		struct stat st;
-		if (stat(conf->reads[i].path, &st) != 0)
-			continue; /* being replaced */
-		conf_mark(&st, now);
-		if (memcmp(now, conf->reads[i].mark, sizeof(now)) == 0)
-			continue;
-		if (conf->reads[i].is_value)
-			r.values = true;
-		else
-			r.config = true;
-	}
-	return r;
 }

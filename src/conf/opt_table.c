@@ -119,7 +119,8 @@ const struct opt opt_table[] = {
 		     "asked for.")),
 	PATH(global, "auth_file", auth_file, GLOBAL, NOW,
 		HELP("File with user names and passwords or secrets: \"user\" \"secret\" on "
-		     "each line. Read at start and on RELOAD.")),
+		     "each line. Read at start, on RELOAD and when it has changed "
+		     "(file_check_interval).")),
 	PATH(global, "auth_hba_file", auth_hba_file, GLOBAL, NOW, D(""),
 		HELP("Rules of who may log in from where and how, in the form of pg_hba.conf, "
 		     "for auth_type=hba.")),
@@ -170,7 +171,7 @@ const struct opt opt_table[] = {
 		HELP("CA certificates that client certificates must be signed by.")),
 	PATH(global, "client_tls_cert_file", client_tls.cert_file, GLOBAL, NEW_CONN, D(""),
 		HELP("Certificate (with its chain) shown to clients. A changed file is taken up "
-		     "on RELOAD; nobody is dropped.")),
+		     "by itself (file_check_interval); nobody is dropped.")),
 	STR(global, "client_tls_ciphers", client_tls.ciphers, GLOBAL, NEW_CONN, D("default"),
 		HELP("Ciphers of TLS 1.2 for clients: default, secure, fast, normal, all, or an "
 		     "OpenSSL cipher list.")),
@@ -249,6 +250,11 @@ const struct opt opt_table[] = {
 		HELP("Stop writing when the cluster's authority (Patroni, a group's majority) "
 		     "could not be asked for this time. It is the only protection when weirpool "
 		     "and an old primary are cut off together. 0: off.")),
+	TIME(global, "file_check_interval", file_check_interval, GLOBAL, NOW, D("10"),
+		HELP("How often weirpool looks whether certificates, keys, auth files and what is "
+		     "behind ${file:...} have changed; it takes them up when they have rested for "
+		     "one such time. The configuration itself waits for RELOAD. 0: all of it "
+		     "does.")),
 	TIME(cluster, "hold_timeout", hold_timeout, CLUSTER, NOW, D("30"),
 		HELP("How long requests that need a primary are held while there is none.")),
 	STR(db, "host", host_text, DB, NEW_CONN, D(""), MYSQL("127.0.0.1"),

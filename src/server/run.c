@@ -3,6 +3,7 @@
 #include "server_int.h"
 
 #include "base/clock.h"
+#include "conf/places.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -23,6 +24,7 @@ struct server {
 	const struct server_args *args;
 	struct event *sig[8];
 	struct timer poll, stats;
+	struct refresh refresh;
 	enum core_state ending; /* CORE_RUNNING: not */
 	int64_t end_at_us;
 	struct sockets sockets;
@@ -64,6 +66,7 @@ static void use(struct server *s, struct core_gen *gen)
 	clusters_apply(s->clusters, gen);
 	gen_unref(s->gen);
 	s->gen = gen;
+	refresh_arm(&s->refresh);
 }
 
 static char *describe(const struct conf *was, const struct conf *is)
@@ -83,6 +86,33 @@ static char *describe(const struct conf *was, const struct conf *is)
 	return text;
 }
 
+/* Serves by gen from now on. What differs is the caller's in *text_r, or NULL. */
+static int take_up(struct server *s, struct core_gen *gen, char **text_r, struct err *e)
+{
+	unsigned before = s->sockets.n;
+	if (sockets_open_new(&s->sockets, gen->conf, e) != 0) {
+		log_error("RELOAD failed: %s", e->msg);
+		gen_unref(gen);
+		return -1;
+	}
+	*text_r = describe(s->gen->conf, gen->conf);
+	if (open_log(gen->conf, s->args) != 0)
+		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
+			strerror(errno));
+	use(s, gen);
+	core_listen_also(s->core, s->sockets.ls + before, s->sockets.n - before);
+	return 0;
+}
+
+static void log_changes(const char *text)
+{
+	for (const char *line = text, *end; line && *line; line = end) {
+		end = line + strcspn(line, "\n");
+		log_info("reload: %.*s", (int)(end - line), line);
+		end += *end == '\n';
+	}
+}
+
 static int reload(void *arg, char **report_r, struct err *e)
 {
 	struct server *s = arg;
@@ -97,29 +127,47 @@ static int reload(void *arg, char **report_r, struct err *e)
 	notify_send("READY=1");
 	if (!gen)
 		return err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
-	unsigned before = s->sockets.n;
-	if (sockets_open_new(&s->sockets, gen->conf, e) != 0) {
-		log_error("RELOAD failed: %s", e->msg);
-		gen_unref(gen);
+	char *text;
+	if (take_up(s, gen, &text, e) != 0)
 		return -1;
-	}
-	char *text = describe(s->gen->conf, gen->conf);
-	if (open_log(gen->conf, s->args) != 0)
-		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
-			strerror(errno));
-	use(s, gen);
-	core_listen_also(s->core, s->sockets.ls + before, s->sockets.n - before);
 	log_info("configuration reloaded%s", text ? "" : ": nothing changed");
-	for (char *line = text, *end; line && *line; line = end) {
-		end = line + strcspn(line, "\n");
-		log_info("reload: %.*s", (int)(end - line), line);
-		end += *end == '\n';
-	}
+	log_changes(text);
 	if (report_r)
 		*report_r = text;
 	else
 		mem_free(MEM_ADMIN, text);
 	return 0;
+}
+
+static const struct conf *current(void *arg)
+{
+	const struct server *s = arg;
+	return s->gen->conf;
+}
+
+/* Certificates, auth files or secrets: as RELOAD, but SETs stay. */
+static void on_files(void *arg)
+{
+	struct server *s = arg;
+	struct conf_msgs m = { 0 };
+	struct conf *conf = NULL;
+	struct core_gen *gen = NULL;
+	struct err e = { 0 };
+	if (conf_refresh(s->gen->conf, &conf, &m) == 0)
+		gen = generation_build(conf, &m);
+	log_msgs(&m);
+	conf_msgs_fini(&m);
+	if (!gen) {
+		log_error("files of certificates or secrets have changed, but cannot be used; "
+			  "what was read before stays");
+		return;
+	}
+	char *text;
+	if (take_up(s, gen, &text, &e) != 0)
+		return;
+	log_info("files of certificates or secrets have changed and are taken up");
+	log_changes(text);
+	mem_free(MEM_ADMIN, text);
 }
 
 static int set(void *arg, const char *key, const char *value, struct err *e)
@@ -307,6 +355,9 @@ static int prepare(struct server *s, struct err *e)
 		.probe = probe_report };
 	s->admin = admin_new(s->core, &h);
 	timer_init(&s->poll, on_poll, s);
+	s->refresh =
+		(struct refresh){ .loop = s->loop, .conf = current, .changed = on_files, .arg = s };
+	refresh_init(&s->refresh);
 	s->clusters = clusters_new(s->core, s->loop, e);
 	if (!s->clusters)
 		return -1;

@@ -28,6 +28,19 @@ void daemon_give(const char *user, const char *dir, unsigned port);
 int daemon_raise_fds(
 	unsigned want); /* soft limit of descriptors up to the hard one; what it is now */
 
+/* refresh.c: are there newer certificates and secrets than those in use? */
+struct refresh {
+	struct loop *loop;
+	const struct conf *(*conf)(void *arg); /* in use */
+	void (*changed)(void *arg);            /* files have, and rest */
+	void *arg;
+	struct timer timer;  /* private, as what follows */
+	int64_t every_us;    /* 0: never */
+	uint64_t seen, done; /* marks: of the last look, and of what changed() was called for */
+};
+void refresh_init(struct refresh *r);
+void refresh_arm(struct refresh *r); /* file_check_interval may be another */
+
 /* notify.c: systemd's protocol; harmless without NOTIFY_SOCKET. */
 void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

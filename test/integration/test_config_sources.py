@@ -1,5 +1,6 @@
 """Options from flags, the environment and files: which one counts, where the console says it is from, what is read again."""
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 import pytest
 import rawpg
 from rawpg import Raw
-from servers import as_test_user, eventually
+from servers import as_test_user, eventually, give_to_test_user
 from test_cli import here, run, default_port, can_connect  # noqa: F401 (here is a fixture)
 from weir import SANITIZER
 
@@ -124,3 +125,82 @@ def test_several_urls(binary, here, pg15):  # noqa: F811
             p.send_signal(signal.SIGQUIT)
             assert p.wait(10) == 0
         assert not SANITIZER.search(open(here + '/out').read())
+
+
+# --- files that change while it runs
+def mounted(directory, files, n=[0]):
+    """A directory as Kubernetes mounts a secret: name -> ..data/name, ..data -> a directory that is replaced as a whole."""
+    n[0] += 1
+    new = directory / ('..v%d' % n[0])
+    new.mkdir()
+    os.chmod(new, 0o755)
+    for name, text in files.items():
+        (new / name).write_text(text)
+        os.chmod(new / name, 0o600)
+        give_to_test_user(new / name)
+        if not (directory / name).is_symlink():
+            (directory / name).symlink_to('..data/' + name)
+    (directory / '..tmp').symlink_to(new.name)
+    os.rename(directory / '..tmp', directory / '..data')
+
+
+def cert_of(wp):
+    with Raw(wp.port).start_tls(rawpg.tls_context()) as r:
+        return r.sock.getpeercert(True)
+
+
+def test_renewed_files_are_taken_up(weirpool, pg15, certs, here):  # noqa: F811
+    """Certificate and key, users, a secret behind ${file:}: renewed without a RELOAD; nobody is dropped, and a SET stays."""
+    d = pathlib.Path(here)
+
+    def files(cert, user_secret, pw, key=None):
+        return {'tls.crt': open(certs.crt(cert)).read(), 'tls.key': open(certs.key(key or cert)).read(),
+                'users.txt': '"admin" "admin"\n"app" "%s"\n' % user_secret, 'pw': pw + '\n'}
+    pg15.query('drop role if exists renewed')
+    pg15.query("create role renewed login password 'first'")
+    mounted(d, files('server', 'app', 'first'))
+    wp = weirpool(pg15, file_check_interval='0.1', client_tls_sslmode='allow', client_tls_cert_file=d / 'tls.crt',
+                  client_tls_key_file=d / 'tls.key', auth_file=d / 'users.txt',
+                  databases={'own': 'host=%s port=%d dbname=app user=renewed password=${file:%s}' % (pg15.host, pg15.port, d / 'pw')})
+    wp.admin('set max_client_conn = 123')
+    first = cert_of(wp)
+    with wp.raw() as stays:
+        # a certificate without its key, as when they are copied one after the other: refused, told once, nothing changes
+        mounted(d, files('server2', 'app', 'first', key='server'))
+        wp.wait_log('cannot be used; what was read before stays')
+        assert cert_of(wp) == first
+        pg15.query("alter role renewed password 'second'")
+        mounted(d, files('server2', 'changed', 'second'))
+        wp.wait_log('have changed and are taken up')
+        assert cert_of(wp) != first
+        with wp.raw(secret='changed', dbname='own') as c:
+            assert c.one('select current_user') == 'renewed'
+        with pytest.raises((rawpg.PgError, rawpg.Closed)):
+            wp.raw(secret='app')
+        assert stays.one('select 1') == '1'
+    assert sources(wp)['max_client_conn'] == ('123', 'SET')
+    assert len(re.findall('cannot be used; what was read before stays', wp.log())) == 1
+    # the configuration itself waits for RELOAD, and so does a secret beside a changed configuration
+    wp.options.update(max_client_conn=77)
+    wp.write()
+    mounted(d, files('server', 'changed', 'second'))
+    eventually(lambda: cert_of(wp) == first)
+    assert sources(wp)['max_client_conn'] == ('123', 'SET')
+    mounted(d, files('server', 'changed', 'third'))
+    wp.wait_log('RELOAD takes both')
+    wp.admin('reload')
+    assert sources(wp)['max_client_conn'][0] == '77'
+
+
+def test_renewed_files_wait_for_reload_when_told(weirpool, pg15):
+    wp = weirpool(pg15, file_check_interval=0)
+    wp.userlist['app'] = 'other'
+    wp.write()
+    with wp.raw(secret='app') as r:
+        assert r.one('select 1') == '1'
+    wp.admin('set file_check_interval = 0.05')
+    wp.userlist['app'] = 'third'
+    wp.write()
+    wp.wait_log('have changed and are taken up')
+    with wp.raw(secret='third') as r:
+        assert r.one('select 1') == '1'
