@@ -26,6 +26,8 @@ enum conf_auth_type {
 	CONF_AUTH_LDAP
 };
 enum conf_log_format { CONF_LOG_PLAIN, CONF_LOG_LOGFMT, CONF_LOG_JSON };
+/* What /readyz asks of the servers. */
+enum conf_ready { CONF_READY_ANY_POOL, CONF_READY_ALL_POOLS, CONF_READY_PRIMARY, CONF_READY_NONE };
 enum conf_columns {
 	CONF_COLUMNS_1_24,
 	CONF_COLUMNS_1_25,
@@ -54,6 +56,14 @@ struct conf_global {
 	struct conf_tls client_tls;
 	int max_client_conn;
 	int64_t client_login_timeout_us;
+	/* the operators' HTTP port; 0 and "" = none */
+	const char *http_listen_addr; /* comma list */
+	int http_port;
+	const char *http_unix_socket; /* path, or "@name" abstract */
+	const char *http_token;       /* secret */
+	bool http_commands;           /* loopback addresses may command without proof */
+	const char *http_tls_cert_file, *http_tls_key_file, *http_tls_ca_file;
+	enum conf_ready ready_policy;
 	/* who may */
 	enum conf_auth_type auth_type;
 	const char *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options;

@@ -63,6 +63,7 @@ struct core_gen {
 	struct hba *hba;            /* may be NULL */
 	struct ident *ident;        /* may be NULL */
 	struct tls_ctx *client_tls; /* NULL: off */
+	struct tls_ctx *http_tls;   /* the same of the HTTP port */
 	struct topo *topo;          /* NULL: no clusters */
 	struct core_rules *rules;   /* NULL: none */
 };
@@ -276,6 +277,7 @@ struct worker {
 	} * slots;
 	unsigned n_slots, free_slot; /* free_slot: hint */
 	struct timer janitor;
+	_Atomic int64_t beat_us; /* monotonic; when the janitor last came: the loop turns */
 	struct worker_facts {
 		uint8_t *bytes; /* for greetings of this protocol; NULL: nothing is known */
 		size_t n;
@@ -468,6 +470,9 @@ struct core_console {
 	struct list node; /* admin's */
 	void *admin;      /* admin's */
 	void *query;      /* admin's: what the client wants of the rows; NULL: all */
+	/* NULL: a session has asked, on that worker. Else called on control's thread with the
+	 * answer, perhaps before the command's function returns; r is its to free. */
+	void (*done)(struct core_console *r);
 };
 /* The answer is in r->result: sends it to the worker, which frees r. */
 void core_console_done(struct core_console *r);

@@ -34,6 +34,10 @@ int tls_ctx_new(const struct tls_params *p, struct tls_ctx **ctx_r, struct err *
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *c);
 void tls_ctx_unref(struct tls_ctx *c); /* NULL allowed */
 
+/* What libevent's bufferevents need to accept a connection: an SSL * that they free. Keep c as long
+ * as it may be used. NULL with e. */
+void *tls_accept_ssl(struct tls_ctx *c, struct err *e);
+
 /* What a finished handshake says. ssl is stream.ssl. */
 const char *tls_version(void *ssl); /* "TLSv1.3" */
 const char *tls_cipher(void *ssl);

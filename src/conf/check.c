@@ -42,6 +42,10 @@ static const char *port_option(const struct conf_listen *l)
 
 static void check_ports(struct check *c, const struct conf_listen *ls, unsigned n)
 {
+	for (unsigned i = 0; i < n; i++)
+		if (*ls[i].addr && ls[i].port == c->conf->global.http_port)
+			TELL(c, CONF_ERROR, "http_port", "http_port and %s are both %d",
+				port_option(&ls[i]), ls[i].port);
 	for (unsigned i = 1; i < n; i++)
 		for (unsigned j = 0; j < i; j++)
 			if (*ls[i].addr && *ls[j].addr && ls[i].port == ls[j].port)
@@ -84,6 +88,60 @@ static void check_listen(struct check *c)
 			"unix_socket_dir is too long: the path of a socket has at most "
 			"%zu bytes",
 			sizeof(sock) - 2);
+}
+
+/* Does everybody who can connect run on this machine? */
+static bool is_loopback(const char *addr)
+{
+	return strncmp(addr, "127.", 4) == 0 || strcmp(addr, "::1") == 0 ||
+	       strcasecmp(addr, "localhost") == 0;
+}
+
+static void check_http_tls(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	if (!*g->http_tls_cert_file != !*g->http_tls_key_file)
+		TELL(c, CONF_ERROR,
+			*g->http_tls_cert_file ? "http_tls_cert_file" : "http_tls_key_file",
+			"http_tls_cert_file and http_tls_key_file need each other; %s is not set",
+			*g->http_tls_cert_file ? "http_tls_key_file" : "http_tls_cert_file");
+	if (*g->http_tls_ca_file && !*g->http_tls_cert_file)
+		TELL(c, CONF_ERROR, "http_tls_ca_file",
+			"http_tls_ca_file needs http_tls_cert_file: only TLS asks for them");
+}
+
+static void check_http(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	const char *at = g->http_listen_addr;
+	char addr[256];
+	size_t token_n = strlen(g->http_token);
+	bool away = false;
+	check_http_tls(c);
+	if (token_n && (token_n < 16 || strpbrk(g->http_token, " \t")))
+		TELL(c, CONF_ERROR, "http_token",
+			"http_token needs at least 16 characters and no blanks (openssl rand "
+			"-hex 24 makes one)");
+	if (*g->http_unix_socket && !strchr("/@", *g->http_unix_socket))
+		TELL(c, CONF_ERROR, "http_unix_socket",
+			"http_unix_socket must start with / (a path) or @ (abstract), but is "
+			"\"%.60s\"",
+			g->http_unix_socket);
+	while (g->http_port && conf_list_next(&at, addr, sizeof(addr)))
+		away = away || !is_loopback(addr);
+	if (!away)
+		return;
+	if (!token_n && !*g->http_tls_ca_file)
+		TELL(c, CONF_ERROR, "http_listen_addr",
+			"http_listen_addr=%.60s lets other machines in: set http_token or "
+			"http_tls_ca_file, or use 127.0.0.1",
+			g->http_listen_addr);
+	if (g->http_commands)
+		TELL(c, CONF_ERROR, "http_commands",
+			"http_commands=1 is for http_listen_addr=127.0.0.1 only");
+	if (token_n && !*g->http_tls_cert_file)
+		TELL(c, CONF_WARNING, "http_token",
+			"http_token goes over the network as plain text: set http_tls_cert_file");
 }
 
 static void check_networks(struct check *c)
@@ -295,6 +353,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 {
 	struct check c = { .conf = conf, .m = m };
 	check_listen(&c);
+	check_http(&c);
 	check_networks(&c);
 	check_tls(&c);
 	check_server_tls(&c, NULL);

@@ -268,6 +268,30 @@ const struct opt opt_table[] = {
 	STR(cluster, "host", host_text, CLUSTER, NOW, D(""),
 		HELP("Names or addresses of the cluster's servers, separated by commas. Which "
 		     "is the primary is found out.")),
+	BOOL(global, "http_commands", http_commands, GLOBAL, NOW, D("0"),
+		HELP("Let everybody on this machine give the commands of the HTTP port (drain, "
+		     "reload, quitquitquit) without http_token or a certificate.")),
+	LIST(global, "http_listen_addr", http_listen_addr, GLOBAL, RESTART, D("127.0.0.1"),
+		HELP("Addresses on which http_port is open. Others than those of this machine "
+		     "itself need http_token or http_tls_ca_file.")),
+	INT(global, "http_port", http_port, GLOBAL, RESTART, D("0"), RANGE(0, 65535),
+		HELP("Port of the status page, of health checks and of all that SHOW says as "
+		     "JSON: doc/http.md. 0: none. When weirpool is started with a URL: 9127, if "
+		     "that is free.")),
+	PATH(global, "http_tls_ca_file", http_tls_ca_file, GLOBAL, NOW, D(""),
+		HELP("CA certificates: who has a certificate that they signed needs no "
+		     "http_token.")),
+	PATH(global, "http_tls_cert_file", http_tls_cert_file, GLOBAL, NOW, D(""),
+		HELP("Certificate (with its chain) of http_port, which then speaks HTTPS.")),
+	PATH(global, "http_tls_key_file", http_tls_key_file, GLOBAL, NOW, D(""),
+		HELP("Private key of http_tls_cert_file.")),
+	SECRET(global, "http_token", http_token, GLOBAL, NOW, D(""),
+		HELP("Who asks http_port must send it, in the header \"Authorization: Bearer\"; "
+		     "health checks need not. At least 16 characters.")),
+	STR(global, "http_unix_socket", http_unix_socket, GLOBAL, RESTART, D(""),
+		HELP("Path of a unix socket that answers as http_port does and takes commands. "
+		     "Its mode is 0600, or 0660 with unix_socket_group. @name: abstract, for "
+		     "everybody.")),
 	TIME(settings, "idle_transaction_timeout", idle_transaction_timeout, POOL, NOW, D("0"),
 		HELP("Disconnect a client that has been idle inside a transaction for this "
 		     "time. 0: never.")),
@@ -449,6 +473,11 @@ const struct opt opt_table[] = {
 	TIME(settings, "query_wait_timeout", query_wait_timeout, POOL, NOW, D("120"),
 		HELP("Disconnect a client that has waited for a server connection this long, "
 		     "counted from when its query arrived. 0: never.")),
+	ENUM(global, "ready_policy", ready_policy, conf_ready, GLOBAL, NOW, D("any_pool"),
+		NAMES("any_pool,all_pools,primary,none"),
+		HELP("When /readyz of the HTTP port says no: when no pool and no cluster can reach "
+		     "a server (any_pool), when one cannot (all_pools), when a cluster has no "
+		     "primary that takes writes (primary), or only while shutting down (none).")),
 	STR(rule, "regex", regex, RULE, NOW, D(""),
 		HELP("The statement matches this regular expression (PCRE2); case does not "
 		     "count, a dot may be a newline, and ^ is the first word.")),

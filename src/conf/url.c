@@ -485,6 +485,7 @@ static void put_access(struct url *list, unsigned n)
 	struct buf admins;
 	bool secret = has_secret(&list[0]), libpq = false;
 	put_global_default(&list[0], "auth_type", secret ? "scram-sha-256" : "trust");
+	put_global_default(&list[0], "http_port", "9127"); /* only tried: server/http_ports.c */
 	if (!secret)
 		WARN(&list[0],
 			"there is no password: everybody on this machine can use the database "

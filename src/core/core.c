@@ -21,6 +21,7 @@ void gen_unref(struct core_gen *g)
 	if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
 		return;
 	tls_ctx_unref(g->client_tls);
+	tls_ctx_unref(g->http_tls);
 	users_free(&g->users);
 	hba_free(&g->hba);
 	ident_free(&g->ident);

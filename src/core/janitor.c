@@ -3,6 +3,8 @@
  * sessions and links have timers of their own. */
 #include "core_int.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 
 #define PERIOD_US 1000000
@@ -93,6 +95,7 @@ static void on_timer(struct timer *t, void *arg)
 {
 	struct worker *w = arg;
 	int64_t now = worker_now(w);
+	atomic_store_explicit(&w->beat_us, clock_mono_us(), memory_order_relaxed);
 	begin_forced(w);
 	route_news(w);
 	list_for(n, &w->shards) {
@@ -108,6 +111,7 @@ static void on_timer(struct timer *t, void *arg)
 
 void janitor_start(struct worker *w)
 {
+	atomic_store(&w->beat_us, clock_mono_us());
 	timer_init(&w->janitor, on_timer, w);
 	timer_set(w->loop, &w->janitor, worker_now(w) + PERIOD_US);
 }

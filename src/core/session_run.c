@@ -179,6 +179,10 @@ static void console_answer(struct mail *m, void *owner)
 
 void core_console_done(struct core_console *r)
 {
+	if (r->done) {
+		r->done(r);
+		return;
+	}
 	r->mail.fn = console_answer;
 	loop_post(r->core->worker[r->worker]->loop, &r->mail);
 }

@@ -489,6 +489,19 @@ SSL *tls_ssl_new(struct tls_ctx *c, const char *server_name, struct err *e)
 	return ssl;
 }
 
+void *tls_accept_ssl(struct tls_ctx *c, struct err *e)
+{
+	SSL *ssl = tls_ssl_new(c, NULL, e);
+
+	if (ssl) { /* who reads from it looks at the descriptor, not at what was read ahead */
+		SSL_set_read_ahead(ssl, 0);
+		/* who frees it knows nothing of our reference */
+		SSL_set_app_data(ssl, NULL);
+		tls_ctx_unref(c);
+	}
+	return ssl;
+}
+
 void tls_ssl_free(SSL *ssl)
 {
 	struct tls_ctx *c = ssl ? SSL_get_app_data(ssl) : NULL;

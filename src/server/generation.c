@@ -76,6 +76,21 @@ static void make_tls(struct core_gen *g, struct conf_msgs *m)
 		conf_msgs_add(m, CONF_ERROR, NULL, 0, "client_tls: %s", e.msg);
 }
 
+static void make_http_tls(struct core_gen *g, struct conf_msgs *m)
+{
+	const struct conf_global *c = &g->conf->global;
+	struct err e = { 0 };
+	struct tls_params p = {
+		.server = true,
+		.request_cert = *c->http_tls_ca_file != 0,
+		.ca_file = c->http_tls_ca_file,
+		.cert_file = c->http_tls_cert_file,
+		.key_file = c->http_tls_key_file,
+	};
+	if (*c->http_tls_cert_file && tls_ctx_new(&p, &g->http_tls, &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, NULL, 0, "http_tls: %s", e.msg);
+}
+
 static bool check_kinds(const struct conf *c, struct conf_msgs *m)
 {
 	for (unsigned i = 0; i < c->dbs_n; i++) {
@@ -116,6 +131,7 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	load_users(g, m);
 	load_hba(g, m);
 	make_tls(g, m);
+	make_http_tls(g, m);
 	g->rules = core_rules_build(conf, m);
 	if (check_kinds(conf, m))
 		check_server_tls(conf, m);

@@ -20,6 +20,9 @@ struct server {
 	struct core *core;
 	struct core_gen *gen;
 	struct admin *admin;
+	struct http *http;
+	struct http_listen http_ls[HTTP_LISTEN_MAX]; /* until http has them */
+	unsigned http_n;
 	struct clusters *clusters;
 	const struct server_args *args;
 	struct event *sig[8];
@@ -250,6 +253,39 @@ static void on_poll(struct timer *t, void *arg)
 		timer_set(s->loop, t, loop_now_us(s->loop) + POLL_US);
 }
 
+/* ---- what the HTTP port can ask of us ---- */
+
+static void http_drain(void *arg, const char *who)
+{
+	log_info("%s: draining: clients end at a transaction boundary", who);
+	shutdown_to(arg, CORE_DRAIN);
+}
+
+static void http_quit(void *arg, const char *who)
+{
+	log_info("%s: fast exit", who);
+	shutdown_to(arg, CORE_STOP);
+}
+
+static const char *leaving(void *arg)
+{
+	const struct server *s = arg;
+	return s->ending == CORE_RUNNING ? NULL : "weirpool is shutting down";
+}
+
+static int serve_http(struct server *s, struct err *e)
+{
+	const struct http_hooks h = {
+		.arg = s, .drain = http_drain, .quit = http_quit, .leaving = leaving
+	};
+	unsigned n = s->http_n;
+	if (n == 0)
+		return 0;
+	s->http_n = 0;
+	s->http = http_new(s->core, &h, s->http_ls, n, e);
+	return s->http ? 0 : -1;
+}
+
 /* ---- signals ---- */
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -331,10 +367,14 @@ static int prepare(struct server *s, struct err *e)
 	if (fds >= 0 && fds < g->max_client_conn + 100)
 		log_warn("max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
 			g->max_client_conn, fds);
-	if (sockets_open(&s->sockets, s->gen->conf, e) != 0)
+	if (sockets_open(&s->sockets, s->gen->conf, e) != 0 ||
+		http_ports_open(
+			g, s->args->is_url && g->http_port == 9127, s->http_ls, &s->http_n, e) != 0)
 		return -1;
 	if (*user)
 		sockets_give(s->gen->conf, user);
+	if (*user && *g->http_unix_socket == '/')
+		daemon_give(user, g->http_unix_socket, 0);
 	if (*user && daemon_drop(user, e) != 0)
 		return -1;
 	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
@@ -362,6 +402,8 @@ static int prepare(struct server *s, struct err *e)
 	if (!s->clusters)
 		return -1;
 	clusters_apply(s->clusters, s->gen);
+	if (serve_http(s, e) != 0)
+		return -1;
 	int r = core_start(s->core, e);
 	hold_signals(SIG_UNBLOCK);
 	return r;
@@ -392,6 +434,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		log_info("shutdown complete");
 	}
 	bool ended = clusters_free(&s.clusters);
+	http_free(&s.http);
 	if (s.admin)
 		admin_free(s.admin);
 	if (s.core)
@@ -402,6 +445,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	if (s.loop)
 		loop_free(s.loop);
 	sockets_close(&s.sockets, s.gen->conf);
+	http_ports_close(&s.gen->conf->global, s.http_ls, s.http_n);
 	if (*s.gen->conf->global.pidfile)
 		daemon_pidfile_remove(s.gen->conf->global.pidfile);
 	gen_unref(s.gen);

@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "core/core.h"
+#include "http/http.h"
 
 struct server_args {
 	const char *target; /* file or URL */
@@ -72,6 +73,12 @@ void sockets_close(struct sockets *s, const struct conf *conf);
 
 /* run.c */
 int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
+
+/* http_ports.c: ls has room for HTTP_LISTEN_MAX. may_fail: a port that is taken is only told to the
+ * log. */
+int http_ports_open(const struct conf_global *g, bool may_fail, struct http_listen *ls,
+	unsigned *n_r, struct err *e);
+void http_ports_close(const struct conf_global *g, const struct http_listen *ls, unsigned n);
 
 /* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
 int server_explain_route(int argc, char **argv);

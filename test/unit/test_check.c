@@ -39,6 +39,18 @@ Test(check, combinations_that_cannot_work)
 			"listen_port_ro and listen_port are both 6432" },
 		{ TRY_GOOD "listen_port_ro = 7\nlisten_port_rw = 7\n",
 			"listen_port_ro and listen_port_rw are both 7" },
+		{ TRY_GOOD "http_port = 9127\nhttp_listen_addr = 127.0.0.1,10.0.0.1\n",
+			"t.ini:6: http_listen_addr=127.0.0.1,10.0.0.1 lets other machines in: set "
+			"http_token or http_tls_ca_file" },
+		{ TRY_GOOD "http_port = 9127\nhttp_listen_addr = *\n", "lets other machines in" },
+		{ TRY_GOOD "http_port = 9127\nhttp_listen_addr = *\nhttp_commands = 1\nhttp_token "
+			   "= 0123456789abcdef\n",
+			"http_commands=1 is for http_listen_addr=127.0.0.1 only" },
+		{ TRY_GOOD "http_token = short\n", "http_token needs at least 16 characters" },
+		{ TRY_GOOD "http_tls_cert_file = c\n", "http_tls_key_file is not set" },
+		{ TRY_GOOD "http_tls_ca_file = c\n", "http_tls_ca_file needs http_tls_cert_file" },
+		{ TRY_GOOD "http_unix_socket = here\n", "http_unix_socket must start with /" },
+		{ TRY_GOOD "http_port = 6432\n", "http_port and listen_port are both 6432" },
 		{ TRY_GOOD "syslog_facility = mail\n", "syslog_facility must be" },
 		{ TRY_GOOD "[mysql_databases]\na = host=h server_state_tracking=off\n",
 			"t.ini:6: database \"a\": server_state_tracking=off is for PostgreSQL" },
