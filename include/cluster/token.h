@@ -76,6 +76,7 @@ uint32_t token_mask(const struct token *t, const struct token_need *need,
 bool token_held_by_reads(const struct token *t, const struct token_need *need,
 	const struct cluster_view *v, int64_t now_us);
 
+#define TOKEN_TEXT_MAX (POS_TEXT_MAX + 256)
 /* The text form "v1;identity;position", for SHOW weirpool.token: any server of any weirpool that
  * includes the position shows what the session wrote. Control thread (uses the history). -1
  * without an error in e: no sample has been sent since the last write, ask again after one. */

@@ -48,6 +48,7 @@ struct pool_shard;
 struct authq;
 struct cancel;
 struct core_console;
+struct core_token;
 struct helper_proc;
 struct link_login;
 struct session_login;
@@ -164,6 +165,9 @@ struct core {
 		enum cluster_signal what, const char *why);
 	/* A read waits for a replica: its nodes are to be sampled now. The same. */
 	void (*node_kick)(void *arg, const char *cluster);
+	/* A session asks for its token, or brings one: answered with core_token_done(), at once or
+	 * after more samples. The same. */
+	void (*node_token)(void *arg, struct core_token *t);
 	void *node_arg;
 };
 
@@ -350,7 +354,7 @@ struct session {
 	 * how often waiting for a replica was in vain. */
 	uint16_t near_n;
 	uint8_t near_shift;
-	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, killing, relogin,
+	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, answer_due, relogin,
 		counted_db, long_key, notified, unread, proxy_due;
 	_Alignas(8) uint8_t cst[];
 };
@@ -476,6 +480,23 @@ struct core_console {
 };
 /* The answer is in r->result: sends it to the worker, which frees r. */
 void core_console_done(struct core_console *r);
+
+/* A session's PEV_TOKEN on its way: from its worker to control and back. */
+struct core_token {
+	struct mail mail;
+	struct core *core;
+	unsigned worker, slot;
+	uint32_t session_id; /* it may be gone when the answer comes */
+	bool import;
+	struct token token; /* the session's, as it was; an import changes it */
+	char *cluster;
+	struct buf text; /* in: what is imported; out: what is exported */
+	struct err err;
+	struct list node; /* control's: waits for a sample */
+	int64_t until_us; /* control's */
+};
+/* The answer is in t: sends it to the worker, which frees t. Control thread. */
+void core_token_done(struct core_token *t);
 
 /* Objects by name. Any thread. Never NULL unless out of memory. */
 struct dbase *core_dbase(struct core *c, const struct proto_ops *ops, const char *name);

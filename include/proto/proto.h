@@ -46,6 +46,8 @@ enum pev_kind {
 	PEV_BYE,     /* the client said good-bye */
 	PEV_KILL,    /* number, whole: end the session or the statement of that number
 			(proto_greet.number); answer with client_killed() before the next step */
+	PEV_TOKEN,   /* the session's token is asked for; or, with text/text_n, one that it is
+			to have from here on. Answer with client_answer() before the next step */
 	PEV_RELOGIN, /* the client wants to be somebody else: core takes its link away and asks
 			client_login() again, as after PEV_LOGIN */
 	/* down only */
@@ -91,14 +93,14 @@ enum proto_consistency {
 struct proto_wish {
 	enum proto_node node;
 	enum proto_consistency consistency;
-	int64_t max_staleness_us;           /* below 0: as configured; 0: no bound */
-	uint32_t nodes;                     /* bits by place in the cluster; 0: see name */
-	bool hinted;                        /* this text asks for it, not its session */
-	bool unclear;                       /* a comment of which not all was understood */
+	int64_t max_staleness_us; /* below 0: as configured; 0: no bound */
+	uint32_t nodes;           /* bits by place in the cluster; 0: see name */
+	bool hinted;              /* this text asks for it, not its session */
+	bool unclear;             /* a comment of which not all was understood */
 	/* No proof that it only reads, and reads is false, but a rule's word: a replica may run it.
 	 * Where it could write it counts as a write. */
 	bool vouched;
-	bool own_bound; /* max_staleness_us counts whatever is configured */
+	bool own_bound;                     /* max_staleness_us counts whatever is configured */
 	char name[PROTO_NODE_NAME_MAX + 1]; /* not filled where it does not count */
 };
 
@@ -526,6 +528,8 @@ struct proto_ops {
 	void (*client_fail_request)(void *cst, const struct err *e, struct buf *down);
 	/* The answer to PEV_KILL, NULL if there is no such event; e NULL: done. */
 	void (*client_killed)(void *cst, const struct err *e, struct buf *down);
+	/* The answer to PEV_TOKEN; lst: the session's link, or NULL. */
+	void (*client_answer)(void *cst, void *lst, const struct rowset *r, struct buf *down);
 	bool (*client_in_request)(const void *cst, const uint8_t *in,
 		size_t n); /* does it owe us more of a batch, or we it? for draining */
 

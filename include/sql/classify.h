@@ -101,6 +101,7 @@ enum sql_verb {
 #define SQL_F_DDL \
 	(UINT64_C(1) << 36) /* changes the catalog; with pg_temp first in search_path a CREATE
 					    * may make a temporary object without saying so */
+#define SQL_F_TX_COMMIT (UINT64_C(1) << 37) /* of SQL_F_TX_END, those that are no ROLLBACK */
 
 /* Nothing here outlives the transaction, and nothing needs asking, when none of these is set. */
 #define SQL_F_SESSION \

@@ -65,7 +65,7 @@ int token_import(struct token *t, const struct cluster *c, const char *s, size_t
 	const struct pos *last = fresh_last(cluster_history(c));
 	const char *id = s + prefix_n, *semi;
 	bool older;
-	if (n < prefix_n || n > POS_TEXT_MAX || memcmp(s, TOKEN_PREFIX, prefix_n) != 0)
+	if (n < prefix_n || n > TOKEN_TEXT_MAX || memcmp(s, TOKEN_PREFIX, prefix_n) != 0)
 		return refuse(e, "it is none");
 	semi = memchr(id, ';', n - prefix_n);
 	if (!semi)

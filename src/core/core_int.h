@@ -218,6 +218,9 @@ void session_detach(struct session *s);
 /* kill.c */
 void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
 
+/* session_token.c */
+void session_ask_token(struct session *s, const struct pev *ev); /* PEV_TOKEN */
+
 /* facts.c */
 void facts_start(struct worker *w);
 /* Clients of this protocol come for the first time: its servers are looked at before. */

@@ -38,8 +38,8 @@ static void answer(struct mail *mail, void *owner)
 	struct core_kill *k = list_entry(mail, struct core_kill, mail);
 	struct worker *w = owner;
 	struct session *s = worker_session(w, k->slot, k->asker);
-	if (s && s->killing && s->state != SESSION_CLOSING) {
-		s->killing = false;
+	if (s && s->answer_due && s->state != SESSION_CLOSING) {
+		s->answer_due = false;
 		s->ops->client_killed(s->cst, err_is(&k->err) ? &k->err : NULL, &w->down);
 		session_send(s, &w->down);
 		session_run_input(s);
@@ -99,6 +99,6 @@ void session_kill_other(struct session *s, const struct pev *ev)
 	k->any = conf_list_has(w->gen->conf->global.admin_users, s->account->name);
 	k->ops = s->ops;
 	k->mail.fn = carry_out;
-	s->killing = true;
+	s->answer_due = true;
 	loop_post(w->core->worker[ev->number % w->core->n_workers]->loop, &k->mail);
 }

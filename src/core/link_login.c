@@ -410,6 +410,7 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_CONSOLE:
 		case PEV_BYE:
 		case PEV_KILL:
+		case PEV_TOKEN:
 		case PEV_RELOGIN:
 		case PEV_SYNCED:
 		case PEV_TX:

@@ -275,6 +275,7 @@ static bool one_step(struct session *s)
 	case PEV_REQUEST:
 	case PEV_CONSOLE:
 	case PEV_KILL:
+	case PEV_TOKEN:
 	case PEV_RELOGIN:
 	case PEV_SYNCED:
 	case PEV_TX:

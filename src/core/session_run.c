@@ -301,7 +301,7 @@ static void flush_both(struct session *s)
 /* An answer from elsewhere comes first. */
 static bool is_held(const struct session *s)
 {
-	return s->console || s->killing;
+	return s->console || s->answer_due;
 }
 
 /* Handles n bytes of input; returns how many were used. The session may be waiting or closing
@@ -341,6 +341,10 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 		case PEV_KILL:
 			session_send(s, &w->down);
 			session_kill_other(s, &ev);
+			break;
+		case PEV_TOKEN:
+			session_send(s, &w->down);
+			session_ask_token(s, &ev);
 			break;
 		case PEV_RELOGIN:
 			flush_both(s);
@@ -699,6 +703,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_CONSOLE:
 		case PEV_BYE:
 		case PEV_KILL:
+		case PEV_TOKEN:
 		case PEV_RELOGIN: break;
 		}
 		if (l->state == LINK_CLOSING)

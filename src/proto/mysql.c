@@ -66,6 +66,7 @@ const struct proto_ops proto_mysql = {
 	.client_lost = my_client_lost,
 	.client_fail_request = my_client_fail_request,
 	.client_killed = my_client_killed,
+	.client_answer = my_client_answer,
 	.client_in_request = my_client_in_request,
 	.link_owes = my_link_owes,
 	.link_requests = my_link_requests,

@@ -328,6 +328,7 @@ void my_client_confine(void *cst, bool reads_only, bool guarded);
 bool my_client_only_read(const void *cst);
 void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
+void my_client_answer(void *cst, void *lst, const struct rowset *r, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);
 unsigned my_client_link_class(const void *cst);
 bool my_client_fits(const void *cst, const void *lst, struct err *e);

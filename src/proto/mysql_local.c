@@ -1,5 +1,6 @@
 /* mysql_local - commands that are answered here, or refused, without asking a server. Thread:
  * that of the env. Source: MySQL docs, Utility Commands. */
+#include "mysql_console_int.h"
 #include "mysql_up_int.h"
 
 #include <string.h>
@@ -129,16 +130,16 @@ enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h)
 	return my_kill(u, h, id, true);
 }
 
-enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole)
+/* A statement that core carries out. */
+static enum my_next for_core(struct myup *u, const struct mypacket_head *h, const struct pev *ev)
 {
 	if (myup_busy(u))
 		return MY_STOP;
-	enum my_next r = myup_event(u, PEV_KILL);
+	enum my_next r = myup_event(u, ev->kind);
 	if (r != MY_EVENT)
 		return r;
+	u->ev = *ev;
 	u->ev.n = myup_total(h);
-	u->ev.number = number;
-	u->ev.whole = whole;
 	u->c->in_request = true;
 	u->c->seq = first_seq(h);
 	my_diag_free(&u->c->diag);
@@ -147,6 +148,16 @@ enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t num
 		u->l->own_last = u->l->own_count = false;
 	let_go(u);
 	return r;
+}
+
+enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole)
+{
+	return for_core(u, h, &(struct pev){ .kind = PEV_KILL, .number = number, .whole = whole });
+}
+
+enum my_next my_token(struct myup *u, const struct mypacket_head *h, const struct pev *ev)
+{
+	return for_core(u, h, ev);
 }
 
 void my_client_killed(void *cst, const struct err *e, struct buf *down)
@@ -162,6 +173,19 @@ void my_client_killed(void *cst, const struct err *e, struct buf *down)
 	}
 	c->in_request = false;
 	c->seq = 0;
+}
+
+void my_client_answer(void *cst, void *lst, const struct rowset *r, struct buf *down)
+{
+	struct my_client *c = cst;
+	(void)lst;
+	if (!err_is(&r->err) && r->n_cols) {
+		my_rowset_put(down, &c->seq, c->caps, r);
+		c->in_request = false;
+		c->seq = 0;
+	} else {
+		my_client_killed(cst, err_is(&r->err) ? &r->err : NULL, down);
+	}
 }
 
 enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h)

@@ -2,6 +2,7 @@
  * whose layout of the command may differ. Thread: that of the env. Source: MySQL docs, COM_QUERY.
  * */
 #include "mysql_up_int.h"
+#include "token_ask.h"
 
 #include <string.h>
 
@@ -162,6 +163,9 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 	if (got <= 0)
 		return my_local_malformed(u, h);
 	struct sql_my_stmt st;
+	struct pev token;
+	if (have == h->payload_n && token_ask_read(q.text.p, q.text.n, &token))
+		return my_token(u, h, &token);
 	if (my_rule(u, h->payload_n <= c->env->max_inspect_bytes ? q.text.p : NULL, q.text.n))
 		return my_rule_refuse(u, h);
 	if (u->l)

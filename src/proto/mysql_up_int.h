@@ -67,6 +67,7 @@ enum my_next my_local_unknown(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h);
 /* number: as clients know it. whole: the session, else what it runs. */
 enum my_next my_kill(struct myup *u, const struct mypacket_head *h, uint32_t number, bool whole);
+enum my_next my_token(struct myup *u, const struct mypacket_head *h, const struct pev *ev);
 enum my_next my_local_kill(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_change_user(struct myup *u, const struct mypacket_head *h);
 enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h);

@@ -94,6 +94,7 @@ const struct proto_ops proto_pg = {
 	.client_only_read = pg_client_only_read,
 	.client_lost = pg_client_lost,
 	.client_fail_request = pg_client_fail_request,
+	.client_answer = pg_client_answer,
 	.client_in_request = pg_client_in_request,
 	.link_owes = pg_link_owes,
 	.link_requests = pg_link_requests,

@@ -302,6 +302,17 @@ static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 		d->l->reask = true;
 }
 
+/* Why the client's transaction has failed, of which it has heard nothing yet. */
+static void put_lost(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct err why;
+	err_set(&why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
+	flow_cut(&d->f);
+	pgerror_put(d->down, "ERROR", &why);
+	flow_drop(&d->f, total_of(h));
+	d->c->lost = PG_LOST_TOLD;
+}
+
 static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, struct owed *o)
 {
 	const char *tag;
@@ -312,6 +323,11 @@ static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, 
 			return dn_bad(d, "malformed CommandComplete", h->type);
 		if (tag[0] == 'D' || tag[0] == 'R')
 			note_tag(d, tag, o);
+	}
+	if (to_client(d, o) && d->c->lost == PG_LOST_UNTOLD && d->c->lost_commit) {
+		o->flags |= OWED_F_ERROR;
+		put_lost(d, h);
+		return DN_NEXT;
 	}
 	o->flags &= (uint16_t) ~(OWED_F_COPY | OWED_F_OUT);
 	if (o->kind == OWED_EXECUTE)
@@ -590,17 +606,6 @@ static void put_forced(
 		pgerror_put_replaced(d->down, 'E', body_of(d), h->body_n, 'M', why->msg);
 	else
 		pgerror_put(d->down, "ERROR", why);
-}
-
-/* Why the client's transaction has failed, of which it has heard nothing yet. */
-static void put_lost(struct dnx *d, const struct pgmsg_head *h)
-{
-	struct err why;
-	err_set(&why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
-	flow_cut(&d->f);
-	pgerror_put(d->down, "ERROR", &why);
-	flow_drop(&d->f, total_of(h));
-	d->c->lost = PG_LOST_TOLD;
 }
 
 static void error_to(

@@ -95,6 +95,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool only_read;     /* it has said yes to all that went to the link */
 	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
 	uint8_t lost;       /* enum pg_lost */
+	bool lost_commit;   /* ... and a COMMIT of it was sent */
 	bool ends_tx; /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
 	bool mixed;   /* state outside of the transaction was changed before it began, and is
 			       not known yet */
@@ -244,6 +245,7 @@ bool pg_client_mid_message(const void *cst);
 void pg_client_confine(void *cst, bool reads_only, bool guarded);
 bool pg_client_only_read(const void *cst);
 void pg_client_fail_request(void *cst, const struct err *e, struct buf *down);
+void pg_client_answer(void *cst, void *lst, const struct rowset *r, struct buf *down);
 bool pg_client_in_request(const void *cst, const uint8_t *in, size_t n);
 bool pg_link_owes(const void *lst);
 unsigned pg_link_requests(const void *lst);

@@ -82,12 +82,27 @@ bool pg_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf
 	bool tx = in_tx(c, l);
 	bool any = answer(c, l, tx && !(c->acc & MAY_END) ? x->tx : x->request, tx, down);
 	c->lost = PG_LOST_NO;
+	c->lost_commit = false;
 	if (tx && !(any && c->ends_tx && !c->in_batch))
 		c->lost = any ? PG_LOST_TOLD : PG_LOST_UNTOLD;
 	if (c->up_left > 0)
 		c->up_rest = FLOW_DROP;
 	state_known(c, l);
 	return !down->failed;
+}
+
+/* A server ends a failed transaction by COMMIT without an error: who hears of its failure by that
+ * alone would take what it wrote for written. */
+bool lost_refused(struct pg_client *c, const struct sql_stmt_info *info, struct err *why)
+{
+	uint64_t commits = info->flags & (SQL_F_TX_COMMIT | SQL_F_BAD);
+	bool alone = info->n_statements == 1 && info->verb == SQL_V_COMMIT &&
+		     !(info->flags & (SQL_F_TX_CHAIN | SQL_F_BAD));
+	if (c->lost != PG_LOST_UNTOLD || !commits)
+		return false;
+	c->lost_commit = alone;
+	err_set(why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
+	return !alone;
 }
 
 void lost_put(struct pg_client *c, struct pg_link *l, struct buf *up)

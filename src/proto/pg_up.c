@@ -3,6 +3,7 @@
  * Thread: that of the env. Source: PostgreSQL docs, Message Flow. */
 #include "pg_run_int.h"
 #include "pg_view_int.h"
+#include "token_ask.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -529,7 +530,8 @@ static enum up_next query_served(
 		return r;
 	}
 	up_rule_followed(u);
-	if (unfit || up_seq_refused(u, info.flags, &why) || ours_refused(&info, &why) ||
+	if (unfit || lost_refused(u->c, &info, &why) || up_seq_refused(u, info.flags, &why) ||
+		ours_refused(&info, &why) ||
 		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
 		r = up_forced(u, h, &why, NULL, 0);
 	} else if (x.verb == SQL_V_PREPARE && x.s &&
@@ -568,8 +570,23 @@ static enum up_next query_big(struct upx *u, const struct pgmsg_head *h)
 	return up_pass_owed(u, h, OWED_QUERY, 0);
 }
 
+/* SHOW or SET weirpool.token: core answers, once nothing is owed before it. */
+static enum up_next up_token(struct upx *u, const struct pgmsg_head *h, const struct pev *ev)
+{
+	if (u->l && u->l->owed.n > 0)
+		return up_hold(u);
+	enum up_next r = up_event(u, PEV_TOKEN);
+	if (r != UP_EVENT)
+		return r;
+	u->ev.n = total_of(h);
+	u->ev.text = ev->text;
+	u->ev.text_n = ev->text_n;
+	return r;
+}
+
 static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 {
+	struct pev token;
 	struct pg_client *c = u->c;
 	bool big = h->body_n > c->env->max_inspect_bytes;
 	const char *text = NULL;
@@ -578,6 +595,9 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 		return UP_STOP;
 	if (!big && !pgext_read_query(body_of(u), h->body_n, &text, &n))
 		return up_bad(u, ERR_PROTOCOL, "malformed Query message");
+	if (!big && !c->in_batch && !c->lost && !(u->l && u->l->tx == TX_FAILED) &&
+		token_ask_read(text, n, &token))
+		return up_token(u, h, &token);
 	bool refused = up_rule(u, text, n);
 	if (u->l == NULL)
 		return refused ? up_rule_refuse(u, h) : up_event(u, PEV_REQUEST);
@@ -606,6 +626,9 @@ static enum up_next up_execute(struct upx *u, const struct pgmsg_head *h)
 	if (u->l == NULL)
 		return up_event(u, PEV_REQUEST);
 	up_in_batch(u);
+	struct err why;
+	if (lost_refused(u->c, &(struct sql_stmt_info){ .flags = u->l->batch_flags }, &why))
+		return up_forced(u, h, &why, NULL, 0);
 	enum up_next r = up_pass_owed(
 		u, h, OWED_EXECUTE, u->l->batch_flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
 	mark_clears(u->l, u->l->batch_flags);

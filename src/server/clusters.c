@@ -22,6 +22,7 @@ struct watch {
 	char *options; /* what it was made from */
 	struct monitor *monitor;
 	struct switchover *switchover; /* NULL: none is under way */
+	struct list tokens;            /* struct core_token: those who wait for a sample */
 };
 
 struct clusters {
@@ -80,6 +81,21 @@ static void on_sampled(void *arg)
 {
 	struct watch *w = arg;
 	topo_sampled(w->all->core, w->name);
+	if (!list_empty(&w->tokens))
+		tokens_sampled(&w->tokens, monitor_cluster(w->monitor));
+}
+
+static void on_token(void *arg, struct core_token *t)
+{
+	struct watch *w = find(arg, t->cluster);
+	if (!w || !w->monitor) {
+		err_set(&t->err, ERR_NO_PRIMARY, "the cluster is not served any more");
+		core_token_done(t);
+		return;
+	}
+	tokens_ask(&w->tokens, monitor_cluster(w->monitor), t);
+	if (!list_empty(&w->tokens))
+		monitor_kick(w->monitor);
 }
 
 /* ---- operators ---- */
@@ -310,6 +326,7 @@ static void end_watch(struct watch *w, bool last)
 	switchover_abort(w->switchover,
 		last ? "weirpool is shutting down" : "the cluster's configuration has changed",
 		last);
+	tokens_end(&w->tokens);
 	if (w->monitor)
 		monitor_free(&w->monitor);
 	list_del(&w->node);
@@ -336,6 +353,7 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 	w->name = mem_xstrdup(MEM_CONF, c->name);
 	w->options = options;
 	list_init(&w->node);
+	list_init(&w->tokens);
 	list_append(&all->watches, &w->node);
 	w->monitor = make(w, gen, c, &e);
 	if (!w->monitor)
@@ -412,6 +430,10 @@ static void on_tick(struct timer *t, void *arg)
 {
 	struct clusters *all = arg;
 	namer_look(all->namer);
+	list_for(n, &all->watches) {
+		struct watch *w = list_entry(n, struct watch, node);
+		tokens_sampled(&w->tokens, w->monitor ? monitor_cluster(w->monitor) : NULL);
+	}
 	timer_set(all->loop, t, loop_now_us(all->loop) + NAMES_PERIOD_US);
 }
 
@@ -437,6 +459,7 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 	core->node_arg = all;
 	core->node_trouble = on_trouble;
 	core->node_kick = on_kick;
+	core->node_token = on_token;
 	timer_set(loop, &all->timer, loop_now_us(loop));
 	return all;
 }
@@ -450,6 +473,7 @@ bool clusters_free(struct clusters **c)
 		return true;
 	all->core->node_trouble = NULL;
 	all->core->node_kick = NULL;
+	all->core->node_token = NULL;
 	timer_clear(all->loop, &all->timer);
 	while ((n = list_first(&all->watches)))
 		end_watch(list_entry(n, struct watch, node), true);

@@ -148,6 +148,12 @@ void child_ask_to_end(struct child *c); /* SIGTERM, also to its children */
 void child_leave(struct child **c);     /* it goes on, unheard */
 void child_free(struct child **c);      /* no done(); who still runs is killed. *c may be NULL */
 
+/* tokens.c: struct core_token, answered at once or kept in waiting. c NULL: nothing is known of the
+ * cluster yet. tokens_sampled(): after each sample, and now and then. */
+void tokens_ask(struct list *waiting, const struct cluster *c, struct core_token *t);
+void tokens_sampled(struct list *waiting, const struct cluster *c);
+void tokens_end(struct list *waiting);
+
 /* namer.c: what catalogs say of names, for the workers. namer_look(): call it every second. */
 struct namer;
 struct namer *namer_new(struct core *core, struct err *e);

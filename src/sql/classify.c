@@ -28,7 +28,7 @@ static void end_statement(struct pass *p)
 		p->flags |= SQL_F_PREPARE;
 	else if (p->verb == SQL_V_COMMIT || p->verb == SQL_V_ROLLBACK ||
 		 p->verb == SQL_V_PREPARE_TX)
-		p->flags |= SQL_F_TX_END;
+		p->flags |= SQL_F_TX_END | (p->verb == SQL_V_ROLLBACK ? 0 : SQL_F_TX_COMMIT);
 	else if (p->verb == SQL_V_ROLLBACK_TO)
 		p->flags |= SQL_F_TX_SUB;
 	if (p->route != NULL)

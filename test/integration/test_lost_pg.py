@@ -94,15 +94,44 @@ def test_idle_in_a_transaction_that_is_rolled_back(server, wp):
 
 
 def test_idle_in_a_transaction_that_is_committed(server, wp):
-    """COMMIT of a transaction that is gone is a ROLLBACK, and says so, as with any that has failed."""
+    """A server ends a failed transaction by COMMIT without an error, for its client has heard of the failure before. Here it has
+    not: it would take for written what is gone."""
     with wp.raw() as r:
+        for commit in ('END WORK; ', "commit; insert into t values ('commit')"):
+            r.q('begin')
+            r.q("insert into t values ('commit')")
+            lose(server, wp)
+            out = r.simple(commit)
+            assert kinds(out) == 'EZ' and errors(out)[0]['C'] == '40001', (commit, out)
+            assert out[-1].status == ('I' if commit[-1] == ' ' else 'E'), commit
+            assert r.simple('rollback')[-1].status == 'I'
         r.q('begin')
-        r.q("insert into t values ('commit')")
         lose(server, wp)
-        [done, z] = r.simple('commit')
-        assert (done.tag, z.status) == ('ROLLBACK', 'I')
+        out = r.send(query('select 1') + query('commit')).until_ready() + r.until_ready()
+        assert kinds(out) == 'EZCZ' and out[-1].status == 'I' and errors(out)[0]['C'] == '40001'  # it is told once
         r.q("insert into t values ('after commit')")
     assert rows(server, 'commit') == 0 and rows(server, 'after commit') == 1
+
+
+def test_a_commit_by_the_extended_protocol(server, wp):
+    """... and what stands behind it in its batch does not run."""
+    with wp.raw() as r:
+        r.send(parse('done', 'commit') + parse('back', 'rollback') + sync())
+        r.until_ready()
+        r.q('begin')
+        r.q("insert into t values ('by batch')")
+        lose(server, wp)
+        r.send(bind('', 'done') + execute() + batch("insert into t values ('by batch')") + sync())
+        out = r.until_ready()
+        assert errors(out)[0]['C'] == '40001' and out[-1].status == 'E' and 'C' not in kinds(out), out
+        r.send(bind('', 'back') + execute() + sync())
+        assert r.until_ready()[-1].status == 'I'
+        r.q('begin')
+        lose(server, wp)
+        r.send(bind('', 'back') + execute() + sync())
+        out = r.until_ready()
+        assert not errors(out) and out[-1].status == 'I'
+    assert rows(server, 'by batch') == 0
 
 
 def test_in_the_middle_of_a_transaction(server, wp):

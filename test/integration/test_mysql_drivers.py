@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 from mysql_servers import SID
-from servers import TEST_USER, as_test_user
+from servers import TEST_USER, as_test_user, eventually
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -277,4 +277,4 @@ def test_sysbench(anymy, mypool, test, ps):
     assert re.search(r'total number of events:\s+800\b', out), out
     run([*direct, 'cleanup'])
     if not wp.direct:
-        assert anymy.connections() <= 4
+        eventually(lambda: anymy.connections() <= 4)  # (the server's end of a connection lasts a moment longer)

@@ -28,6 +28,7 @@ enum { none = 0 };
 #define ROW_LOCK SQL_F_ROW_LOCK
 #define TX_BEGIN SQL_F_TX_BEGIN
 #define TX_END SQL_F_TX_END
+#define TX_COMMIT (SQL_F_TX_END | SQL_F_TX_COMMIT)
 #define TX_SUB SQL_F_TX_SUB
 
 static const struct sql_opts pg18 = { &sql_dialect_pg, true, false, 18 };
@@ -399,20 +400,20 @@ Test(classify, transactions)
 		{ "begin", TX_BEGIN },
 		{ "begin isolation level serializable, read only", TX_BEGIN },
 		{ "start transaction read write", TX_BEGIN },
-		{ "commit", TX_END },
-		{ "end work", TX_END },
+		{ "commit", TX_COMMIT },
+		{ "end work", TX_COMMIT },
 		{ "rollback", TX_END },
 		{ "abort", TX_END },
-		{ "commit and chain", TX_END | SQL_F_TX_CHAIN },
+		{ "commit and chain", TX_COMMIT | SQL_F_TX_CHAIN },
 		{ "rollback and no chain", TX_END },
-		{ "prepare transaction 'x'", TX_END },
-		{ "prepare transaction E'x'", TX_END },
+		{ "prepare transaction 'x'", TX_COMMIT },
+		{ "prepare transaction E'x'", TX_COMMIT },
 		{ "commit prepared 'x'", NOT_IN_TX },
 		{ "savepoint a", TX_SUB },
 		{ "release savepoint a", TX_SUB },
 		{ "rollback to a", TX_SUB },
 		{ "rollback transaction to savepoint a", TX_SUB },
-		{ "begin; select 1; commit", MULTI | TX_BEGIN | TX_END },
+		{ "begin; select 1; commit", MULTI | TX_BEGIN | TX_COMMIT },
 	};
 	CHECK_FLAGS(c);
 }
