@@ -398,6 +398,7 @@ struct link {
 struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core_listen *ls,
 	unsigned n, struct err *e);
 int core_start(struct core *c, struct err *e); /* starts the workers */
+const char *core_helper_path(void);            /* weirpool-auth-helper: for the sandbox */
 /* New configuration: takes a reference of gen; workers switch one by one; the old one is freed when
  * all have. */
 void core_reload(struct core *c, struct core_gen *gen);

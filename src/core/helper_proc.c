@@ -3,10 +3,11 @@
  * socket pair. Runs on the worker. */
 #include "core_int.h"
 
+#include "base/spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,6 @@
 #define WEIRPOOL_HELPER_PATH LIBEXECDIR "/weirpool-auth-helper"
 #endif
 #define PENDING_MAX 4096
-
-extern char **environ;
 
 struct helper_proc {
 	struct stream st;
@@ -106,33 +105,29 @@ static void on_drained(struct stream *st, void *owner)
 
 static const struct stream_cb helper_cb = { .readable = on_readable, .drained = on_drained };
 
+const char *core_helper_path(void)
+{
+	const char *path = getenv("WEIRPOOL_AUTH_HELPER");
+	return path && *path ? path : WEIRPOOL_HELPER_PATH;
+}
+
 static int start(struct helper_proc *h, struct err *e)
 {
 	int sv[2];
-	const char *path = getenv("WEIRPOOL_AUTH_HELPER");
-	posix_spawn_file_actions_t fa;
 	char arg0[] = "weirpool-auth-helper", arg1[] = "--fd", arg2[] = "3";
 	char *argv[] = { arg0, arg1, arg2, NULL };
-	if (!path || !*path)
-		path = WEIRPOOL_HELPER_PATH;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
 		return err_set(e, ERR_NO_FDS, "cannot start the authentication helper: %s",
 			strerror(errno));
-	posix_spawnattr_t attr;
-	sigset_t none;
-	sigemptyset(&none);
-	posix_spawnattr_init(&attr); /* a worker's signals are blocked: the helper's are not */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, sv[1], HELPER_FD);
-	int r = posix_spawn(&h->pid, path, &fa, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
+	struct spawn sp = { .path = core_helper_path(),
+		.argv = argv,
+		.fds = { { sv[1], HELPER_FD } },
+		.fds_n = 1 };
+	int r = spawn_run(&sp, &h->pid);
 	close(sv[1]);
 	if (r != 0) {
 		close(sv[0]);
-		return err_set(e, ERR_CONFIG, "cannot start %s: %s", path, strerror(r));
+		return err_set(e, ERR_CONFIG, "cannot start %s: %s", sp.path, spawn_why(r));
 	}
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	if (stream_init(&h->st, h->w->loop, sv[0], &helper_cb, h, e) != 0) {

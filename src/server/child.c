@@ -2,19 +2,18 @@
  * it says line by line in the log. Ignorant of what it is for. Control thread. */
 #include "server_int.h"
 
+#include "base/spawn.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define POLL_US 20000
-
-extern char **environ;
 
 struct child {
 	struct loop *loop;
@@ -64,20 +63,6 @@ static void on_output(evutil_socket_t fd, short what, void *arg)
 		event_del(c->ev); /* it closed its end; its exit is seen by the timer */
 }
 
-/* ---- its surroundings ---- */
-
-/* environ and more behind it; each of more as name=value. The array is the caller's. */
-static char **new_env(char *const *more, unsigned n)
-{
-	unsigned have = 0;
-	while (environ[have])
-		have++;
-	char **v = mem_xalloc(MEM_CONF, (have + n + 1) * sizeof *v);
-	memcpy(v, environ, have * sizeof *v);
-	memcpy(v + have, more, n * sizeof *v);
-	return v;
-}
-
 /* ---- life ---- */
 
 static void forget(struct child *c)
@@ -106,26 +91,20 @@ static void on_poll(struct timer *t, void *arg)
 	c->done(c->arg, status, c->last);
 }
 
-static int spawn(struct child *c, char *const *argv, char *const *env, int out)
+static int start(struct child *c, char *const *argv, char *const *env, unsigned env_n, int out)
 {
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t none, dfl;
-	sigemptyset(&none);
-	sigfillset(&dfl);
-	posix_spawnattr_init(&at);
-	posix_spawnattr_setflags(
-		&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	posix_spawnattr_setsigmask(&at, &none); /* ours ignores and blocks some */
-	posix_spawnattr_setsigdefault(&at, &dfl);
-	posix_spawnattr_setpgroup(&at, 0); /* so that its children end with it */
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_adddup2(&fa, out, 2);
-	int r = posix_spawn(&c->pid, argv[0], &fa, &at, argv, env);
-	posix_spawn_file_actions_destroy(&fa);
-	posix_spawnattr_destroy(&at);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0)
+		return errno;
+	struct spawn sp = { .path = argv[0],
+		.argv = argv,
+		.env = env,
+		.env_n = env_n,
+		.fds = { { null, 0 }, { out, 1 }, { out, 2 } },
+		.fds_n = 3,
+		.own_group = true }; /* so that its children end with it */
+	int r = spawn_run(&sp, &c->pid);
+	close(null);
 	return r;
 }
 
@@ -140,7 +119,6 @@ struct child *child_start(struct loop *loop, const char *name, char *const *argv
 	}
 	(void)fcntl(fd[1], F_SETFL, 0); /* its end waits, as a program expects of its output */
 	struct child *c = mem_xalloc(MEM_CONF, sizeof *c);
-	char **all = new_env(env, env_n);
 	c->loop = loop;
 	c->fd = fd[0];
 	c->pid = -1;
@@ -149,11 +127,10 @@ struct child *child_start(struct loop *loop, const char *name, char *const *argv
 	snprintf(c->name, sizeof c->name, "%s", name);
 	timer_init(&c->timer, on_poll, c);
 	c->ev = event_new(loop_base(loop), fd[0], EV_READ | EV_PERSIST, on_output, c);
-	int r = c->ev ? spawn(c, argv, all, fd[1]) : ENOMEM;
+	int r = c->ev ? start(c, argv, env, env_n, fd[1]) : ENOMEM;
 	close(fd[1]);
-	mem_free(MEM_CONF, all);
 	if (r != 0) {
-		err_set(e, ERR_CONFIG, "cannot start %.80s: %s", argv[0], strerror(r));
+		err_set(e, ERR_CONFIG, "cannot start %.80s: %s", argv[0], spawn_why(r));
 		forget(c);
 		return NULL;
 	}
