@@ -28,6 +28,7 @@ enum conf_auth_type {
 enum conf_log_format { CONF_LOG_PLAIN, CONF_LOG_LOGFMT, CONF_LOG_JSON };
 /* What /readyz asks of the servers. */
 enum conf_ready { CONF_READY_ANY_POOL, CONF_READY_ALL_POOLS, CONF_READY_PRIMARY, CONF_READY_NONE };
+enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_ON, CONF_SANDBOX_OFF };
 enum conf_columns {
 	CONF_COLUMNS_1_24,
 	CONF_COLUMNS_1_25,
@@ -78,6 +79,8 @@ struct conf_global {
 	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
 	int peer_id;
 	int64_t file_check_interval_us;
+	enum conf_sandbox sandbox;
+	bool core_dumps;
 	/* logs and statistics */
 	const char *logfile, *syslog_ident, *syslog_facility;
 	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats;
@@ -342,6 +345,12 @@ void conf_effective_names(
 	const struct conf *conf, const char *db, const char *user, struct settings *out);
 /* Number of workers to start, 1..64: the option, or the CPUs that this process may use. */
 unsigned conf_workers(const struct conf *conf);
+
+/* Calls fn for each path that the configuration names or came from, some more than once: files,
+ * directories, sockets. option: NULL for a file of the configuration itself. written: something is
+ * written or made there. Borrowed for the call. */
+typedef void conf_path_fn(void *arg, const char *option, const char *path, bool written);
+void conf_paths(const struct conf *conf, conf_path_fn *fn, void *arg);
 
 /* Is name one of the comma separated list? Spaces around items do not count; case does. */
 bool conf_list_has(const char *list, const char *name);

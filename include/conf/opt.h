@@ -59,6 +59,7 @@ struct opt {
 	const char *names;   /* enum: "a,b,c" in the order of the enum */
 	const char *local;   /* its name in [databases] and [users] when that differs, or NULL */
 	const char *aliases; /* other spellings, "x,y", or NULL */
+	bool written;        /* names a file, socket or directory that we write, make or remove */
 	const char *help;    /* plain sentences */
 };
 

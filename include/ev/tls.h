@@ -54,4 +54,7 @@ bool tls_peer_verified(void *ssl);
 size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64]);
 /* SHA-256 of our own certificate (accepting side). False: there is none. */
 bool tls_own_cert_sha256(void *ssl, uint8_t out[32]);
+/* The directories that OpenSSL itself reads: of its configuration, of its modules. NULL: no more.
+ * Borrowed. */
+const char *tls_library_dir(unsigned i);
 #endif

@@ -60,6 +60,7 @@
 #define ALIAS(text) .aliases = (text)
 #define LOCAL(text) .local = (text)
 #define NAMES(text) .names = (text)
+#define WRITTEN .written = true /* where the sandbox must let us write */
 #define HELP(text) .help = (text)
 
 #define LIMIT_MAX 1000000
@@ -216,6 +217,8 @@ const struct opt opt_table[] = {
 		PGB("1.25"), NAMES("1.24,1.25,1.26,weirpool"),
 		HELP("The PgBouncer version whose columns the console's SHOW commands have. "
 		     "weirpool: those of the newest, and behind them our own.")),
+	BOOL(global, "core_dumps", core_dumps, GLOBAL, RESTART, D("0"),
+		HELP("Allow core files, and debuggers of the same user. They see passwords.")),
 	LIST(rule, "database", database, RULE, NOW, D(""),
 		HELP("Entries of [databases] and [mysql_databases] that it is for. Unset: all.")),
 	STR(db, "datestyle", datestyle, DB, NEW_CONN, D(""),
@@ -288,7 +291,7 @@ const struct opt opt_table[] = {
 	SECRET(global, "http_token", http_token, GLOBAL, NOW, D(""),
 		HELP("Who asks http_port must send it, in the header \"Authorization: Bearer\"; "
 		     "health checks need not. At least 16 characters.")),
-	STR(global, "http_unix_socket", http_unix_socket, GLOBAL, RESTART, D(""),
+	STR(global, "http_unix_socket", http_unix_socket, GLOBAL, RESTART, D(""), WRITTEN,
 		HELP("Path of a unix socket that answers as http_port does and takes commands. "
 		     "Its mode is 0600, or 0660 with unix_socket_group. @name: abstract, for "
 		     "everybody.")),
@@ -331,7 +334,7 @@ const struct opt opt_table[] = {
 		HELP("Log errors that weirpool sends to clients.")),
 	BOOL(global, "log_stats", log_stats, GLOBAL, NOW, D("1"),
 		HELP("Log totals each stats_period.")),
-	PATH(global, "logfile", logfile, GLOBAL, NOW, D(""),
+	PATH(global, "logfile", logfile, GLOBAL, NOW, D(""), WRITTEN,
 		HELP("File to log to; opened again on RELOAD. Empty: only standard error or "
 		     "syslog.")),
 	STR(settings, "login_notify_message", login_notify_message, POOL, NEW_CONN, D(""),
@@ -388,7 +391,7 @@ const struct opt opt_table[] = {
 		     "reached. Empty: one that every client takes. Once a server has been reached, "
 		     "its version is told. Of MySQL and MariaDB servers behind one port it tells "
 		     "which family clients are told: those of the other one are refused.")),
-	STR(global, "mysql_unix_socket", mysql_unix_socket, GLOBAL, RESTART, D(""),
+	STR(global, "mysql_unix_socket", mysql_unix_socket, GLOBAL, RESTART, D(""), WRITTEN,
 		HELP("Path of the unix socket for clients of [mysql_databases], or @name for an "
 		     "abstract one. Empty: none.")),
 	STR(db, "options", options, DB, NEW_CONN, D(""),
@@ -403,7 +406,7 @@ const struct opt opt_table[] = {
 	INT(global, "peer_id", peer_id, GLOBAL, NOW, D("0"), RANGE(0, 16383),
 		HELP("Number of this weirpool among its [peers], so that cancel requests find "
 		     "their way. 0: no peers.")),
-	PATH(global, "pidfile", pidfile, GLOBAL, RESTART, D(""),
+	PATH(global, "pidfile", pidfile, GLOBAL, RESTART, D(""), WRITTEN,
 		HELP("File for the process id. Needed by --daemon.")),
 	BYTES(global, "pkt_buf", pkt_buf, GLOBAL, RESTART, D("4096"), RANGE(1, INT32_MAX),
 		HELP("Accepted for PgBouncer's files, without effect: buffers are sized by what "
@@ -494,6 +497,12 @@ const struct opt opt_table[] = {
 		HELP("primary, replica, or nodes of a cluster as host:port, separated by "
 		     "commas: where such a statement goes. What writes, locks or keeps its "
 		     "connection goes to the primary all the same. Unset: as without the rule.")),
+	ENUM(global, "sandbox", sandbox, conf_sandbox, GLOBAL, RESTART, D("auto"),
+		NAMES("auto,on,off"),
+		HELP("Give up, once everything is open, what is not needed to serve: capabilities, "
+		     "other programs, most system calls (seccomp), and files outside of the "
+		     "directories that the configuration names (Landlock). on: refuse to start "
+		     "where the kernel lacks a part of it; auto: say so and go on.")),
 	INT(global, "sbuf_loopcnt", sbuf_loopcnt, GLOBAL, NOW, D("5"), RANGE(0, LIMIT_MAX),
 		HELP("Accepted for PgBouncer's files, without effect: each turn of the event "
 		     "loop gives every connection a bounded share.")),
@@ -651,7 +660,7 @@ const struct opt opt_table[] = {
 		     "with the client. With server_state_tracking=auto all are.")),
 	TIME(settings, "transaction_timeout", transaction_timeout, POOL, NOW, D("0"),
 		HELP("Disconnect a client whose transaction takes longer. 0: never.")),
-	PATH(global, "unix_socket_dir", unix_socket_dir, GLOBAL, RESTART, D("/tmp"),
+	PATH(global, "unix_socket_dir", unix_socket_dir, GLOBAL, RESTART, D("/tmp"), WRITTEN,
 		HELP("Directory of the unix socket, also of servers without host=. @name: "
 		     "abstract socket. Empty: none.")),
 	STR(global, "unix_socket_group", unix_socket_group, GLOBAL, RESTART, D(""),

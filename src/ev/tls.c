@@ -509,3 +509,9 @@ void tls_ssl_free(SSL *ssl)
 	SSL_free(ssl);
 	tls_ctx_unref(c);
 }
+
+const char *tls_library_dir(unsigned i)
+{
+	static const int all[] = { OPENSSL_INFO_CONFIG_DIR, OPENSSL_INFO_MODULES_DIR };
+	return i < sizeof all / sizeof *all ? OPENSSL_info(all[i]) : NULL;
+}

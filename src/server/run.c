@@ -116,16 +116,29 @@ static void log_changes(const char *text)
 	}
 }
 
+/* As generation_build(), of a configuration that came after the sandbox was closed. Takes conf. */
+static struct core_gen *build(struct conf *conf, struct conf_msgs *m)
+{
+	if (sandbox_check(conf, m) == 0)
+		return generation_build(conf, m);
+	conf_free(&conf);
+	return NULL;
+}
+
 static int reload(void *arg, char **report_r, struct err *e)
 {
 	struct server *s = arg;
 	struct conf_msgs m = { 0 };
 	struct conf *conf = NULL;
 	struct core_gen *gen = NULL;
+	char places[1024];
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
 	if (conf_reload(s->gen->conf, &conf, &m) == 0)
-		gen = generation_build(conf, &m);
+		gen = build(conf, &m);
 	log_msgs(&m);
+	if (!gen && sandbox_limits_files())
+		log_info("sandbox: files can be read below %s",
+			sandbox_places(places, sizeof places));
 	conf_msgs_fini(&m);
 	notify_send("READY=1");
 	if (!gen)
@@ -157,7 +170,7 @@ static void on_files(void *arg)
 	struct core_gen *gen = NULL;
 	struct err e = { 0 };
 	if (conf_refresh(s->gen->conf, &conf, &m) == 0)
-		gen = generation_build(conf, &m);
+		gen = build(conf, &m);
 	log_msgs(&m);
 	conf_msgs_fini(&m);
 	if (!gen) {
@@ -180,7 +193,7 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	struct conf_msgs m = { 0 };
 	if (conf_set(s->gen->conf, key, value, &conf, e) != 0)
 		return -1;
-	struct core_gen *gen = generation_build(conf, &m);
+	struct core_gen *gen = build(conf, &m);
 	log_msgs(&m);
 	if (!gen && m.n)
 		err_set(e, ERR_CONFIG, "%s", m.list[0].text);
@@ -377,7 +390,10 @@ static int prepare(struct server *s, struct err *e)
 		daemon_give(user, g->http_unix_socket, 0);
 	if (*user && daemon_drop(user, e) != 0)
 		return -1;
+	sandbox_no_core(s->gen->conf);
 	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
+		return -1;
+	if (sandbox_enter(s->gen->conf, e) != 0)
 		return -1;
 	s->loop = loop_new(&lo);
 	if (!s->loop || catch_signals(s) != 0)
@@ -449,6 +465,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	if (*s.gen->conf->global.pidfile)
 		daemon_pidfile_remove(s.gen->conf->global.pidfile);
 	gen_unref(s.gen);
+	sandbox_forget();
 	log_close();
 	if (!ended)
 		_exit(s.exit_code);

@@ -42,6 +42,18 @@ struct refresh {
 void refresh_init(struct refresh *r);
 void refresh_arm(struct refresh *r); /* file_check_interval may be another */
 
+/* sandbox.c: gives up what serving does not need, as the option sandbox says; when everything is
+ * open, and before the first thread. -1 with e: sandbox = on, and something cannot be given up. */
+int sandbox_enter(const struct conf *conf, struct err *e);
+void sandbox_no_core(const struct conf *conf); /* neither core file nor debugger, unless wished */
+/* What RELOAD brings: -1, and in m each file that the sandbox keeps from us. */
+int sandbox_check(const struct conf *conf, struct conf_msgs *m);
+/* sandbox_files.c: may it be opened, to write if written? True without a sandbox. */
+bool sandbox_covers(const char *path, bool written);
+bool sandbox_limits_files(void);
+const char *sandbox_places(char *out, size_t n); /* what may be read, for a message; out */
+void sandbox_forget(void);                       /* at the end: its memory */
+
 /* notify.c: systemd's protocol; harmless without NOTIFY_SOCKET. */
 void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

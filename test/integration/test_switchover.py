@@ -114,13 +114,13 @@ def probes(wp):
     return wp.admin('SHOW PROBES')
 
 
-def is_as_before(wp, where):
+def is_as_before(wp, where, epoch='1'):
     s = state(wp)
-    assert s['state'] == 'normal' and s['primary'] == where and s['epoch'] == '1' and s['writes'] == 'open', s
+    assert s['state'] == 'normal' and s['primary'] == where and s['epoch'] == epoch and s['writes'] == 'open', s
 
 
-def with_command(weir, cluster, command, **kw):
-    wp = weir(cluster, cluster_options=dict(switchover_command=command, **kw))
+def with_command(weir, cluster, command, sandbox='auto', **kw):
+    wp = weir(cluster, cluster_options=dict(switchover_command=command, **kw), sandbox=sandbox)
     wait_ready(wp, cluster, len(cluster.nodes) - 1)
     return wp
 
@@ -153,6 +153,15 @@ def test_by_a_command(new_cluster, weir):
     assert said in wp.log(), 'arguments and environment'
     fds = (pathlib.Path(cluster.nodes[0].base) / 'fds').read_text()
     assert 'socket:' not in fds and 'eventpoll' not in fds, 'none of ours is open there:\n' + fds
+    # another command: only after a restart
+    wp.clusters = {'main': cluster.entry(switchover_command='/bin/true')}
+    wp.reload()
+    wait_fresh(wp, cluster.where(1))
+    failures = []  # (at first the command before it may not have ended)
+    eventually(lambda: failures.append(Switch(wp, cluster.where(1)).failure()) or 'under way' not in failures[-1]['M'])
+    e = failures[-1]
+    assert 'nothing was changed' in e['M'] and 'the sandbox runs only what was configured at the start' in e['D'], e
+    is_as_before(wp, cluster.where(0), epoch='3')
 
 
 def test_open_transactions_are_waited_for(new_cluster, weir):
@@ -207,7 +216,8 @@ def test_a_transaction_that_does_not_end(new_cluster, weir):
 def test_a_command_that_fails(new_cluster, weir):
     cluster = new_cluster(1)
     mark = pathlib.Path(cluster.nodes[0].base) / 'mark'
-    wp = with_command(weir, cluster, script(cluster, '#!/bin/sh\necho out\necho "no quorum today" >&2\nexit 3\n'))
+    wp = with_command(weir, cluster, script(cluster, '#!/bin/sh\necho out\necho "no quorum today" >&2\nexit 3\n'),
+                      sandbox='off')  # other commands come by RELOAD
     with wp.connect() as c:
         e = Switch(wp, cluster.where(1)).failure()
         assert 'nothing was changed' in e['M'] and 'the command ended with 3: no quorum today' in e['D'], e
