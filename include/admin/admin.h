@@ -2,6 +2,7 @@
  * rows are sent. Control thread. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
+#include "base/buf.h"
 #include "cluster/report.h"
 #include "core/core.h"
 
@@ -37,5 +38,14 @@ struct admin_hooks {
 struct admin;
 /* Sets core->console. The hooks are copied. */
 struct admin *admin_new(struct core *c, const struct admin_hooks *h);
+/* The configuration was read again, or that was refused: for the metrics. */
+void admin_reloaded(struct admin *a, bool ok);
+/* The metrics of this moment in Prometheus' text format (0.0.4); text is NULL when there is no
+ * memory, and lives during the call. */
+typedef void admin_metrics_done(void *arg, const struct buf *text);
+/* Part of a name, and the name of a scope (doc/metrics.md) that are wanted; NULL or "": all. done()
+ * comes later, once, while the workers run; -1: no memory, and it does not come. */
+int admin_metrics(struct admin *a, const char *name, const char *scope, admin_metrics_done *done,
+	void *arg) __attribute__((warn_unused_result));
 void admin_free(struct admin *a); /* answers what is pending with an error; before core_free() */
 #endif

@@ -5,6 +5,7 @@
 #define BASE_LOG_H
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LV_DEBUG,
@@ -39,6 +40,7 @@ static inline bool log_on(enum log_level lv)
  * loses lines, never blocks; the next line that gets through is followed by the number lost. */
 void log_line(enum log_level lv, const char *who, const char *ctx, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+uint64_t log_lost(void); /* lines lost since the start */
 #define log_debug(...) \
 	do { \
 		if (log_on(LOG_LV_DEBUG)) \

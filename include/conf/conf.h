@@ -87,6 +87,7 @@ struct conf_global {
 	int verbose;
 	enum conf_log_format log_format;
 	int64_t stats_period_us;
+	int metrics_max_pools;
 	enum conf_columns console_columns;
 	/* names */
 	const char *resolv_conf;

@@ -16,6 +16,7 @@
 #include "auth/policy.h"
 #include "auth/secrets.h"
 #include "auth/users.h"
+#include "base/hist.h"
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -84,6 +85,15 @@ void core_rules_free(struct core_rules **all); /* *all may be NULL */
 struct core_gen *gen_ref(struct core_gen *g);
 void gen_unref(struct core_gen *g); /* the last one frees */
 
+/* Is it told of by its own name where metrics are given out, or as one of "the others"? Decided
+ * once, when a worker first uses it, so that what was counted never changes its name. */
+enum core_series { SERIES_UNDECIDED, SERIES_OWN, SERIES_OTHER };
+/* How many have their own. Under core.lock. */
+struct series_used {
+	unsigned n,
+		invented; /* invented: clients brought the name, and it is in no configuration */
+};
+
 /* A database as clients name it. Lives as long as the process. */
 struct dbase {
 	char *name;
@@ -92,7 +102,8 @@ struct dbase {
 	_Atomic bool paused, disabled, killed; /* killed: no new clients until RESUME */
 	_Atomic unsigned epoch; /* RECONNECT counts it up: older links close when released */
 	_Atomic int64_t paused_at_us;
-	uint8_t *facts; /* what its servers said of themselves; under core.lock. facts.c */
+	_Atomic uint8_t series; /* enum core_series */
+	uint8_t *facts;         /* what its servers said of themselves; under core.lock. facts.c */
 	size_t facts_n;
 };
 /* A user as clients name it, for caps and SHOW USERS. */
@@ -112,6 +123,7 @@ struct pool {
 	_Atomic int64_t retry_at_us;       /* nobody connects before */
 	_Atomic unsigned failures;         /* connects or logins failed in a row */
 	_Atomic unsigned next_host;
+	_Atomic uint8_t series;    /* enum core_series */
 	_Atomic uint64_t wanted;   /* bit w: worker w has waiters and published oldest[w] */
 	_Atomic uint64_t has_idle; /* bit w: worker w has idle links */
 	_Atomic int64_t oldest[CORE_WORKERS_MAX]; /* since when its first waiter waits; 0 = nobody,
@@ -149,9 +161,11 @@ struct core {
 	pthread_mutex_t
 		lock; /* guards the three maps: taken at login and by control, never per query */
 	struct hmap dbases, accounts, pools;
-	struct hmap clusters, nodes; /* control's */
-	struct hmap rule_ids;        /* control's: name and text of a rule -> id + 1 */
-	unsigned rules_n;            /* ids given so far */
+	struct series_used db_series, pool_series; /* under lock */
+	_Atomic unsigned series_max;               /* metrics_max_pools */
+	struct hmap clusters, nodes;               /* control's */
+	struct hmap rule_ids; /* control's: name and text of a rule -> id + 1 */
+	unsigned rules_n;     /* ids given so far */
 	struct core_listen listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
 	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
@@ -211,6 +225,30 @@ struct dbstats {
 #undef X
 };
 
+/* Per pool on one worker: the same. Lives as long as the worker, so that nothing counts backwards
+ * when a pool is not used for a while. */
+enum pool_hist { HIST_WAIT, HIST_QUERY, HIST_XACT, HIST_CONNECT, POOL_HISTS_N };
+struct poolstats {
+	struct pool *pool; /* NULL: all of SERIES_OTHER */
+	struct hist hist[POOL_HISTS_N];
+	uint64_t connects_failed, wait_timeouts;
+};
+/* Why clients did not get in. OTHER is 0: all that no other word is for. */
+#define CORE_LOGIN_FAILURES(X) \
+	X(OTHER, "other") \
+	X(AUTH, "authentication") \
+	X(DATABASE, "database") \
+	X(LIMIT, "limit") \
+	X(TIMEOUT, "timeout") \
+	X(SERVER, "server") \
+	X(PROTOCOL, "protocol")
+enum login_failure {
+#define X(id, name) LOGIN_FAILED_##id,
+	CORE_LOGIN_FAILURES(X)
+#undef X
+		LOGIN_FAILURES_N
+};
+
 struct waiter { /* somebody who waits for a link */
 	struct list node;
 	int64_t since_us;        /* loop clock */
@@ -243,6 +281,7 @@ struct pool_shard {
 	struct proto_cache *cache;
 	bool welcomed; /* the cache has learned a welcome: logins that wait may be over */
 	struct dbstats *stats;
+	struct poolstats *counts;
 	struct timer timer; /* retry, reserve, caps */
 	int64_t last_used_us;
 	unsigned n_sessions;
@@ -264,8 +303,11 @@ struct worker {
 	struct list sessions[SESSION_N];
 	unsigned n_sessions[SESSION_N];
 	struct list shards, touched;
-	struct hmap shard_by_name;         /* protocol, "db\0user" -> shard */
-	struct hmap stats_by_db;           /* the address of a dbase -> struct dbstats */
+	struct hmap shard_by_name;    /* protocol, "db\0user" -> shard */
+	struct hmap stats_by_db;      /* the address of a dbase -> struct dbstats */
+	struct hmap stats_by_pool;    /* the address of a pool -> struct poolstats */
+	struct poolstats other_pools; /* ... of all that have no series of their own */
+	uint64_t logins_failed[LOGIN_FAILURES_N];
 	struct hmap seen;                  /* name of a cluster -> struct seen_cluster */
 	struct list cancels, cancels_done; /* running cancel requests; ended in this turn */
 	struct worker_listen {

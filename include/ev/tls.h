@@ -33,6 +33,8 @@ int tls_ctx_new(const struct tls_params *p, struct tls_ctx **ctx_r, struct err *
 	__attribute__((warn_unused_result));
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *c);
 void tls_ctx_unref(struct tls_ctx *c); /* NULL allowed */
+/* When the certificate that c shows ends, in seconds since 1970. False: it has none. */
+bool tls_ctx_expiry(const struct tls_ctx *c, int64_t *at_s_r);
 
 /* What libevent's bufferevents need to accept a connection: an SSL * that they free. Keep c as long
  * as it may be used. NULL with e. */

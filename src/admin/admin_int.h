@@ -62,6 +62,12 @@ struct admin {
 	struct list pending; /* of cmd_ctl.c: PAUSE, SUSPEND, WAIT_CLOSE */
 	struct timer poll;   /* while something is pending */
 	struct stats *stats;
+	struct { /* of the configuration */
+		uint64_t n, failed;
+		int64_t wall_us; /* when the one in use was read */
+		bool ok;         /* the last one went well */
+	} reloads;
+	int64_t started_us; /* wall */
 };
 static inline struct admin *admin_of(const struct core_console *r)
 {
@@ -145,14 +151,17 @@ struct pool_part {
 	unsigned statements, cancels, shards;
 };
 void collect_pools(struct worker *w, struct pool_part *p); /* on the worker */
+/* The pools of all workers (parts at byte at of what s gathered) as one list in order, the caller's
+ * (MEM_ADMIN); takes the parts' lists. False: out of memory; *v_r is to be freed all the same. */
+bool pools_merge(struct scatter *s, size_t at, struct pool_fact **v_r, size_t *n_r);
 
 /* ---- names.c ---- */
 
 enum names { NAMES_DATABASES, NAMES_USERS };
 /* Sorted, each once, the console's own among them; the strings are borrowed, the array is the
  * caller's (MEM_ADMIN). NULL: out of memory. */
-const char **names_list(struct core_console *r, enum names what, size_t *n_r);
-size_t names_count(struct core_console *r, enum names what);
+const char **names_list(struct core *c, enum names what, size_t *n_r);
+size_t names_count(struct core *c, enum names what);
 /* The database that a command means: an entry of that name, else what clients made of a *. False:
  * none; *d_r NULL: out of memory. */
 bool names_dbase(struct core_console *r, const char *name, struct dbase **d_r);
@@ -175,6 +184,20 @@ enum stat {
 	STAT_LOGINS,
 	STAT_N
 };
+/* One database's. */
+struct stat_row {
+	struct dbase *db; /* lives as long as the process; NULL: the console */
+	uint64_t v[STAT_N];
+};
+struct stat_part {
+	struct stat_row *v;
+	size_t n;
+	bool no_memory;
+};
+void stats_collect(struct worker *w, struct stat_part *p); /* on the worker */
+/* The parts of all workers (at byte at of what s gathered) as one list sorted by name, the caller's
+ * (MEM_ADMIN); takes the parts' memory. NULL: out of memory. */
+struct stat_row *stats_merge(struct scatter *s, size_t at, size_t *n_r);
 struct stats *stats_new(struct admin *a); /* starts the timer */
 void stats_free(struct stats **s);
 
@@ -187,7 +210,7 @@ cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer
 cmd_fn show_clusters, show_nodes, show_probes, ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
-cmd_fn show_rules, ctl_explain;
+cmd_fn show_rules, ctl_explain, show_prometheus;
 /* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
 bool explain_route(struct core_console *r);
 cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show_state,

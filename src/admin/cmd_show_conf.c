@@ -77,7 +77,7 @@ static void console_db_row(struct core_console *r)
 void show_databases(struct core_console *r, const struct cmd_line *l)
 {
 	size_t n;
-	const char **names = names_list(r, NAMES_DATABASES, &n);
+	const char **names = names_list(r->core, NAMES_DATABASES, &n);
 	(void)l;
 	if (!names) {
 		admin_fail(r, ERR_NO_MEMORY, "out of memory");
@@ -135,7 +135,7 @@ static void user_row(struct core_console *r, const char *name)
 void show_users(struct core_console *r, const struct cmd_line *l)
 {
 	size_t n;
-	const char **names = names_list(r, NAMES_USERS, &n);
+	const char **names = names_list(r->core, NAMES_USERS, &n);
 	(void)l;
 	if (!names) {
 		admin_fail(r, ERR_NO_MEMORY, "out of memory");

@@ -60,19 +60,23 @@ static void add(struct pool_fact *sum, const struct pool_fact *f)
 		sum->maxwait_us = f->maxwait_us;
 }
 
-/* Takes the parts' lists. False: out of memory. */
-static bool merge(struct scatter *s, struct pool_fact **v_r, size_t *n_r)
+static struct pool_part *part_of(struct scatter *s, unsigned i, size_t at)
+{
+	return (void *)((uint8_t *)scatter_part(s, i) + at);
+}
+
+bool pools_merge(struct scatter *s, size_t at, struct pool_fact **v_r, size_t *n_r)
 {
 	size_t n = 0, m = 0;
 	bool ok = true;
 	for (unsigned i = 0; i < s->n; i++) {
-		const struct pool_part *p = scatter_part(s, i);
+		const struct pool_part *p = part_of(s, i, at);
 		n += p->n;
 		ok = ok && !p->no_memory;
 	}
 	struct pool_fact *v = mem_alloc(MEM_ADMIN, (n + 1) * sizeof *v);
 	for (unsigned i = 0; i < s->n; i++) {
-		struct pool_part *p = scatter_part(s, i);
+		struct pool_part *p = part_of(s, i, at);
 		for (size_t j = 0; v && j < p->n; j++)
 			v[m++] = p->v[j];
 		mem_free(MEM_ADMIN, p->v);
@@ -136,7 +140,7 @@ static void pools_done(struct scatter *s)
 	bool shown = false;
 	for (unsigned i = 0; i < s->n; i++)
 		consoles += ((struct pool_part *)scatter_part(s, i))->consoles;
-	bool ok = merge(s, &v, &n);
+	bool ok = pools_merge(s, 0, &v, &n);
 	for (size_t i = 0; i <= n && ok; i++) {
 		if (!shown && (i == n || strcmp(v[i].pool->db->name, "pgbouncer") > 0)) {
 			console_row(&r->result, consoles);
@@ -193,8 +197,8 @@ static void lists_done(struct scatter *s)
 	pthread_mutex_lock(&c->lock);
 	size_t pools = hmap_size(&c->pools);
 	pthread_mutex_unlock(&c->lock);
-	put(rs, "databases", names_count(r, NAMES_DATABASES));
-	put(rs, "users", names_count(r, NAMES_USERS));
+	put(rs, "databases", names_count(r->core, NAMES_DATABASES));
+	put(rs, "users", names_count(r->core, NAMES_USERS));
 	put(rs, "peers", conf->peers_n);
 	put(rs, "pools", pools + 1);
 	put(rs, "peer_pools", conf->peers_n);

@@ -51,6 +51,8 @@ const struct cmd cmd_table[] = {
 	SHOW("nodes", STATS, show_nodes),
 	SHOW("probes", STATS, show_probes),
 	{ "show", "rules", CMD_NO_ARG, CONSOLE_STATS, show_rules, LINE("SHOW RULES") },
+	{ "show", "prometheus metrics", CMD_NO_ARG, CONSOLE_STATS, show_prometheus,
+		LINE("SHOW PROMETHEUS METRICS") },
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
 	{ "reload", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_reload, LINE("RELOAD") },
 	{ "pause", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_pause, LINE("PAUSE [<db>|<cluster>]") },
@@ -120,9 +122,24 @@ static void suggest(const struct cmd_line *l, struct err *e)
 	err_hint(e, "Did you mean %s%s?", show ? "SHOW " : "", name);
 }
 
+/* Are the arguments the words of this object? */
+static bool is_object(const struct cmd_line *l, const char *object)
+{
+	for (unsigned i = 0; i < l->args_n; i++) {
+		size_t n = strcspn(object, " ");
+		if (n == 0 || strlen(l->arg[i].text) != n ||
+			strncasecmp(l->arg[i].text, object, n) != 0)
+			return false;
+		object += n + (object[n] == ' ');
+	}
+	return *object == '\0';
+}
+
 static int check_args(const struct cmd *c, const struct cmd_line *l, const char *sql, struct err *e)
 {
-	unsigned most = c->args == CMD_TO ? 3 : c->object || c->args != CMD_NO_ARG ? 1 : 0;
+	unsigned most = c->args == CMD_TO ? 3 : c->args != CMD_NO_ARG ? 1 : 0;
+	if (c->object)
+		return 0; /* all of its words are what it was found by */
 	if (l->args_n > most ||
 		(c->args == CMD_TO && (l->args_n < most || strcasecmp(l->arg[1].text, "to")))) {
 		cmd_invalid(sql, e);
@@ -144,9 +161,7 @@ const struct cmd *cmd_find(
 		if (l->is_set)
 			found = !strcmp(c->verb, "set") ? c : NULL;
 		else if (c->object)
-			found = show && l->args_n == 1 && !strcasecmp(l->arg[0].text, c->object)
-					? c
-					: NULL;
+			found = show && is_object(l, c->object) ? c : NULL;
 		else
 			found = !strcasecmp(l->verb, c->verb) ? c : NULL;
 	}

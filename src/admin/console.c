@@ -3,6 +3,7 @@
 #include "admin_int.h"
 #include "show_int.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <ctype.h>
@@ -174,9 +175,22 @@ struct admin *admin_new(struct core *c, const struct admin_hooks *h)
 	list_init(&a->pending);
 	timer_init(&a->poll, ctl_poll, a);
 	a->stats = stats_new(a);
+	a->started_us = a->reloads.wall_us = clock_wall_us();
+	a->reloads.ok = true;
 	the_admin = a;
 	c->console = on_console;
 	return a;
+}
+
+void admin_reloaded(struct admin *a, bool ok)
+{
+	a->reloads.ok = ok;
+	if (!ok) {
+		a->reloads.failed++;
+		return;
+	}
+	a->reloads.n++;
+	a->reloads.wall_us = clock_wall_us();
 }
 
 void admin_free(struct admin *a)

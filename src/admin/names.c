@@ -41,14 +41,14 @@ static void add_map(struct collector *c, struct core *core, const struct hmap *m
 	pthread_mutex_unlock(&core->lock);
 }
 
-static void add_databases(struct collector *c, struct core_console *r)
+static void add_databases(struct collector *c, struct core *core)
 {
-	const struct conf *conf = admin_conf(r);
+	const struct conf *conf = core->gen->conf;
 	struct collector seen = { 0 };
 	for (unsigned i = 0; i < conf->dbs_n; i++)
 		if (!conf->dbs[i].is_auto)
 			add(c, conf->dbs[i].name);
-	add_map(&seen, r->core, &r->core->dbases, true);
+	add_map(&seen, core, &core->dbases, true);
 	for (size_t i = 0; i < seen.n; i++) /* not those that a RELOAD removed */
 		if (conf_db_find(conf, seen.v[i]))
 			add(c, seen.v[i]);
@@ -57,15 +57,15 @@ static void add_databases(struct collector *c, struct core_console *r)
 	add(c, "pgbouncer");
 }
 
-static void add_users(struct collector *c, struct core_console *r)
+static void add_users(struct collector *c, struct core *core)
 {
-	const struct conf *conf = admin_conf(r);
+	const struct conf *conf = core->gen->conf;
 	for (unsigned i = 0; i < conf->users_n; i++)
 		if (strcmp(conf->users[i].name, "*") != 0)
 			add(c, conf->users[i].name);
-	if (r->core->gen->users)
-		users_each(r->core->gen->users, add_user, c);
-	add_map(c, r->core, &r->core->accounts, false);
+	if (core->gen->users)
+		users_each(core->gen->users, add_user, c);
+	add_map(c, core, &core->accounts, false);
 	add(c, "pgbouncer");
 }
 
@@ -96,13 +96,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char **names_list(struct core_console *r, enum names what, size_t *n_r)
+const char **names_list(struct core *core, enum names what, size_t *n_r)
 {
 	struct collector c = { 0 };
 	if (what == NAMES_DATABASES)
-		add_databases(&c, r);
+		add_databases(&c, core);
 	else
-		add_users(&c, r);
+		add_users(&c, core);
 	*n_r = 0;
 	if (c.failed) {
 		mem_free(MEM_ADMIN, c.v);
@@ -115,10 +115,10 @@ const char **names_list(struct core_console *r, enum names what, size_t *n_r)
 	return c.v;
 }
 
-size_t names_count(struct core_console *r, enum names what)
+size_t names_count(struct core *core, enum names what)
 {
 	size_t n;
-	const char **v = names_list(r, what, &n);
+	const char **v = names_list(core, what, &n);
 	mem_free(MEM_ADMIN, v);
 	return n;
 }

@@ -9,15 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct stat_row {
-	struct dbase *db; /* lives as long as the process; NULL: the console */
-	uint64_t v[STAT_N];
-};
-struct stat_part {
-	struct stat_row *v;
-	size_t n;
-	bool no_memory;
-};
 /* What was counted at the end of the last period, and of the one before. */
 struct stats {
 	struct admin *a;
@@ -58,11 +49,9 @@ static void copy_counters(struct stat_row *row, const struct dbstats *st)
 	row->v[STAT_LOGINS] = st->logins;
 }
 
-static void each(struct worker *w, void *part, void *arg) /* on the worker */
+void stats_collect(struct worker *w, struct stat_part *p)
 {
-	struct stat_part *p = part;
 	size_t n = hmap_size(&w->stats_by_db);
-	(void)arg;
 	p->v = n ? mem_alloc(MEM_ADMIN, n * sizeof *p->v) : NULL;
 	p->no_memory = n && !p->v;
 	if (!p->v)
@@ -71,18 +60,28 @@ static void each(struct worker *w, void *part, void *arg) /* on the worker */
 		copy_counters(&p->v[p->n++], it.value);
 }
 
-/* The parts as one sorted list, the caller's; takes the parts' memory. NULL: out of memory. */
-static struct stat_row *merge(struct scatter *s, size_t *n_r)
+static void each(struct worker *w, void *part, void *arg) /* on the worker */
+{
+	(void)arg;
+	stats_collect(w, part);
+}
+
+static struct stat_part *part_of(struct scatter *s, unsigned i, size_t at)
+{
+	return (void *)((uint8_t *)scatter_part(s, i) + at);
+}
+
+struct stat_row *stats_merge(struct scatter *s, size_t at, size_t *n_r)
 {
 	size_t n = 1, m = 0;
 	bool ok = true;
 	for (unsigned i = 0; i < s->n; i++)
-		n += ((struct stat_part *)scatter_part(s, i))->n;
+		n += part_of(s, i, at)->n;
 	struct stat_row *v = mem_alloc(MEM_ADMIN, n * sizeof *v);
 	if (v)
 		m = 1; /* the console's row: all zero */
 	for (unsigned i = 0; i < s->n; i++) {
-		struct stat_part *p = scatter_part(s, i);
+		struct stat_part *p = part_of(s, i, at);
 		for (size_t j = 0; v && j < p->n; j++)
 			v[m++] = p->v[j];
 		ok = ok && !p->no_memory;
@@ -155,7 +154,7 @@ static void period_done(struct scatter *s)
 {
 	struct stats *st = s->arg;
 	size_t n;
-	struct stat_row *v = merge(s, &n);
+	struct stat_row *v = stats_merge(s, 0, &n);
 	if (!v)
 		return; /* the next period will be longer */
 	mem_free(MEM_ADMIN, st->older);
@@ -295,7 +294,7 @@ static void show_done(struct scatter *s)
 	int64_t dur_us = loop_now_us(r->core->loop) - st->older_us;
 	struct stat_row cur = { 0 }, old = { 0 };
 	size_t n = 0;
-	struct stat_row *v = merge(s, &n);
+	struct stat_row *v = stats_merge(s, 0, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct stat_row *was = find(st->older, st->older_n, &v[i]);
 		if (q->what != VIEW_SUM)

@@ -26,7 +26,8 @@ _Atomic(enum log_level) log_min_level = LOG_LV_INFO;
 static _Atomic(enum log_format) format = LOG_FMT_PLAIN;
 static atomic_bool to_stderr = true, to_file, to_syslog;
 static atomic_int file_fd = -1;
-static atomic_uint lost_n;
+static atomic_uint lost_n; /* since the last line that got through */
+static _Atomic uint64_t lost_all;
 static char *syslog_ident;
 
 struct level {
@@ -327,8 +328,10 @@ static void emit(const struct record *r)
 		lost |= !stderr_has_room(r->lv) || !write_line(STDERR_FILENO, &l);
 	if (atomic_load(&to_file))
 		lost |= !write_line(atomic_load(&file_fd), &l);
-	if (lost)
+	if (lost) {
 		atomic_fetch_add(&lost_n, 1);
+		atomic_fetch_add(&lost_all, 1);
+	}
 	if (atomic_load(&to_syslog)) {
 		/* syslog adds its own time and pid */
 		if (fmt == LOG_FMT_PLAIN) {
@@ -344,6 +347,11 @@ static void emit(const struct record *r)
 		snprintf(msg, sizeof(msg), "%u log lines were lost before this one", n);
 		emit(&(struct record){ .lv = LOG_LV_WARN, .msg = msg });
 	}
+}
+
+uint64_t log_lost(void)
+{
+	return atomic_load(&lost_all);
 }
 
 void log_line(enum log_level lv, const char *who, const char *ctx, const char *fmt, ...)

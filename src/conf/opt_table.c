@@ -373,6 +373,10 @@ const struct opt opt_table[] = {
 	INT(settings, "max_wait_queue", max_wait_queue, POOL, NOW, D("0"), RANGE(0, LIMIT_MAX * 10),
 		HELP("Most clients that may wait for a server connection in one pool; the next "
 		     "one is refused at once. 0: no limit.")),
+	INT(global, "metrics_max_pools", metrics_max_pools, GLOBAL, NOW, D("500"), RANGE(0, 100000),
+		HELP("Most pools, and most databases, that metrics are given out for by name; of "
+		     "those that only clients have named, half as many. All others are added up "
+		     "as \"other\". A change is for pools and databases that come later.")),
 	INT(settings, "min_pool_size", min_pool_size, POOL, NOW, D("0"), RANGE(0, LIMIT_MAX),
 		HELP("Server connections that a pool keeps open even when idle.")),
 	LIST(global, "mysql_listen_addr", mysql_listen_addr, GLOBAL, RESTART, D(""),

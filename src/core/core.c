@@ -84,6 +84,7 @@ void core_reload(struct core *c, struct core_gen *gen)
 	gen->topo = topo_build(c, gen->conf);
 	rules_number(c, gen);
 	c->gen = gen_ref(gen);
+	atomic_store(&c->series_max, (unsigned)gen->conf->global.metrics_max_pools);
 	for (unsigned i = 0; i < c->n_workers; i++) {
 		struct gen_mail *m = mem_xalloc(MEM_MSG, sizeof *m);
 		m->mail.fn = on_gen;
@@ -134,6 +135,7 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	gen->topo = topo_build(c, gen->conf);
 	rules_number(c, gen);
 	atomic_store(&c->state, CORE_RUNNING);
+	atomic_store(&c->series_max, (unsigned)gen->conf->global.metrics_max_pools);
 	unsigned n = conf_workers(gen->conf);
 	for (unsigned i = 0; i < n; i++) {
 		c->worker[i] = worker_new(c, i, e);

@@ -305,6 +305,7 @@ static void ready(struct link *l)
 	struct pool_shard *p = l->shard;
 	struct session *own = l->login->own;
 	timer_clear(w->loop, &l->timer);
+	hist_add(&p->counts->hist[HIST_CONNECT], worker_now(w) - l->born_us);
 	l->born_us = worker_now(w);
 	if (w->gen->conf->global.log_connections)
 		link_log(LOG_LV_INFO, l, "new connection to server%s%s", l->st.ssl ? ", " : "",

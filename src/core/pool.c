@@ -325,6 +325,9 @@ struct link *pool_acquire(struct pool_shard *p, struct waiter *wt)
 		if (l) {
 			if (list_empty(&p->links[LINK_IDLE]))
 				pool_touch(p);
+			if (wt->session)
+				hist_add(&p->counts->hist[HIST_WAIT],
+					wt->held_us ? worker_now(p->w) - wt->held_us : 0);
 			wt->held_us = 0;
 			return l;
 		}
@@ -436,6 +439,8 @@ static bool serve_others(struct pool_shard *p)
 static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 {
 	p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
+	if (wt->session)
+		hist_add(&p->counts->hist[HIST_WAIT], worker_now(p->w) - wt->since_us);
 	list_del(&wt->node);
 	p->n_waiting--;
 	wt->since_us = 0;
@@ -643,6 +648,7 @@ void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
 {
 	struct pool *pool = p->pool;
 	unsigned n = atomic_fetch_add(&pool->failures, 1);
+	p->counts->connects_failed++;
 	int64_t wait = p->set.server_retry_min_us, max = p->set.server_retry_max_us;
 	for (unsigned i = 0; i < n && wait < max; i++)
 		wait *= 2;

@@ -151,6 +151,41 @@ struct dbstats *stats_get(struct worker *w, struct dbase *db)
 	return st;
 }
 
+/* Of those that clients invented only half of them all may: the others are for what the
+ * configuration names, however late that is used for the first time. */
+static bool take_series(
+	struct core *c, _Atomic uint8_t *state, struct series_used *used, bool invented)
+{
+	unsigned max = atomic_load(&c->series_max);
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(state) == SERIES_UNDECIDED) {
+		bool own = used->n < max && (!invented || used->invented < max / 2);
+		used->n += own;
+		used->invented += own && invented;
+		atomic_store(state, own ? SERIES_OWN : SERIES_OTHER);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return atomic_load(state) == SERIES_OWN;
+}
+
+/* Never NULL: without memory it is one of the others. */
+static struct poolstats *counts_get(struct worker *w, struct pool *o, bool invented)
+{
+	take_series(w->core, &o->db->series, &w->core->db_series, invented);
+	if (!take_series(w->core, &o->series, &w->core->pool_series, invented))
+		return &w->other_pools;
+	struct poolstats *k = hmap_get(&w->stats_by_pool, &o, sizeof o);
+	if (k)
+		return k;
+	k = mem_alloc(MEM_POOL, sizeof *k);
+	if (!k || !hmap_put(&w->stats_by_pool, &o, sizeof o, k, NULL)) {
+		mem_free(MEM_POOL, k);
+		return &w->other_pools;
+	}
+	k->pool = o;
+	return k;
+}
+
 static void on_shard_timer(struct timer *t, void *arg)
 {
 	(void)t;
@@ -254,6 +289,7 @@ static struct pool_shard *shard_new(struct worker *w, struct pool *o, struct poo
 		list_append(&home->subs, &p->sub);
 	o->shard[w->id] = p;
 	shard_refresh(p);
+	p->counts = counts_get(w, o, p->cdb && p->cdb->is_auto);
 	return p;
 }
 

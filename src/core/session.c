@@ -182,11 +182,13 @@ static void on_timer(struct timer *t, void *arg)
 		session_refuse(s, &e);
 		return;
 	}
-	if (d.code == ERR_WAIT_TIMEOUT)
+	if (d.code == ERR_WAIT_TIMEOUT) {
+		s->wait.on->counts->wait_timeouts++;
 		wait_error(s, &e);
-	else
+	} else {
 		err_set(&e, d.code, "%s: after %g s (%s)", err_info(d.code)->text,
 			(double)d.limit_us / 1e6, d.option);
+	}
 	session_close(s, &e, d.option);
 }
 
@@ -324,6 +326,29 @@ static bool is_cut(const struct session *s)
 	return s->cut || (s->link && !s->link->login && s->ops->link_mid_reply(s->link->lst));
 }
 
+static enum login_failure login_failure_of(enum err_code code)
+{
+	static const uint8_t by_code[ERR_N] = { [ERR_AUTH_FAILED] = LOGIN_FAILED_AUTH,
+		[ERR_AUTH_DENIED] = LOGIN_FAILED_AUTH,
+		[ERR_ACCOUNT_TLS] = LOGIN_FAILED_AUTH,
+		[ERR_ACCOUNT_LOCKED] = LOGIN_FAILED_AUTH,
+		[ERR_PASSWORD_EXPIRED] = LOGIN_FAILED_AUTH,
+		[ERR_NO_DATABASE] = LOGIN_FAILED_DATABASE,
+		[ERR_DB_DISABLED] = LOGIN_FAILED_DATABASE,
+		[ERR_TOO_MANY] = LOGIN_FAILED_LIMIT,
+		[ERR_NO_FDS] = LOGIN_FAILED_LIMIT,
+		[ERR_LOGIN_TIMEOUT] = LOGIN_FAILED_TIMEOUT,
+		[ERR_WAIT_TIMEOUT] = LOGIN_FAILED_TIMEOUT,
+		[ERR_SERVER_LOST] = LOGIN_FAILED_SERVER,
+		[ERR_SERVER_CONNECT] = LOGIN_FAILED_SERVER,
+		[ERR_SERVER_REFUSED] = LOGIN_FAILED_SERVER,
+		[ERR_SERVER_PROTOCOL] = LOGIN_FAILED_SERVER,
+		[ERR_NO_PRIMARY] = LOGIN_FAILED_SERVER,
+		[ERR_PROTOCOL] = LOGIN_FAILED_PROTOCOL,
+		[ERR_TOO_BIG] = LOGIN_FAILED_PROTOCOL };
+	return (enum login_failure)by_code[code];
+}
+
 void session_close(struct session *s, const struct err *e, const char *why)
 {
 	struct worker *w = s->w;
@@ -331,6 +356,8 @@ void session_close(struct session *s, const struct err *e, const char *why)
 		return;
 	s->close_why = why;
 	if (e && e->code != ERR_NONE) {
+		if (s->login)
+			w->logins_failed[login_failure_of(e->code)]++;
 		if (w->gen->conf->global.log_pooler_errors)
 			session_log(LOG_LV_WARN, s, "pooler error: %s%s%s", e->msg,
 				*e->internal ? ": " : "", e->internal);

@@ -504,9 +504,12 @@ void session_run_readable(struct session *s)
 static void count_tx(struct session *s, const struct pev *ev)
 {
 	struct dbstats *st = s->shard->stats;
+	struct poolstats *k = s->link->shard->counts;
 	int64_t now = worker_now(s->w);
-	if (s->request_us)
+	if (s->request_us) {
 		st->query_us += (uint64_t)(now - s->request_us);
+		hist_add(&k->hist[HIST_QUERY], now - s->request_us);
+	}
 	route_answered(s, s->link, s->request_us ? now - s->request_us : 0);
 	s->request_us = 0;
 	if (ev->idle)
@@ -514,8 +517,10 @@ static void count_tx(struct session *s, const struct pev *ev)
 	s->in_tx = ev->tx != TX_IDLE;
 	s->state_us = now;
 	if (!s->in_tx) {
-		if (s->tx_us)
+		if (s->tx_us) {
 			st->xact_us += (uint64_t)(now - s->tx_us);
+			hist_add(&k->hist[HIST_XACT], now - s->tx_us);
+		}
 		st->xacts++;
 		s->tx_us = 0;
 		s->again_n = 0;

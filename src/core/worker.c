@@ -291,6 +291,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 	list_init(&w->probes_done);
 	hmap_init(&w->shard_by_name);
 	hmap_init(&w->stats_by_db);
+	hmap_init(&w->stats_by_pool);
 	hmap_init(&w->seen);
 	buf_init(&w->up, 0);
 	buf_init(&w->down, 0);
@@ -331,6 +332,11 @@ void worker_env_opts(struct worker *w, struct proto_env_opts *o)
 	};
 }
 
+static void free_counts(void *v)
+{
+	mem_free(MEM_POOL, v);
+}
+
 static void close_everything(struct worker *w)
 {
 	for (int st = SESSION_LOGIN; st < SESSION_CLOSING; st++)
@@ -368,6 +374,7 @@ void worker_free(struct worker *w)
 		mem_free(MEM_POOL, st);
 	}
 	hmap_fini(&w->stats_by_db, NULL);
+	hmap_fini(&w->stats_by_pool, free_counts);
 	hmap_fini(&w->seen, free_seen);
 	hmap_fini(&w->shard_by_name, NULL);
 	buf_fini(&w->up);

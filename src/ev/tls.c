@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { TLS_ALPN_MAX = 64 };
 
@@ -436,6 +437,16 @@ void tls_ctx_unref(struct tls_ctx *c)
 	SSL_CTX_free(c->ctx);
 	tls_sessions_free(c->sessions);
 	mem_free(MEM_TLS, c);
+}
+
+bool tls_ctx_expiry(const struct tls_ctx *c, int64_t *at_s_r)
+{
+	struct tm tm;
+	X509 *x = SSL_CTX_get0_certificate(c->ctx);
+	if (!x || ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
+		return false;
+	*at_s_r = (int64_t)timegm(&tm);
+	return true;
 }
 
 bool tls_ctx_is_server(const struct tls_ctx *c)

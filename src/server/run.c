@@ -125,7 +125,7 @@ static struct core_gen *build(struct conf *conf, struct conf_msgs *m)
 	return NULL;
 }
 
-static int reload(void *arg, char **report_r, struct err *e)
+static int reload_files(void *arg, char **report_r, struct err *e)
 {
 	struct server *s = arg;
 	struct conf_msgs m = { 0 };
@@ -155,6 +155,14 @@ static int reload(void *arg, char **report_r, struct err *e)
 	return 0;
 }
 
+static int reload(void *arg, char **report_r, struct err *e)
+{
+	struct server *s = arg;
+	int rc = reload_files(s, report_r, e);
+	admin_reloaded(s->admin, rc == 0);
+	return rc;
+}
+
 static const struct conf *current(void *arg)
 {
 	const struct server *s = arg;
@@ -176,10 +184,13 @@ static void on_files(void *arg)
 	if (!gen) {
 		log_error("files of certificates or secrets have changed, but cannot be used; "
 			  "what was read before stays");
+		admin_reloaded(s->admin, false);
 		return;
 	}
 	char *text;
-	if (take_up(s, gen, &text, &e) != 0)
+	int rc = take_up(s, gen, &text, &e);
+	admin_reloaded(s->admin, rc == 0);
+	if (rc != 0)
 		return;
 	log_info("files of certificates or secrets have changed and are taken up");
 	log_changes(text);

@@ -6,7 +6,7 @@ gendoc=$PWD/weirpool-gendoc
 "$src/scripts/check-generated" "$gendoc" "$src"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir -p "$dir/doc" "$dir/etc" "$dir/src/sql"
+mkdir -p "$dir/doc" "$dir/etc/grafana" "$dir/etc/prometheus" "$dir/src/sql"
 cp "$src"/src/sql/*-route.tsv "$dir/src/sql/" # this page is made from itself
 cp "$src/doc/routing.md" "$dir/doc/"
 "$src/scripts/check-generated" --write "$gendoc" "$dir" >/dev/null

@@ -1,0 +1,197 @@
+/* metrics_dashboard - a Grafana dashboard from the table of metrics: a row for each scope, and in
+ * it a panel for each metric, so that none can be forgotten. Ignorant of values. Build time and
+ * tests. */
+#include "admin/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PANEL_W = 8, PANEL_H = 7, GRID_W = 24 };
+
+struct board {
+	struct buf *out;
+	unsigned id, x, y;
+	bool any; /* a panel stands before this one */
+};
+
+static const struct row {
+	const char *scope, *title;
+} rows[] = {
+	{ "pool", "Pools" },
+	{ "client", "Clients" },
+	{ "database", "Databases" },
+	{ "cluster", "Clusters" },
+	{ "node", "Nodes" },
+	{ "worker", "Workers" },
+	{ "process", "Process" },
+	{ "rule", "Rules" },
+};
+
+static bool ends_in(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* Grafana's name of the unit that the metric's name tells. */
+static const char *unit_of(const struct metric *m)
+{
+	if (m->type == METRIC_HISTOGRAM)
+		return "s";
+	if (m->type == METRIC_COUNTER)
+		return ends_in(m->name, "_bytes_total")     ? "Bps"
+		       : ends_in(m->name, "_seconds_total") ? "percentunit"
+							    : "ops";
+	return ends_in(m->name, "_timestamp_seconds") || ends_in(m->name, "start_time_seconds")
+		       ? "dateTimeFromNow"
+	       : ends_in(m->name, "_seconds") ? "s"
+	       : ends_in(m->name, "_bytes")   ? "bytes"
+					      : "short";
+}
+
+/* A string of JSON. */
+static void put_text(struct buf *out, const char *s)
+{
+	buf_puts(out, "\"");
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_puts(out, "\\");
+		buf_append(out, s, 1);
+	}
+	buf_puts(out, "\"");
+}
+
+/* What tells the lines of a panel apart: {{database}} {{user}} */
+static void put_legend(struct buf *out, const struct metric *m, const char *first)
+{
+	const char *name = metric_scope_labels(m->scope);
+	const char *sep = *first ? " " : "";
+	buf_printf(out, "\"legendFormat\": \"%s", first);
+	while (*name) {
+		size_t n = strcspn(name, ",");
+		buf_printf(out, "%s{{%.*s}}", sep, (int)n, name);
+		name += n + (name[n] == ',');
+		sep = " ";
+	}
+	if (m->state)
+		buf_printf(out, "%s{{%.*s}}", sep, (int)strcspn(m->state, "="), m->state);
+	buf_puts(out, "\"");
+}
+
+static void put_target(struct buf *out, const struct metric *m, const char *expr, const char *ref,
+	const char *legend)
+{
+	buf_puts(out, "        { \"refId\": ");
+	put_text(out, ref);
+	buf_puts(out, ", \"datasource\": { \"type\": \"prometheus\", \"uid\": \"${datasource}\" }, "
+		      "\"expr\": ");
+	put_text(out, expr);
+	buf_puts(out, ", ");
+	put_legend(out, m, legend);
+	buf_puts(out, " }");
+}
+
+#define CHOSEN "{instance=~\"$instance\"}"
+
+static void put_targets(struct buf *out, const struct metric *m)
+{
+	char expr[512], by[128];
+	const char *labels = metric_scope_labels(m->scope);
+	snprintf(by, sizeof by, "%s%s", labels, *labels ? ", " : "");
+	if (m->type != METRIC_HISTOGRAM) {
+		bool rate = m->type == METRIC_COUNTER;
+		snprintf(expr, sizeof expr, "%s%s" CHOSEN "%s", rate ? "rate(" : "", m->name,
+			rate ? "[$__rate_interval])" : "");
+		put_target(out, m, expr, "A", "");
+		return;
+	}
+	static const struct {
+		const char *ref, *q, *legend;
+	} quantiles[] = { { "A", "0.5", "p50" }, { "B", "0.99", "p99" } };
+	for (unsigned i = 0; i < sizeof quantiles / sizeof *quantiles; i++) {
+		snprintf(expr, sizeof expr,
+			"histogram_quantile(%s, sum by (%sle) (rate(%s_bucket" CHOSEN
+			"[$__rate_interval])))",
+			quantiles[i].q, by, m->name);
+		buf_puts(out, i ? ",\n" : "");
+		put_target(out, m, expr, quantiles[i].ref, quantiles[i].legend);
+	}
+}
+
+/* "weirpool_pool_max_wait_seconds" without what all have in common */
+static const char *title_of(const struct metric *m)
+{
+	return strncmp(m->name, "weirpool_", 9) == 0 ? m->name + 9 : m->name;
+}
+
+static void put_panel(struct board *b, const struct metric *m)
+{
+	struct buf *out = b->out;
+	buf_printf(out,
+		"%s    {\n      \"id\": %u,\n      \"type\": \"timeseries\",\n      \"title\": ",
+		b->any ? ",\n" : "", b->id++);
+	put_text(out, title_of(m));
+	buf_puts(out, ",\n      \"description\": ");
+	put_text(out, m->help);
+	buf_printf(out,
+		",\n      \"gridPos\": { \"x\": %u, \"y\": %u, \"w\": %d, \"h\": %d },\n"
+		"      \"datasource\": { \"type\": \"prometheus\", \"uid\": \"${datasource}\" },\n"
+		"      \"fieldConfig\": { \"defaults\": { \"unit\": \"%s\", \"min\": 0 }, "
+		"\"overrides\": [] },\n      \"targets\": [\n",
+		b->x, b->y, PANEL_W, PANEL_H, unit_of(m));
+	put_targets(out, m);
+	buf_puts(out, "\n      ]\n    }");
+	b->any = true;
+	b->x += PANEL_W;
+	if (b->x >= GRID_W) {
+		b->x = 0;
+		b->y += PANEL_H;
+	}
+}
+
+static void put_row(struct board *b, const struct row *r)
+{
+	if (b->x)
+		b->y += PANEL_H;
+	b->x = 0;
+	buf_printf(b->out,
+		"%s    {\n      \"id\": %u,\n      \"type\": \"row\",\n      \"title\": \"%s\",\n"
+		"      \"collapsed\": false,\n      \"panels\": [],\n"
+		"      \"gridPos\": { \"x\": 0, \"y\": %u, \"w\": %d, \"h\": 1 }\n    }",
+		b->any ? ",\n" : "", b->id++, r->title, b->y, GRID_W);
+	b->any = true;
+	b->y++;
+	for (unsigned i = 0, n; i < metric_table_n; i += n) {
+		const struct metric *m = &metric_table[i];
+		for (n = 1; i + n < metric_table_n && strcmp(m->name, m[n].name) == 0;)
+			n++;
+		if (strcmp(metric_scope_name(m->scope), r->scope) == 0)
+			put_panel(b, m);
+	}
+}
+
+void metrics_gen_dashboard(struct buf *out)
+{
+	struct board b = { .out = out, .id = 1 };
+	buf_puts(out,
+		"{\n  \"title\": \"weirpool\",\n  \"uid\": \"weirpool\",\n"
+		"  \"description\": \"Made by weirpool-genmetrics from the table of metrics.\",\n"
+		"  \"tags\": [\"weirpool\"],\n  \"schemaVersion\": 38,\n  \"editable\": true,\n"
+		"  \"graphTooltip\": 1,\n  \"refresh\": \"30s\",\n"
+		"  \"time\": { \"from\": \"now-1h\", \"to\": \"now\" },\n"
+		"  \"templating\": {\n    \"list\": [\n"
+		"      { \"name\": \"datasource\", \"type\": \"datasource\", "
+		"\"query\": \"prometheus\" "
+		"},\n"
+		"      { \"name\": \"instance\", \"type\": \"query\", \"label\": \"instance\",\n"
+		"        \"datasource\": { \"type\": \"prometheus\", "
+		"\"uid\": \"${datasource}\" },\n"
+		"        \"query\": \"label_values(weirpool_build_info, instance)\", "
+		"\"refresh\": 2,\n"
+		"        \"multi\": true, \"includeAll\": true,\n"
+		"        \"current\": { \"text\": \"All\", \"value\": \"$__all\" } }\n"
+		"    ]\n  },\n  \"panels\": [\n");
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+		put_row(&b, &rows[i]);
+	buf_puts(out, "\n  ]\n}\n");
+}

@@ -1,0 +1,280 @@
+"""Metrics: the Prometheus text as a strict reader sees it, what its values say of real traffic, how many series it can grow to,
+and the queries of pgbouncer_exporter."""
+import datetime
+import struct
+import subprocess
+
+import psycopg
+import pytest
+
+import promtext
+import rawpg
+from servers import eventually, in_thread
+from weir import CONSOLE
+
+BOUNDS = [b * 10 ** e for e in range(-5, 2) for b in (1, 2, 5)][2:] + [100]
+STATS = ('queries_pooled_total queries_duration_seconds_total received_bytes_total queries_total sent_bytes_total client_wait_seconds_total '
+         'sql_transactions_pooled_total server_in_transaction_seconds_total client_parses_total server_parses_total binds_total '
+         'server_assignments_total').split()
+EXPORTER = (['databases_' + n for n in 'pool_size reserve_pool max_connections current_connections paused disabled'.split()] +
+            ['stats_totals_' + n for n in STATS] + ['stats_' + n for n in STATS] +
+            ['pools_' + n for n in ('client_active_connections client_active_cancel_connections client_waiting_connections '
+                                    'client_waiting_cancel_connections server_active_connections server_active_cancel_connections '
+                                    'server_being_canceled_connections server_idle_connections server_used_connections '
+                                    'server_testing_connections server_login_connections client_maxwait_seconds').split()] +
+            'databases users pools free_clients used_clients login_clients free_servers used_servers cached_dns_names '
+            'cached_dns_zones in_flight_dns_queries config_max_client_connections config_max_user_connections client_connections '
+            'version_info up'.split())
+
+
+def text(wp):
+    with psycopg.connect(wp.dsn('stats', 'stats', CONSOLE), autocommit=True) as c:
+        cur = c.execute('SHOW PROMETHEUS METRICS')
+        assert [d.name for d in cur.description] == ['metrics']
+        rows = cur.fetchall()
+    assert len(rows) == 1
+    return rows[0][0]
+
+
+def scrape(wp):
+    return promtext.parse(text(wp))
+
+
+# --- the reader itself: one that takes everything proves nothing
+
+GOOD = '# HELP a b\n# TYPE a gauge\na{x="1"} 2\n'
+HIST = ('# HELP h x\n# TYPE h histogram\nh_bucket{le="1"} %s\nh_bucket{le="+Inf"} %s\nh_sum 1\nh_count %s\n')
+
+
+@pytest.mark.parametrize('bad', [
+    GOOD[:-1], GOOD + '\n', GOOD + GOOD, 'a 1\n', '# TYPE a gauge\na 1\n', '# HELP a b\na 1\n', GOOD + 'b 1\n',
+    GOOD + 'a{x="1"} 3\n', GOOD + 'a{x="2} 3\n', GOOD + 'a{x="\\t"} 3\n', GOOD + 'a{x="2",} 3\n', GOOD + 'a{x="2"y="3"} 3\n',
+    GOOD + 'a{x="2",x="3"} 3\n', GOOD + 'a{0x="2"} 3\n', GOOD + 'a{x="3"}  3\n', GOOD + 'a{x="3"} 3,1\n', GOOD + 'a{x="3"} \n',
+    GOOD + 'a{x="3"} nan\n', GOOD.replace('gauge', 'number'), GOOD.replace('gauge', 'counter').replace('} 2', '} -2'),
+    HIST % (2, 1, 1), HIST % (1, 2, 3), (HIST % (1, 2, 2)).replace('h_sum 1\n', ''), (HIST % (1, 2, 2)).replace('+Inf', '2'),
+    (HIST % (1, 2, 2)) + 'h 1\n', GOOD.replace('"1"', '"\xff"').encode('latin-1')])
+def test_reader_refuses(bad):
+    with pytest.raises((promtext.BadText, UnicodeDecodeError)):
+        promtext.parse(bad)
+
+
+def test_reader_reads():
+    f = promtext.parse(GOOD + 'a{x="q\\"\\\\\\n"} 1e-05\n' + HIST % (1, 2, 2))
+    assert f['a'].value(x='1') == 2 and f['a'].value(x='q"\\\n') == 1e-05
+    assert f['h'].one('_count', {}) == 2
+
+
+# --- the text
+
+def test_text_of_a_new_process(weirpool, pg15):
+    wp = weirpool(pg15)
+    m = scrape(wp)
+    assert m['process_start_time_seconds'].value() > 1.7e9
+    assert 0 < m['process_open_fds'].value() < m['process_max_fds'].value()
+    assert m['process_resident_memory_bytes'].value() > 1e6
+    assert m['weirpool_build_info'].value() == 1
+    assert m['weirpool_workers'].value() == 1
+    assert m['weirpool_config_last_reload_successful'].value() == 1
+    assert m['weirpool_log_lines_lost_total'].value() == 0
+
+
+@pytest.mark.both_workers
+def test_values_are_those_of_the_traffic(weirpool, pg15, workers):
+    wp = weirpool(pg15, default_pool_size=3)
+    clients = [wp.connect() for _ in range(4)]
+    for c in clients:
+        for _ in range(5):
+            c.execute('select 1')
+        c.execute('begin')
+        c.execute('select pg_sleep(0.06)')
+        c.execute('commit')
+    m = scrape(wp)
+    pool = dict(database='app', user='app')
+    n = 4 * 5
+    query, tx = m['weirpool_pool_query_duration_seconds'], m['weirpool_pool_transaction_duration_seconds']
+    assert query.type == tx.type == 'histogram'
+    assert query.one('_count', pool) == n + 4 * 3 and tx.one('_count', pool) == n + 4
+    assert tx.one('_sum', pool) >= 4 * 0.06
+    assert tx.one('_bucket', dict(pool, le='0.05')) <= n
+    assert tx.one('_bucket', dict(pool, le='100')) == n + 4
+    les = [float(l) for l in query.labels('le') if l and l != '+Inf']
+    assert sorted(les) == pytest.approx(BOUNDS) and len(BOUNDS) == 20
+    # the first login waited too, for what the server says on arrival
+    assert m['weirpool_pool_wait_duration_seconds'].one('_count', pool) == n + 4 + 1 == \
+        m['weirpool_database_assignments_total'].value(database='app')
+    made = m['weirpool_pool_connect_duration_seconds']
+    assert 1 <= made.one('_count', pool) <= 3 and made.one('_sum', pool) > 0
+    assert m['weirpool_database_queries_total'].value(database='app') == n + 4 * 3
+    assert m['weirpool_database_transactions_total'].value(database='app') == n + 4
+    assert m['pgbouncer_stats_totals_queries_pooled_total'].value(database='app') == n + 4 * 3
+    assert m['pgbouncer_stats_queries_pooled_total'].value(database='app') == n + 4 * 3
+    assert m['weirpool_database_transaction_seconds_total'].value(database='app') == pytest.approx(tx.one('_sum', pool))
+    assert m['pgbouncer_client_connections'].value(database='app', user='app', state='idle') == 4
+    assert m['weirpool_clients'].value(state='idle') == 5, 'the console is one of them'
+    assert m['weirpool_pool_size'].value(**pool) == 3
+    assert m['weirpool_pool_server_connections'].value(state='idle', **pool) == \
+        m['pgbouncer_pools_server_idle_connections'].value(**pool) == m['weirpool_server_connections'].value()
+    assert len(m['weirpool_worker_cpu_seconds_total'].samples) == workers
+    for c in clients:
+        c.close()
+
+
+def test_names_of_the_exporter(weirpool, pg15):
+    wp = weirpool(pg15)
+    with wp.connect() as c:
+        c.execute('select 1')
+        m = scrape(wp)
+    assert {'pgbouncer_' + n for n in EXPORTER} == {n for n in m if n.startswith('pgbouncer_')}
+    assert all(f.type == ('counter' if n.endswith('_total') else 'gauge') for n, f in m.items() if n.startswith('pgbouncer_'))
+    assert m['pgbouncer_databases_pool_size'].value(name='app', host='127.0.0.1', port=str(pg15.port), database='app', force_user='',
+                                                    pool_mode='transaction') == 20
+
+
+def test_waiting_and_timeouts(weirpool, pg15):
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=2)
+    pool = dict(database='app', user='app')
+    with wp.connect() as holder, wp.connect() as waiter:
+        holder.execute('begin')
+        ended = in_thread(lambda: waiter.execute('select 1'))
+        m = eventually(lambda: (lambda m: m['weirpool_pool_clients_waiting'].value(**pool) == 1 and m)(scrape(wp)))
+        assert m['pgbouncer_pools_client_waiting_connections'].value(**pool) == 1
+        assert m['weirpool_pool_max_wait_seconds'].value(**pool) > 0
+        assert m['weirpool_pool_server_connections'].value(state='active', **pool) == 1
+        assert 'query_wait_timeout' in str(ended())
+        assert scrape(wp)['weirpool_pool_wait_timeouts_total'].value(**pool) == 1
+        holder.execute('rollback')
+
+
+def test_a_wait_is_measured(weirpool, pg15):
+    wp = weirpool(pg15, default_pool_size=1)
+    pool = dict(database='app', user='app')
+    with wp.connect() as holder, wp.connect() as waiter:
+        holder.execute('begin')
+        ended = in_thread(lambda: waiter.execute('select 1'))
+        eventually(lambda: wp.pool()['cl_waiting'] == 1)
+        holder.execute('select pg_sleep(0.3)')
+        holder.execute('commit')
+        assert ended() is None
+    wait = scrape(wp)['weirpool_pool_wait_duration_seconds']
+    assert wait.one('_count', pool) - wait.one('_bucket', dict(pool, le='0.2')) == 1
+    assert wait.one('_sum', pool) >= 0.3
+
+
+def test_refused_logins_and_dead_servers(weirpool, pg15):
+    wp = weirpool(pg15, databases={'dead': dict(host='127.0.0.1', port=1, dbname='app')}, query_wait_timeout=1)
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            wp.connect(password='wrong')
+    with pytest.raises(psycopg.OperationalError):
+        wp.connect(dbname='nowhere')
+    with pytest.raises(psycopg.OperationalError):
+        wp.connect(dbname='dead')
+    m = scrape(wp)
+    failed = m['weirpool_login_failures_total']
+    assert failed.value(reason='authentication') == 2 and failed.value(reason='database') == 1
+    assert sum(failed.samples.values()) == 4
+    assert m['weirpool_pool_connect_failures_total'].value(database='dead', user='app') >= 1
+    assert m['weirpool_pool_connect_failures_in_row'].value(database='dead', user='app') >= 1
+    assert m['weirpool_database_logins_total'].value(database='dead') == 0
+
+
+def test_pins(weirpool, pg15):
+    wp = weirpool(pg15)
+    with wp.connect() as a, wp.connect() as b:
+        a.execute('create temp table t (i int)')
+        b.execute('select 1')
+        m = scrape(wp)
+        assert m['weirpool_pinned_sessions'].value() == 1
+        assert m['weirpool_pinned_sessions_by_reason'].value(reason='temp') == 1
+        assert m['weirpool_pinned_sessions_by_reason'].value(reason='listen') == 0
+
+
+def test_certificate(weirpool, pg15, certs):
+    wp = weirpool(pg15, client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'))
+    ends = subprocess.run(['openssl', 'x509', '-in', certs.crt('server'), '-noout', '-enddate', '-dateopt', 'iso_8601'], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip().split('=')[1]
+    want = datetime.datetime.strptime(ends, '%Y-%m-%d %H:%M:%SZ').replace(tzinfo=datetime.timezone.utc).timestamp()
+    assert scrape(wp)['weirpool_certificate_expiry_timestamp_seconds'].value(certificate='client_tls_cert_file') == want
+
+
+def test_lost_log_lines(weirpool, pg15):
+    wp = weirpool(pg15, logfile='/dev/full')
+    with wp.connect() as c:
+        c.execute('select 1')
+    assert scrape(wp)['weirpool_log_lines_lost_total'].value() > 0
+
+
+# --- how many series there may be
+
+def test_invented_names_cannot_flood(weirpool, pg15):
+    """Databases of * are names that clients bring. Half of metrics_max_pools is theirs, the rest is one series; what the
+    configuration names still gets its own."""
+    wp = weirpool(pg15, databases={'*': dict(host=pg15.host, port=pg15.port, dbname='app')}, metrics_max_pools=6)
+    made = []
+    for i in range(8):
+        with wp.connect(dbname='auto%d' % i) as c:
+            made.append(c.execute('select 1').fetchone())
+    with wp.connect() as c:
+        c.execute('select 1')
+    m = scrape(wp)
+    names = m['weirpool_pool_size'].labels('database')
+    assert names == {'auto0', 'auto1', 'auto2', 'app', 'other'}
+    assert m['weirpool_database_queries_total'].labels('database') == names
+    assert m['weirpool_pool_query_duration_seconds'].one('_count', dict(database='other', user='other')) == 5
+    assert m['weirpool_database_queries_total'].value(database='other') == 5
+    assert m['weirpool_pool_query_duration_seconds'].one('_count', dict(database='app', user='app')) == 1
+    assert {n for n in m['pgbouncer_databases_pool_size'].labels('name') if n.startswith('auto')} == {'auto0', 'auto1', 'auto2'}
+
+
+def test_applications_cannot_flood(weirpool, pg15):
+    wp = weirpool(pg15, metrics_max_pools=4)
+    clients = [wp.connect(application_name='app%d' % i) for i in range(9)]
+    names = scrape(wp)['pgbouncer_client_connections']
+    assert len([n for n in names.labels('application_name') if n.startswith('app')]) <= 4
+    assert names.value(application_name='other', user='app') >= 5
+    assert sum(v for (s, l), v in names.samples.items() if ('user', 'app') in l) == 9
+    for c in clients:
+        c.close()
+
+
+NASTY = 'a"b\\c d\ne{f}é'
+
+
+def test_names_are_escaped(weirpool, pg15):
+    """A label that breaks the text would make Prometheus drop the whole scrape."""
+    wp = weirpool(pg15, databases={'*': dict(host=pg15.host, port=pg15.port, dbname='app')})
+    with wp.connect(dbname=NASTY, application_name='x"y\\') as c:
+        c.execute('select 1')
+        m = scrape(wp)
+    assert m['weirpool_database_queries_total'].value(database=NASTY) == 1
+    assert NASTY in m['pgbouncer_client_connections'].labels('database')
+    assert 'x"y\\' in m['pgbouncer_client_connections'].labels('application_name')
+
+
+def test_bytes_that_are_no_utf8(weirpool, pg15):
+    wp = weirpool(pg15, databases={'*': dict(host=pg15.host, port=pg15.port, dbname='app')}, auth_type='trust')
+    body = struct.pack('!I', 3 << 16) + b'user\0app\0database\0x\xff\xc3(y\0\0'
+    r = wp.bare()
+    r.send(struct.pack('!I', len(body) + 4) + body)
+    r.until_ready()
+    r.send(rawpg.query('select 1'))
+    r.until_ready()
+    assert 'x\ufffd\ufffd(y' in scrape(wp)['weirpool_database_queries_total'].labels('database')
+
+
+def test_reload(weirpool, pg15):
+    wp = weirpool(pg15)
+    began = scrape(wp)['weirpool_config_last_reload_success_timestamp_seconds'].value()
+    wp.admin('RELOAD')
+    m = scrape(wp)
+    assert m['weirpool_config_reloads_total'].value() == 1 and m['weirpool_config_reload_failures_total'].value() == 0
+    assert m['weirpool_config_last_reload_success_timestamp_seconds'].value() > began
+    good = wp.conffile.read_text()
+    wp.conffile.write_text(good + '\nno_such_option = 1\n')
+    with pytest.raises(rawpg.PgError):
+        wp.admin('RELOAD')
+    m = scrape(wp)
+    assert m['weirpool_config_last_reload_successful'].value() == 0 and m['weirpool_config_reload_failures_total'].value() == 1
+    wp.conffile.write_text(good)
+    wp.admin('RELOAD')
+    assert scrape(wp)['weirpool_config_last_reload_successful'].value() == 1
