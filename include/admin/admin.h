@@ -15,6 +15,15 @@ struct switch_result {
 /* e NULL: it went well. */
 typedef void admin_switched(void *arg, const struct switch_result *r, const struct err *e);
 
+/* An upgrade, as it went. Strings live during the call. */
+struct upgrade_result {
+	int pid; /* of the new process */
+	const char *version;
+	unsigned generation;
+};
+/* e NULL: the new process serves. */
+typedef void admin_upgraded(void *arg, const struct upgrade_result *r, const struct err *e);
+
 /* What only server/ can do. All on the control thread. */
 struct admin_hooks {
 	void *arg;
@@ -32,6 +41,8 @@ struct admin_hooks {
 	/* 0: done() comes later, once. */
 	int (*switchover)(void *arg, const char *cluster, const char *node, admin_switched *done,
 		void *done_arg, struct err *e);
+	/* Another process takes over. 0: done() comes later, once. */
+	int (*upgrade)(void *arg, admin_upgraded *done, void *done_arg, struct err *e);
 	/* False: nobody probes it. */
 	bool (*probe)(void *arg, const char *cluster, unsigned node, struct probe_report *report_r);
 };

@@ -34,6 +34,7 @@ const char *spawn_why(int err);
 struct spawn_line {
 	char *const *words;
 	unsigned words_n, more;
+	const char *env; /* it gets this variable only; NULL: any WEIRPOOL_... */
 };
 
 /* From now on spawn_run() runs these command lines and no other. Before the first thread is

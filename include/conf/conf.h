@@ -76,6 +76,7 @@ struct conf_global {
 	int workers; /* 0 = one per CPU, at most 64 */
 	const char *user, *pidfile, *job_name, *conffile;
 	int64_t shutdown_timeout_us; /* drain deadline; 0 = none */
+	int64_t upgrade_timeout_us, upgrade_drain_timeout_us;
 	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
 	int peer_id;
 	int64_t file_check_interval_us;

@@ -136,6 +136,7 @@ struct pool {
 enum core_state {
 	CORE_RUNNING,
 	CORE_SUSPENDED,
+	CORE_HANDED, /* the process after an upgrade takes all new clients */
 	CORE_WAIT_CLIENTS,
 	CORE_WAIT_SERVERS,
 	CORE_DRAIN,
@@ -168,8 +169,17 @@ struct core {
 	unsigned rules_n;     /* ids given so far */
 	struct core_listen listen[CORE_LISTEN_MAX];
 	unsigned n_listen;
-	int client_fd_end; /* a client's descriptor is below: the rest is for servers */
+	unsigned generation; /* of the process: 1, and one more with each upgrade */
+	int client_fd_end;   /* a client's descriptor is below: the rest is for servers */
 	const char *version;
+	/* An upgrade is under way or not over: the other process may know the key of a cancel
+	 * request that nobody knows here. Called on the control thread; takes fd. */
+	void (*stray_cancel)(
+		void *arg, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
+	void *stray_arg;
+	_Atomic bool has_other; /* ... and is asked */
+	/* Of the process before this one, as long as it serves clients; its pid 0: it does not. */
+	_Atomic unsigned before_pid, before_clients;
 	/* The console: admin/ sets it. Called on the control thread; r is answered with
 	 * core_console_done(). */
 	void (*console)(struct core *c, struct core_console *r);
@@ -343,6 +353,7 @@ struct worker {
 	unsigned forced_serial;   /* generation whose forced users were begun */
 	bool running, closed;     /* closed: links may be in LINK_CLOSING */
 	bool suspended;           /* SUSPEND: nothing is read from clients */
+	bool deaf;                /* it does not listen any more */
 	char extra_names[16][64]; /* track_extra_parameters */
 	const char *extra[16];
 };
@@ -446,7 +457,14 @@ const char *core_helper_path(void);            /* weirpool-auth-helper: for the 
 void core_reload(struct core *c, struct core_gen *gen);
 /* Clients come here too from now on; the descriptors stay the caller's, open as long as c. */
 void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n);
-/* CORE_DRAIN: sessions end at a transaction boundary with 57P01; WAIT_CLIENTS: no new clients, wait
+/* As cancel_request() on a worker; nobody else is asked. Takes fd. */
+void core_cancel(struct core *c, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
+/* Ends the sessions of the console that run no command: who operates is to meet the process that
+ * takes new clients. */
+void core_end_consoles(struct core *c);
+/* CORE_HANDED: no new clients here, all goes on for the others, links that they do not need are
+ * closed; CORE_RUNNING takes new ones again.
+ * CORE_DRAIN: sessions end at a transaction boundary with 57P01; WAIT_CLIENTS: no new clients, wait
  * for the others; WAIT_SERVERS: links are closed when released; STOP: everything closes now. */
 void core_set_state(struct core *c, enum core_state s);
 unsigned core_n_sessions(struct core *c);                      /* clients, console included */

@@ -24,5 +24,6 @@ struct http;
 struct http *http_new(struct core *c, const struct http_hooks *hooks, const struct http_listen *ls,
 	unsigned n, struct err *e);
 /* Cuts all connections. Before admin_free(), whose last answers find nobody. *h may be NULL. */
+void http_accept(struct http *h, bool on); /* off: who is there is still answered */
 void http_free(struct http **h);
 #endif

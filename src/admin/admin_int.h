@@ -217,7 +217,7 @@ cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show
 	show_dns_hosts, show_dns_zones;
 cmd_fn show_stats, show_stats_totals, show_stats_averages, show_totals;
 cmd_fn ctl_pause, ctl_resume, ctl_disable, ctl_enable, ctl_reconnect, ctl_kill, ctl_kill_client,
-	ctl_suspend, ctl_wait_close, ctl_reload, ctl_set, ctl_shutdown;
+	ctl_suspend, ctl_upgrade, ctl_wait_close, ctl_reload, ctl_set, ctl_shutdown;
 /* True: it was one of the questions that drivers ask of any server, and is answered. */
 bool fake_show(struct core_console *r, const struct cmd_line *l);
 bool fake_is(const char *key);             /* SET of it is accepted and ignored */

@@ -211,7 +211,7 @@ void ctl_suspend(struct core_console *r, const struct cmd_line *l)
 {
 	struct core *c = r->core;
 	(void)l;
-	if (atomic_load(&c->state) >= CORE_WAIT_CLIENTS) {
+	if (atomic_load(&c->state) >= CORE_HANDED) {
 		wrong_state(r, "pooler is shutting down");
 		return;
 	}
@@ -243,7 +243,7 @@ void ctl_wait_close(struct core_console *r, const struct cmd_line *l)
 static void resume_all(struct core_console *r)
 {
 	struct core *c = r->core;
-	if (atomic_load(&c->state) >= CORE_WAIT_CLIENTS) {
+	if (atomic_load(&c->state) >= CORE_HANDED) {
 		wrong_state(r, "pooler is shutting down");
 		return;
 	}
@@ -476,4 +476,31 @@ void ctl_shutdown(struct core_console *r, const struct cmd_line *l)
 	}
 	admin_done(r, "SHUTDOWN"); /* is on its way before the workers hear of the end */
 	h->shutdown(h->arg, how);
+}
+
+/* The console may be gone by now: that is core's to know. */
+static void upgraded(void *arg, const struct upgrade_result *u, const struct err *e)
+{
+	struct core_console *r = arg;
+	struct rowset *rs = &r->result;
+	if (e) {
+		rs->err = *e;
+		admin_refuse(r);
+		return;
+	}
+	admin_cols(rs, "isi", "pid version generation");
+	char **row = rowset_row(rs);
+	rowset_setf(rs, row, 0, "%d", u->pid);
+	rowset_set(rs, row, 1, u->version);
+	rowset_setf(rs, row, 2, "%u", u->generation);
+	admin_done(r, "UPGRADE");
+}
+
+/* Answered when the new process serves, or does not. */
+void ctl_upgrade(struct core_console *r, const struct cmd_line *l)
+{
+	const struct admin_hooks *h = &admin_of(r)->hooks;
+	(void)l;
+	if (h->upgrade(h->arg, upgraded, r, &r->result.err) != 0)
+		admin_refuse(r);
 }

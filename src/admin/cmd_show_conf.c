@@ -249,6 +249,17 @@ void show_state(struct core_console *r, const struct cmd_line *l)
 	put_state(&r->result, "active", !paused && !suspended);
 	put_state(&r->result, "paused", paused && !suspended);
 	put_state(&r->result, "suspended", suspended);
+	char **row = rowset_row(&r->result);
+	rowset_set(&r->result, row, 0, "generation");
+	rowset_setf(&r->result, row, 1, "%u", r->core->generation);
+	row = rowset_row(&r->result);
+	unsigned pid = atomic_load(&r->core->before_pid);
+	rowset_set(&r->result, row, 0, "predecessor");
+	if (pid)
+		rowset_setf(&r->result, row, 1, "pid %u, %u clients", pid,
+			atomic_load(&r->core->before_clients));
+	else
+		rowset_set(&r->result, row, 1, "no");
 	admin_done(r, "SHOW");
 }
 

@@ -75,6 +75,7 @@ const struct cmd cmd_table[] = {
 	{ "suspend", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_suspend, LINE("SUSPEND") },
 	{ "shutdown", NULL, CMD_WORD, CONSOLE_ADMIN, ctl_shutdown,
 		LINE("SHUTDOWN") LINE("SHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS") },
+	{ "upgrade", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_upgrade, LINE("UPGRADE") },
 	{ "wait_close", NULL, CMD_DB_OPT, CONSOLE_ADMIN, ctl_wait_close,
 		LINE("WAIT_CLOSE [<db>]") },
 };

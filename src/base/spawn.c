@@ -121,7 +121,7 @@ static bool is_line(const struct spawn_line *l, const struct order *o)
 	for (unsigned i = 1; i < l->words_n; i++)
 		if (strcmp(o->argv[i], l->words[i]) != 0)
 			return false;
-	return true;
+	return !l->env || (o->env_n == 1 && strcmp(o->env[0], l->env) == 0);
 }
 
 static bool is_allowed(const struct spawn_line *lines, unsigned n, const struct order *o)

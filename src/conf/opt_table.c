@@ -671,6 +671,14 @@ const struct opt opt_table[] = {
 		HELP("Group that owns the unix socket.")),
 	MODE(global, "unix_socket_mode", unix_socket_mode, GLOBAL, RESTART, D("0777"),
 		HELP("File mode of the unix socket.")),
+	TIME(global, "upgrade_drain_timeout", upgrade_drain_timeout, GLOBAL, NOW, D("300"),
+		HELP("After UPGRADE, how long the old process goes on serving the clients that "
+		     "stayed with it. Then it drains them, for at most shutdown_timeout. 0: for "
+		     "ever.")),
+	TIME(global, "upgrade_timeout", upgrade_timeout, GLOBAL, NOW, D("30"),
+		RANGE(1000000, INT64_C(600000000)),
+		HELP("How long UPGRADE waits until the new process is ready to serve. Then it is "
+		     "ended, and the old one goes on.")),
 	STR(global, "user", user, GLOBAL, RESTART, HELP("User to become when started as root.")),
 	STR(db, "user", force_user, DB, NEW_CONN, D(""),
 		HELP("User for all server connections of this database: all clients share one "

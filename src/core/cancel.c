@@ -471,9 +471,25 @@ struct cancel_mail {
 	struct mail mail;
 	int fd;
 	unsigned first;
+	bool last; /* no other process is asked */
+	const struct proto_ops *ops;
+	struct core *core;
 	size_t n;
 	uint8_t key[256];
 };
+
+/* On control: the other process of an upgrade may know it. */
+static void on_stray(struct mail *mail, void *owner)
+{
+	struct cancel_mail *m = list_entry(mail, struct cancel_mail, mail);
+	struct core *c = m->core;
+	(void)owner;
+	if (atomic_load(&c->has_other))
+		c->stray_cancel(c->stray_arg, m->ops, m->fd, m->key, m->n);
+	else
+		close(m->fd);
+	mem_free(MEM_MSG, m);
+}
 
 static void on_mail(struct mail *mail, void *owner);
 
@@ -487,6 +503,10 @@ static void look(struct worker *w, struct cancel_mail *m)
 		m->mail.fn = on_mail;
 		loop_post(w->core->worker[next]->loop, &m->mail);
 		return;
+	} else if (!m->last && atomic_load(&w->core->has_other)) {
+		m->mail.fn = on_stray;
+		loop_post(w->core->loop, &m->mail);
+		return;
 	} else {
 		close(m->fd); /* nobody's: as a server, say nothing */
 	}
@@ -496,6 +516,33 @@ static void look(struct worker *w, struct cancel_mail *m)
 static void on_mail(struct mail *mail, void *owner)
 {
 	look(owner, list_entry(mail, struct cancel_mail, mail));
+}
+
+static struct cancel_mail *mail_new(struct worker *w, const struct proto_ops *ops, int fd,
+	const uint8_t *key, size_t n, bool last)
+{
+	struct cancel_mail *m = n < 8 || n > 36 ? NULL : mem_alloc(MEM_MSG, sizeof *m);
+	if (!m) {
+		close(fd);
+		return NULL;
+	}
+	m->fd = fd;
+	m->first = w->id;
+	m->last = last;
+	m->ops = ops;
+	m->core = w->core;
+	m->n = n;
+	memcpy(m->key, key, n);
+	return m;
+}
+
+void core_cancel(struct core *c, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n)
+{
+	struct cancel_mail *m = mail_new(c->worker[0], ops, fd, key, n, true);
+	if (!m)
+		return;
+	m->mail.fn = on_mail;
+	loop_post(c->worker[0]->loop, &m->mail);
 }
 
 void cancel_request(
@@ -513,16 +560,9 @@ void cancel_request(
 		forward_to_peer(w, ops, fd, key, n);
 		return;
 	}
-	struct cancel_mail *m = mem_alloc(MEM_MSG, sizeof *m);
-	if (!m) {
-		close(fd);
-		return;
-	}
-	m->fd = fd;
-	m->first = w->id;
-	m->n = n;
-	memcpy(m->key, key, n);
-	look(w, m);
+	struct cancel_mail *m = mail_new(w, ops, fd, key, n, false);
+	if (m)
+		look(w, m);
 }
 
 void cancels_sweep(struct worker *w)

@@ -136,6 +136,7 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	rules_number(c, gen);
 	atomic_store(&c->state, CORE_RUNNING);
 	atomic_store(&c->series_max, (unsigned)gen->conf->global.metrics_max_pools);
+	c->generation = 1;
 	unsigned n = conf_workers(gen->conf);
 	for (unsigned i = 0; i < n; i++) {
 		c->worker[i] = worker_new(c, i, e);
@@ -194,6 +195,24 @@ void core_set_state(struct core *c, enum core_state st)
 	atomic_store(&c->state, (int)st);
 	(void)!core_scatter(c, 1, each_check, NULL,
 		NULL); /* without memory the janitor does it within a second */
+}
+
+static void each_end_consoles(struct worker *w, void *part, void *arg)
+{
+	(void)part;
+	(void)arg;
+	for (int st = SESSION_IDLE; st < SESSION_CLOSING; st++)
+		list_for_safe(n, &w->sessions[st]) {
+			struct session *s = list_entry(n, struct session, node);
+			if (s->is_console && !s->console)
+				session_kill(s, ERR_SHUTDOWN,
+					"weirpool was upgraded: connect again to its new process");
+		}
+}
+
+void core_end_consoles(struct core *c)
+{
+	(void)!core_scatter(c, 1, each_end_consoles, NULL, NULL);
 }
 
 unsigned core_n_sessions(struct core *c)
@@ -356,7 +375,7 @@ static void on_listen(struct mail *m, void *owner)
 	struct err e = { 0 };
 	for (unsigned i = 0; i < lm->n; i++)
 		facts_hold(w, lm->ls[i].ops);
-	if (atomic_load(&w->core->state) < CORE_WAIT_CLIENTS &&
+	if (atomic_load(&w->core->state) < CORE_HANDED && !w->deaf &&
 		worker_listen(w, lm->ls, lm->n, &e) != 0)
 		log_error("%s", e.msg);
 	mem_free(MEM_MSG, lm);

@@ -215,6 +215,11 @@ void session_refuse(struct session *s, const struct err *e);
 void session_wait_failed(struct session *s, const struct err *e);
 void session_detach(struct session *s);
 
+/* A session's number: its process's generation, then what names it there. */
+#define NUMBER_BITS 28
+#define NUMBER_GENERATIONS 16u
+#define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
+
 /* kill.c */
 void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
 

@@ -100,5 +100,5 @@ void session_kill_other(struct session *s, const struct pev *ev)
 	k->ops = s->ops;
 	k->mail.fn = carry_out;
 	s->answer_due = true;
-	loop_post(w->core->worker[ev->number % w->core->n_workers]->loop, &k->mail);
+	loop_post(w->core->worker[(ev->number & NUMBER_MASK) % w->core->n_workers]->loop, &k->mail);
 }

@@ -361,6 +361,14 @@ void pool_wait_move(struct waiter *wt)
 	wt->held_us = since;
 }
 
+/* Handed over: as many as there are sessions that could want one; the process that takes new
+ * clients has the rest of what the servers can take. */
+static bool is_spare(const struct pool_shard *p)
+{
+	return atomic_load_explicit(&p->w->core->state, memory_order_relaxed) == CORE_HANDED &&
+	       p->n_links[LINK_IDLE] + p->n_links[LINK_ACTIVE] > p->home->n_sessions;
+}
+
 bool pool_must_close(const struct link *l)
 {
 	const struct pool_shard *p = l->shard;
@@ -382,7 +390,8 @@ bool pool_must_close(const struct link *l)
 		return true;
 	if (is_paused(p) || atomic_load_explicit(&o->db->killed, memory_order_relaxed))
 		return true;
-	return atomic_load_explicit(&p->w->core->state, memory_order_relaxed) >= CORE_WAIT_SERVERS;
+	return is_spare(p) ||
+	       atomic_load_explicit(&p->w->core->state, memory_order_relaxed) >= CORE_WAIT_SERVERS;
 }
 
 /* It was only looked after: it stands again among those who have been idle as long. */

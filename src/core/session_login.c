@@ -27,16 +27,16 @@ bool session_login_begin(struct session *s)
 	return s->login != NULL;
 }
 
-/* Unique among the sessions that live (until a worker has had 2^32 / workers of them), and the
- * worker is known by it. Never 0. */
+/* Unique among the sessions that live (until a worker has had 2^28 / workers of them), also beside
+ * those of the process before an upgrade; and the worker is known by it. Never 0. */
 static uint32_t next_number(struct worker *w)
 {
 	unsigned n = w->core->n_workers ? w->core->n_workers : 1;
 	uint32_t v;
 	do
-		v = w->numbers++ * n + w->id;
+		v = w->numbers++ % ((NUMBER_MASK + 1) / n) * n + w->id;
 	while (v == 0);
-	return v;
+	return v | ((w->core->generation - 1) % NUMBER_GENERATIONS) << NUMBER_BITS;
 }
 
 static bool offers_tls(const struct session *s)

@@ -90,6 +90,16 @@ static void stop_listening(struct worker *w)
 			listener_free(w->listen[i].listener);
 		w->listen[i].listener = NULL;
 	}
+	w->n_listen = 0;
+	w->deaf = true;
+}
+
+static void listen_again(struct worker *w)
+{
+	struct err e = { 0 };
+	w->deaf = false;
+	if (worker_listen(w, w->core->listen, w->core->n_listen, &e) != 0)
+		log_error("%s", e.msg);
 }
 
 /* ---- draining ---- */
@@ -116,9 +126,13 @@ void worker_drain_session(struct session *s)
 void worker_check_drain(struct worker *w)
 {
 	int state = atomic_load(&w->core->state);
-	if (state < CORE_WAIT_CLIENTS)
+	if (state < CORE_HANDED) {
+		if (w->deaf)
+			listen_again(w);
 		return;
-	stop_listening(w);
+	}
+	if (!w->deaf)
+		stop_listening(w);
 	for (int st = SESSION_LOGIN; st < SESSION_CLOSING; st++)
 		list_for_safe(n, &w->sessions[st]) {
 			struct session *s = list_entry(n, struct session, node);

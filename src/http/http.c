@@ -233,6 +233,17 @@ struct http *http_new(struct core *c, const struct http_hooks *hooks, const stru
 	return NULL;
 }
 
+void http_accept(struct http *h, bool on)
+{
+	for (unsigned i = 0; i < h->doors_n; i++)
+		if (on)
+			evconnlistener_enable(h->doors[i]);
+		else
+			evconnlistener_disable(h->doors[i]);
+	if (!on)
+		timer_clear(h->core->loop, &h->rest);
+}
+
 void http_free(struct http **hp)
 {
 	struct http *h = *hp;

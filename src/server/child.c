@@ -19,6 +19,7 @@ struct child {
 	struct loop *loop;
 	pid_t pid;
 	int fd;
+	bool stays;
 	struct event *ev;
 	struct timer timer;
 	char name[64], line[300]; /* who speaks; what it has said of its newest line */
@@ -91,30 +92,30 @@ static void on_poll(struct timer *t, void *arg)
 	c->done(c->arg, status, c->last);
 }
 
-static int start(struct child *c, char *const *argv, char *const *env, unsigned env_n, int out)
+static int start(struct child *c, const struct child_opts *o, int out)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null < 0)
 		return errno;
-	struct spawn sp = { .path = argv[0],
-		.argv = argv,
-		.env = env,
-		.env_n = env_n,
+	struct spawn sp = { .path = o->argv[0],
+		.argv = o->argv,
+		.env = o->env,
+		.env_n = o->env_n,
 		.fds = { { null, 0 }, { out, 1 }, { out, 2 } },
 		.fds_n = 3,
-		.own_group = true }; /* so that its children end with it */
+		.own_group = !o->stays }; /* so that its children end with it */
+	for (unsigned i = 0; i < o->fds_n; i++)
+		sp.fds[sp.fds_n++] = (struct spawn_fd){ o->fds[i], 3 + (int)i };
 	int r = spawn_run(&sp, &c->pid);
 	close(null);
 	return r;
 }
 
-struct child *child_start(struct loop *loop, const char *name, char *const *argv, char *const *env,
-	unsigned env_n, void (*done)(void *arg, int status, const char *last), void *arg,
-	struct err *e)
+struct child *child_start(struct loop *loop, const struct child_opts *o, struct err *e)
 {
 	int fd[2];
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) != 0) {
-		err_set(e, ERR_NO_FDS, "cannot start %.80s: %s", argv[0], strerror(errno));
+		err_set(e, ERR_NO_FDS, "cannot start %.80s: %s", o->argv[0], strerror(errno));
 		return NULL;
 	}
 	(void)fcntl(fd[1], F_SETFL, 0); /* its end waits, as a program expects of its output */
@@ -122,15 +123,16 @@ struct child *child_start(struct loop *loop, const char *name, char *const *argv
 	c->loop = loop;
 	c->fd = fd[0];
 	c->pid = -1;
-	c->done = done;
-	c->arg = arg;
-	snprintf(c->name, sizeof c->name, "%s", name);
+	c->stays = o->stays;
+	c->done = o->done;
+	c->arg = o->arg;
+	snprintf(c->name, sizeof c->name, "%s", o->name);
 	timer_init(&c->timer, on_poll, c);
 	c->ev = event_new(loop_base(loop), fd[0], EV_READ | EV_PERSIST, on_output, c);
-	int r = c->ev ? start(c, argv, env, env_n, fd[1]) : ENOMEM;
+	int r = c->ev ? start(c, o, fd[1]) : ENOMEM;
 	close(fd[1]);
 	if (r != 0) {
-		err_set(e, ERR_CONFIG, "cannot start %.80s: %s", argv[0], spawn_why(r));
+		err_set(e, ERR_CONFIG, "cannot start %.80s: %s", o->argv[0], spawn_why(r));
 		forget(c);
 		return NULL;
 	}
@@ -144,10 +146,30 @@ bool child_runs(const struct child *c)
 	return c->pid > 0;
 }
 
-void child_ask_to_end(struct child *c)
+int child_pid(const struct child *c)
+{
+	return (int)c->pid;
+}
+
+const char *child_said(const struct child *c)
+{
+	return c->last;
+}
+
+static void tell(const struct child *c, int sig)
 {
 	if (c->pid > 0)
-		kill(-c->pid, SIGTERM);
+		kill(c->stays ? c->pid : -c->pid, sig);
+}
+
+void child_ask_to_end(struct child *c)
+{
+	tell(c, SIGTERM);
+}
+
+void child_kill(struct child *c)
+{
+	tell(c, SIGKILL);
 }
 
 void child_leave(struct child **cp)
@@ -165,7 +187,7 @@ void child_free(struct child **cp)
 	if (!c)
 		return;
 	if (c->pid > 0) {
-		kill(-c->pid, SIGKILL);
+		tell(c, SIGKILL);
 		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

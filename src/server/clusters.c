@@ -464,6 +464,14 @@ struct clusters *clusters_new(struct core *core, struct loop *loop, struct err *
 	return all;
 }
 
+int clusters_may_leave(const struct clusters *all, struct err *e)
+{
+	list_for(n, &all->watches)
+		if (list_entry(n, struct watch, node)->switchover)
+			return err_set(e, ERR_UNSUPPORTED, "a switchover is under way");
+	return 0;
+}
+
 bool clusters_free(struct clusters **c)
 {
 	struct clusters *all = *c;

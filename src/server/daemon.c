@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int pid_fd = -1;
@@ -40,9 +41,18 @@ int daemon_detach(struct err *e)
 	return 0;
 }
 
-int daemon_pidfile(const char *path, struct err *e)
+/* Who reads it meanwhile finds a number, the old one or ours: lines behind it until it is cut. */
+static int write_pid(int fd)
 {
 	char text[32];
+	memset(text, '\n', sizeof text);
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	text[n] = '\n';
+	return pwrite(fd, text, sizeof text, 0) != sizeof text || ftruncate(fd, n) != 0 ? -1 : 0;
+}
+
+int daemon_pidfile(const char *path, struct err *e)
+{
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_set(e, ERR_CONFIG, "pidfile %s: %s", path, strerror(errno));
@@ -51,8 +61,7 @@ int daemon_pidfile(const char *path, struct err *e)
 		return err_set(
 			e, ERR_CONFIG, "pidfile %s: another weirpool is running with it", path);
 	}
-	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)n) != n) {
+	if (write_pid(fd) != 0) {
 		err_set(e, ERR_CONFIG, "pidfile %s: %s", path, strerror(errno));
 		close(fd);
 		return -1;
@@ -67,6 +76,34 @@ void daemon_pidfile_remove(const char *path)
 		return;
 	unlink(path);
 	close(pid_fd);
+	pid_fd = -1;
+}
+
+int daemon_pidfile_fd(void)
+{
+	return pid_fd;
+}
+
+int daemon_pidfile_adopt(const char *path, int fd)
+{
+	struct stat a, b;
+	if (fd < 0 || fstat(fd, &a) != 0 || stat(path, &b) != 0 || a.st_dev != b.st_dev ||
+		a.st_ino != b.st_ino || flock(fd, LOCK_EX | LOCK_NB) != 0 || write_pid(fd) != 0)
+		return -1;
+	pid_fd = fd;
+	return 0;
+}
+
+void daemon_pidfile_renew(void)
+{
+	if (pid_fd >= 0 && write_pid(pid_fd) != 0)
+		log_error("cannot write the pid file: %s", strerror(errno));
+}
+
+void daemon_pidfile_forget(void)
+{
+	if (pid_fd >= 0)
+		close(pid_fd);
 	pid_fd = -1;
 }
 

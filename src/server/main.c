@@ -259,9 +259,9 @@ static int serve(struct conf_places *p, struct conf_msgs *m, struct server_args 
 	return server_run(gen, a);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv, int upgrade_fd)
 {
-	struct server_args a = { 0 };
+	struct server_args a = { .upgrade_fd = upgrade_fd };
 	struct conf_places p = { 0 };
 	struct conf_msgs m = { 0 };
 	int code;
@@ -275,5 +275,13 @@ int main(int argc, char **argv)
 		code = take_target(argc, argv, &a, &p, &m) == 0 ? serve(&p, &m, &a) : 2;
 	conf_msgs_fini(&m);
 	conf_places_fini(&p);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	int fd = upgrade_begin_process(argc, argv);
+	int code = run(argc, argv, fd);
+	upgrade_end_process();
 	return code;
 }

@@ -31,6 +31,9 @@ struct server {
 	enum core_state ending; /* CORE_RUNNING: not */
 	int64_t end_at_us;
 	struct sockets sockets;
+	struct upgrade *upgrade;
+	struct heritage heritage; /* fd -1: none */
+	bool pidfile_given;       /* the process after this one has it */
 	int exit_code;
 };
 
@@ -124,6 +127,7 @@ static struct core_gen *build(struct conf *conf, struct conf_msgs *m)
 	conf_free(&conf);
 	return NULL;
 }
+static int busy(const struct server *s, struct err *e);
 
 static int reload_files(void *arg, char **report_r, struct err *e)
 {
@@ -132,6 +136,8 @@ static int reload_files(void *arg, char **report_r, struct err *e)
 	struct conf *conf = NULL;
 	struct core_gen *gen = NULL;
 	char places[1024];
+	if (busy(s, e) != 0)
+		return -1;
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
 	if (conf_reload(s->gen->conf, &conf, &m) == 0)
 		gen = build(conf, &m);
@@ -202,6 +208,8 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	struct server *s = arg;
 	struct conf *conf = NULL;
 	struct conf_msgs m = { 0 };
+	if (busy(s, e) != 0)
+		return -1;
 	if (conf_set(s->gen->conf, key, value, &conf, e) != 0)
 		return -1;
 	struct core_gen *gen = build(conf, &m);
@@ -246,6 +254,7 @@ static void shutdown_to(void *arg, enum core_state how)
 		return;
 	if (s->ending == CORE_RUNNING)
 		notify_send("STOPPING=1");
+	upgrade_say_end(s->upgrade, how);
 	s->ending = how;
 	int64_t limit = s->gen->conf->global.shutdown_timeout_us;
 	s->end_at_us = how == CORE_STOP             ? loop_now_us(s->loop) + STOP_GRACE_US
@@ -262,9 +271,16 @@ static void on_poll(struct timer *t, void *arg)
 	bool done = s->ending == CORE_WAIT_SERVERS ? links == 0
 		    : s->ending == CORE_STOP       ? clients + links == 0
 						   : clients == 0;
+	if (s->ending == CORE_RUNNING) /* taken back */
+		return;
+	/* a service manager would end the process before this one with us */
+	done = done && (s->ending == CORE_STOP || !upgrade_other_lives(s->upgrade));
 	if (!done && s->end_at_us && loop_now_us(s->loop) >= s->end_at_us) {
 		if (s->ending == CORE_STOP) {
 			done = true;
+		} else if (s->ending == CORE_HANDED) {
+			log_info("upgrade_drain_timeout: draining %u clients", clients);
+			shutdown_to(s, CORE_DRAIN);
 		} else {
 			log_warn("shutdown_timeout: %u clients are still busy, closing them",
 				clients);
@@ -310,6 +326,58 @@ static int serve_http(struct server *s, struct err *e)
 	return s->http ? 0 : -1;
 }
 
+/* ---- the process after this one ---- */
+
+static const struct conf_global *conf_now(void *arg)
+{
+	return &((struct server *)arg)->gen->conf->global;
+}
+
+static void handed(void *arg, bool took_pidfile)
+{
+	struct server *s = arg;
+	int64_t limit = s->gen->conf->global.upgrade_drain_timeout_us;
+	s->sockets.shared = true;
+	s->pidfile_given = took_pidfile;
+	s->ending = CORE_HANDED;
+	s->end_at_us = limit ? loop_now_us(s->loop) + limit : 0;
+	core_set_state(s->core, CORE_HANDED);
+	if (s->http)
+		http_accept(s->http, false);
+	timer_set(s->loop, &s->poll, loop_now_us(s->loop) + POLL_US);
+}
+
+static void took_back(void *arg)
+{
+	struct server *s = arg;
+	if (s->ending != CORE_HANDED)
+		return; /* it is too late: clients have been told to go */
+	s->sockets.shared = s->pidfile_given = false;
+	s->ending = CORE_RUNNING;
+	core_set_state(s->core, CORE_RUNNING);
+	if (s->http)
+		http_accept(s->http, true);
+}
+
+static int upgrade(void *arg, admin_upgraded *done, void *done_arg, struct err *e)
+{
+	struct server *s = arg;
+	return clusters_may_leave(s->clusters, e) == 0
+		       ? upgrade_start(s->upgrade, done, done_arg, e)
+		       : -1;
+}
+
+static int busy(const struct server *s, struct err *e)
+{
+	if (upgrade_under_way(s->upgrade))
+		return err_set(e, ERR_UNSUPPORTED, "an upgrade is under way");
+	if (s->ending == CORE_HANDED)
+		return err_set(e, ERR_UNSUPPORTED,
+			"weirpool was upgraded: connect again to its "
+			"new process");
+	return 0;
+}
+
 /* ---- signals ---- */
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -325,17 +393,16 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		break;
 	case SIGTERM:
 		log_info("got SIGTERM, %s",
-			s->ending == CORE_RUNNING
-				? "draining: clients end at a transaction boundary"
-				: "fast exit");
-		shutdown_to(s, s->ending == CORE_RUNNING ? CORE_DRAIN : CORE_STOP);
+			s->ending <= CORE_HANDED ? "draining: clients end at a transaction boundary"
+						 : "fast exit");
+		shutdown_to(s, s->ending <= CORE_HANDED ? CORE_DRAIN : CORE_STOP);
 		break;
 	case SIGINT:
 		log_info("got SIGINT, %s",
-			s->ending == CORE_RUNNING
+			s->ending <= CORE_HANDED
 				? "shutting down once the server connections are released"
 				: "fast exit");
-		shutdown_to(s, s->ending == CORE_RUNNING && !*s->gen->conf->url_user
+		shutdown_to(s, s->ending <= CORE_HANDED && !*s->gen->conf->url_user
 				       ? CORE_WAIT_SERVERS
 				       : CORE_STOP);
 		break;
@@ -382,6 +449,49 @@ static int catch_signals(struct server *s)
 
 /* ---- all of it ---- */
 
+/* What the process before this one hands over, before a socket is opened. */
+static int inherit(struct server *s, struct err *e)
+{
+	s->heritage.fd = s->args->upgrade_fd;
+	if (s->heritage.fd < 0)
+		return 0;
+	s->sockets.shared = true; /* if this fails its files are not ours to remove */
+	return heritage_take(&s->heritage, &s->sockets, e);
+}
+
+static int take_pidfile(struct server *s, struct err *e)
+{
+	const char *path = s->gen->conf->global.pidfile;
+	struct heritage *h = &s->heritage;
+	bool same = h->fd >= 0 && *path && strcmp(h->pidfile, path) == 0;
+	if (same && daemon_pidfile_adopt(path, h->pid_fd) == 0)
+		h->pid_fd = -1;
+	else if (*path && daemon_pidfile(path, e) != 0)
+		return -1;
+	return 0;
+}
+
+/* Threads run and clients are accepted when this returns. */
+static int serve(struct server *s, struct err *e)
+{
+	struct heritage *h = &s->heritage;
+	const char *path = s->gen->conf->global.pidfile;
+	bool upgraded = h->fd >= 0;
+	if (upgraded) {
+		heritage_apply(h, s->core);
+		if (heritage_wait(h, e) != 0)
+			return -1;
+	}
+	if ((upgraded && take_pidfile(s, e) != 0) || core_start(s->core, e) != 0)
+		return -1;
+	if (!upgraded)
+		return 0;
+	s->sockets.shared = false;
+	sockets_drop_brought(&s->sockets);
+	heritage_serve(h, *path && strcmp(h->pidfile, path) == 0, s->upgrade);
+	return 0;
+}
+
 static int prepare(struct server *s, struct err *e)
 {
 	const struct conf_global *g = &s->gen->conf->global;
@@ -391,9 +501,9 @@ static int prepare(struct server *s, struct err *e)
 	if (fds >= 0 && fds < g->max_client_conn + 100)
 		log_warn("max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
 			g->max_client_conn, fds);
-	if (sockets_open(&s->sockets, s->gen->conf, e) != 0 ||
-		http_ports_open(
-			g, s->args->is_url && g->http_port == 9127, s->http_ls, &s->http_n, e) != 0)
+	if (inherit(s, e) != 0 || sockets_open(&s->sockets, s->gen->conf, e) != 0 ||
+		http_ports_open(&s->sockets, g, s->args->is_url && g->http_port == 9127, s->http_ls,
+			&s->http_n, e) != 0)
 		return -1;
 	if (*user)
 		sockets_give(s->gen->conf, user);
@@ -402,7 +512,7 @@ static int prepare(struct server *s, struct err *e)
 	if (*user && daemon_drop(user, e) != 0)
 		return -1;
 	sandbox_no_core(s->gen->conf);
-	if (*g->pidfile && daemon_pidfile(g->pidfile, e) != 0)
+	if (s->heritage.fd < 0 && take_pidfile(s, e) != 0)
 		return -1;
 	if (sandbox_enter(s->gen->conf, e) != 0)
 		return -1;
@@ -419,8 +529,18 @@ static int prepare(struct server *s, struct err *e)
 		.shutdown = shutdown_to,
 		.node = node_command,
 		.switchover = switchover,
+		.upgrade = upgrade,
 		.probe = probe_report };
 	s->admin = admin_new(s->core, &h);
+	struct upgrade_opts uo = { .loop = s->loop,
+		.core = s->core,
+		.sockets = &s->sockets,
+		.arg = s,
+		.conf = conf_now,
+		.handed = handed,
+		.took_back = took_back,
+		.end = shutdown_to };
+	s->upgrade = upgrade_new(&uo);
 	timer_init(&s->poll, on_poll, s);
 	s->refresh =
 		(struct refresh){ .loop = s->loop, .conf = current, .changed = on_files, .arg = s };
@@ -431,7 +551,7 @@ static int prepare(struct server *s, struct err *e)
 	clusters_apply(s->clusters, s->gen);
 	if (serve_http(s, e) != 0)
 		return -1;
-	int r = core_start(s->core, e);
+	int r = serve(s, e);
 	hold_signals(SIG_UNBLOCK);
 	return r;
 }
@@ -442,26 +562,34 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	struct err e = { 0 };
 	signal(SIGPIPE, SIG_IGN);
 	hold_signals(SIG_BLOCK);
+	s.heritage.fd = s.heritage.pid_fd = -1;
+	if (a->upgrade_fd >= 0)
+		heritage_begin();
 	if (open_log(gen->conf, a) != 0) {
 		fprintf(stderr, "weirpool: cannot open the log file %s: %s\n",
 			gen->conf->global.logfile, strerror(errno));
 		return 1;
 	}
-	if ((a->daemonize && daemon_detach(&e) != 0) || prepare(&s, &e) != 0) {
+	if ((a->daemonize && a->upgrade_fd < 0 && daemon_detach(&e) != 0) || prepare(&s, &e) != 0) {
 		log_fatal("%s", e.msg);
+		heritage_failed(&s.heritage, &e);
 		s.exit_code = 1;
 	} else {
 		log_info("weirpool %s, process up: %u workers, libevent %s (%s)", PACKAGE_VERSION,
 			s.core->n_workers, event_get_version(),
 			event_base_get_method(loop_base(s.loop)));
-		notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);
-		if (*gen->conf->url_user || gen->conf->path[0] == 0)
+		if (a->upgrade_fd < 0) /* else when the old one accepts no more */
+			notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);
+		if (a->upgrade_fd >= 0)
+			;
+		else if (*gen->conf->url_user || gen->conf->path[0] == 0)
 			probe_say(s.core, gen);
 		loop_run(s.loop);
 		log_info("shutdown complete");
 	}
 	bool ended = clusters_free(&s.clusters);
 	http_free(&s.http);
+	upgrade_free(&s.upgrade);
 	if (s.admin)
 		admin_free(s.admin);
 	if (s.core)
@@ -471,9 +599,11 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 			event_free(s.sig[i]);
 	if (s.loop)
 		loop_free(s.loop);
+	http_ports_close(&s.sockets, &s.gen->conf->global, s.http_ls, s.http_n);
 	sockets_close(&s.sockets, s.gen->conf);
-	http_ports_close(&s.gen->conf->global, s.http_ls, s.http_n);
-	if (*s.gen->conf->global.pidfile)
+	if (s.pidfile_given)
+		daemon_pidfile_forget();
+	else if (*s.gen->conf->global.pidfile)
 		daemon_pidfile_remove(s.gen->conf->global.pidfile);
 	gen_unref(s.gen);
 	sandbox_forget();

@@ -4,6 +4,7 @@
 #include "base/spawn.h"
 #include "sandbox_int.h"
 #include "server_int.h"
+#include "upgrade_int.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -47,7 +48,8 @@ static void add_program(struct programs *p, const char *command, unsigned more)
 		return;
 	}
 	p->text[p->n] = text;
-	p->line[p->n] = (struct spawn_line){ p->word[p->n], (unsigned)n, more };
+	p->line[p->n] =
+		(struct spawn_line){ .words = p->word[p->n], .words_n = (unsigned)n, .more = more };
 	p->n++;
 }
 
@@ -61,9 +63,13 @@ static int keep_programs(const struct conf *conf, struct err *e)
 	for (unsigned i = 0; i < conf->clusters_n; i++)
 		if (*conf->clusters[i].switchover_command)
 			add_program(p, conf->clusters[i].switchover_command, 3);
+	if (p->n < LINES_MAX && *upgrade_program()) /* with no say in what it is to do */
+		p->line[p->n++] = (struct spawn_line){
+			.words = upgrade_argv(), .words_n = upgrade_argc(), .env = UPG_ENV_VALUE
+		};
 	int r = spawn_broker(p->line, p->n, e);
 	while (p->n)
-		mem_free(MEM_CONF, p->text[--p->n]);
+		mem_free(MEM_CONF, p->text[--p->n]); /* NULL: not of this */
 	mem_free(MEM_CONF, helper);
 	mem_free(MEM_CONF, p);
 	return r;

@@ -12,6 +12,7 @@ struct server_args {
 	const char *user;   /* -u */
 	bool test, daemonize, quiet, dump, is_url;
 	int verbose;
+	int upgrade_fd; /* of upgrade_begin_process() */
 };
 
 /* generation.c: everything that a configuration leads to: its files, read; its TLS, made. NULL:
@@ -23,6 +24,12 @@ int daemon_detach(struct err *e); /* -d: returns in the child */
 int daemon_pidfile(
 	const char *path, struct err *e); /* writes and locks; refuses when another lives */
 void daemon_pidfile_remove(const char *path);
+int daemon_pidfile_fd(void); /* the open and locked file, or -1 */
+/* fd of another process's, which is path, and locked: it is ours from now on, with our pid. -1: it
+ * is not, and fd stays the caller's. */
+int daemon_pidfile_adopt(const char *path, int fd);
+void daemon_pidfile_renew(void);                  /* our pid again */
+void daemon_pidfile_forget(void);                 /* it is another process's */
 int daemon_drop(const char *user, struct err *e); /* setuid and its groups */
 /* The unix socket (as of listen_unix()) belongs to whom we become, who can then remove it. */
 void daemon_give(const char *user, const char *dir, unsigned port);
@@ -59,6 +66,7 @@ void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* sockets.c: where it listens. */
 #define SOCKET_KEY_MAX 300
+#define SOCKETS_MAX (CORE_LISTEN_MAX + HTTP_LISTEN_MAX)
 struct sockets {
 	struct core_listen ls[CORE_LISTEN_MAX];
 	char key[CORE_LISTEN_MAX][SOCKET_KEY_MAX]; /* of each, for the process after an upgrade */
@@ -66,13 +74,21 @@ struct sockets {
 	struct socket_brought {
 		int fd; /* -1: taken */
 		char key[SOCKET_KEY_MAX];
-	} brought[CORE_LISTEN_MAX]; /* of the process before */
+	} brought[SOCKETS_MAX]; /* of the process before */
 	unsigned brought_n;
+	struct socket_also {
+		int fd; /* somebody else's */
+		char key[SOCKET_KEY_MAX];
+	} also[HTTP_LISTEN_MAX]; /* to be handed over as well */
+	unsigned also_n;
 	bool shared; /* another process listens on them too: their files stay when we end */
 };
 /* Before sockets_open(): takes fd, which that uses where the configuration names this place. False:
  * too many. */
 bool sockets_bring(struct sockets *s, int fd, const char *key);
+/* All that were brought under this key, SOCKETS_MAX at most; how many. backlog 0: it stays. */
+int sockets_take(struct sockets *s, const char *key, int backlog, int *fds_r);
+void sockets_also(struct sockets *s, int fd, const char *key);
 /* Closes what was brought and is not wanted, and removes its files. */
 void sockets_drop_brought(struct sockets *s);
 int sockets_open(struct sockets *s, const struct conf *conf, struct err *e);
@@ -83,14 +99,68 @@ int sockets_open_new(struct sockets *s, const struct conf *conf, struct err *e);
 void sockets_give(const struct conf *conf, const char *user);
 void sockets_close(struct sockets *s, const struct conf *conf);
 
+/* upgrade_exec.c: main() begins and ends with them. The descriptor of the process before if this is
+ * an upgrade (UPG_FD), else -1. */
+int upgrade_begin_process(int argc, char **argv);
+void upgrade_end_process(void);
+
+/* upgrade.c: the old process's part, and what both do as long as both live. */
+struct upgrade;
+struct upgrade_opts {
+	struct loop *loop;
+	struct core *core;
+	struct sockets *sockets;
+	void *arg;
+	const struct conf_global *(*conf)(void *arg); /* as it is now */
+	/* The new process serves: clients stop coming here. */
+	void (*handed)(void *arg, bool took_pidfile);
+	void (*took_back)(void *arg);                /* it died: they come here again */
+	void (*end)(void *arg, enum core_state how); /* it ends, and so do we */
+};
+struct upgrade *upgrade_new(const struct upgrade_opts *o);
+/* Starts the program again. 0: done() comes later, once. -1 with e: nothing was begun. */
+int upgrade_start(struct upgrade *u, admin_upgraded *done, void *arg, struct err *e);
+bool upgrade_under_way(const struct upgrade *u); /* the new one does not serve yet */
+bool upgrade_other_lives(const struct upgrade *u);
+/* We end: the other process is told. */
+void upgrade_say_end(struct upgrade *u, enum core_state how);
+void upgrade_free(struct upgrade **u); /* ends what is under way; *u may be NULL */
+
+/* upgrade_new.c: the new process's part, until it serves. Each waits for the old one, half a minute
+ * at most; -1: it is gone, or something is wrong. fd is UPG_FD. */
+struct heritage {
+	int fd;
+	unsigned generation;
+	int old_pid;
+	int pid_fd; /* the open pid file, or -1 */
+	char pidfile[512];
+	unsigned disabled_n;
+	struct {
+		const struct proto_ops *ops;
+		char name[256];
+	} disabled[64];
+};
+void heritage_begin(void); /* standard output and error are the service's own again */
+/* Says hello, and takes all that the old process hands over. */
+int heritage_take(struct heritage *h, struct sockets *s, struct err *e);
+void heritage_apply(const struct heritage *h, struct core *c); /* before core_start() */
+/* Waits for the word to accept clients. */
+int heritage_wait(struct heritage *h, struct err *e);
+/* Clients are accepted: from now on by upgrade.c. */
+void heritage_serve(struct heritage *h, bool has_pidfile, struct upgrade *u);
+void heritage_failed(const struct heritage *h, const struct err *e);
+/* of upgrade.c: fd is of the process before, which is left */
+void upgrade_follow(struct upgrade *u, int fd, int old_pid);
+
 /* run.c */
 int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
 
 /* http_ports.c: ls has room for HTTP_LISTEN_MAX. may_fail: a port that is taken is only told to the
  * log. */
-int http_ports_open(const struct conf_global *g, bool may_fail, struct http_listen *ls,
-	unsigned *n_r, struct err *e);
-void http_ports_close(const struct conf_global *g, const struct http_listen *ls, unsigned n);
+int http_ports_open(struct sockets *s, const struct conf_global *g, bool may_fail,
+	struct http_listen *ls, unsigned *n_r, struct err *e);
+void http_ports_close(const struct sockets *s, const struct conf_global *g,
+	const struct http_listen *ls, unsigned n);
 
 /* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
 int server_explain_route(int argc, char **argv);
@@ -124,6 +194,8 @@ bool clusters_report(
 /* See struct admin_hooks. */
 int clusters_switchover(struct clusters *c, const char *cluster, const char *node,
 	admin_switched *done, void *arg, struct err *e);
+/* No switchover is under way: another process may take over. */
+int clusters_may_leave(const struct clusters *c, struct err *e);
 bool clusters_free(struct clusters **c); /* as namer_free() */
 
 /* switchover.c: one planned change of primary. */
@@ -149,16 +221,27 @@ void switchover_abort(struct switchover *s, const char *why, bool last);
 
 /* child.c: a program of the operator's. */
 struct child;
-/* argv[0] is its path; env: name=value, beside our own. What it says goes to the log, each line
- * behind name. done() comes once, when it has ended, with the status of waitpid() and the last line
- * that it said; not to free c in. NULL with e. */
-struct child *child_start(struct loop *loop, const char *name, char *const *argv, char *const *env,
-	unsigned env_n, void (*done)(void *arg, int status, const char *last), void *arg,
-	struct err *e);
+struct child_opts {
+	const char *name;
+	char *const *argv; /* [0] is its path */
+	char *const *env;  /* name=value, beside our own */
+	unsigned env_n;
+	const int *fds; /* stand there as 3, 4, ...; they are not among these numbers here */
+	unsigned fds_n;
+	bool stays; /* it is to live on: in our process group, and signals are for it alone */
+	void (*done)(void *arg, int status, const char *last);
+	void *arg;
+};
+/* What it says goes to the log, each line behind name. done() comes once, when it has ended, with
+ * the status of waitpid() and the last line that it said; c may be left there. NULL with e. */
+struct child *child_start(struct loop *loop, const struct child_opts *o, struct err *e);
 bool child_runs(const struct child *c);
-void child_ask_to_end(struct child *c); /* SIGTERM, also to its children */
-void child_leave(struct child **c);     /* it goes on, unheard */
-void child_free(struct child **c);      /* no done(); who still runs is killed. *c may be NULL */
+int child_pid(const struct child *c);
+const char *child_said(const struct child *c); /* its last line, or "" */
+void child_kill(struct child *c);              /* SIGKILL; done() follows */
+void child_ask_to_end(struct child *c);        /* SIGTERM, also to its children */
+void child_leave(struct child **c);            /* it goes on, unheard */
+void child_free(struct child **c); /* no done(); who still runs is killed. *c may be NULL */
 
 /* tokens.c: struct core_token, answered at once or kept in waiting. c NULL: nothing is known of the
  * cluster yet. tokens_sampled(): after each sample, and now and then. */

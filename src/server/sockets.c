@@ -47,15 +47,14 @@ static const struct conf_listen *recognize(int fd, const struct conf_listen *cl,
 
 bool sockets_bring(struct sockets *s, int fd, const char *key)
 {
-	if (s->brought_n == CORE_LISTEN_MAX)
+	if (s->brought_n == SOCKETS_MAX)
 		return false;
 	s->brought[s->brought_n].fd = fd;
 	snprintf(s->brought[s->brought_n++].key, SOCKET_KEY_MAX, "%s", key);
 	return true;
 }
 
-/* All that were brought under this key; the backlog is ours. How many. */
-static int take(struct sockets *s, const char *key, int backlog, int *fds_r)
+int sockets_take(struct sockets *s, const char *key, int backlog, int *fds_r)
 {
 	int n = 0;
 	for (unsigned i = 0; i < s->brought_n; i++) {
@@ -68,6 +67,14 @@ static int take(struct sockets *s, const char *key, int backlog, int *fds_r)
 		n++;
 	}
 	return n;
+}
+
+void sockets_also(struct sockets *s, int fd, const char *key)
+{
+	if (s->also_n == HTTP_LISTEN_MAX)
+		return; /* it is not handed over: the next process opens its own, or says why not */
+	s->also[s->also_n].fd = fd;
+	snprintf(s->also[s->also_n++].key, SOCKET_KEY_MAX, "%s", key);
 }
 
 void sockets_drop_brought(struct sockets *s)
@@ -92,10 +99,10 @@ static int open_tcp(struct sockets *s, const struct conf_global *g, const struct
 	const char *host, struct err *e)
 {
 	const struct listen_opts o = { .backlog = g->listen_backlog, .reuseport = g->so_reuseport };
-	int fds[CORE_LISTEN_MAX];
+	int fds[SOCKETS_MAX];
 	char key[SOCKET_KEY_MAX];
 	snprintf(key, sizeof key, "%.250s:%d", host, cl->port);
-	int n = take(s, key, o.backlog, fds);
+	int n = sockets_take(s, key, o.backlog, fds);
 	if (n == 0)
 		n = listen_tcp(host, (unsigned)cl->port, &o, fds, CORE_LISTEN_MAX - 4 - s->n, e);
 	if (n < 0)
@@ -118,13 +125,13 @@ static int open_unix(
 		.unix_group = g->unix_socket_group,
 		.unix_mode = g->unix_socket_mode,
 	};
-	int fds[CORE_LISTEN_MAX];
+	int fds[SOCKETS_MAX];
 	char key[SOCKET_KEY_MAX];
 	if (cl->unix_port)
 		snprintf(key, sizeof key, "unix:%.200s/.s.PGSQL.%d", cl->unix_path, cl->unix_port);
 	else
 		snprintf(key, sizeof key, "unix:%.200s (%s)", cl->unix_path, cl->kind->name);
-	int n = take(s, key, o.backlog, fds);
+	int n = sockets_take(s, key, o.backlog, fds);
 	if (n == 0) {
 		if (listen_unix(cl->unix_path, (unsigned)cl->unix_port, &o, fds, e) != 0)
 			return -1;
@@ -150,8 +157,8 @@ int sockets_open(struct sockets *s, const struct conf *conf, struct err *e)
 {
 	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n_cl = conf_listens(conf, cl);
-	int fds[CORE_LISTEN_MAX];
-	int n = s->brought_n ? take(s, from_systemd, 0, fds)
+	int fds[SOCKETS_MAX];
+	int n = s->brought_n ? sockets_take(s, from_systemd, 0, fds)
 			     : listen_inherited(fds, CORE_LISTEN_MAX);
 	for (int i = 0; i < n; i++)
 		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl), from_systemd);

@@ -192,8 +192,13 @@ static int run_command(struct switchover *s, struct err *e)
 	}
 	if (n > 0) {
 		argv[n + 3] = NULL;
-		s->child = child_start(
-			s->o.loop, "switchover_command", argv, envp, 3, on_exit_of, s, e);
+		struct child_opts co = { .name = "switchover_command",
+			.argv = argv,
+			.env = envp,
+			.env_n = 3,
+			.done = on_exit_of,
+			.arg = s };
+		s->child = child_start(s->o.loop, &co, e);
 	} else {
 		err_set(e, ERR_CONFIG, "switchover_command cannot be read");
 	}

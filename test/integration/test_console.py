@@ -152,7 +152,7 @@ def test_extended_protocol_messages(wp):
     assert rawpg.kinds(out) == '1tT2TDCZ'
     out = r.send(rawpg.parse('p', 'SHOW STATE') + rawpg.sync() + rawpg.bind('', 'p') + rawpg.execute('', 1) + rawpg.flush() +
                  rawpg.execute() + rawpg.close('S', 'p') + rawpg.sync()).until_ready(2)
-    assert len(rawpg.rows(out)) == 3 and not rawpg.errors(out)
+    assert len(rawpg.rows(out)) == 5 and not rawpg.errors(out)
     out = r.send(rawpg.batch('NONSENSE') + rawpg.batch('SHOW VERSION') + rawpg.sync()).until_ready()
     assert len(rawpg.errors(out)) == 1 and rawpg.rows(out) == []
     assert rawpg.rows(r.simple('SHOW VERSION'))
@@ -267,7 +267,8 @@ def test_config_rows(wp):
 
 
 def test_state_and_version(wp):
-    assert {r['key']: r['value'] for r in wp.admin('SHOW STATE')} == {'active': 'yes', 'paused': 'no', 'suspended': 'no'}
+    assert {r['key']: r['value'] for r in wp.admin('SHOW STATE')} == {
+        'active': 'yes', 'paused': 'no', 'suspended': 'no', 'generation': '1', 'predecessor': 'no'}
     (row,) = wp.admin('SHOW VERSION')
     v = subprocess.run([wp.binary, '--version'], stdout=subprocess.PIPE, text=True).stdout.split('\n')[0]
     assert row['version'] == v
@@ -733,7 +734,7 @@ def test_pipelined_commands(wp):
     out = r.send(query('SHOW VERSION') * 50).until_ready(50)
     assert len(rawpg.rows(out)) == 50
     r.send_slowly(query('SHOW STATE'))
-    assert len(rawpg.rows(r.until_ready())) == 3
+    assert len(rawpg.rows(r.until_ready())) == 5
 
 
 @pytest.mark.parametrize('data', [b'Q\0\0\0\x04', b'Q\0\0\0\x05x', b'P\0\0\0\x05\0', b'F\0\0\0\x04', b'd\0\0\0\x04', b'Z\0\0\0\x04', b'Q\x7f\xff\xff\xff'])

@@ -151,7 +151,7 @@ class Stage:
     def end(self):
         codes = []
         for p in self.daemons:
-            if p.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # after UPGRADE another one of its group runs
                 os.killpg(p.pid, signal.SIGQUIT)
             try:
                 codes.append(p.wait(20))

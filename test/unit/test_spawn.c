@@ -19,7 +19,7 @@ static char *const script[] = { "/bin/sh", "-c", SCRIPT, "script" };
 
 static void with_broker(void)
 {
-	struct spawn_line line = { script, 4, 2 };
+	struct spawn_line line = { script, 4, 2, NULL };
 	struct err e = { 0 };
 	cr_assert_eq(spawn_broker(&line, 1, &e), 0, "%s", e.msg);
 }
@@ -115,18 +115,31 @@ Test(spawn, the_broker_refuses)
 Test(spawn, what_cannot_be_run)
 {
 	char *none[] = { "/nonexistent/program" };
-	struct spawn_line line = { none, 1, 0 };
+	struct spawn_line line = { none, 1, 0, NULL };
 	struct err e = { 0 };
 	cr_assert_eq(run_words((char *[]){ none[0], NULL }, NULL, 0), ENOENT);
 	cr_assert_eq(spawn_broker(&line, 1, &e), 0);
 	cr_assert_eq(run_words((char *[]){ none[0], NULL }, NULL, 0), ENOENT);
 }
 
+Test(spawn, one_variable_only)
+{
+	char *words[] = { "/bin/true", NULL }, *right[] = { "WEIRPOOL_A=1" };
+	char *wrong[] = { "WEIRPOOL_A=1", "WEIRPOOL_CONFFILE=/tmp/evil" };
+	struct spawn_line line = { words, 1, 0, "WEIRPOOL_A=1" };
+	struct err e = { 0 };
+	cr_assert_eq(spawn_broker(&line, 1, &e), 0);
+	cr_assert_eq(run_words(words, right, 1), 0);
+	cr_assert_eq(run_words(words, NULL, 0), EPERM);
+	cr_assert_eq(run_words(words, wrong, 2), EPERM);
+	cr_assert_eq(run_words(words, wrong + 1, 1), EPERM);
+}
+
 /* Its numbers are promised even when ours are the same ones, the other way round. */
 Test(spawn, descriptors_that_change_places)
 {
 	char *argv[] = { "/bin/sh", "-c", "read a <&4; read b <&3; echo $a $b >&5", NULL };
-	struct spawn_line line = { argv, 3, 0 };
+	struct spawn_line line = { argv, 3, 0, NULL };
 	struct err e = { 0 };
 	char said[20] = "";
 	pid_t pid;

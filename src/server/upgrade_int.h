@@ -1,0 +1,65 @@
+/* upgrade_int - what the two processes of an upgrade say to each other, and where they do. Private
+ * to upgrade*.c. Control thread. */
+#ifndef UPGRADE_INT_H
+#define UPGRADE_INT_H
+#include "base/buf.h"
+#include "base/rd.h"
+#include "server_int.h"
+
+#include <sys/types.h>
+
+/* The wire between them is one SOCK_SEQPACKET pair: each message is whole, and may bring a
+ * descriptor. What it says is looked at as if it came from the network: the other end may be
+ * another version. */
+#define UPG_VERSION 1
+#define UPG_BYTES_MAX 8192
+
+enum upg_type {
+	UPG_HELLO = 1, /* new: pid, version; the configuration is read */
+	UPG_STATE,     /* old: pid, generation, path of the pid file; fd: the pid file, if any */
+	UPG_SOCKET,    /* old: its words (sockets.c); fd: it listens */
+	UPG_DISABLED,  /* old: protocol, name of a database that DISABLE has shut */
+	UPG_ALL,       /* old: that was all; how many sockets */
+	UPG_READY,     /* new: nothing can go wrong any more but threads; nobody is accepted yet */
+	UPG_GO,        /* old: accept */
+	UPG_SERVING,   /* new: clients are accepted; 1 if the pid file is taken over */
+	UPG_COMMIT,    /* old: it accepts no more; the service is yours */
+	UPG_FAILED,    /* new: why it ends */
+	UPG_CANCEL,    /* both: protocol, key of a cancel request; fd: its connection */
+	UPG_LEFT,      /* old: how many clients it still serves */
+	UPG_END,       /* new: it ends as an operator wants: enum core_state */
+	UPG_N
+};
+
+struct upg_msg {
+	enum upg_type type;
+	struct rd body; /* points into bytes */
+	int fd;         /* the reader's; -1: none */
+	uint8_t bytes[UPG_BYTES_MAX];
+};
+
+/* upgrade_msg.c. body may be NULL; fd -1: none, else it stays the caller's. -1: errno. */
+int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
+	__attribute__((warn_unused_result));
+enum upg_got { UPG_GOT, UPG_NOTHING, UPG_ENDED, UPG_STRANGE };
+/* One message, if there is one now. ENDED: the other end is closed; STRANGE: it speaks otherwise.
+ */
+enum upg_got upg_recv(int sock, struct upg_msg *m_r);
+/* The same, but waits until deadline_us (clock_mono_us()); UPG_NOTHING then. */
+enum upg_got upg_wait(int sock, int64_t deadline_us, struct upg_msg *m_r);
+/* Parts of a message. A text has at most 4000 bytes; NULL: it is malformed. */
+void upg_put_text(struct buf *b, const char *s);
+const char *upg_get_text(struct rd *r);
+
+/* upgrade_exec.c: which program, with which words. */
+const char *upgrade_program(void); /* "": not known */
+char *const *upgrade_argv(void);   /* [0]: upgrade_program() */
+unsigned upgrade_argc(void);
+/* Where the end of the pair and the first process's standard output and error stand in the new
+ * one. */
+#define UPG_FD 3
+#define UPG_OUT_FD 4
+#define UPG_ERR_FD 5
+#define UPG_ENV "WEIRPOOL_UPGRADE"
+#define UPG_ENV_VALUE UPG_ENV "=3"
+#endif

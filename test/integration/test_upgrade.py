@@ -1,0 +1,477 @@
+"""UPGRADE: another process takes over, and no client notices."""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import rawpg
+from rawpg import PgError, query
+from servers import eventually, free_port, running
+
+
+class Adopted:
+    """The newest process of a weirpool, in the place of its Popen: it is a child of the one before."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+
+    def poll(self):
+        if self.returncode is None and not running(self.pid):
+            self.returncode = 0  # whatever it was: the log tells
+        return self.returncode
+
+    def wait(self, seconds=None):
+        eventually(lambda: self.poll() is not None, seconds or 20)
+        return self.returncode
+
+    def send_signal(self, sig):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, sig)
+
+
+def upgrade(wp):
+    """UPGRADE; wp is the new process from here on. What stood for the old one."""
+    old = wp.proc
+    row = wp.admin('UPGRADE')[0]
+    wp.proc = Adopted(int(row['pid']))
+    return old
+
+
+def refused(wp, sqlstate='55000'):
+    """UPGRADE fails; what it says."""
+    with pytest.raises(PgError) as e:
+        wp.admin('UPGRADE')
+    assert sqlstate is None or e.value.fields['C'] == sqlstate
+    return e.value.fields['M'] + ' ' + e.value.fields.get('D', '')
+
+
+@pytest.fixture
+def changeable(weirpool):
+    """weirpool(...) whose program is a file of its own: replace(wp, text) puts a script in its place, replace(wp) the program."""
+    def start(*args, **kw):
+        wp = weirpool(*args, **kw)
+        ended_code = wp.stop()
+        assert ended_code is None
+        wp.real = wp.binary
+        wp.binary = str(wp.dir / 'weirpool')
+        replace(wp)
+        wp.start()
+        return wp
+    return start
+
+
+def replace(wp, script=None):
+    new = pathlib.Path(wp.binary + '.new')
+    if script is None:
+        shutil.copy(wp.real, new)
+    else:
+        new.write_text('#!/bin/sh\n' + script)
+    os.chmod(new, 0o755)
+    os.rename(new, wp.binary)
+
+
+def state(wp):
+    return {r['key']: r['value'] for r in wp.admin('SHOW STATE')}
+
+
+def alone(wp):
+    """Wait until the process before has ended."""
+    eventually(lambda: state(wp)['predecessor'] == 'no', 30)
+
+
+def ended(proc, seconds=30):
+    assert proc.wait(seconds) == 0
+
+
+def pidfile(wp):
+    return int((wp.dir / 'pid').read_text())
+
+
+@pytest.mark.both_workers
+def test_takes_over(weirpool, pg15):
+    """The new process has the sockets, the pid file and the clients that come; the old one ends when its last has left."""
+    wp = weirpool(pg15)
+    stays = wp.raw()
+    stays.simple('begin')
+    was = wp.pid
+    unix = wp.dir / ('.s.PGSQL.%d' % wp.port)
+    old = upgrade(wp)
+    assert wp.pid != was and pidfile(wp) == wp.pid
+    s = state(wp)
+    assert s['generation'] == '2' and s['predecessor'].startswith('pid %d, ' % was)
+    assert wp.usable()
+    with rawpg.Raw(0, unix=str(unix)) as c:
+        c.login('app', 'app', 'app')
+        assert c.one('select 1') == '1'
+    assert stays.one("select 'still in'") == 'still in'
+    assert stays.simple('commit')[0].tag == 'COMMIT'
+    assert stays.one('select 2') == '2'
+    stays.bye()
+    ended(old)
+    alone(wp)
+    assert pidfile(wp) == wp.pid and unix.exists()
+    assert wp.usable()
+    old = upgrade(wp)
+    ended(old)
+    assert state(wp)['generation'] == '3'
+
+
+# --- under load
+
+class Load:
+    """Clients of all kinds until stop(); what failed is in self.failures."""
+
+    def __init__(self, wp, table):
+        self.wp, self.table = wp, table
+        self.failures, self.connects, self.sums = [], 0, {}
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(
+            [self.visits] * 3 + [self.unix_visits] + [self.transactions] * 2 + [self.quick_transactions])]
+        for t in self.threads:
+            t.start()
+
+    def guard(self, f, i):
+        try:
+            while not self.ending.is_set():
+                f(i)
+        except Exception as e:  # pylint: disable=broad-except
+            self.failures.append('%s: %r' % (f.__name__, e))
+
+    def visit(self, c, i):
+        with c:
+            c.login('app', 'app', 'app')
+            nonce = '%d-%d' % (i, self.connects)
+            assert c.one("select '%s'" % nonce) == nonce
+            c.bye()
+        self.connects += 1
+
+    def visits(self, i):
+        self.visit(rawpg.Raw(self.wp.port), i)
+
+    def unix_visits(self, i):
+        self.visit(rawpg.Raw(0, unix=str(self.wp.dir / ('.s.PGSQL.%d' % self.wp.port))), i)
+
+    def transaction(self, i, seconds):
+        with self.wp.raw() as c:
+            for step in ('begin', 'insert into %s values (%d)' % (self.table, i), None, 'commit'):
+                if step is None:
+                    time.sleep(seconds)
+                    assert c.one('select count(*) > 0 from %s where who = %d' % (self.table, i)) == 't'
+                    continue
+                out = c.simple(step)
+                assert not rawpg.errors(out), rawpg.errors(out)
+            self.sums[i] = self.sums.get(i, 0) + 1
+            c.bye()
+
+    def transactions(self, i):
+        self.transaction(i, 0.5)
+
+    def quick_transactions(self, i):
+        self.transaction(i, 0.01)
+
+    def stop(self):
+        self.ending.set()
+        for t in self.threads:
+            t.join(60)
+        assert not self.failures, self.failures[:5]
+
+
+def check_load(wp, server, rounds):
+    server.query('drop table if exists upgraded', dbname='app')
+    server.query('create table upgraded (who int)', dbname='app')
+    server.query('grant all on upgraded to app', dbname='app')
+    load = Load(wp, 'upgraded')
+    try:
+        for _ in range(rounds):
+            before = load.connects
+            eventually(lambda: load.connects > before + 5 or load.failures)
+            ended(upgrade(wp), 60)
+            alone(wp)
+    finally:
+        load.stop()
+    rows = dict(server.query('select who, count(*) from upgraded group by who', dbname='app'))
+    assert rows == load.sums
+    assert state(wp)['generation'] == str(rounds + 1)
+
+
+@pytest.mark.both_workers
+def test_under_load(weirpool, pg15):
+    """Clients come and go, with short and with long transactions, while the process is replaced: none fails, nothing is lost."""
+    check_load(weirpool(pg15, pool_mode='transaction', default_pool_size=10), pg15, 3)
+
+
+@pytest.mark.slow
+def test_200_times_under_load(weirpool, pg15):
+    check_load(weirpool(pg15, pool_mode='transaction', default_pool_size=10, workers=2), pg15, 200)
+
+
+def test_mysql(weirpool, maria1011):
+    """MySQL's port and socket as well; numbers of sessions are new ones."""
+    wp = weirpool(maria1011, mysql_unix_socket='@weirpool-upgrade-%d' % os.getpid())
+    stays = wp.my()
+    stays.do('begin')
+    first = int(stays.one('select connection_id()'))
+    old = upgrade(wp)
+    with wp.my() as c:
+        assert c.one('select 7') == '7'
+        assert int(c.one('select connection_id()')) >> 28 == 1 and first >> 28 == 0
+    assert stays.one('select 8') == '8'
+    stays.do('commit')
+    stays.bye()
+    ended(old)
+
+
+# --- starts that fail
+
+def still_serves(wp, was):
+    assert wp.alive() and wp.pid == was and pidfile(wp) == was
+    assert state(wp) == dict(active='yes', paused='no', suspended='no', generation='1', predecessor='no')
+    assert wp.usable()
+    with rawpg.Raw(0, unix=str(wp.dir / ('.s.PGSQL.%d' % wp.port))) as c:
+        c.login('app', 'app', 'app')
+
+
+def test_failed_starts(changeable, pg15):
+    """Whatever goes wrong in the new process: the operator hears of it, and clients do not."""
+    wp = changeable(pg15, upgrade_timeout=2)
+    was = wp.pid
+    there = wp.raw()
+    there.simple('begin')
+    wp.put('weirpool.ini', wp.text() + 'no_such_option = 1\n')
+    said = refused(wp, None)
+    assert 'no_such_option' in wp.log() and '1 mistakes' in said
+    still_serves(wp, was)
+    wp.put('weirpool.ini', wp.text().replace('listen_addr = 127.0.0.1', 'listen_addr = 127.0.0.1, 192.0.2.77'))
+    assert '192.0.2.77' in refused(wp, None)
+    still_serves(wp, was)
+    wp.write()
+    for script, expected in (('exit 3\n', 'exit code 3'),
+                             ('echo no such library >&2; exit 127', 'no such library'),
+                             ('kill -SEGV $$', 'signal 11'),
+                             ('exec sleep 60', 'upgrade_timeout'),
+                             ('exec 3>&-; exec sleep 60', 'does not serve'),
+                             ('head -c 100 /dev/zero >&3; exec sleep 60', 'another version')):
+        replace(wp, script)
+        assert expected in refused(wp, None), script
+        still_serves(wp, was)
+    os.unlink(wp.binary)
+    assert 'cannot start' in refused(wp, None)
+    still_serves(wp, was)
+    assert there.one('select 1') == '1'
+    there.simple('commit')
+    there.bye()
+    replace(wp)
+    ended(upgrade(wp))
+    assert wp.usable()
+
+
+def test_one_at_a_time(changeable, pg15):
+    """A second UPGRADE, RELOAD and SET are refused while one is under way; kill -9 of what starts ends it."""
+    wp = changeable(pg15)
+    was = wp.pid
+    replace(wp, 'echo $$ >%s/starting; exec sleep 60' % wp.dir)
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(refused(wp, None)))
+    t.start()
+    pid = int(eventually(lambda: (wp.dir / 'starting').exists() and (wp.dir / 'starting').read_text().strip()))
+    assert 'under way' in refused(wp)
+    for command in ('RELOAD', 'SET verbose = 1'):
+        with pytest.raises(PgError, match='under way'):
+            wp.admin(command)
+    os.kill(pid, signal.SIGKILL)
+    t.join(20)
+    assert 'signal 9' in answers[0]
+    still_serves(wp, was)
+
+
+def test_refused(weirpool, pg15):
+    """What is paused would wait for a RESUME that goes to the new process; who is shut stays shut."""
+    wp = weirpool(pg15)
+    wp.usable()
+    for pause, resume in (('PAUSE', 'RESUME'), ('PAUSE app', 'RESUME app'), ('SUSPEND', 'RESUME'), ('KILL app', 'RESUME app')):
+        wp.admin(pause)
+        assert 'RESUME' in refused(wp)
+        wp.admin(resume)
+    with pytest.raises(PgError, match='admin access'):
+        wp.admin('UPGRADE', user='stats')
+    wp.admin('DISABLE app2')
+    old = upgrade(wp)
+    with pytest.raises(PgError, match='disabled'):
+        wp.raw('app', 'app2')
+    ended(old)
+
+
+# --- both live
+
+def test_drains(weirpool, pg15):
+    """Not twice before the old process has ended. That is bounded."""
+    wp = weirpool(pg15, upgrade_drain_timeout=1, shutdown_timeout=1)
+    busy = wp.raw()
+    busy.simple('begin')
+    old = upgrade(wp)
+    assert 'pid %d' % old.pid in refused(wp)
+    assert rawpg.errors(busy.expect_closed(20))[0]['C'] == '57P01'
+    ended(old)
+    alone(wp)
+    ended(upgrade(wp))
+
+
+def test_new_process_dies(weirpool, pg15):
+    """kill -9 of the new one while the old one lives: that serves again."""
+    wp = weirpool(pg15)
+    stays = wp.raw()
+    stays.simple('begin')
+    old = upgrade(wp)
+    assert wp.usable()
+    wp.kill(signal.SIGKILL)
+    wp.proc = old
+    eventually(lambda: pidfile(wp) == old.pid)
+    wp.wait_log('takes clients again')
+    still_serves(wp, old.pid)
+    assert stays.one('select 1') == '1'
+    stays.simple('commit')
+    stays.bye()
+    ended(upgrade(wp))
+    assert wp.usable()
+
+
+def test_old_process_dies(weirpool, pg15):
+    wp = weirpool(pg15)
+    stays = wp.raw()
+    stays.simple('begin')
+    old = upgrade(wp)
+    old.send_signal(signal.SIGKILL)
+    stays.expect_closed()
+    alone(wp)
+    assert wp.usable()
+    ended(upgrade(wp))
+
+
+@pytest.mark.parametrize('sig', [signal.SIGTERM, signal.SIGQUIT])
+def test_shutdown_meanwhile(weirpool, pg15, sig):
+    """Who ends the new process ends the old one in the same way."""
+    wp = weirpool(pg15)
+    stays = wp.raw()
+    stays.simple('begin')
+    old = upgrade(wp)
+    wp.kill(sig)
+    if sig == signal.SIGTERM:
+        assert stays.one('select 1') == '1'
+        assert wp.alive()
+        stays.simple('commit')
+        assert rawpg.errors(stays.expect_closed())[0]['C'] == '57P01'
+    else:
+        stays.expect_closed()
+    ended(old)
+    wp.wait(20)
+    assert not (wp.dir / 'pid').exists() and not (wp.dir / ('.s.PGSQL.%d' % wp.port)).exists()
+
+
+@pytest.mark.both_workers
+def test_cancel(weirpool, pg15):
+    """A cancel request comes to the new process, whoever made the key."""
+    wp = weirpool(pg15)
+    a = wp.raw()
+    a.send(query('select pg_sleep(60)'))
+    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(60)%'") == 1)
+    old = upgrade(wp)
+    b = wp.raw()
+    b.send(query('select pg_sleep(61)'))
+    eventually(lambda: pg15.backends("state = 'active' and query like '%pg_sleep(61)%'") == 1)
+    for c in (a, b):
+        assert c.cancel() == b''
+        assert rawpg.errors(c.until_ready())[0]['C'] == '57014'
+    with rawpg.Raw(wp.port) as c:  # nobody's key: closed, and nobody is hit
+        c.send(b'\0\0\0\x10\x04\xd2\x16\x2e' + b'12345678')
+        assert c.expect_closed() == []
+    for c in (a, b):
+        assert c.one('select 1') == '1'
+        c.bye()
+    ended(old)
+
+
+def test_consoles_move_on(weirpool, pg15):
+    """A console that stays connected is sent away, so that it sees the process that serves."""
+    wp = weirpool(pg15)
+    monitor = wp.raw('stats', 'weirpool')
+    old = upgrade(wp)
+    assert rawpg.errors(monitor.expect_closed())[0]['C'] == '57P01'
+    ended(old)
+
+
+def test_changed_configuration(weirpool, pg15, maria1011):
+    """The new process listens as its configuration says, as far as the sockets are not there already."""
+    wp = weirpool(pg15, mysql=maria1011)
+    unix = wp.dir / ('.s.PGSQL.%d' % wp.port)
+    assert unix.exists()
+    wp.options.update(unix_socket_dir='', pidfile=wp.dir / 'pid2', mysql_unix_socket=wp.dir / 'my.sock')
+    wp.write()
+    old = upgrade(wp)
+    ended(old)
+    assert not unix.exists() and not (wp.dir / 'pid').exists()
+    assert int((wp.dir / 'pid2').read_text()) == wp.pid
+    assert (wp.dir / 'my.sock').exists()
+    assert wp.usable()
+    with wp.my(db='myapp') as c:
+        assert c.one('select 1') == '1'
+
+
+def test_http(weirpool, pg15):
+    """The HTTP port too, TCP and unix."""
+    port = free_port()
+    wp = weirpool(pg15, http_port=port, http_unix_socket='@weirpool-upgrade-http-%d' % os.getpid())
+    stays = wp.raw()
+    stays.simple('begin')
+    old = upgrade(wp)
+    for _ in range(5):
+        with socket.create_connection(('127.0.0.1', port), 5) as c:
+            c.sendall(b'GET /livez HTTP/1.0\r\n\r\n')
+            assert c.recv(100).startswith(b'HTTP/1.0 200 ')
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect('\0weirpool-upgrade-http-%d' % os.getpid())
+            c.sendall(b'GET /livez HTTP/1.0\r\n\r\n')
+            assert c.recv(100).startswith(b'HTTP/1.0 200 ')
+    stays.bye()
+    ended(old)
+
+
+def test_service_manager(weirpool, pg15):
+    """systemd hears which process is the main one from the old one, and then READY from the new one."""
+    path = '@weirpool-upgrade-%d' % os.getpid()
+    said = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind('\0' + path[1:])
+        s.settimeout(0.2)
+        wp = weirpool(pg15, env={'NOTIFY_SOCKET': path})
+
+        def heard(n):
+            with contextlib.suppress(TimeoutError):
+                said.extend(s.recv(4096).decode().split('\n'))
+            return len([w for w in said if w == 'READY=1']) == n
+        eventually(lambda: heard(1))
+        ended(upgrade(wp))
+        eventually(lambda: heard(2))
+    assert said.index('MAINPID=%d' % wp.pid) > said.index('READY=1')
+    assert 'READY=1' in said[said.index('MAINPID=%d' % wp.pid):]
+    assert 'STOPPING=1' not in said
+
+
+def test_daemon(weirpool, pg15):
+    """-d: the new process is in the background as the old one was."""
+    wp = weirpool(pg15)
+    wp.stop()
+    wp.args, wp.options['logfile'] = ['-d'], wp.dir / 'daemon.log'
+    wp.write()
+    wp.start(wait=False)
+    assert wp.wait(10) == 0
+    eventually(lambda: (wp.dir / 'pid').exists() and (wp.dir / 'pid').read_text())
+    wp.proc = Adopted(pidfile(wp))
+    wp.wait_listening()
+    ended(upgrade(wp))
+    assert wp.usable()
