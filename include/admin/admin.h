@@ -52,11 +52,11 @@ struct admin *admin_new(struct core *c, const struct admin_hooks *h);
 /* The configuration was read again, or that was refused: for the metrics. */
 void admin_reloaded(struct admin *a, bool ok);
 /* The metrics of this moment in Prometheus' text format (0.0.4); text is NULL when there is no
- * memory, and lives during the call. */
-typedef void admin_metrics_done(void *arg, const struct buf *text);
+ * memory, lives during the call, and may be emptied. */
+typedef void admin_metrics_done(void *arg, struct buf *text);
 /* Part of a name, and the name of a scope (doc/metrics.md) that are wanted; NULL or "": all. done()
- * comes later, once, while the workers run; -1: no memory, and it does not come. */
+ * comes later, once, while the workers run; -1 and e: it does not come. */
 int admin_metrics(struct admin *a, const char *name, const char *scope, admin_metrics_done *done,
-	void *arg) __attribute__((warn_unused_result));
+	void *arg, struct err *e) __attribute__((warn_unused_result));
 void admin_free(struct admin *a); /* answers what is pending with an error; before core_free() */
 #endif

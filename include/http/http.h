@@ -3,6 +3,7 @@
  * Control thread. doc/http.md says what it answers. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
+#include "base/buf.h"
 #include "core/core.h"
 
 /* What only server/ can do. */
@@ -11,6 +12,11 @@ struct http_hooks {
 	/* As SIGTERM. who: for the log. */
 	void (*drain)(void *arg, const char *who);
 	void (*quit)(void *arg, const char *who); /* as SIGQUIT */
+	/* Prometheus' text of all metrics, or of those that name and scope say (NULL: all). done()
+	 * comes later, once; it may empty text, and gets NULL when there is no memory. -1 and e: it
+	 * does not come. */
+	int (*metrics)(void *arg, const char *name, const char *scope,
+		void (*done)(void *done_arg, struct buf *text), void *done_arg, struct err *e);
 	/* Why this weirpool shall get no new clients, or NULL. */
 	const char *(*leaving)(void *arg);
 };

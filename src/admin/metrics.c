@@ -4,6 +4,9 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
+#include <string.h>
+
 struct asking {
 	struct admin *a;
 	char *name, *scope; /* of the filter; NULL: all */
@@ -50,9 +53,34 @@ static char *copy(const char *s, bool *ok)
 	return text;
 }
 
-int admin_metrics(
-	struct admin *a, const char *name, const char *scope, admin_metrics_done *fn, void *arg)
+static bool is_scope(const char *name)
 {
+	for (int s = 0; s < SCOPES_N; s++)
+		if (strcmp(name, metric_scope_name((enum metric_scope)s)) == 0)
+			return true;
+	return false;
+}
+
+static int no_scope(const char *name, struct err *e)
+{
+	char all[256] = "";
+	const char *last = "";
+	size_t n = 0;
+	for (int s = 0; s < SCOPES_N && n < sizeof all; s++) {
+		const char *is = metric_scope_name((enum metric_scope)s);
+		if (strcmp(is, last) != 0)
+			n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", n ? ", " : "", is);
+		last = is;
+	}
+	err_set(e, ERR_BAD_VALUE, "there is no scope \"%.40s\" of metrics", name);
+	return err_hint(e, "There are %s", all);
+}
+
+int admin_metrics(struct admin *a, const char *name, const char *scope, admin_metrics_done *fn,
+	void *arg, struct err *e)
+{
+	if (scope && *scope && !is_scope(scope))
+		return no_scope(scope, e);
 	struct asking *q = mem_alloc(MEM_ADMIN, sizeof *q);
 	bool ok = q != NULL;
 	if (q) {
@@ -65,10 +93,10 @@ int admin_metrics(
 		return 0;
 	if (q)
 		asking_free(q);
-	return -1;
+	return err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-static void show_done(void *arg, const struct buf *text)
+static void show_done(void *arg, struct buf *text)
 {
 	struct core_console *r = arg;
 	char *copied = text && buf_len(text)
@@ -87,6 +115,6 @@ void show_prometheus(struct core_console *r, const struct cmd_line *l)
 {
 	(void)l;
 	rowset_col(&r->result, "metrics", RS_TEXT);
-	if (admin_metrics(admin_of(r), NULL, NULL, show_done, r) != 0)
-		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+	if (admin_metrics(admin_of(r), NULL, NULL, show_done, r, &r->result.err) != 0)
+		admin_refuse(r);
 }

@@ -95,6 +95,10 @@ void console_show(struct http_req *q);   /* SHOW q->arg */
 void console_reload(struct http_req *q);
 void console_config(struct http_req *q);
 
+/* ---- metrics.c ---- */
+
+void metrics_page(struct http_req *q);
+
 /* ---- health.c ---- */
 
 void health_live(struct http_req *q);

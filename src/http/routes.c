@@ -26,6 +26,7 @@ const struct http_route http_routes[] = {
 	{ "/livez",        HTTP_GET,  true,  health_live },
 	{ "/readyz",       HTTP_GET,  true,  health_ready },
 	{ "/startupz",     HTTP_GET,  true,  health_startup },
+	{ "/metrics",      HTTP_GET,  false, metrics_page },
 	{ "/config",       HTTP_GET,  false, console_config },
 	{ "/show/*.json",  HTTP_GET,  false, console_show },
 	{ "/*.json",       HTTP_GET,  false, console_show },

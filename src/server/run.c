@@ -313,11 +313,20 @@ static const char *leaving(void *arg)
 	return s->ending == CORE_RUNNING ? NULL : "weirpool is shutting down";
 }
 
+static int http_metrics(void *arg, const char *name, const char *scope,
+	void (*done)(void *done_arg, struct buf *text), void *done_arg, struct err *e)
+{
+	struct server *s = arg;
+	return admin_metrics(s->admin, name, scope, done, done_arg, e);
+}
+
 static int serve_http(struct server *s, struct err *e)
 {
-	const struct http_hooks h = {
-		.arg = s, .drain = http_drain, .quit = http_quit, .leaving = leaving
-	};
+	const struct http_hooks h = { .arg = s,
+		.drain = http_drain,
+		.quit = http_quit,
+		.leaving = leaving,
+		.metrics = http_metrics };
 	unsigned n = s->http_n;
 	if (n == 0)
 		return 0;

@@ -1,6 +1,10 @@
 """Metrics: the Prometheus text as a strict reader sees it, what its values say of real traffic, how many series it can grow to,
 and the queries of pgbouncer_exporter."""
+import contextlib
 import datetime
+import http.client
+import signal
+import socket
 import struct
 import subprocess
 
@@ -9,7 +13,7 @@ import pytest
 
 import promtext
 import rawpg
-from servers import eventually, in_thread
+from servers import eventually, free_port, in_thread
 from weir import CONSOLE
 
 BOUNDS = [b * 10 ** e for e in range(-5, 2) for b in (1, 2, 5)][2:] + [100]
@@ -278,3 +282,71 @@ def test_reload(weirpool, pg15):
     wp.conffile.write_text(good)
     wp.admin('RELOAD')
     assert scrape(wp)['weirpool_config_last_reload_successful'].value() == 1
+
+
+# --- GET /metrics
+
+@pytest.fixture
+def web(weirpool, pg15):
+    port = free_port()
+    wp = weirpool(pg15, http_port=port)
+    wp.http_port = port
+    return wp
+
+
+def get(wp, path):
+    c = http.client.HTTPConnection('127.0.0.1', wp.http_port, timeout=30)
+    with contextlib.closing(c):
+        c.request('GET', path)
+        r = c.getresponse()
+        return r.status, r.headers['Content-Type'], r.read()
+
+
+def test_page(web):
+    with web.connect() as c:
+        c.execute('select 1')
+        status, kind, body = get(web, '/metrics')
+        assert set(promtext.parse(body)) == set(scrape(web))
+    assert status == 200 and kind == 'text/plain; version=0.0.4; charset=utf-8'
+    assert promtext.parse(body)['weirpool_database_queries_total'].value(database='app') == 1
+
+
+def test_page_with_a_choice(web):
+    with web.connect() as c:
+        c.execute('select 1')
+    names = {q: set(promtext.parse(get(web, '/metrics?' + q)[2])) for q in
+             ('', 'name=', 'scope=pool', 'name=wait', 'name=wait&scope=pool', 'name=no_such', 'scope=node', 'other=1', 'name=%77ait')}
+    assert names[''] == names['name='] == names['other=1'] > names['name=wait'] > names['name=wait&scope=pool'] == {
+        'weirpool_pool_clients_waiting', 'weirpool_pool_max_wait_seconds', 'weirpool_pool_wait_timeouts_total',
+        'weirpool_pool_wait_duration_seconds'}
+    assert names['scope=pool'] == {n for n in names[''] if n.startswith('weirpool_pool_')} and names['name=%77ait'] == names['name=wait']
+    assert names['scope=node'] == names['name=no_such'] == set()
+    status, _, body = get(web, '/metrics?scope=pols')
+    assert status == 400 and b'\\"pols\\"' in body and b'process, worker, client, database, pool, rule' in body
+    assert get(web, '/metrics?scope=%00')[0] in (200, 400) and get(web, '/metrics?' + 'a=b&' * 500)[0] in (200, 400)
+
+
+def test_many_scrapes_at_once(web):
+    """Each gets a whole text, whatever the others do; those that leave hurt nobody."""
+    with web.connect() as c:
+        c.execute('select 1')
+    for _ in range(5):
+        s = socket.create_connection(('127.0.0.1', web.http_port))
+        s.sendall(b'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        s.close()
+    got = []
+    ends = [in_thread(lambda: got.extend(get(web, '/metrics') for _ in range(10))) for _ in range(6)]
+    assert [e() for e in ends] == [None] * 6 and len(got) == 60
+    assert all(status == 200 and promtext.parse(body) for status, _, body in got)
+
+
+def test_pages_while_it_shuts_down(web):
+    """The last values are wanted too."""
+    c = web.connect()
+    c.execute('begin')
+    web.kill(signal.SIGTERM)
+    m = eventually(lambda: (lambda m: m['weirpool_shutting_down'].value() == 1 and m)(promtext.parse(get(web, '/metrics')[2])))
+    assert m['weirpool_pool_server_connections'].value(database='app', user='app', state='active') == 1
+    c.execute('commit')
+    c.close()
+    web.wait()
