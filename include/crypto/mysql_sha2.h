@@ -37,6 +37,9 @@ int mysql_sha2_check(const uint8_t scramble[MYSQL_SCRAMBLE_BYTES],
 /* ---- the stored form ---- */
 
 bool mysql_sha2_is_secret(const char *s, size_t n);
+/* SLOW. A stored form with a fresh salt. ERR_CONFIG: the password is too long. */
+int mysql_sha2_secret_make(const char *pw, size_t pw_n, char out[MYSQL_SHA2_SECRET_LEN + 1],
+	struct err *e) __attribute__((warn_unused_result));
 /* "0x" and the secret in hexadecimal, as SHOW CREATE USER prints it with
  * print_identified_with_as_hex: its salt may hold line ends and the like. False: it is no such. */
 bool mysql_sha2_unhex(const char *s, size_t n, char out[MYSQL_SHA2_SECRET_LEN]);

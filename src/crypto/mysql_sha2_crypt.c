@@ -198,28 +198,58 @@ static void encode(const uint8_t h[MYSQL_SHA2_BYTES], char out[HASH_LEN])
 	assert(at == HASH_LEN);
 }
 
-/* Is it the password whose hash (HASH_LEN characters) stands there? */
-static int check(const char *salt, uint32_t rounds, const char *hash, const char *pw, size_t pw_n,
-	bool *ok_r, struct err *e)
+/* All of it: the hash as characters. */
+static int crypt_to(const char *salt, uint32_t rounds, const char *pw, size_t pw_n,
+	char text[HASH_LEN], struct err *e)
 {
 	uint8_t h[MYSQL_SHA2_BYTES] = { 0 };
-	char text[HASH_LEN];
 	struct sum s;
 
-	*ok_r = false;
-	if (pw_n > MYSQL_SHA2_PASSWORD_MAX)
-		return 0;
 	sum_init(&s);
 	digest_a(&s, (const uint8_t *)pw, pw_n, (const uint8_t *)salt, h);
 	stretch(&s, (const uint8_t *)pw, pw_n, (const uint8_t *)salt, rounds, h);
 	bool bad = s.bad;
 	sum_fini(&s);
-	if (!bad) {
+	if (!bad)
 		encode(h, text);
-		*ok_r = mem_equal_ct(text, hash, HASH_LEN);
-	}
 	mem_wipe(h, sizeof h);
 	return bad ? err_set(e, ERR_INTERNAL, "SHA-256 is not available") : 0;
+}
+
+/* Is it the password whose hash (HASH_LEN characters) stands there? */
+static int check(const char *salt, uint32_t rounds, const char *hash, const char *pw, size_t pw_n,
+	bool *ok_r, struct err *e)
+{
+	char text[HASH_LEN];
+
+	*ok_r = false;
+	if (pw_n > MYSQL_SHA2_PASSWORD_MAX)
+		return 0;
+	if (crypt_to(salt, rounds, pw, pw_n, text, e) != 0)
+		return -1;
+	*ok_r = mem_equal_ct(text, hash, HASH_LEN);
+	return 0;
+}
+
+int mysql_sha2_secret_make(
+	const char *pw, size_t pw_n, char out[MYSQL_SHA2_SECRET_LEN + 1], struct err *e)
+{
+	uint8_t salt[SALT_BYTES];
+
+	if (pw_n > MYSQL_SHA2_PASSWORD_MAX)
+		return err_set(e, ERR_CONFIG,
+			"the password is longer than the %d bytes that "
+			"MySQL's servers take",
+			MYSQL_SHA2_PASSWORD_MAX);
+	if (mysql_scramble_make(salt, e) != 0)
+		return -1;
+	memcpy(out, "$A$005$", PREFIX_LEN);
+	for (size_t i = 0; i < SALT_BYTES; i++) /* no control characters: it goes into a line */
+		out[PREFIX_LEN + i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456"
+				      "789./"[salt[i] & 63];
+	out[MYSQL_SHA2_SECRET_LEN] = '\0';
+	return crypt_to(
+		out + PREFIX_LEN, 5 * ROUNDS_UNIT, pw, pw_n, out + PREFIX_LEN + SALT_BYTES, e);
 }
 
 int mysql_sha2_secret_check(

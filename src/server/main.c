@@ -3,6 +3,7 @@
 
 #include "conf/places.h"
 #include "conf/url.h"
+#include "tool/tool.h"
 
 #include <event2/event.h>
 
@@ -12,12 +13,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static int completion(int argc, char **argv);
+
 static const struct tool {
-	const char *name;
+	struct tool_word word;
 	int (*run)(int argc, char **argv);
 } tools[] = {
-	{ "explain-route", server_explain_route },
-	{ "probe", server_watch },
+	{ { "completion", "what shells read to complete the command line" }, completion },
+	{ { "explain-route", "which node may run each statement of standard input" },
+		server_explain_route },
+	{ { "hash", "a line for auth_file, from a password" }, tool_hash },
+	{ { "probe", "what it would see of a cluster" }, server_watch },
+	{ { "stat", "what a running weirpool does, in a few lines" }, tool_stat },
+	{ { "top", "the same on a terminal, each second" }, tool_top },
 };
 #define TOOLS_N (sizeof tools / sizeof *tools)
 
@@ -26,8 +34,8 @@ static const char usage_text[] =
 	"Usage: weirpool [OPTION]... CONFIG-FILE\n"
 	"       weirpool [OPTION]... postgres://user:secret@host/db...\n"
 	"       weirpool [OPTION]... mysql://user:secret@host/db...\n"
-	"       weirpool explain-route [OPTION]... < statements\n"
-	"       weirpool probe [OPTION]... URL\n"
+	"       weirpool COMMAND [OPTION]..., where each COMMAND has a --help of its own:\n"
+	"%s"
 	"  -t, --test           check the configuration, print every mistake, and exit\n"
 	"      --dump           print the effective configuration (no secrets) and exit\n"
 	"  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)\n"
@@ -43,6 +51,16 @@ static const char usage_text[] =
 	"WEIRPOOL_URL (or _1, _2, ...) or DATABASE_URL.\n"
 	"Signals: HUP reload, TERM drain, INT wait for servers, QUIT stop, USR1 pause,\n"
 	"         USR2 resume.\n";
+
+static void usage(FILE *to)
+{
+	char list[1000] = "";
+	size_t at = 0;
+	for (unsigned i = 0; i < TOOLS_N && at < sizeof list; i++)
+		at += (size_t)snprintf(list + at, sizeof list - at, "  %-20s %s\n",
+			tools[i].word.name, tools[i].word.help);
+	fprintf(to, usage_text, list);
+}
 
 static const struct option longs[] = {
 	{ "test", no_argument, NULL, 't' },
@@ -126,7 +144,7 @@ static int parse_args(int argc, char **argv, struct server_args *a, int *code_r)
 		case 'V':
 			printf("weirpool %s\nlibevent %s\n", PACKAGE_VERSION, event_get_version());
 			return 1;
-		case 'h': fputs(usage_text, stdout); return 1;
+		case 'h': usage(stdout); return 1;
 		default:
 			fputs("Try 'weirpool --help'.\n", stderr);
 			*code_r = 2;
@@ -144,9 +162,9 @@ static void suggest_tool(const char *word)
 	if (strpbrk(word, "/.") || access(word, F_OK) == 0)
 		return;
 	for (unsigned i = 0; i < TOOLS_N; i++)
-		if (opt_distance(word, tools[i].name) < least) {
-			least = opt_distance(word, tools[i].name);
-			near = tools[i].name;
+		if (opt_distance(word, tools[i].word.name) < least) {
+			least = opt_distance(word, tools[i].word.name);
+			near = tools[i].word.name;
 		}
 	if (near)
 		fprintf(stderr, "weirpool: there is no file %s; did you mean weirpool %s?\n", word,
@@ -162,7 +180,7 @@ static int take_target(
 		urls_n += conf_url_is(argv[i]);
 	if (argc - optind > 1 && urls_n != (unsigned)(argc - optind)) {
 		fputs("weirpool: one configuration file, or URLs, not more\n", stderr);
-		fputs(usage_text, stderr);
+		usage(stderr);
 		return -1;
 	}
 	for (int i = optind; i < argc; i++) {
@@ -182,7 +200,7 @@ static int take_target(
 	fputs("weirpool: nothing to serve: a configuration file or a URL is needed, here or in "
 	      "DATABASE_URL\n",
 		stderr);
-	fputs(usage_text, stderr);
+	usage(stderr);
 	return -1;
 }
 
@@ -259,6 +277,17 @@ static int serve(struct conf_places *p, struct conf_msgs *m, struct server_args 
 	return server_run(gen, a);
 }
 
+static int completion(int argc, char **argv)
+{
+	struct tool_word commands[TOOLS_N + 1] = { { NULL, NULL } };
+	struct tool_word flags[sizeof longs / sizeof *longs] = { { NULL, NULL } };
+	for (unsigned i = 0; i < TOOLS_N; i++)
+		commands[i] = tools[i].word;
+	for (unsigned i = 0; longs[i].name; i++)
+		flags[i] = (struct tool_word){ longs[i].name, "" };
+	return tool_completion(argc, argv, commands, flags);
+}
+
 static int run(int argc, char **argv, int upgrade_fd)
 {
 	struct server_args a = { .upgrade_fd = upgrade_fd };
@@ -266,7 +295,7 @@ static int run(int argc, char **argv, int upgrade_fd)
 	struct conf_msgs m = { 0 };
 	int code;
 	for (unsigned i = 0; argc > 1 && i < TOOLS_N; i++)
-		if (strcmp(argv[1], tools[i].name) == 0)
+		if (strcmp(argv[1], tools[i].word.name) == 0)
 			return tools[i].run(argc - 1, argv + 1);
 	conf_places_env(&p, environ, &m);
 	if (take_flags(&argc, argv, &p, &m) != 0)

@@ -182,7 +182,7 @@ def test_daemon(weirpool, pg15):
     wp.write()
     r = run(wp.binary, '-d', str(wp.conffile))
     assert r.returncode == 0, r.stderr
-    pid = eventually(lambda: (wp.dir / 'pid').exists() and int((wp.dir / 'pid').read_text()))
+    pid = int(eventually(lambda: (wp.dir / 'pid').exists() and (wp.dir / 'pid').read_text().strip()))
     try:
         eventually(lambda: can_connect(wp.port))
         assert wp.usable()

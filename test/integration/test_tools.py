@@ -1,0 +1,239 @@
+"""The subcommands that serve nobody: hash, stat, top, completion, check, convert, doctor."""
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+import rawpg
+from rawpg import Raw
+from servers import as_test_user, eventually, free_port
+from test_cli import here, run  # noqa: F401 (here is a fixture)
+from weir import SANITIZER, SRC
+
+TOOLS = ('completion', 'hash', 'stat', 'top')
+
+
+def tool(binary, *args, stdin='', env=None, **kw):
+    clean = {k: v for k, v in os.environ.items() if not re.match('WEIRPOOL_|PG|DATABASE_URL', k)}
+    r = subprocess.run(as_test_user([binary, *map(str, args)]), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                       cwd='/tmp', timeout=60, env=dict(clean, **(env or {})), **kw)
+    assert not SANITIZER.search(r.stderr), r.stderr
+    return r
+
+
+@pytest.mark.parametrize('name', TOOLS)
+def test_each_has_help_and_usage(binary, name):
+    r = tool(binary, name, '--help')
+    assert r.returncode == 0 and r.stdout.startswith('Usage: weirpool ' + name) and r.stderr == ''
+    r = tool(binary, name, '--nonsense', 'a', 'b')
+    assert r.returncode == 2 and 'Usage: weirpool ' + name in r.stderr and r.stdout == ''
+    assert re.search(r'^  %s ' % name, tool(binary, '--help').stdout, re.M)
+
+
+# --- hash
+@pytest.mark.parametrize('kind', ['--scram', '--md5', '--mysql-native', '--caching-sha2'])
+def test_hash_lets_in(weirpool, request, pg15, binary, kind):
+    """The line that it prints is good in auth_file, for the clients that it is meant for."""
+    def line(user, password):
+        r = tool(binary, 'hash', kind, user, stdin=password + '\n')
+        assert r.returncode == 0 and r.stderr == '', r.stderr
+        assert r.stdout.startswith('"%s" "' % user) and password not in r.stdout
+        return re.match(r'"[^"]+" "(.+)"\n$', r.stdout).group(1)
+    mysql = kind.startswith('--mysql') or kind.startswith('--caching')
+    anymy = request.getfixturevalue('maria1011') if mysql else None
+    kw = dict(mysql=anymy) if mysql else {}
+    wp = weirpool(None if mysql else pg15, userlist={'made': line('made', "it's \u00e4 secret")}, databases=None if mysql else
+                  {'made': dict(host=pg15.host, port=pg15.port, dbname='app', user='app', password='app')},
+                  mysql_databases={'made': dict(host=anymy.host, port=anymy.port, dbname='app', user='app', password='app')} if mysql
+                  else None, auth_type='md5' if kind == '--md5' else 'scram-sha-256', **kw)
+    if mysql:
+        with wp.my('made', "it's \u00e4 secret", db='made') as c:
+            assert c.one('select 1') in (1, '1')
+    else:
+        with wp.raw('made', 'made', secret="it's \u00e4 secret") as c:
+            assert c.one('select 1') == '1'
+        with pytest.raises((rawpg.PgError, rawpg.Closed)):
+            wp.raw('made', 'made', secret='wrong')
+
+
+def test_hash_differs_each_time_and_takes_iterations(binary):
+    a, b = (tool(binary, 'hash', '--iterations=5000', 'u', stdin='x\n').stdout for _ in range(2))
+    assert a != b and a.startswith('"u" "SCRAM-SHA-256$5000:')
+    assert tool(binary, 'hash', 'say "hi"', stdin='x').stdout.startswith('"say ""hi""" "SCRAM')
+
+
+@pytest.mark.parametrize('args,stdin', [(['u'], ''), (['u'], '\n'), (['u'], 'x' * 5000), (['u', 'password'], 'x\n'), ([], 'x\n'),
+                                        (['--iterations=0', 'u'], 'x\n'), (['--caching-sha2', 'u'], 'x' * 300 + '\n')])
+def test_hash_refuses(binary, args, stdin):
+    r = tool(binary, 'hash', *args, stdin=stdin)
+    assert r.returncode in (1, 2) and r.stdout == '' and r.stderr
+
+
+def read_until(fd, pattern, seconds=30):
+    """What the terminal showed since, when the pattern is in it."""
+    said, end = '', time.monotonic() + seconds
+    while not re.search(pattern, said, re.S):
+        assert time.monotonic() < end, 'no %r in %r' % (pattern, said)
+        if select.select([fd], [], [], 0.2)[0]:
+            try:
+                said += os.read(fd, 65536).decode()
+            except OSError:
+                break
+    return said
+
+
+@contextlib.contextmanager
+def on_terminal(binary, *args, rows=24, columns=80, env=None):
+    pid, fd = pty.fork()
+    if pid == 0:
+        argv = as_test_user([binary, *map(str, args)])
+        os.execvpe(argv[0], argv, dict({k: v for k, v in os.environ.items() if not k.startswith('PG')}, TERM='xterm', **(env or {})))
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
+    try:
+        yield pid, fd
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        os.close(fd)
+
+
+def test_hash_asks_twice_unseen(binary):
+    with on_terminal(binary, 'hash', '--md5', 'u') as (pid, fd):
+        read_until(fd, 'Password: ')
+        os.write(fd, b'hush-hush\n')
+        said = read_until(fd, 'Again: ')
+        os.write(fd, b'hush-hush\n')
+        said += read_until(fd, r'"md5[0-9a-f]{32}"')
+        assert 'hush-hush' not in said
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    with on_terminal(binary, 'hash', '--md5', 'u') as (pid, fd):
+        read_until(fd, 'Password: ')
+        os.write(fd, b'one\n')
+        read_until(fd, 'Again: ')
+        os.write(fd, b'two\n')
+        read_until(fd, 'the passwords differ')
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+# --- stat and top
+def console(wp):
+    return 'postgres://admin:admin@127.0.0.1:%d/' % wp.port
+
+
+def test_stat(weirpool, pg15):
+    wp = weirpool(pg15)
+    with wp.raw() as c:
+        for _ in range(5):
+            c.one('select 1')
+        r = tool(wp.binary, 'stat', console(wp))
+        assert r.returncode == 0 and r.stderr == '', r.stderr
+        assert re.search(r'weirpool \S+, active: 1 clients \(0 wait', r.stdout) and re.search(r'^app +app +1 ', r.stdout, re.M), r.stdout
+        j = json.loads(tool(wp.binary, 'stat', '--json', console(wp)).stdout)
+        assert j['clients'] == 1 and j['queries'] >= 5 and j['state'] == 'active'
+        assert [p for p in j['pools'] if p['database'] == 'app' and p['sv_idle'] + p['sv_active'] + p['sv_used'] == 1], j
+    # the unix socket, found by the configuration: no password
+    assert 'active' in tool(wp.binary, 'stat', wp.conffile).stdout
+    assert 'active' in tool(wp.binary, 'stat', env={'WEIRPOOL_CONFFILE': str(wp.conffile)}).stdout
+    lines = tool(wp.binary, 'stat', '--watch=1', '--count=2', console(wp)).stdout.splitlines()
+    assert len(lines) == 3 and lines[0].startswith('time ') and all(re.match(r'\d\d:\d\d:\d\d +0 +0 ', x) for x in lines[1:]), lines
+    for x in tool(wp.binary, 'stat', '--watch=1', '--count=1', '--json', console(wp)).stdout.splitlines():
+        assert json.loads(x)['queries_per_s'] >= 0
+
+
+@pytest.mark.parametrize('name', ['stat', 'top'])
+def test_nobody_there(binary, name, here):  # noqa: F811
+    r = tool(binary, name, 'postgres://x:hush@127.0.0.1:1/')
+    assert r.returncode == 1 and 'cannot reach the console' in r.stderr and 'hush' not in r.stderr
+    r = tool(binary, name, here + '/absent.ini')
+    assert r.returncode == 1 and 'absent.ini' in r.stderr
+    r = tool(binary, name, env={'WEIRPOOL_LISTEN_PORT': '1'})
+    assert r.returncode == 1 and 'name a configuration file' in r.stderr
+
+
+def test_top_once(weirpool, pg15):
+    wp = weirpool(pg15, userlist={'e\x1b[31m': 'app'})
+    with wp.connect(application_name='my\x1b[2Japp'), wp.raw('app2'):
+        for view in ('pools', 'clients', 'servers', 'nodes', 'waits', 'c'):
+            r = tool(wp.binary, 'top', '--once', '--view=' + view, console(wp))
+            assert r.returncode == 0 and r.stderr == '' and '\x1b' not in r.stdout, r
+            assert len(r.stdout.splitlines()) >= 5
+        assert re.search(r'^app +app2 ', r.stdout, re.M), r.stdout
+        assert tool(wp.binary, 'top', console(wp)).stdout.splitlines()[3].startswith('pools:')     # no terminal: once
+        j = json.loads(tool(wp.binary, 'top', '--json', console(wp)).stdout)
+        assert set(j) == {'pools', 'clients', 'servers', 'nodes', 'waits'}
+        assert {c['user'] for c in j['clients']} >= {'app', 'app2'}
+
+
+@pytest.mark.parametrize('env,colour', [({}, True), ({'NO_COLOR': '1'}, False)])
+def test_top_on_a_terminal(weirpool, pg15, env, colour):
+    """In 80x24: no line is longer, nothing scrolls; keys; another size; q gives the terminal back."""
+    wp = weirpool(pg15)
+    with wp.raw(), wp.raw('app2'), on_terminal(wp.binary, 'top', console(wp), env=env) as (pid, fd):
+        screen = read_until(fd, r'pools: \d+.*q quit')
+        assert ('\x1b[7m' in screen) == colour
+        plain = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', screen.split('\x1b[H', 1)[1])
+        lines = plain.split('\r\n')
+        assert len(lines) <= 24 and all(len(x) <= 80 for x in lines), lines
+        os.write(fd, b'c')
+        read_until(fd, r'clients: \d+.*app2.*q quit')
+        os.write(fd, b'>r')
+        read_until(fd, r'q quit')
+        os.write(fd, b's')
+        read_until(fd, r'servers: \d+.*q quit')
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 10, 40, 0, 0))
+        os.kill(pid, signal.SIGWINCH)
+        os.write(fd, b'p\x1b[B\x1b[6~\x1b[A')
+        screen = read_until(fd, r'\x1b\[10;1H')
+        plain = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', screen.rsplit('\x1b[H', 1)[1])
+        assert all(len(x) <= 40 for x in plain.split('\r\n')), plain
+        os.write(fd, b'q')
+        read_until(fd, r'\x1b\[\?1049l')
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_top_when_weirpool_ends(weirpool, pg15):
+    wp = weirpool(pg15)
+    with on_terminal(wp.binary, 'top', console(wp)) as (pid, fd):
+        read_until(fd, r'pools: \d+.*q quit')
+        wp.stop()
+        said = read_until(fd, r'\x1b\[\?1049l.*weirpool top: ')
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1, said
+
+
+# --- completion
+def complete(binary, *words):
+    script = ('source <("%s" completion bash); COMP_WORDS=(weirpool %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); compopt() { :; }\n'
+              '_weirpool; printf "%%s\\n" "${COMPREPLY[@]}"' % (binary, ' '.join("'%s'" % w for w in words)))
+    return subprocess.run(['bash', '-c', script], stdout=subprocess.PIPE, text=True, check=True, cwd='/').stdout.split()
+
+
+def test_completion_of_bash(binary):
+    assert complete(binary, '--pool-mo') == ['--pool-mode=']
+    assert complete(binary, '--pool-mode', '=', 'tr') == ['transaction']
+    assert complete(binary, '--pool-mode', '=') == ['session', 'transaction', 'statement']
+    assert complete(binary, '--du') == ['--dump']
+    assert 'stat' in complete(binary, 'sta') and 'etc' in complete(binary, 'et')
+
+
+@pytest.mark.parametrize('shell', ['zsh', 'fish'])
+def test_completion_of_others(binary, shell):
+    """These shells are not on every machine: each option and command is in it, and what a help says cannot end a quote."""
+    out = tool(binary, 'completion', shell).stdout
+    names = re.findall(r'^### (\w+)$', (SRC / 'doc/options.md').read_text().split('## Section')[1], re.M)
+    assert len(names) > 80
+    for n in names:
+        assert re.search(r'\b%s\b' % n.replace('_', '-'), out), n
+    for t in TOOLS:
+        assert re.search(r"\b%s\b" % t, out)
+    assert all(line.count("'") % 2 == 0 for line in out.splitlines() if 'case' not in line and '=*)' not in line)
