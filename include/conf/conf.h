@@ -29,6 +29,7 @@ enum conf_log_format { CONF_LOG_PLAIN, CONF_LOG_LOGFMT, CONF_LOG_JSON };
 /* What /readyz asks of the servers. */
 enum conf_ready { CONF_READY_ANY_POOL, CONF_READY_ALL_POOLS, CONF_READY_PRIMARY, CONF_READY_NONE };
 enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_ON, CONF_SANDBOX_OFF };
+enum conf_shutdown { CONF_SHUTDOWN_AUTO, CONF_SHUTDOWN_GATEWAY, CONF_SHUTDOWN_SIDECAR };
 enum conf_columns {
 	CONF_COLUMNS_1_24,
 	CONF_COLUMNS_1_25,
@@ -77,6 +78,9 @@ struct conf_global {
 	const char *user, *pidfile, *job_name, *conffile;
 	int64_t shutdown_timeout_us; /* drain deadline; 0 = none */
 	int64_t upgrade_timeout_us, upgrade_drain_timeout_us;
+	enum conf_shutdown shutdown_mode;
+	int64_t drain_delay_us; /* counts if conf_is_set() */
+	int64_t sidecar_linger_us;
 	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
 	int peer_id;
 	int64_t file_check_interval_us;
@@ -337,6 +341,10 @@ bool conf_rule_is_for(
 	const struct conf_rule *r, const struct conf_db *db, const char *dbname, const char *user);
 /* "host:port", the name of a node. */
 void conf_node_name(const struct conf_host *h, char *out, size_t n);
+/* Do clients come from this machine only? Sockets that systemd passes are not looked at. */
+bool conf_is_local(const struct conf *conf);
+/* Does the global option have a value of its own, not its default? */
+bool conf_is_set(const struct conf *conf, const char *option);
 /* "weirpool" or "pgbouncer": the admin console. */
 bool conf_is_console(const char *dbname);
 /* Merges user over db over global; either may be NULL. Never fails; strings borrowed from conf. */

@@ -97,6 +97,30 @@ static bool is_loopback(const char *addr)
 	       strcasecmp(addr, "localhost") == 0;
 }
 
+bool conf_is_local(const struct conf *conf)
+{
+	struct conf_listen ls[CONF_LISTENS_MAX];
+	char addr[256];
+	for (unsigned i = conf_listens(conf, ls); i-- > 0;)
+		for (const char *at = ls[i].addr; conf_list_next(&at, addr, sizeof(addr));)
+			if (!is_loopback(addr))
+				return false;
+	return true;
+}
+
+bool conf_is_set(const struct conf *conf, const char *option)
+{
+	return src_of(conf, option).file != NULL;
+}
+
+static void check_shutdown(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	if (g->shutdown_timeout_us && g->drain_delay_us >= g->shutdown_timeout_us)
+		TELL(c, CONF_WARNING, "drain_delay",
+			"drain_delay leaves nothing of shutdown_timeout, which begins with it");
+}
+
 static void check_http_tls(struct check *c)
 {
 	const struct conf_global *g = &c->conf->global;
@@ -354,6 +378,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 	struct check c = { .conf = conf, .m = m };
 	check_listen(&c);
 	check_http(&c);
+	check_shutdown(&c);
 	check_networks(&c);
 	check_tls(&c);
 	check_server_tls(&c, NULL);

@@ -245,6 +245,10 @@ const struct opt opt_table[] = {
 	TIME(global, "dns_zone_check_period", dns_zone_check_period, GLOBAL, NOW, D("0"),
 		HELP("Accepted for PgBouncer's files, without effect: names are looked up again "
 		     "by their TTL.")),
+	TIME(global, "drain_delay", drain_delay, GLOBAL, NOW,
+		HELP("How long new clients are taken after SIGTERM, while /readyz says no: "
+		     "balancers need that long to look elsewhere. Unset: 5 s if http_port is set, "
+		     "else 0.")),
 	ENUM(settings, "endpoint", endpoint, conf_endpoint, POOL, NEW_CONN, D("auto"),
 		NAMES("auto,rw,ro"),
 		HELP("With a cluster: rw sends all to the primary, ro all to replicas (which "
@@ -596,9 +600,18 @@ const struct opt opt_table[] = {
 		     "(direct: PostgreSQL 17 and later).")),
 	NONE("service_name", GLOBAL, RESTART,
 		HELP("Accepted for PgBouncer's files, without effect (Windows).")),
+	ENUM(global, "shutdown_mode", shutdown_mode, conf_shutdown, GLOBAL, NOW, D("auto"),
+		NAMES("auto,gateway,sidecar"),
+		HELP("What SIGTERM begins. gateway: /readyz says no, new clients are taken for "
+		     "drain_delay, then clients end at a transaction boundary. sidecar: /readyz "
+		     "says no, and clients are served until the last one has left. auto: sidecar "
+		     "in a pod of Kubernetes if only loopback addresses and unix sockets are "
+		     "listened on, else gateway.")),
 	TIME(global, "shutdown_timeout", shutdown_timeout, GLOBAL, NOW, D("60"), PGB("0"),
-		HELP("After SIGTERM or SHUTDOWN WAIT_FOR_CLIENTS, disconnect clients that are "
-		     "still there after this time. 0: wait for ever.")),
+		HELP("Disconnect clients that are still there so long after SIGTERM; drain_delay "
+		     "is part of it. 0: wait for ever.")),
+	TIME(global, "sidecar_linger", sidecar_linger, GLOBAL, NOW, D("1"),
+		HELP("With shutdown_mode=sidecar: end when there was no client for this time.")),
 	BOOL(global, "so_reuseport", so_reuseport, GLOBAL, RESTART, D("0"),
 		HELP("Let other processes listen on the same port. Not needed to use several "
 		     "CPUs: see workers.")),

@@ -12,9 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POLL_US 50000 /* while shutting down: is everybody gone? */
-#define STOP_GRACE_US 1000000
-
 struct server {
 	struct loop *loop;
 	struct core *core;
@@ -26,10 +23,9 @@ struct server {
 	struct clusters *clusters;
 	const struct server_args *args;
 	struct event *sig[8];
-	struct timer poll, stats;
+	struct timer stats;
 	struct refresh refresh;
-	enum core_state ending; /* CORE_RUNNING: not */
-	int64_t end_at_us;
+	struct ending ending;
 	struct sockets sockets;
 	struct upgrade *upgrade;
 	struct heritage heritage; /* fd -1: none */
@@ -245,60 +241,19 @@ static bool probe_report(void *arg, const char *cluster, unsigned node, struct p
 	return clusters_report(s->clusters, cluster, node, r_r);
 }
 
-/* ---- the end ---- */
-
 static void shutdown_to(void *arg, enum core_state how)
 {
 	struct server *s = arg;
-	if (how <= s->ending && s->ending != CORE_RUNNING)
-		return;
-	if (s->ending == CORE_RUNNING)
-		notify_send("STOPPING=1");
-	upgrade_say_end(s->upgrade, how);
-	s->ending = how;
-	int64_t limit = s->gen->conf->global.shutdown_timeout_us;
-	s->end_at_us = how == CORE_STOP             ? loop_now_us(s->loop) + STOP_GRACE_US
-		       : how == CORE_DRAIN && limit ? loop_now_us(s->loop) + limit
-						    : 0;
-	core_set_state(s->core, how);
-	timer_set(s->loop, &s->poll, loop_now_us(s->loop) + POLL_US);
-}
-
-static void on_poll(struct timer *t, void *arg)
-{
-	struct server *s = arg;
-	unsigned clients = core_n_sessions(s->core), links = core_n_links(s->core, NULL);
-	bool done = s->ending == CORE_WAIT_SERVERS ? links == 0
-		    : s->ending == CORE_STOP       ? clients + links == 0
-						   : clients == 0;
-	if (s->ending == CORE_RUNNING) /* taken back */
-		return;
-	/* a service manager would end the process before this one with us */
-	done = done && (s->ending == CORE_STOP || !upgrade_other_lives(s->upgrade));
-	if (!done && s->end_at_us && loop_now_us(s->loop) >= s->end_at_us) {
-		if (s->ending == CORE_STOP) {
-			done = true;
-		} else if (s->ending == CORE_HANDED) {
-			log_info("upgrade_drain_timeout: draining %u clients", clients);
-			shutdown_to(s, CORE_DRAIN);
-		} else {
-			log_warn("shutdown_timeout: %u clients are still busy, closing them",
-				clients);
-			shutdown_to(s, CORE_STOP);
-		}
-	}
-	if (done)
-		loop_stop(s->loop);
-	else
-		timer_set(s->loop, t, loop_now_us(s->loop) + POLL_US);
+	ending_to(&s->ending, how);
 }
 
 /* ---- what the HTTP port can ask of us ---- */
 
 static void http_drain(void *arg, const char *who)
 {
+	struct server *s = arg;
 	log_info("%s: draining: clients end at a transaction boundary", who);
-	shutdown_to(arg, CORE_DRAIN);
+	ending_announce(&s->ending);
 }
 
 static void http_quit(void *arg, const char *who)
@@ -310,7 +265,7 @@ static void http_quit(void *arg, const char *who)
 static const char *leaving(void *arg)
 {
 	const struct server *s = arg;
-	return s->ending == CORE_RUNNING ? NULL : "weirpool is shutting down";
+	return ending_why(&s->ending);
 }
 
 static int http_metrics(void *arg, const char *name, const char *scope,
@@ -345,25 +300,19 @@ static const struct conf_global *conf_now(void *arg)
 static void handed(void *arg, bool took_pidfile)
 {
 	struct server *s = arg;
-	int64_t limit = s->gen->conf->global.upgrade_drain_timeout_us;
 	s->sockets.shared = true;
 	s->pidfile_given = took_pidfile;
-	s->ending = CORE_HANDED;
-	s->end_at_us = limit ? loop_now_us(s->loop) + limit : 0;
-	core_set_state(s->core, CORE_HANDED);
+	ending_hand(&s->ending);
 	if (s->http)
 		http_accept(s->http, false);
-	timer_set(s->loop, &s->poll, loop_now_us(s->loop) + POLL_US);
 }
 
 static void took_back(void *arg)
 {
 	struct server *s = arg;
-	if (s->ending != CORE_HANDED)
+	if (!ending_take_back(&s->ending))
 		return; /* it is too late: clients have been told to go */
 	s->sockets.shared = s->pidfile_given = false;
-	s->ending = CORE_RUNNING;
-	core_set_state(s->core, CORE_RUNNING);
 	if (s->http)
 		http_accept(s->http, true);
 }
@@ -371,6 +320,8 @@ static void took_back(void *arg)
 static int upgrade(void *arg, admin_upgraded *done, void *done_arg, struct err *e)
 {
 	struct server *s = arg;
+	if (ending_why(&s->ending) && s->ending.state != CORE_HANDED)
+		return err_set(e, ERR_SHUTDOWN, "%s", ending_why(&s->ending));
 	return clusters_may_leave(s->clusters, e) == 0
 		       ? upgrade_start(s->upgrade, done, done_arg, e)
 		       : -1;
@@ -380,7 +331,7 @@ static int busy(const struct server *s, struct err *e)
 {
 	if (upgrade_under_way(s->upgrade))
 		return err_set(e, ERR_UNSUPPORTED, "an upgrade is under way");
-	if (s->ending == CORE_HANDED)
+	if (s->ending.state == CORE_HANDED)
 		return err_set(e, ERR_UNSUPPORTED,
 			"weirpool was upgraded: connect again to its "
 			"new process");
@@ -393,6 +344,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct server *s = arg;
 	struct err e = { 0 };
+	bool first = !ending_begun(&s->ending);
 	(void)what;
 	switch (sig) {
 	case SIGHUP:
@@ -402,18 +354,18 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		break;
 	case SIGTERM:
 		log_info("got SIGTERM, %s",
-			s->ending <= CORE_HANDED ? "draining: clients end at a transaction boundary"
-						 : "fast exit");
-		shutdown_to(s, s->ending <= CORE_HANDED ? CORE_DRAIN : CORE_STOP);
+			first ? "draining: clients end at a transaction boundary" : "fast exit");
+		if (first)
+			ending_announce(&s->ending);
+		else
+			ending_to(&s->ending, CORE_STOP);
 		break;
 	case SIGINT:
 		log_info("got SIGINT, %s",
-			s->ending <= CORE_HANDED
-				? "shutting down once the server connections are released"
-				: "fast exit");
-		shutdown_to(s, s->ending <= CORE_HANDED && !*s->gen->conf->url_user
-				       ? CORE_WAIT_SERVERS
-				       : CORE_STOP);
+			first ? "shutting down once the server connections are released"
+			      : "fast exit");
+		ending_to(&s->ending,
+			first && !*s->gen->conf->url_user ? CORE_WAIT_SERVERS : CORE_STOP);
 		break;
 	case SIGQUIT:
 		log_info("got SIGQUIT, fast exit");
@@ -532,6 +484,7 @@ static int prepare(struct server *s, struct err *e)
 	if (!s->core)
 		return -1;
 	s->core->version = PACKAGE_VERSION;
+	ending_init(&s->ending, s->loop, s->core, &s->sockets);
 	struct admin_hooks h = { .arg = s,
 		.reload = reload,
 		.set = set,
@@ -550,7 +503,7 @@ static int prepare(struct server *s, struct err *e)
 		.took_back = took_back,
 		.end = shutdown_to };
 	s->upgrade = upgrade_new(&uo);
-	timer_init(&s->poll, on_poll, s);
+	s->ending.upgrade = s->upgrade;
 	s->refresh =
 		(struct refresh){ .loop = s->loop, .conf = current, .changed = on_files, .arg = s };
 	refresh_init(&s->refresh);
@@ -567,7 +520,7 @@ static int prepare(struct server *s, struct err *e)
 
 int server_run(struct core_gen *gen, const struct server_args *a)
 {
-	struct server s = { .gen = gen, .args = a, .ending = CORE_RUNNING };
+	struct server s = { .gen = gen, .args = a };
 	struct err e = { 0 };
 	signal(SIGPIPE, SIG_IGN);
 	hold_signals(SIG_BLOCK);
@@ -594,7 +547,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		else if (*gen->conf->url_user || gen->conf->path[0] == 0)
 			probe_say(s.core, gen);
 		loop_run(s.loop);
-		log_info("shutdown complete");
+		ending_say(&s.ending);
 	}
 	bool ended = clusters_free(&s.clusters);
 	http_free(&s.http);

@@ -155,6 +155,36 @@ void upgrade_follow(struct upgrade *u, int fd, int old_pid);
 /* run.c */
 int server_run(struct core_gen *gen, const struct server_args *a); /* exit code */
 
+/* ending.c: how the process ends. */
+enum ending_phase {
+	ENDING_NOT,
+	ENDING_DELAY,  /* not ready, but new clients are taken */
+	ENDING_LINGER, /* the same until there are none */
+	ENDING_CORE    /* core knows: state */
+};
+struct ending {
+	struct loop *loop;
+	struct core *core;
+	struct sockets *sockets;
+	struct upgrade *upgrade;
+	bool refuses; /* they are closed, or that is on its way */
+	enum ending_phase phase;
+	enum core_state state;
+	int64_t since_us, drain_us, empty_us;
+	int64_t limit_us; /* 0: none */
+	unsigned cut_n;   /* clients that were still busy then */
+	struct timer poll;
+};
+void ending_init(struct ending *e, struct loop *loop, struct core *core, struct sockets *sockets);
+void ending_announce(struct ending *e);                /* the first SIGTERM */
+void ending_to(struct ending *e, enum core_state how); /* only further */
+bool ending_begun(const struct ending *e);             /* somebody has said stop */
+/* The process after an upgrade takes the new clients; and does so no more (false: too late). */
+void ending_hand(struct ending *e);
+bool ending_take_back(struct ending *e);
+const char *ending_why(const struct ending *e); /* NULL: it does not end */
+void ending_say(const struct ending *e);        /* the last line of the log */
+
 /* http_ports.c: ls has room for HTTP_LISTEN_MAX. may_fail: a port that is taken is only told to the
  * log. */
 int http_ports_open(struct sockets *s, const struct conf_global *g, bool may_fail,

@@ -318,7 +318,7 @@ def test_reload_tells_what_changed_and_what_is_wrong(web, pg15):
 
 def test_drain_by_post(web, pg15):
     """As SIGTERM: not ready at once, who is in a transaction ends it, and the port answers until the end."""
-    wp = web(pg15, http_commands=1)
+    wp = web(pg15, http_commands=1, drain_delay=0)
     busy = wp.raw()
     busy.simple('begin')
     assert ask(wp, '/drain', 'POST').json == {'accepted': 'drain'}

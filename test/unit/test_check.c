@@ -84,6 +84,10 @@ Test(check, combinations_that_are_doubtful)
 		{ TRY_GOOD "auth_type = any\n", "t.ini:2: warning: auth_type=any: nobody can "
 						"use database \"*\"" },
 		{ TRY_GOOD "listen_addr =\nunix_socket_dir =\n", "are both empty" },
+		{ TRY_GOOD "drain_delay = 60\n", "drain_delay leaves nothing of shutdown_timeout" },
+		{ TRY_GOOD "http_port = 9127\nhttp_listen_addr = *\nhttp_token = "
+			   "0123456789abcdef\n",
+			"http_token goes over the network as plain text" },
 		{ TRY_GOOD "min_pool_size = 5\npool_size = 5\n[databases]\na = host=h "
 			   "pool_size=2\n",
 			"t.ini:8: warning: database \"a\": min_pool_size is 5, but pool_size "
