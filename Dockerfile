@@ -17,5 +17,4 @@ COPY --from=build --chown=65532:65532 /rootfs/run/weirpool /run/weirpool
 USER 65532:65532
 EXPOSE 6432 6033 9127
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/usr/bin/weirpool", "check"]
 ENTRYPOINT ["/usr/bin/weirpool"]

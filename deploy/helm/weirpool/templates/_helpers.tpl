@@ -1,0 +1,4 @@
+{{- define "weirpool.labels" -}}
+app.kubernetes.io/name: weirpool
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
