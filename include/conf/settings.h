@@ -36,6 +36,11 @@ enum conf_proxy {
 /* Which nodes of its cluster a session may use. */
 enum conf_endpoint { CONF_ENDPOINT_AUTO, CONF_ENDPOINT_RW, CONF_ENDPOINT_RO };
 /* What a read on a replica must have seen (doc/clusters.md). */
+enum conf_read_only_tx { /* as proto_client_conf.read_only_tx */
+	CONF_RO_TX_AUTO,
+	CONF_RO_TX_REPLICA,
+	CONF_RO_TX_PRIMARY
+};
 enum conf_consistency {
 	CONF_CONSISTENCY_EVENTUAL,
 	CONF_CONSISTENCY_BOUNDED,
@@ -89,6 +94,7 @@ struct settings {
 	/* clusters */
 	enum conf_endpoint endpoint;
 	enum conf_consistency consistency;
+	enum conf_read_only_tx read_only_tx;
 	int64_t max_staleness_us;       /* 0 = no bound */
 	int64_t primary_after_write_us; /* 0 = off */
 	int64_t causal_wait_us;         /* 0 = do not */

@@ -387,6 +387,8 @@ struct proto_client_conf { /* after login is known */
 	 * not. */
 	struct proto_names *const *names;
 	struct proto_ruling *ruling; /* NULL: there are never rules */
+	/* Where transactions run that say that they only read. */
+	enum { PROTO_RO_TX_AUTO, PROTO_RO_TX_REPLICA, PROTO_RO_TX_PRIMARY } read_only_tx;
 	/* What its client is to take its server for, whichever answers. */
 	enum { PROTO_ROLE_ITS_OWN, PROTO_ROLE_PRIMARY, PROTO_ROLE_STANDBY } role;
 	const char *login_notice; /* NULL: none */

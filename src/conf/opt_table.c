@@ -484,6 +484,11 @@ const struct opt opt_table[] = {
 	TIME(settings, "query_wait_timeout", query_wait_timeout, POOL, NOW, D("120"),
 		HELP("Disconnect a client that has waited for a server connection this long, "
 		     "counted from when its query arrived. 0: never.")),
+	ENUM(settings, "read_only_tx", read_only_tx, conf_read_only_tx, POOL, NEW_CONN, D("auto"),
+		NAMES("auto,replica,primary"),
+		HELP("Where transactions run that begin as READ ONLY: on a replica or on the "
+		     "primary. auto: on a replica with PostgreSQL, on the primary with MySQL, whose "
+		     "stored functions and locks would fail in them on a replica.")),
 	ENUM(global, "ready_policy", ready_policy, conf_ready, GLOBAL, NOW, D("any_pool"),
 		NAMES("any_pool,all_pools,primary,none"),
 		HELP("When /readyz of the HTTP port says no: when no pool and no cluster can reach "

@@ -174,6 +174,7 @@ static int configure(struct session *s, struct err *e)
 		.role = !d->cluster                       ? PROTO_ROLE_ITS_OWN
 			: s->endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
 							  : PROTO_ROLE_PRIMARY,
+		.read_only_tx = (int)set->read_only_tx,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.ruling = &s->ruling,
 		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,

@@ -416,6 +416,12 @@ static bool is_ours(const struct myup *u, enum asks what)
 	return false;
 }
 
+bool my_diag_asks(const struct sql_my_opts *lex, const char *text, size_t n)
+{
+	struct question q;
+	return read_question(lex, text, n, &q);
+}
+
 /* Is one of them wrong on the link? */
 static bool is_lost(const struct my_link *l, enum asks what)
 {

@@ -36,18 +36,24 @@ static bool is_server_schema(const char *name)
 	return false;
 }
 
+static void route_text(const struct my_client *c, enum sql_route_tx tx, const char *text, size_t n,
+	struct sql_my_opts *o_r, struct sql_route *r)
+{
+	my_text_opts(c, o_r);
+	struct sql_route_ctx ctx = { .tx = tx,
+		.autocommit_off = is_off(my_setting(c, "autocommit")),
+		.read_only = c->ro_tx && (is_on(my_setting(c, "transaction_read_only")) ||
+						 is_on(my_setting(c, "tx_read_only"))),
+		.server_schema = is_server_schema(my_setting(c, MY_VAR_SCHEMA)),
+		.names = c->names && *c->names ? (*c->names)->set : NULL };
+	sql_route_my(o_r, &ctx, text, n, r);
+}
+
 static bool text_reads(const struct my_client *c, const char *text, size_t n, struct wish_sum *w)
 {
 	struct sql_my_opts o;
-	my_text_opts(c, &o);
-	struct sql_route_ctx ctx = { .tx = SQL_ROUTE_TX_NONE,
-		.autocommit_off = is_off(my_setting(c, "autocommit")),
-		.read_only = is_on(my_setting(c, "transaction_read_only")) ||
-			     is_on(my_setting(c, "tx_read_only")),
-		.server_schema = is_server_schema(my_setting(c, MY_VAR_SCHEMA)),
-		.names = (*c->names)->set };
 	struct sql_route r;
-	sql_route_my(&o, &ctx, text, n, &r);
+	route_text(c, SQL_ROUTE_TX_NONE, text, n, &o, &r);
 	const struct proto_rule_at *rule = NULL;
 	if (rules_move(c->ruling)) {
 		struct sql_my_opts as_code = my_rule_opts(&o);
@@ -57,16 +63,19 @@ static bool text_reads(const struct my_client *c, const char *text, size_t n, st
 	return wish_add(w, &r, rule);
 }
 
-static bool begins_tx(const struct my_client *c, const char *text, size_t n)
+/* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it is
+ * not looked through. */
+static bool begins_among(const struct my_client *c, const char *text, size_t n)
 {
 	struct sql_my_opts o = { .multi_statements = c->multi, .mariadb = c->mariadb };
 	struct sql_my_iter it;
 	struct sql_my_stmt st;
+	bool begins = false;
+	unsigned statements = 0;
 	sql_my_start(&it, &o, text, n);
-	while (sql_my_next(&it, &st))
-		if (st.flags & SQL_MY_TX_BEGIN)
-			return true;
-	return false;
+	for (; sql_my_next(&it, &st); statements++)
+		begins = begins || (st.flags & SQL_MY_TX_BEGIN);
+	return begins && (statements > 1 || !c->ro_tx);
 }
 
 static bool query_reads(
@@ -75,7 +84,7 @@ static bool query_reads(
 	struct myquery q;
 	const char *where;
 	return myquery_read(body, n, n, c->caps, &q, &where) > 0 &&
-	       text_reads(c, q.text.p, q.text.n, w) && !begins_tx(c, q.text.p, q.text.n);
+	       text_reads(c, q.text.p, q.text.n, w) && !begins_among(c, q.text.p, q.text.n);
 }
 
 static bool execute_reads(
@@ -152,13 +161,70 @@ bool my_client_only_read(const void *cst)
 	return ((const struct my_client *)cst)->only_read;
 }
 
-bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n)
+/* ---- in a read-only transaction on a replica ---- */
+
+/* The server refuses what writes; a procedure may end the transaction before it does. Of the
+ * diagnostics of its last statement a session is told by its link or by us. */
+static bool text_fits_ro(const struct my_client *c, const char *text, size_t n, const char **why_r)
 {
-	if (c->looked) /* it is what the link was given for, and it is not sent yet */
-		return false;
+	struct sql_my_opts o;
+	struct sql_route r;
+	struct sql_my_iter it;
+	struct sql_my_stmt st;
+	bool calls = false;
+	route_text(c, SQL_ROUTE_TX_RO, text, n, &o, &r);
+	*why_r = r.reason;
+	sql_my_start(&it, &o, text, n);
+	while (sql_my_next(&it, &st))
+		calls = calls || st.verb == SQL_MY_V_CALL || st.verb == SQL_MY_V_EXECUTE;
+	return !calls && (r.verdict == SQL_ROUTE_REPLICA || r.verdict == SQL_ROUTE_TRACK ||
+				 r.movable || my_diag_asks(&o, text, n));
+}
+
+static bool fits_ro(const struct my_client *c, const uint8_t *body, size_t n, const char **why_r)
+{
+	struct myquery q;
+	const struct my_stmt *s;
+	const char *where;
+	uint32_t id;
+	*why_r = "it may write";
+	switch (body[0]) {
+	case MYCOM_QUERY:
+		return myquery_read(body, n, n, c->caps, &q, &where) > 0 &&
+		       text_fits_ro(c, q.text.p, q.text.n, why_r);
+	case MYCOM_STMT_PREPARE: return text_fits_ro(c, (const char *)body + 1, n - 1, why_r);
+	case MYCOM_STMT_EXECUTE:
+		s = n >= 6 && mystmt_read_id(body, n, &id) ? my_stmt_get(c, id) : NULL;
+		return !s || (s->text && text_fits_ro(c, s->text->text, s->text->text_n, why_r));
+	case MYCOM_CREATE_DB:
+	case MYCOM_DROP_DB:
+	case MYCOM_REFRESH:
+	case MYCOM_STMT_BULK_EXECUTE:
+	case MYCOM_REGISTER_SLAVE:
+	case MYCOM_BINLOG_DUMP:
+	case MYCOM_BINLOG_DUMP_GTID: return false;
+	default: return true;
+	}
+}
+
+enum my_confined my_confined(struct my_client *c, const struct my_link *l, const uint8_t *p,
+	size_t n, const char **why_r)
+{
 	struct proto_wish w;
+	struct mypacket_head h;
+	if (c->looked) /* it is what the link was given for, and it is not sent yet */
+		return MY_GOES;
 	c->only_read = c->only_read && c->confined;
-	return c->confined && (c->hinted || !my_reads(c, p, n, &w) || w.hinted);
+	if (!c->confined)
+		return MY_GOES;
+	if (l->tx != TX_OPEN)
+		return c->hinted || !my_reads(c, p, n, &w) || w.hinted ? MY_WAITS : MY_GOES;
+	*why_r = "it is too large to be looked at";
+	if (!mypacket_head(p, n, &h) || h.payload_n > c->env->max_inspect_bytes)
+		return MY_UNFIT;
+	if (n < MYPACKET_HEAD_BYTES + h.payload_n)
+		return MY_WAITS;
+	return fits_ro(c, p + MYPACKET_HEAD_BYTES, h.payload_n, why_r) ? MY_GOES : MY_UNFIT;
 }
 
 static bool tells(const struct myerror *x, const char *text)

@@ -152,6 +152,8 @@ enum my_diag_adds {
 };
 /* An error that we gave instead of a server. */
 void my_diag_own(struct my_client *c, unsigned number, const char *msg, enum my_diag_adds adds);
+/* Does it ask for the diagnostics of the statement before it, and nothing else? */
+bool my_diag_asks(const struct sql_my_opts *lex, const char *text, size_t n);
 /* How many there are, as COM_PING tells (MariaDB's: none), if they are kept. */
 uint16_t my_diag_warnings(const struct my_client *c);
 void my_diag_free(struct my_diag **dp);

@@ -4,6 +4,7 @@
 #include "mysql_up_int.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "wire/mysql/query.h"
@@ -243,8 +244,17 @@ static bool must_wait(const struct myup *u)
 }
 
 /* It waits until the link is given back, unless that will not come. */
-static enum my_next confined(struct myup *u, const struct mypacket_head *h)
+static enum my_next confined(
+	struct myup *u, const struct mypacket_head *h, enum my_confined how, const char *why)
 {
+	char text[256];
+	if (how == MY_UNFIT) {
+		snprintf(text, sizeof text,
+			"Cannot do this in a READ ONLY transaction on a replica: %s. Begin it without "
+			"READ ONLY, or with /* weirpool: primary */ in front",
+			why);
+		return my_local_err(u, h, 1792, "25006", text);
+	}
 	if (!u->c->pins)
 		return MY_STOP;
 	return my_local_err(u, h, 1290, "HY000",
@@ -279,8 +289,12 @@ static enum my_next up_frame(struct myup *u)
 	enum my_next r;
 	if (c->lost && my_lost_told(u, &h, &r))
 		return r;
-	if (u->l && my_is_confined(u->c, u->f.p + u->f.at, flow_ahead(&u->f)))
-		return confined(u, &h);
+	const char *why = "";
+	enum my_confined how = MY_GOES;
+	if (u->l)
+		how = my_confined(c, u->l, u->f.p + u->f.at, flow_ahead(&u->f), &why);
+	if (how != MY_GOES)
+		return confined(u, &h, how, why);
 	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {
 		flow_cut(&u->f);
 		if (my_sync_put(c, u->l, u->up))

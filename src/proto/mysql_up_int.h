@@ -127,8 +127,11 @@ enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h); /* i
 /* ---- mysql_route.c ---- */
 /* May the command at p run on a replica? */
 bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
-/* The link is a replica's, and the command at p is not for it. */
-bool my_is_confined(struct my_client *c, const uint8_t *p, size_t n);
+/* The link is a replica's: is the command at p for it? In a transaction there, which is a read-only
+ * one, what is not must fail; *why_r says why. */
+enum my_confined { MY_GOES, MY_WAITS, MY_UNFIT };
+enum my_confined my_confined(struct my_client *c, const struct my_link *l, const uint8_t *p,
+	size_t n, const char **why_r);
 
 /* ---- mysql_lost.c ---- */
 /* c->lost: the command at hand is told, or does without. False: it goes on as any. */

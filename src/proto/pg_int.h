@@ -87,6 +87,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 			   answer */
 	uint8_t role;   /* proto_client_conf.role */
 	bool no_simple; /* disable_pqexec */
+	bool no_ro_tx;  /* read-only transactions run on the primary */
 	uint8_t sync_tries; /* links that could not take its settings, one after the other */
 	bool no_asking;     /* server_state_tracking = off */
 	bool confined;      /* its link only runs reads */

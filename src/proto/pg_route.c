@@ -46,6 +46,8 @@ static void look_at(struct pg_client *c, const char *text, size_t n, struct sql_
 {
 	struct sql_stmt_info info;
 	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, r);
+	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict == SQL_ROUTE_REPLICA && c->no_ro_tx)
+		r->verdict = SQL_ROUTE_PRIMARY;
 	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict != SQL_ROUTE_REPLICA)
 		r->movable = false; /* it may do anything later */
 }

@@ -43,7 +43,8 @@ def cluster(base, request):
 
 @pytest.fixture
 def wp(cluster, base, binary, request):
-    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'ro': dict(cluster='main', dbname='app', endpoint='ro')},
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'ro': dict(cluster='main', dbname='app', endpoint='ro'),
+                                                 'reports': dict(cluster='main', dbname='app', read_only_tx='replica')},
                  clusters={'main': cluster.entry()}, userlist=dict(app='app', admin='admin'))
     request.node.weirpools = [w]
 
