@@ -63,8 +63,8 @@ static bool text_reads(const struct my_client *c, const char *text, size_t n, st
 	return wish_add(w, &r, rule);
 }
 
-/* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it is
- * not looked through. */
+/* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it
+ * is not looked through. */
 static bool begins_among(const struct my_client *c, const char *text, size_t n)
 {
 	struct sql_my_opts o = { .multi_statements = c->multi, .mariadb = c->mariadb };

@@ -250,8 +250,8 @@ static enum my_next confined(
 	char text[256];
 	if (how == MY_UNFIT) {
 		snprintf(text, sizeof text,
-			"Cannot do this in a READ ONLY transaction on a replica: %s. Begin it without "
-			"READ ONLY, or with /* weirpool: primary */ in front",
+			"Cannot do this in a READ ONLY transaction on a replica: %s. Begin it "
+			"without READ ONLY, or with /* weirpool: primary */ in front",
 			why);
 		return my_local_err(u, h, 1792, "25006", text);
 	}
