@@ -487,8 +487,8 @@ const struct opt opt_table[] = {
 	ENUM(settings, "read_only_tx", read_only_tx, conf_read_only_tx, POOL, NEW_CONN, D("auto"),
 		NAMES("auto,replica,primary"),
 		HELP("Where transactions run that begin as READ ONLY: on a replica or on the "
-		     "primary. auto: on a replica with PostgreSQL, on the primary with MySQL, where stored "
-		     "functions and locks would fail in them.")),
+		     "primary. auto: on a replica with PostgreSQL, on the primary with MySQL, "
+		     "where stored functions and locks would fail in them.")),
 	ENUM(global, "ready_policy", ready_policy, conf_ready, GLOBAL, NOW, D("any_pool"),
 		NAMES("any_pool,all_pools,primary,none"),
 		HELP("When /readyz of the HTTP port says no: when no pool and no cluster can reach "
