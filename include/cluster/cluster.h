@@ -163,12 +163,12 @@ bool cluster_burst(const struct cluster *c);
 enum cluster_action_kind {
 	CLUSTER_DO_FENCE,      /* close every server link to node now, used or not */
 	CLUSTER_DO_CLOSE_IDLE, /* close the idle ones now, the used ones when they come back */
-	CLUSTER_DO_LOG         /* level and text: a change, with its evidence */
+	CLUSTER_DO_LOG         /* event and text: a change, with its evidence */
 };
 struct cluster_action {
 	enum cluster_action_kind kind;
 	unsigned node;
-	enum log_level level;
+	enum event_code event;
 	char text[400];
 };
 bool cluster_next_action(struct cluster *c, struct cluster_action *a_r);

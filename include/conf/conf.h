@@ -87,8 +87,10 @@ struct conf_global {
 	enum conf_sandbox sandbox;
 	bool core_dumps;
 	/* logs and statistics */
-	const char *logfile, *syslog_ident, *syslog_facility;
-	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats;
+	const char *logfile, *syslog_ident, *syslog_facility, *syslog_socket, *audit_file;
+	int log_repeats;
+	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats,
+		log_sessions, log_codes, audit_log;
 	int verbose;
 	enum conf_log_format log_format;
 	int64_t stats_period_us;

@@ -379,6 +379,14 @@ struct session {
 	int64_t connected_us, request_us, tx_us, state_us; /* loop clock; 0 = not now */
 	int64_t pinned_us;  /* since when it keeps its link between transactions; 0 = it does not */
 	struct token token; /* what its reads must see */
+	struct session_tally { /* for the line about its end (session_end.c) */
+		uint64_t login_us, wait_us, pinned_us;
+		uint64_t first_us; /* from its first request to the first byte of the answer */
+		uint32_t waits, requests, xacts, pins;
+		uint32_t link; /* the last one's id; 0: none */
+		struct addr node;
+		char ended_by; /* C, S, P, A or T; 0: as the error says */
+	} tally;
 	struct session_wish { /* of the request at hand, as struct proto_wish */
 		int64_t max_staleness_us;
 		uint32_t nodes; /* PROTO_NODE_NAMED: bits by place */

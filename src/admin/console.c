@@ -35,7 +35,8 @@ void admin_done(struct core_console *r, const char *tag)
 
 void admin_refuse(struct core_console *r)
 {
-	log_line(LOG_LV_ERROR, NULL, r->who, "%s", r->result.err.msg);
+	struct log_about about = { .ctx = r->who };
+	log_event_about(EVENT_COMMAND_FAILED, &about, "%s", r->result.err.msg);
 	finish(r);
 }
 
@@ -94,16 +95,19 @@ void admin_ask_free(struct scatter *s)
 
 static void audit(const struct core_console *r, const struct cmd *c, const struct cmd_line *l)
 {
+	if (!admin_conf(r)->global.audit_log)
+		return;
 	const char *arg = l->is_set ? l->key : l->args_n ? l->arg[0].text : NULL;
+	struct log_about about = { .ctx = r->who };
 	char verb[32];
 	size_t i = 0;
 	for (; c->verb[i] && i + 1 < sizeof verb; i++)
 		verb[i] = (char)toupper((unsigned char)c->verb[i]);
 	verb[i] = '\0';
 	if (arg)
-		log_line(LOG_LV_INFO, NULL, r->who, "%s '%s' command issued", verb, arg);
+		log_event_about(EVENT_COMMAND, &about, "%s '%s' command issued", verb, arg);
 	else
-		log_line(LOG_LV_INFO, NULL, r->who, "%s command issued", verb);
+		log_event_about(EVENT_COMMAND, &about, "%s command issued", verb);
 }
 
 /* SHOW with conditions, SELECT ... FROM. False: it is another command. */

@@ -141,10 +141,11 @@ static void log_averages(const struct stats *st)
 	for (size_t i = 0; i < st->older_n; i++)
 		add(&old, &st->older[i]);
 	average(v, &cur, &old, st->newer_us - st->older_us);
-	log_info("stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, %" PRIu64
-		 " client parses/s, %" PRIu64 " server parses/s, %" PRIu64 " binds/s, %" PRIu64
-		 " client logins/s, in %" PRIu64 " B/s, out %" PRIu64 " B/s, xact %" PRIu64
-		 " us, query %" PRIu64 " us, wait %" PRIu64 " us",
+	log_event(EVENT_STATS,
+		"stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, %" PRIu64
+		" client parses/s, %" PRIu64 " server parses/s, %" PRIu64 " binds/s, %" PRIu64
+		" client logins/s, in %" PRIu64 " B/s, out %" PRIu64 " B/s, xact %" PRIu64
+		" us, query %" PRIu64 " us, wait %" PRIu64 " us",
 		v[STAT_XACTS], v[STAT_QUERIES], v[STAT_CLIENT_PARSES], v[STAT_SERVER_PARSES],
 		v[STAT_BINDS], v[STAT_LOGINS], v[STAT_RECEIVED], v[STAT_SENT], v[STAT_XACT_US],
 		v[STAT_QUERY_US], v[STAT_WAIT_US]);

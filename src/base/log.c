@@ -1,15 +1,8 @@
-/* log - levelled lines to stderr, a file or syslog. Ignorant of what it is told. Any thread.
- *
- * No lock: a line is built on the stack and goes out as one write(2) of at most PIPE_BUF bytes,
- * which neither files opened with O_APPEND nor pipes mix. The file keeps its descriptor number
- * for good: reopening puts the new file (or /dev/null) under it with dup3(), so that a thread
- * that writes meanwhile hits the old or the new file. */
-#include "base/log.h"
+/* log - what a line looks like, and who gets it. Ignorant of what it is told, and of how lines are
+ * written (log_sink.c). Any thread. */
+#include "log_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,32 +11,26 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 
 #define MSG_MAX 3072 /* with head and a few escapes it stays below PIPE_BUF */
 
 _Atomic(enum log_level) log_min_level = LOG_LV_INFO;
 static _Atomic(enum log_format) format = LOG_FMT_PLAIN;
-static atomic_bool to_stderr = true, to_file, to_syslog;
-static atomic_int file_fd = -1;
-static atomic_uint lost_n; /* since the last line that got through */
-static _Atomic uint64_t lost_all;
-static char *syslog_ident;
+static atomic_bool no_codes;
 
 struct level {
 	const char *plain, *name;
-	int syslog;
 };
 
 static const struct level *level_of(enum log_level lv)
 {
 	static const struct level levels[] = {
-		[LOG_LV_DEBUG] = { "DEBUG", "debug", LOG_DEBUG },
-		[LOG_LV_INFO] = { "LOG", "info", LOG_INFO },
-		[LOG_LV_NOTICE] = { "NOTICE", "notice", LOG_NOTICE },
-		[LOG_LV_WARN] = { "WARNING", "warning", LOG_WARNING },
-		[LOG_LV_ERROR] = { "ERROR", "error", LOG_ERR },
-		[LOG_LV_FATAL] = { "FATAL", "fatal", LOG_CRIT },
+		[LOG_LV_DEBUG] = { "DEBUG", "debug" },
+		[LOG_LV_INFO] = { "LOG", "info" },
+		[LOG_LV_NOTICE] = { "NOTICE", "notice" },
+		[LOG_LV_WARN] = { "WARNING", "warning" },
+		[LOG_LV_ERROR] = { "ERROR", "error" },
+		[LOG_LV_FATAL] = { "FATAL", "fatal" },
 	};
 	return &levels[lv];
 }
@@ -81,71 +68,29 @@ static int facility_of(const char *name, int *facility_r)
 
 /* ---- opening ---- */
 
-/* Puts path under file_fd. O_NONBLOCK: neither a FIFO without a reader nor a full pipe stops us. */
-static int file_switch(const char *path)
-{
-	int fd = open(
-		path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-	if (fd < 0)
-		return -1;
-	int had = atomic_load(&file_fd);
-	if (had < 0) {
-		atomic_store(&file_fd, fd);
-		return 0;
-	}
-	int rc = dup3(fd, had, O_CLOEXEC), err = errno;
-	close(fd);
-	errno = err;
-	return rc < 0 ? -1 : 0;
-}
-
-static void syslog_switch(const char *ident, int facility)
-{
-	char *old = syslog_ident;
-	if (ident == NULL && old == NULL)
-		return;
-	if (ident) {
-		syslog_ident = mem_xstrdup(MEM_CONF, ident);
-		openlog(syslog_ident, LOG_PID | LOG_NDELAY, facility);
-		atomic_store(&to_syslog, true);
-	} else {
-		/* openlog() and syslog() share a lock: after this nobody reads the old string. */
-		atomic_store(&to_syslog, false);
-		syslog_ident = NULL;
-		openlog("weirpool", LOG_PID, LOG_DAEMON);
-		closelog();
-	}
-	mem_free(MEM_CONF, old);
-}
-
 int log_open(const struct log_opts *o)
 {
 	int facility;
-	bool file = o->file && o->file[0];
 	if (facility_of(o->syslog_facility, &facility) != 0)
 		return -1;
-	if (file && file_switch(o->file) != 0)
+	if (sink_file(LOG_TO_FILE, o->file) != 0 || sink_file(LOG_TO_AUDIT, o->audit) != 0)
 		return -1;
-	if (!file && atomic_load(&file_fd) >= 0 && file_switch("/dev/null") != 0)
-		return -1;
-	atomic_store(&to_file, file);
 	atomic_store(&format, o->format);
 	atomic_store(&log_min_level, o->level);
-	atomic_store(&to_stderr, !o->quiet);
-	syslog_switch(o->syslog_ident, facility);
+	atomic_store(&no_codes, o->no_codes);
+	limit_set(o->repeats);
+	sink_stderr(!o->quiet);
+	sink_syslog(o->syslog_socket ? o->syslog_socket : "/dev/log", o->syslog_ident, facility);
 	return 0;
 }
 
 void log_close(void)
 {
-	int fd = atomic_exchange(&file_fd, -1);
-	atomic_store(&to_file, false);
-	atomic_store(&to_stderr, true);
+	sinks_close();
 	atomic_store(&format, LOG_FMT_PLAIN);
 	atomic_store(&log_min_level, LOG_LV_INFO);
-	syslog_switch(NULL, 0);
-	if (fd >= 0)
-		close(fd);
+	atomic_store(&no_codes, false);
+	limit_set(0);
 }
 
 /* ---- a line ---- */
@@ -243,37 +188,58 @@ static void put_field(struct line *l, enum log_format fmt, const char *key, cons
 	puts_line(l, quotes ? "\"" : "");
 }
 
+/* A field of the caller's, which may be a number. */
+static void put_value(struct line *l, enum log_format fmt, const struct log_field *f)
+{
+	char number[24];
+	if (f->text) {
+		put_field(l, fmt, f->key, f->text);
+		return;
+	}
+	snprintf(number, sizeof(number), "%lld", (long long)f->number);
+	puts_line(l, fmt == LOG_FMT_JSON ? ",\"" : " ");
+	puts_line(l, f->key);
+	puts_line(l, fmt == LOG_FMT_JSON ? "\":" : "=");
+	puts_line(l, number);
+}
+
 struct record {
+	enum event_code ev;
 	enum log_level lv;
-	const char *who, *ctx, *msg;
+	const struct log_about *about;
+	const char *msg;
 };
 
+/* "who: ctx msg key=value" */
 static void build_plain(struct line *l, const struct record *r)
 {
-	if (r->who) {
-		put_escaped(l, r->who, false);
+	const struct log_about *a = r->about;
+	if (a->who) {
+		put_escaped(l, a->who, false);
 		puts_line(l, ": ");
 	}
-	if (r->ctx) {
-		put_escaped(l, r->ctx, false);
+	if (a->ctx) {
+		put_escaped(l, a->ctx, false);
 		puts_line(l, " ");
 	}
 	put_escaped(l, r->msg, false);
+	for (unsigned i = 0; i < a->fields_n && !a->no_text; i++) {
+		const struct log_field *f = &a->field[i];
+		if (f->text ? *f->text : f->number != 0)
+			put_value(l, LOG_FMT_LOGFMT, f);
+	}
 }
 
-static void build(struct line *l, enum log_format fmt, const struct record *r)
+static void build_head(struct line *l, enum log_format fmt, const struct record *r)
 {
-	char when[40], head[96];
+	char when[40], head[128];
+	const char *code = event_info(r->ev)->code;
 	clock_format_ms(clock_wall_us(), when, sizeof(when));
-	l->n = 0;
-	/* for "...", quotes, keys and the newline after each value */
-	l->room = sizeof(l->text) - 32;
 	if (fmt == LOG_FMT_PLAIN) {
-		snprintf(head, sizeof(head), "%s [%d] %s ", when, (int)getpid(),
-			level_of(r->lv)->plain);
+		bool with = !atomic_load_explicit(&no_codes, memory_order_relaxed);
+		snprintf(head, sizeof(head), "%s [%d] %s %s%s", when, (int)getpid(),
+			level_of(r->lv)->plain, with ? code : "", with ? " " : "");
 		puts_line(l, head);
-		build_plain(l, r);
-		put(l, "\n", 1);
 		return;
 	}
 	/* "2026-11-20 10:49:27.123 UTC" as RFC 3339 */
@@ -284,89 +250,190 @@ static void build(struct line *l, enum log_format fmt, const struct record *r)
 	if (p)
 		memcpy(p, "Z", 2);
 	snprintf(head, sizeof(head),
-		fmt == LOG_FMT_JSON ? "{\"time\":\"%s\",\"pid\":%d,\"level\":\"%s\""
-				    : "time=%s pid=%d level=%s",
-		when, (int)getpid(), level_of(r->lv)->name);
+		fmt == LOG_FMT_JSON ? "{\"time\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"code\":\"%s\""
+				    : "time=%s pid=%d level=%s code=%s",
+		when, (int)getpid(), level_of(r->lv)->name, code);
 	puts_line(l, head);
-	/* who and ctx come first and short of the end, so that msg is what gets cut */
+}
+
+static void build(struct line *l, enum log_format fmt, const struct record *r)
+{
+	const struct log_about *a = r->about;
+	l->n = 0;
+	/* for "...", quotes, keys and the newline after each value */
+	l->room = sizeof(l->text) - 32;
+	build_head(l, fmt, r);
+	if (fmt == LOG_FMT_PLAIN) {
+		build_plain(l, r);
+		put(l, "\n", 1);
+		return;
+	}
+	/* who, ctx and fields come first and short of the end, so that msg is what gets cut */
 	l->room = 512;
-	if (r->who)
-		put_field(l, fmt, "who", r->who);
+	if (a->who)
+		put_field(l, fmt, "who", a->who);
 	l->room = 1024;
-	if (r->ctx)
-		put_field(l, fmt, "ctx", r->ctx);
+	if (a->ctx)
+		put_field(l, fmt, "ctx", a->ctx);
+	l->room = 2048;
+	for (unsigned i = 0; i < a->fields_n; i++)
+		put_value(l, fmt, &a->field[i]);
 	l->room = sizeof(l->text) - 32;
 	put_field(l, fmt, "msg", r->msg);
 	puts_line(l, fmt == LOG_FMT_JSON ? "}\n" : "\n");
 }
 
-/* One line; false if it is lost: the reader of a pipe is slow, or the disk is full. */
-static bool write_line(int fd, const struct line *l)
+static const struct log_about nobody;
+
+size_t log_format_lost(enum log_place p, uint64_t n, char *out, size_t size)
 {
-	ssize_t n;
-	do
-		n = write(fd, l->text, l->n);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)l->n;
+	struct line l;
+	char msg[80];
+	enum log_format fmt = p == LOG_TO_AUDIT ? LOG_FMT_LOGFMT : atomic_load(&format);
+	struct record r = { EVENT_LOG_LOST, LOG_LV_WARN, &nobody, msg };
+	snprintf(msg, sizeof(msg), "%llu log lines were lost before this one",
+		(unsigned long long)n);
+	event_keep(r.ev, clock_wall_us(), log_place_name(p), msg);
+	build(&l, fmt, &r);
+	if (l.n > size)
+		l.n = size;
+	memcpy(out, l.text, l.n);
+	return l.n;
 }
 
-/* stderr is shared with others, so it is not ours to make non-blocking: look first. A pipe that
- * is ready takes PIPE_BUF bytes. The last words of a program are worth a second. */
-static bool stderr_has_room(enum log_level lv)
+/* ---- saying it ---- */
+
+static void keep(const struct record *r)
 {
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	return poll(&p, 1, lv == LOG_LV_FATAL ? 1000 : 0) == 1;
+	struct line l;
+	char about[160];
+	const struct log_about *a = r->about;
+	const char *object = a->object ? a->object : a->ctx;
+	l.n = 0;
+	l.room = sizeof(about) - 4;
+	put_escaped(&l, object ? object : "", false);
+	memcpy(about, l.text, l.n);
+	about[l.n] = '\0';
+	l.n = 0;
+	l.room = 300;
+	put_escaped(&l, r->msg, false);
+	l.text[l.n] = '\0';
+	event_keep(r->ev, clock_wall_us(), about, l.text);
 }
 
 static void emit(const struct record *r)
 {
 	struct line l;
 	enum log_format fmt = atomic_load(&format);
-	bool lost = false;
 	build(&l, fmt, r);
-	if (atomic_load(&to_stderr))
-		lost |= !stderr_has_room(r->lv) || !write_line(STDERR_FILENO, &l);
-	if (atomic_load(&to_file))
-		lost |= !write_line(atomic_load(&file_fd), &l);
-	if (lost) {
-		atomic_fetch_add(&lost_n, 1);
-		atomic_fetch_add(&lost_all, 1);
+	if (sink_is_open(LOG_TO_STDERR))
+		sink_put(LOG_TO_STDERR, r->lv, l.text, l.n);
+	if (sink_is_open(LOG_TO_FILE))
+		sink_put(LOG_TO_FILE, r->lv, l.text, l.n);
+	if (!sink_is_open(LOG_TO_SYSLOG))
+		return;
+	if (fmt == LOG_FMT_PLAIN) { /* syslog adds its own time and pid */
+		const char *code = event_info(r->ev)->code;
+		l.n = 0;
+		puts_line(&l, atomic_load(&no_codes) ? "" : code);
+		puts_line(&l, atomic_load(&no_codes) ? "" : " ");
+		build_plain(&l, r);
+		put(&l, "\n", 1);
 	}
-	if (atomic_load(&to_syslog)) {
-		/* syslog adds its own time and pid */
-		if (fmt == LOG_FMT_PLAIN) {
-			l.n = 0;
-			build_plain(&l, r);
-			put(&l, "\n", 1);
-		}
-		syslog(level_of(r->lv)->syslog, "%.*s", (int)l.n - 1, l.text);
-	}
-	unsigned n = lost ? 0 : atomic_exchange(&lost_n, 0);
-	if (n) {
-		char msg[64];
-		snprintf(msg, sizeof(msg), "%u log lines were lost before this one", n);
-		emit(&(struct record){ .lv = LOG_LV_WARN, .msg = msg });
-	}
+	sink_put(LOG_TO_SYSLOG, r->lv, l.text, l.n);
 }
 
-uint64_t log_lost(void)
+static void tell(const struct limit_told *t)
 {
-	return atomic_load(&lost_all);
+	char msg[128];
+	struct log_field f = { "repeats", NULL, t->times };
+	struct log_about a = { .ctx = t->about, .field = &f, .fields_n = 1, .no_text = true };
+	snprintf(msg, sizeof(msg), "%u more like this within %lld s were not logged", t->times,
+		(long long)((t->over_us + 999999) / 1000000));
+	emit(&(struct record){ t->ev, event_info(t->ev)->level, &a, msg });
+}
+
+void log_tell_held(void)
+{
+	struct limit_told t = { 0 };
+	while (limit_over(clock_mono_us(), &t))
+		tell(&t);
+}
+
+static void say(const struct record *r)
+{
+	struct limit_told t = { 0 };
+	const struct log_about *a = r->about;
+	unsigned flags = event_info(r->ev)->flags;
+	bool pass = true;
+	if (flags & EVENT_HELD)
+		pass = limit_pass(r->ev,
+			a->object ? a->object
+			: a->ctx  ? a->ctx
+				  : r->msg,
+			clock_mono_us(), &t);
+	if (t.times)
+		tell(&t);
+	if (t.first)
+		sinks_wake();
+	if (flags & EVENT_NOTE)
+		keep(r);
+	if (pass)
+		emit(r);
+}
+
+__attribute__((format(printf, 4, 0))) static void vsay(enum event_code ev, enum log_level lv,
+	const struct log_about *about, const char *fmt, va_list ap, int err)
+{
+	char msg[MSG_MAX];
+	errno = err; /* for %m */
+	int n = vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (n >= (int)sizeof(msg))
+		memcpy(msg + sizeof(msg) - 4, "...", 4);
+	say(&(struct record){ ev, lv, about ? about : &nobody, n < 0 ? fmt : msg });
+	errno = err;
+}
+
+void log_event_about(enum event_code ev, const struct log_about *about, const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+	enum log_level lv = event_info(ev)->level;
+	if (!log_on(lv))
+		return;
+	va_start(ap, fmt);
+	vsay(ev, lv, about, fmt, ap, err);
+	va_end(ap);
 }
 
 void log_line(enum log_level lv, const char *who, const char *ctx, const char *fmt, ...)
 {
-	char msg[MSG_MAX];
+	static const enum event_code plain[] = { EVENT_DEBUG, EVENT_INFO, EVENT_NOTICE, EVENT_WARN,
+		EVENT_ERROR, EVENT_FATAL };
+	struct log_about about = { .who = who, .ctx = ctx };
 	int err = errno;
 	va_list ap;
 	if (!log_on(lv))
 		return;
 	va_start(ap, fmt);
-	errno = err; /* for %m */
-	int n = vsnprintf(msg, sizeof(msg), fmt, ap);
+	vsay(plain[lv], lv, &about, fmt, ap, err);
 	va_end(ap);
-	if (n >= (int)sizeof(msg))
-		memcpy(msg + sizeof(msg) - 4, "...", 4);
-	emit(&(struct record){ .lv = lv, .who = who, .ctx = ctx, .msg = n < 0 ? fmt : msg });
-	errno = err;
+}
+
+void log_audit(const struct log_about *about, const char *fmt, ...)
+{
+	char msg[MSG_MAX];
+	struct line l;
+	va_list ap;
+	if (!sink_is_open(LOG_TO_AUDIT))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	enum log_format fmt_now = atomic_load(&format) == LOG_FMT_JSON ? LOG_FMT_JSON
+								       : LOG_FMT_LOGFMT;
+	build(&l, fmt_now,
+		&(struct record){ EVENT_AUDIT, LOG_LV_INFO, about ? about : &nobody, msg });
+	/* worth the room that is kept for warnings */
+	sink_put(LOG_TO_AUDIT, LOG_LV_WARN, l.text, l.n);
 }

@@ -125,8 +125,8 @@ static void set_state(struct cluster *c, enum cluster_state s, const char *why)
 	c->counts.splits += s == CLUSTER_SPLIT;
 	c->counts.blips += s == CLUSTER_NORMAL && before == CLUSTER_SUSPECT;
 	bool bad = s == CLUSTER_NO_PRIMARY || s == CLUSTER_SPLIT;
-	note_log(c, bad ? LOG_LV_ERROR : LOG_LV_NOTICE, "%s -> %s%s%s", cluster_state_name(before),
-		cluster_state_name(s), *why ? ": " : "", why);
+	note_log(c, bad ? EVENT_CLUSTER_BAD : EVENT_CLUSTER_STATE, "%s -> %s%s%s",
+		cluster_state_name(before), cluster_state_name(s), *why ? ": " : "", why);
 }
 
 static void remember_move(struct cluster *c)
@@ -144,8 +144,8 @@ static void count_lost(struct cluster *c, const struct node *q)
 	uint64_t lost = last && last->kind != POS_LSN ? pos_missing(&q->pos, last) : 0;
 	if (lost && lost != UINT64_MAX) {
 		c->counts.lost_writes += lost;
-		note_log(c, LOG_LV_ERROR, "%" PRIu64 " transactions of the old primary are lost",
-			lost);
+		note_log(c, EVENT_LOST_WRITES,
+			"%" PRIu64 " transactions of the old primary are lost", lost);
 	}
 }
 
@@ -158,7 +158,7 @@ static void add_sample(struct cluster *c, struct node *p)
 	c->primary_us = p->recv_us;
 	if (r != FRESH_WENT_BACK)
 		return;
-	note_log(c, LOG_LV_ERROR, "the position of primary %s went back", p->name);
+	note_log(c, EVENT_WENT_BACK, "the position of primary %s went back", p->name);
 	for (unsigned i = 0; i < c->n; i++)
 		replica_forget(c, i);
 }
@@ -203,7 +203,8 @@ void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v)
 	n->turned_down = false;
 	n->judge = (struct fresh_judge){ 0 };
 	if (n->admin != ADMIN_NONE) {
-		note_log(c, LOG_LV_WARN, "%s became primary: it is no longer drained", n->name);
+		note_log(c, EVENT_NODE_UNDRAINED, "%s became primary: it is no longer drained",
+			n->name);
 		n->admin = ADMIN_NONE;
 	}
 	fresh_history_clear(&c->history);
@@ -216,7 +217,7 @@ void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v)
 		c->node[i].fresh_us = 0;
 		c->node[i].fresh_next_us = c->node[i].fresh_settled_us = 0;
 	}
-	note_log(c, LOG_LV_NOTICE, "epoch %" PRIu64 ": primary is %s (was %s): %s", c->epoch,
+	note_log(c, EVENT_PRIMARY_IS, "epoch %" PRIu64 ": primary is %s (was %s): %s", c->epoch,
 		n->name, old < 0 ? "none" : c->node[old].name, v->why);
 	c->switch_to = c->wanted = -1;
 	c->leaving_us = c->left_us = 0;
@@ -344,12 +345,12 @@ static void set_health(struct cluster *c, unsigned i, enum health h)
 	if (h == HEALTH_DOWN) {
 		n->sampled = false;
 		replica_forget(c, i);
-		note_log(c, LOG_LV_WARN, "%s is down: %s", n->name, n->fail_text);
+		note_log(c, EVENT_NODE_DOWN, "%s is down: %s", n->name, n->fail_text);
 		/* whoever waits for a replica's answer can ask elsewhere; for a primary's not */
 		if ((int)i != c->primary)
 			note_fence(c, i);
 	} else if (n->health == HEALTH_DOWN) {
-		note_log(c, LOG_LV_NOTICE, "%s is up", n->name);
+		note_log(c, EVENT_NODE_UP, "%s is up", n->name);
 		n->warm_since_us = c->now_us;
 	}
 	n->health = h;
@@ -552,7 +553,7 @@ void cluster_on_ack(struct cluster *c, uint64_t epoch, struct pos *pos, int64_t 
 {
 	cluster_advance(c, now_us);
 	if (epoch == c->epoch && pos_add(&c->acked, pos) < 0)
-		note_log(c, LOG_LV_WARN, "an acknowledged position could not be kept");
+		note_log(c, EVENT_CLUSTER_WARN, "an acknowledged position could not be kept");
 	pos_fini(pos);
 }
 
@@ -579,7 +580,7 @@ void cluster_tick(struct cluster *c, int64_t now_us)
 	for (unsigned i = 0; i < c->n; i++)
 		listen_to(c, i);
 	if (c->switch_to >= 0 && c->now_us - c->switch_us > c->o.switch_us) {
-		note_log(c, LOG_LV_ERROR, "switchover to %s: nothing happened",
+		note_log(c, EVENT_SWITCHOVER_FAILED, "switchover to %s: nothing happened",
 			c->node[c->switch_to].name);
 		c->switch_to = -1;
 	}

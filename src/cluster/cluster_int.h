@@ -117,14 +117,14 @@ struct cluster {
 	struct cluster_live *live;
 	uint32_t fence_bits, idle_bits;
 	struct cluster_note {
-		enum log_level level;
+		enum event_code event;
 		char text[400];
 	} note[CLUSTER_NOTES];
 	unsigned note_first, note_n;
 };
 
 /* note.c */
-void note_log(struct cluster *c, enum log_level level, const char *fmt, ...)
+void note_log(struct cluster *c, enum event_code event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void note_fence(struct cluster *c, unsigned node);
 void note_idle(struct cluster *c, unsigned node);

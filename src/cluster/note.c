@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void note_log(struct cluster *c, enum log_level level, const char *fmt, ...)
+void note_log(struct cluster *c, enum event_code event, const char *fmt, ...)
 {
 	if (c->note_n == CLUSTER_NOTES)
 		return;
@@ -16,7 +16,7 @@ void note_log(struct cluster *c, enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	unsigned at = (c->note_first + c->note_n++) % CLUSTER_NOTES;
-	c->note[at] = (struct cluster_note){ .level = level };
+	c->note[at] = (struct cluster_note){ .event = event };
 	snprintf(c->note[at].text, sizeof c->note[at].text, "%s", text);
 }
 
@@ -44,7 +44,7 @@ static bool take_bit(uint32_t *bits, unsigned *node_r)
 bool cluster_next_action(struct cluster *c, struct cluster_action *a_r)
 {
 	a_r->text[0] = '\0';
-	a_r->level = LOG_LV_INFO;
+	a_r->event = EVENT_INFO;
 	a_r->node = 0;
 	if (take_bit(&c->fence_bits, &a_r->node)) {
 		a_r->kind = CLUSTER_DO_FENCE;
@@ -57,7 +57,7 @@ bool cluster_next_action(struct cluster *c, struct cluster_action *a_r)
 	if (!c->note_n)
 		return false;
 	a_r->kind = CLUSTER_DO_LOG;
-	a_r->level = c->note[c->note_first].level;
+	a_r->event = c->note[c->note_first].event;
 	snprintf(a_r->text, sizeof a_r->text, "cluster %.64s: %.320s", c->name,
 		c->note[c->note_first].text);
 	c->note_first = (c->note_first + 1) % CLUSTER_NOTES;

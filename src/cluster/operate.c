@@ -55,7 +55,7 @@ static int take_out(
 		note_fence(c, i);
 	else
 		note_idle(c, i);
-	note_log(c, LOG_LV_NOTICE, "%s is %s", c->node[i].name,
+	note_log(c, EVENT_NODE_ADMIN, "%s is %s", c->node[i].name,
 		a == ADMIN_MAINT ? "in maintenance" : "drained");
 	cluster_look_around(c, -1);
 	return 0;
@@ -78,7 +78,7 @@ void cluster_resume(struct cluster *c, unsigned i, int64_t now_us)
 	if (c->node[i].admin != ADMIN_NONE) {
 		c->node[i].admin = ADMIN_NONE;
 		c->node[i].warm_since_us = c->now_us;
-		note_log(c, LOG_LV_NOTICE, "%s is back in service", c->node[i].name);
+		note_log(c, EVENT_NODE_ADMIN, "%s is back in service", c->node[i].name);
 	}
 	cluster_look_around(c, -1);
 }

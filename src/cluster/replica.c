@@ -31,7 +31,7 @@ void replica_fence(struct cluster *c, unsigned i, enum fence why, const char *te
 	n->fence_timeline = n->timeline > n->follows ? n->timeline : n->follows;
 	n->fence_life = n->life;
 	note_fence(c, i);
-	note_log(c, LOG_LV_WARN, "%s is quarantined: %s", n->name, text);
+	note_log(c, EVENT_QUARANTINED, "%s is quarantined: %s", n->name, text);
 }
 
 static bool wrong_cluster(const struct cluster *c, const struct node *n)
@@ -72,7 +72,7 @@ static bool rival_gave_up(const struct cluster *c)
 
 static void unfence(struct cluster *c, struct node *n)
 {
-	note_log(c, LOG_LV_NOTICE, "%s is back: %s", n->name,
+	note_log(c, EVENT_NODE_BACK, "%s is back: %s", n->name,
 		n->fence == FENCE_WRONG ? "it is of this cluster" : "it follows the primary");
 	n->fence = FENCE_NONE;
 	n->turned_down = false;
@@ -243,13 +243,13 @@ void replica_judge(struct cluster *c, unsigned i, bool sampled)
 	if (before == n->judge.state)
 		return;
 	if (n->judge.state == FRESH_STALE)
-		note_log(c, LOG_LV_WARN,
+		note_log(c, EVENT_STALE,
 			"%s is too stale for reads: %" PRId64 " ms, %" PRIu64 " %s", n->name,
 			(c->now_us - n->fresh_us) / 1000, n->missing,
 			c->o.kind == CLUSTER_PG ? "bytes" : "transactions");
 	else if (n->judge.state == FRESH_STOPPED)
-		note_log(c, LOG_LV_WARN, "%s does not replicate: %s", n->name,
+		note_log(c, EVENT_NOT_REPLICATING, "%s does not replicate: %s", n->name,
 			n->facts.paused ? "replay is paused" : "stopped");
 	else if (n->judge.state == FRESH_OK && before != FRESH_UNKNOWN)
-		note_log(c, LOG_LV_NOTICE, "%s is fresh enough for reads again", n->name);
+		note_log(c, EVENT_FRESH_AGAIN, "%s is fresh enough for reads again", n->name);
 }

@@ -408,8 +408,8 @@ static void check_readable(struct check *c, const char *name, const char *path, 
 /* Options whose file must be there to be read; the others are written. */
 bool conf_is_input(const struct opt *o)
 {
-	static const char *const outputs[] = { "logfile", "pidfile", "unix_socket_dir", "conffile",
-		NULL };
+	static const char *const outputs[] = { "audit_file", "logfile", "pidfile",
+		"unix_socket_dir", "conffile", NULL };
 	return o->type == OPT_PATH && !word_is(o->name, strlen(o->name), outputs);
 }
 

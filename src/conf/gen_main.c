@@ -1,5 +1,5 @@
-/* gen_main - weirpool-gendoc: writes one of the documents made from the table of options to
- * standard output. Build time only; not installed. */
+/* gen_main - weirpool-gendoc: writes one of the documents made from the tables of options and of
+ * events to standard output. Build time only; not installed. */
 #include "conf/gen.h"
 
 #include "base/buf.h"
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(struct buf *);
 	} kinds[] = { { "md", conf_gen_markdown }, { "man", conf_gen_man },
-		{ "ini", conf_gen_sample } };
+		{ "ini", conf_gen_sample }, { "errors", conf_gen_errors } };
 	for (unsigned i = 0; argc == 2 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(argv[1], kinds[i].name) != 0)
 			continue;
@@ -26,6 +26,6 @@ int main(int argc, char **argv)
 		buf_fini(&out);
 		return ok ? 0 : 1;
 	}
-	fputs("usage: weirpool-gendoc md|man|ini\n", stderr);
+	fputs("usage: weirpool-gendoc md|man|ini|errors\n", stderr);
 	return 2;
 }

@@ -115,6 +115,12 @@ const struct opt opt_table[] = {
 		D("0"),
 		HELP("Append the client's address and port to the application_name that it "
 		     "gives at login.")),
+	PATH(global, "audit_file", audit_file, GLOBAL, NOW, D(""), WRITTEN,
+		HELP("File for who gave which command on the console or by HTTP, and what came of "
+		     "it: every one; opened again on RELOAD.")),
+	BOOL(global, "audit_log", audit_log, GLOBAL, NOW, D("1"),
+		HELP("The log has who gave which command on the console or by HTTP: those that "
+		     "change something, and those that failed.")),
 	STR(settings, "auth_dbname", auth_dbname, GLOBAL | DB, NEW_CONN,
 		HELP("Database in which auth_query runs. Unset: the database that the client "
 		     "asked for.")),
@@ -326,6 +332,9 @@ const struct opt opt_table[] = {
 		HELP("With several hosts: use them in turn (round-robin), or stay with one "
 		     "until it fails (disable).")),
 	BOOL(rule, "log", log, RULE, NOW, D("0"), HELP("Each such statement is logged.")),
+	BOOL(global, "log_codes", log_codes, GLOBAL, NOW, D("1"), PGB("0"),
+		HELP("Plain lines of the log have their event's code behind the level. See "
+		     "doc/log.md.")),
 	BOOL(global, "log_connections", log_connections, GLOBAL, NOW, D("1"),
 		HELP("Log each login.")),
 	BOOL(global, "log_disconnections", log_disconnections, GLOBAL, NOW, D("1"),
@@ -336,6 +345,13 @@ const struct opt opt_table[] = {
 		     "object for each line.")),
 	BOOL(global, "log_pooler_errors", log_pooler_errors, GLOBAL, NOW, D("1"),
 		HELP("Log errors that weirpool sends to clients.")),
+	INT(global, "log_repeats", log_repeats, GLOBAL, NOW, D("10"), RANGE(0, 1000000),
+		HELP("Lines per second of one warning or error about the same client's address, "
+		     "server or database; the others are counted and told in one line. 0: all "
+		     "are written.")),
+	BOOL(global, "log_sessions", log_sessions, GLOBAL, NOW, D("1"), PGB("0"),
+		HELP("The line about the end of a client's connection also has who ended it and "
+		     "in which state (two letters), times and counts. See doc/log.md.")),
 	BOOL(global, "log_stats", log_stats, GLOBAL, NOW, D("1"),
 		HELP("Log totals each stats_period.")),
 	PATH(global, "logfile", logfile, GLOBAL, NOW, D(""), WRITTEN,
@@ -654,6 +670,8 @@ const struct opt opt_table[] = {
 		HELP("auth, authpriv, daemon, user or local0 to local7.")),
 	STR(global, "syslog_ident", syslog_ident, GLOBAL, NOW, D("weirpool"), PGB("pgbouncer"),
 		HELP("Name in syslog.")),
+	STR(global, "syslog_socket", syslog_socket, GLOBAL, NOW, D("/dev/log"),
+		HELP("Socket of syslogd or journald.")),
 	BOOL(global, "tcp_defer_accept", tcp_defer_accept, GLOBAL, NOW, D("0"), PGB("1"),
 		HELP("Let the kernel report a new connection only when it has sent something "
 		     "(TCP_DEFER_ACCEPT, 45 s). Silent clients are then the kernel's and not "

@@ -79,7 +79,8 @@ static void answer(struct authq *q, const struct err *e)
 		*session_authq(s) = NULL;
 		q->session = NULL;
 		if (e)
-			log_warn("auth_query for user \"%s\": %s", q->user, e->msg);
+			log_event(EVENT_AUTH_QUERY, "auth_query for user \"%s\": %s", q->user,
+				e->msg);
 		session_authq_done(s, q->result, secret, secret_n, e);
 	}
 	authq_free(q);

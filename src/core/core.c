@@ -96,13 +96,19 @@ void core_reload(struct core *c, struct core_gen *gen)
 
 /* ---- log ---- */
 
-void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt, va_list ap)
+void core_vlog(enum event_code ev, const struct core_party *who, const char *fmt, va_list ap)
 {
-	char name[24], ctx[256], msg[512];
+	char name[24], ctx[256], object[256], msg[512];
+	struct log_about about = { .who = name,
+		.ctx = ctx,
+		.object = who->is_client ? object : ctx,
+		.field = who->field,
+		.fields_n = who->fields_n };
 	vsnprintf(msg, sizeof msg, fmt, ap);
 	snprintf(name, sizeof name, "%s%08x", who->prefix, who->id);
 	snprintf(ctx, sizeof ctx, "%s/%s@%s:%u", who->db, who->user, who->host, who->port);
-	log_line(lv, name, ctx, "%s", msg);
+	snprintf(object, sizeof object, "%s/%s@%s", who->db, who->user, who->host);
+	log_event_about(ev, &about, "%s", msg);
 }
 
 /* ---- start and stop ---- */
@@ -377,7 +383,7 @@ static void on_listen(struct mail *m, void *owner)
 		facts_hold(w, lm->ls[i].ops);
 	if (atomic_load(&w->core->state) < CORE_HANDED && !w->deaf &&
 		worker_listen(w, lm->ls, lm->n, &e) != 0)
-		log_error("%s", e.msg);
+		log_event(EVENT_NO_LISTENER, "%s", e.msg);
 	mem_free(MEM_MSG, lm);
 }
 

@@ -82,7 +82,7 @@ void link_put(
 	struct link *l, struct buf *up); /* sends up; a broken socket shows at the next read */
 void link_settle(
 	struct link *l); /* at an idle boundary, without a session: clean it or let it go */
-void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
+void link_log(enum event_code ev, const struct link *l, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 extern const struct stream_cb link_stream_cb;
 
@@ -103,8 +103,16 @@ void session_set_state(struct session *s, enum session_state st);
 /* Ends the session: with an error for the client (NULL: none). Memory goes at the turn's end. */
 void session_close(struct session *s, const struct err *e, const char *why);
 void session_free(struct session *s);
-void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
+void session_log(enum event_code ev, const struct session *s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+void session_log_fields(enum event_code ev, const struct session *s, const struct log_field *f,
+	unsigned n, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* As session_close(), where no error says who ends it: P weirpool, A an administrator. */
+void session_close_by(struct session *s, char by, const char *why);
+
+/* session_end.c */
+void session_log_end(struct session *s, const struct err *e, const char *why);
+
 /* PEV_RELOGIN: without link, pool and account, as after its greeting. The input behind the event
  * stands in st.in. */
 void session_relogin(struct session *s);
@@ -283,8 +291,11 @@ struct core_party {         /* of whom a line of the log is */
 	unsigned id;
 	const char *db, *user, *host;
 	unsigned port;
+	bool is_client; /* its port changes from time to time: repeats are not told by it */
+	const struct log_field *field;
+	unsigned fields_n;
 };
-void core_vlog(enum log_level lv, const struct core_party *who, const char *fmt, va_list ap)
+void core_vlog(enum event_code ev, const struct core_party *who, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
 void core_console_start(struct core_console *r);
 unsigned core_codings(enum conf_compression c); /* PROTO_CODING_* */

@@ -126,7 +126,7 @@ static void learn(struct worker *w, struct dbase *d, const uint8_t *p, size_t n)
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (odd)
-		log_line(LOG_LV_WARN, NULL, NULL,
+		log_event(EVENT_SERVER_FAMILY,
 			"entry \"%s\": its servers are of another family than the one that "
 			"clients of this port are told; they will be refused (see "
 			"mysql_server_version)",

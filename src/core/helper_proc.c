@@ -62,7 +62,7 @@ static void gone(struct helper_proc *h, const char *why)
 	if (!h->up)
 		return;
 	h->up = false;
-	log_error("the authentication helper ended: %s", why);
+	log_event(EVENT_HELPER_ENDED, "the authentication helper ended: %s", why);
 	stream_close(&h->st);
 	kill(h->pid, SIGKILL);
 	waitpid(h->pid, NULL, 0);

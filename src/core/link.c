@@ -13,15 +13,19 @@
 #define PIPELINE_TIMEOUT_US 1000000 /* what a client left behind may take, up to its last request */
 #define CLEAN_TIMEOUT_US 10000000   /* a link that is not clean by then is closed */
 
-void link_log(enum log_level lv, const struct link *l, const char *fmt, ...)
+void link_log(enum event_code ev, const struct link *l, const char *fmt, ...)
 {
-	struct core_party who = { "S-0x5", l->id, l->pool->db->name, l->pool->user, l->host,
-		l->port };
+	struct core_party who = { .prefix = "S-0x5",
+		.id = l->id,
+		.db = l->pool->db->name,
+		.user = l->pool->user,
+		.host = l->host,
+		.port = l->port };
 	va_list ap;
-	if (!log_on(lv))
+	if (!log_on(event_info(ev)->level))
 		return;
 	va_start(ap, fmt);
-	core_vlog(lv, &who, fmt, ap);
+	core_vlog(ev, &who, fmt, ap);
 	va_end(ap);
 }
 
@@ -75,7 +79,7 @@ void link_close(struct link *l, const char *why)
 	assert(!l->session);
 	l->close_why = why;
 	if (l->gen_serial && w->gen->conf->global.log_disconnections)
-		link_log(LOG_LV_INFO, l, "closing because: %s (age=%llds)", why,
+		link_log(EVENT_LINK_END, l, "closing because: %s (age=%llds)", why,
 			(long long)((worker_now(w) - l->born_us) / 1000000));
 	if (l->login)
 		link_login_fini(l);

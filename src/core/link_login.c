@@ -32,7 +32,7 @@ static void failed(struct link *l, const struct err *e, bool refused)
 {
 	struct pool_shard *p = l->shard;
 	struct session *own = l->login ? l->login->own : NULL;
-	link_log(LOG_LV_WARN, l, "%s%s%s", e->msg, *e->internal ? ": " : "", e->internal);
+	link_log(EVENT_LINK_FAILED, l, "%s%s%s", e->msg, *e->internal ? ": " : "", e->internal);
 	struct err copy = *e;
 	link_close(l, "login failed");
 	if (own) {
@@ -243,7 +243,7 @@ void link_connect(struct pool_shard *p, unsigned link_class)
 {
 	struct link *l = link_new(p, link_class);
 	if (!l) {
-		log_error(
+		log_event(EVENT_NO_LINK_MEMORY,
 			"out of memory for a server connection to database %s", p->pool->db->name);
 		pool_forget(p->pool, p->w);
 		return;
@@ -308,7 +308,7 @@ static void ready(struct link *l)
 	hist_add(&p->counts->hist[HIST_CONNECT], worker_now(w) - l->born_us);
 	l->born_us = worker_now(w);
 	if (w->gen->conf->global.log_connections)
-		link_log(LOG_LV_INFO, l, "new connection to server%s%s", l->st.ssl ? ", " : "",
+		link_log(EVENT_LINK_NEW, l, "new connection to server%s%s", l->st.ssl ? ", " : "",
 			l->st.ssl ? tls_version(l->st.ssl) : "");
 	bool query = *p->set.connect_query && !own;
 	facts_of_link(l);
@@ -389,7 +389,7 @@ static size_t steps(struct link *l, const uint8_t *p, size_t n)
 				ready(l);
 			}
 			return SIZE_MAX;
-		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
+		case PEV_NOTE: link_log(EVENT_LINK_NOTE, l, "%s", e.msg); break;
 		case PEV_DROP:
 			if (!ev.coded)
 				break;

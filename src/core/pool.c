@@ -452,6 +452,10 @@ static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 		hist_add(&p->counts->hist[HIST_WAIT], worker_now(p->w) - wt->since_us);
 	list_del(&wt->node);
 	p->n_waiting--;
+	if (wt->session) {
+		wt->session->tally.wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
+		wt->session->tally.waits++;
+	}
 	wt->since_us = 0;
 	wt->on = NULL;
 	if (wt->session)

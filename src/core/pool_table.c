@@ -256,7 +256,8 @@ void shard_refresh(struct pool_shard *p)
 		tls_ctx_unref(p->tls);
 		p->tls = tls;
 	} else {
-		log_error("database %s: server_tls: %s", p->pool->db->name, e.msg);
+		log_event(
+			EVENT_SERVER_TLS, "database %s: server_tls: %s", p->pool->db->name, e.msg);
 	}
 	pool_apply_settings(p);
 	pool_touch(p);

@@ -83,7 +83,8 @@ static unsigned number_of(struct core *c, const struct conf_rule *r)
 	if (had == 0) {
 		had = ++c->rules_n;
 		if (!hmap_put(&c->rule_ids, key, n, (void *)had, NULL))
-			log_error("out of memory: rule %s is counted with others", r->name);
+			log_event(EVENT_NO_MEMORY, "out of memory: rule %s is counted with others",
+				r->name);
 	}
 	mem_free(MEM_CONF, key);
 	return (unsigned)had - 1;
@@ -132,7 +133,7 @@ static uint32_t nodes_of(const struct core_rule *r, const struct topo_cluster *t
 static void gave_up(struct session *s, const struct proto_rule *r, struct rule_count *k)
 {
 	if (k->gave_up++ == 0)
-		session_log(LOG_LV_WARN, s,
+		session_log(EVENT_RULE_GAVE_UP, s,
 			"rule %s: its pattern took too many steps for a statement, which then does "
 			"not fit",
 			r->name);
@@ -155,7 +156,7 @@ static void told(struct proto_ruling *x, enum proto_ruled what, const struct pro
 			session_arm(s);
 	}
 	if (r->log)
-		session_log(LOG_LV_INFO, s, "rule %s: %.*s%s", r->name,
+		session_log(EVENT_RULE_LOG, s, "rule %s: %.*s%s", r->name,
 			n < LOGGED_MAX_BYTES ? (int)n : LOGGED_MAX_BYTES, text ? text : "",
 			n > LOGGED_MAX_BYTES ? " ..." : "");
 }

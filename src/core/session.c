@@ -14,11 +14,11 @@
 #define LOGINS_MAX 4096   /* per worker, at a time */
 #define LINGER_US 2000000 /* a client has this long to take the last error */
 
-void session_log(enum log_level lv, const struct session *s, const char *fmt, ...)
+__attribute__((format(printf, 5, 0))) static void vlog(enum event_code ev, const struct session *s,
+	const struct log_field *f, unsigned n, const char *fmt, va_list ap)
 {
 	char host[64];
-	va_list ap;
-	if (!log_on(lv))
+	if (!log_on(event_info(ev)->level))
 		return;
 	const struct proto_login *pl = s->login && s->greeted ? s->ops->client_login(s->cst) : NULL;
 	const char *db = s->db                ? s->db->name
@@ -26,10 +26,32 @@ void session_log(enum log_level lv, const struct session *s, const char *fmt, ..
 			 : pl && pl->database ? pl->database
 					      : "(nodb)";
 	const char *user = s->account ? s->account->name : pl && pl->user ? pl->user : "(nouser)";
-	struct core_party who = { "C-0xc", s->id, db, user, addr_host(&s->addr, host, sizeof host),
-		addr_port(&s->addr) };
+	struct core_party who = { .prefix = "C-0xc",
+		.id = s->id,
+		.db = db,
+		.user = user,
+		.host = addr_host(&s->addr, host, sizeof host),
+		.port = addr_port(&s->addr),
+		.is_client = true,
+		.field = f,
+		.fields_n = n };
+	core_vlog(ev, &who, fmt, ap);
+}
+
+void session_log(enum event_code ev, const struct session *s, const char *fmt, ...)
+{
+	va_list ap;
 	va_start(ap, fmt);
-	core_vlog(lv, &who, fmt, ap);
+	vlog(ev, s, NULL, 0, fmt, ap);
+	va_end(ap);
+}
+
+void session_log_fields(enum event_code ev, const struct session *s, const struct log_field *f,
+	unsigned n, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vlog(ev, s, f, n, fmt, ap);
 	va_end(ap);
 }
 
@@ -359,16 +381,14 @@ void session_close(struct session *s, const struct err *e, const char *why)
 		if (s->login)
 			w->logins_failed[login_failure_of(e->code)]++;
 		if (w->gen->conf->global.log_pooler_errors)
-			session_log(LOG_LV_WARN, s, "pooler error: %s%s%s", e->msg,
+			session_log(event_of_err(e->code), s, "pooler error: %s%s%s", e->msg,
 				*e->internal ? ": " : "", e->internal);
 		if (!is_cut(s)) {
 			s->ops->put_error(s->greeted ? s->cst : NULL, &w->down, e, true);
 			session_send(s, &w->down);
 		}
 	}
-	if (w->gen->conf->global.log_disconnections)
-		session_log(LOG_LV_INFO, s, "closing because: %s (age=%llds)", why,
-			(long long)((worker_now(w) - s->connected_us) / 1000000));
+	session_log_end(s, e, why);
 	pool_wait_cancel(&s->wait);
 	give_up_link(s);
 	if (s->login)
@@ -381,6 +401,12 @@ void session_close(struct session *s, const struct err *e, const char *why)
 	else
 		stream_close(&s->st);
 	session_set_state(s, SESSION_CLOSING);
+}
+
+void session_close_by(struct session *s, char by, const char *why)
+{
+	s->tally.ended_by = by;
+	session_close(s, NULL, why);
 }
 
 void session_free(struct session *s)

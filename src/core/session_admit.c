@@ -197,7 +197,7 @@ static bool start_coding(struct session *s)
 		buf_consume(in, buf_len(in));
 	if (ok)
 		return true;
-	session_close(s, NULL, "out of memory");
+	session_close_by(s, 'P', "out of memory");
 	return false;
 }
 
@@ -206,10 +206,11 @@ static void welcome_done(struct session *s)
 	struct worker *w = s->w;
 	session_send(s, &w->down);
 	if (w->gen->conf->global.log_connections)
-		session_log(LOG_LV_INFO, s, "login attempt: db=%s user=%s tls=%s replication=%s",
+		session_log(EVENT_LOGIN, s, "login attempt: db=%s user=%s tls=%s replication=%s",
 			s->db->name, s->account->name, s->st.ssl ? tls_version(s->st.ssl) : "no",
 			s->raw ? "yes" : "no");
 	s->shard->stats->logins++;
+	s->tally.login_us = (uint64_t)(worker_now(w) - s->connected_us);
 	session_login_fini(s);
 	if (start_coding(s))
 		session_welcomed(s);
@@ -317,12 +318,13 @@ static void console_login(struct session *s)
 		return;
 	}
 	s->account = core_account(w->core, user);
-	session_log(LOG_LV_INFO, s, "console login: user=%s privilege=%s", user,
+	session_log(EVENT_CONSOLE_LOGIN, s, "console login: user=%s privilege=%s", user,
 		s->privilege == CONSOLE_ADMIN ? "admin" : "stats");
 	key_make(s);
 	size_t n = key_bytes(s, key, s->ops->client_key_size(s->cst));
 	s->ops->console_start(s->cst, w->core->version, key, n, &w->down);
 	session_send(s, &w->down);
+	s->tally.login_us = (uint64_t)(worker_now(w) - s->connected_us);
 	session_login_fini(s);
 	session_set_state(s, SESSION_IDLE);
 	timer_clear(w->loop, &s->timer);

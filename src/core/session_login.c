@@ -191,7 +191,7 @@ static void start_tls(struct session *s)
 {
 	struct err e = { 0 };
 	if (stream_tls_accept(&s->st, s->w->gen->client_tls, &e) != 0)
-		session_close(s, NULL, e.msg);
+		session_close_by(s, 'P', e.msg);
 }
 
 void session_login_handshaken(struct stream *st, void *owner, const struct err *e)
@@ -245,7 +245,7 @@ static bool one_step(struct session *s)
 		on_tls_request(s, buf_len(&s->st.in));
 		return s->state != SESSION_CLOSING && s->st.tls != STREAM_HANDSHAKE;
 	case PEV_TLS_DIRECT:
-		session_close(s, NULL, "direct TLS is not enabled (client_tls_sslnegotiation)");
+		session_close_by(s, 'P', "direct TLS is not enabled (client_tls_sslnegotiation)");
 		return false;
 	case PEV_LOGIN: buf_consume(&s->st.in, ev.n); return on_login(s);
 	case PEV_PASSWORD: {
@@ -358,7 +358,7 @@ void session_login_readable(struct session *s)
 			return;
 		}
 		if (!buf_append(&s->st.in, w->rbuf, got)) {
-			session_close(s, NULL, "out of memory");
+			session_close_by(s, 'P', "out of memory");
 			return;
 		}
 		session_login_input(s);

@@ -55,7 +55,7 @@ static bool take_again(struct link *l, const char *why)
 	struct buf kept = s->again;
 	buf_init(&s->again, AGAIN_MAX_BYTES);
 	s->again_n++;
-	session_log(LOG_LV_INFO, s, "asking another node: %s:%u: %s", l->host, l->port, why);
+	session_log(EVENT_ASK_AGAIN, s, "asking another node: %s:%u: %s", l->host, l->port, why);
 	bool ok = session_take_back(s, buf_data(&kept), buf_len(&kept));
 	buf_fini(&kept);
 	session_detach(s);
@@ -140,7 +140,7 @@ static bool outlive(struct link *l, const char *why, const struct err *said, con
 	if (e->code == ERR_OUTCOME_UNKNOWN)
 		token_in_doubt(&s->token, clock_mono_us());
 	if (s->request_us || s->in_tx)
-		session_log(LOG_LV_INFO, s, "goes on without its server connection: %s:%u: %s",
+		session_log(EVENT_GOES_ON, s, "goes on without its server connection: %s:%u: %s",
 			l->host, l->port, why);
 	session_detach(s);
 	link_close(l, why);

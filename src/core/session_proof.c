@@ -325,7 +325,7 @@ void session_helper_done(struct session *s, bool ok, const char *text)
 		return;
 	}
 	if (!ok && *text)
-		session_log(LOG_LV_WARN, s, "authentication failed: %s", text);
+		session_log(EVENT_PROOF_FAILED, s, "authentication failed: %s", text);
 	if (!ok && !*text && ask_again(s))
 		return;
 	s->ops->client_auth_result(s->cst, ok, &s->w->down);

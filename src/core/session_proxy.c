@@ -49,9 +49,9 @@ bool session_proxy_readable(struct session *s)
 	}
 	s->proxy_due = false;
 	if (from.u.sa.sa_family == AF_UNSPEC) {
-		session_log(LOG_LV_DEBUG, s, "a connection of the proxy's own");
+		session_log(EVENT_PROXY_HEADER, s, "a connection of the proxy's own");
 	} else {
-		session_log(LOG_LV_DEBUG, s, "the proxy names %s:%u",
+		session_log(EVENT_PROXY_HEADER, s, "the proxy names %s:%u",
 			addr_host(&from, host, sizeof host), addr_port(&from));
 		s->addr = from;
 	}

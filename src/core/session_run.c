@@ -19,6 +19,8 @@ void session_detach(struct session *s)
 	s->cut = l->ops->link_mid_reply(l->lst);
 	s->ops->detach(s->cst, l->lst);
 	route_ended(l, l->st.eof || l->st.error ? BALANCE_ERROR : BALANCE_OK);
+	if (s->pinned_us)
+		s->tally.pinned_us += (uint64_t)(worker_now(s->w) - s->pinned_us);
 	s->link = NULL;
 	s->may_again = false;
 	l->session = NULL;
@@ -64,8 +66,10 @@ static void request_done(struct session *s, struct link *l)
 		link_put(l, &w->up);
 		break;
 	case REL_PINNED:
-		if (!s->pinned_us)
+		if (!s->pinned_us) {
 			s->pinned_us = worker_now(w);
+			s->tally.pins++;
+		}
 		if (s->want_close)
 			worker_drain_session(s);
 		break;
@@ -90,6 +94,8 @@ void session_granted(struct session *s, struct link *l)
 	struct worker *w = s->w;
 	s->link = l;
 	l->session = s;
+	s->tally.link = l->id;
+	s->tally.node = l->addr;
 	route_began(l);
 	l->replica = route_is_replica(l);
 	s->notified = false;
@@ -192,7 +198,7 @@ void core_console_done(struct core_console *r)
 static void refuse_request(struct session *s, const struct err *e)
 {
 	if (s->w->gen->conf->global.log_pooler_errors)
-		session_log(LOG_LV_WARN, s, "pooler error: %s (%s)", e->msg, e->detail);
+		session_log(event_of_err(e->code), s, "pooler error: %s (%s)", e->msg, e->detail);
 	s->ops->client_fail_request(s->cst, e, &s->w->down);
 	session_send(s, &s->w->down);
 }
@@ -512,6 +518,7 @@ static void count_tx(struct session *s, const struct pev *ev)
 	}
 	route_answered(s, s->link, s->request_us ? now - s->request_us : 0);
 	s->request_us = 0;
+	s->tally.requests++;
 	if (ev->idle)
 		s->timed_by_rule = false;
 	s->in_tx = ev->tx != TX_IDLE;
@@ -522,6 +529,7 @@ static void count_tx(struct session *s, const struct pev *ev)
 			hist_add(&k->hist[HIST_XACT], now - s->tx_us);
 		}
 		st->xacts++;
+		s->tally.xacts++;
 		s->tx_us = 0;
 		s->again_n = 0;
 		s->to_primary = false;
@@ -676,14 +684,14 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 			if (!on_own(l, &ev, &e))
 				return SIZE_MAX;
 			break;
-		case PEV_NOTE: link_log(LOG_LV_INFO, l, "%s", e.msg); break;
+		case PEV_NOTE: link_log(EVENT_LINK_NOTE, l, "%s", e.msg); break;
 		case PEV_REFUSED:
 			flush_down(l);
 			session_link_refused(l, &e);
 			break;
 		case PEV_LINK_BAD:
 			flush_down(l);
-			link_log(LOG_LV_WARN, l, "%s", e.msg);
+			link_log(EVENT_LINK_BROKE, l, "%s", e.msg);
 			link_bad(l, &ev, &e);
 			return SIZE_MAX;
 		case PEV_BAD:
@@ -694,7 +702,7 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 				session_close(s, &e, e.msg);
 				return SIZE_MAX;
 			}
-			link_log(LOG_LV_WARN, l, "%s", e.msg);
+			link_log(EVENT_LINK_BROKE, l, "%s", e.msg);
 			session_link_gone(l, e.msg, e.code == ERR_SERVER_LOST ? &e : NULL);
 			return SIZE_MAX;
 		case PEV_DROP:
@@ -756,6 +764,8 @@ void session_link_readable(struct link *l)
 			n = buf_len(&l->st.in);
 		}
 		struct session *s = l->session; /* it may have let go of l afterwards */
+		if (s && s->request_us && !s->tally.first_us)
+			s->tally.first_us = (uint64_t)(worker_now(w) - s->request_us) + 1;
 		size_t used = down_steps(l, p, n);
 		if (used == SIZE_MAX || l->state == LINK_CLOSING || l->state == LINK_MOVING)
 			return;

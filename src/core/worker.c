@@ -56,7 +56,7 @@ static void on_refuse(void *arg, int fd)
 	(void)!send(fd, buf_data(&w->down), buf_len(&w->down), MSG_DONTWAIT | MSG_NOSIGNAL);
 	buf_consume(&w->down, buf_len(&w->down));
 	close(fd);
-	log_warn("%s", e.msg);
+	log_event(EVENT_ERR_NO_FDS, "%s", e.msg);
 }
 
 static void on_accept(void *arg, int fd, const struct sockaddr *sa, socklen_t n)
@@ -99,7 +99,7 @@ static void listen_again(struct worker *w)
 	struct err e = { 0 };
 	w->deaf = false;
 	if (worker_listen(w, w->core->listen, w->core->n_listen, &e) != 0)
-		log_error("%s", e.msg);
+		log_event(EVENT_NO_LISTENER, "%s", e.msg);
 }
 
 /* ---- draining ---- */
@@ -355,7 +355,7 @@ static void close_everything(struct worker *w)
 {
 	for (int st = SESSION_LOGIN; st < SESSION_CLOSING; st++)
 		list_for_safe(n, &w->sessions[st])
-			session_close(list_entry(n, struct session, node), NULL, "shutdown");
+			session_close_by(list_entry(n, struct session, node), 'A', "shutdown");
 	list_for(sn, &w->shards) {
 		struct pool_shard *p = list_entry(sn, struct pool_shard, node);
 		for (int st = LINK_CONNECTING; st < LINK_CLOSING; st++)

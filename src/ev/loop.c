@@ -95,7 +95,7 @@ static void tasks_run(struct loop *l)
 static void libevent_says(int severity, const char *text)
 {
 	if (severity >= EVENT_LOG_WARN)
-		log_warn("libevent: %s", text);
+		log_event(EVENT_LIBEVENT, "libevent: %s", text);
 	else
 		log_debug("libevent: %s", text);
 }

@@ -54,7 +54,7 @@ static void on_failed(struct ask *a, enum cluster_failure why, const char *text)
 {
 	struct find *f = a->owner;
 	struct monitor *m = f->m;
-	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .level = LOG_LV_WARN };
+	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .event = EVENT_CLUSTER_WARN };
 	(void)why;
 	f->failures_n++;
 	f->told_us = clock_mono_us();

@@ -83,7 +83,7 @@ int patroni_leader(const char *body, size_t n, char name_r[64], char host_r[256]
 /* The log hears of it once. */
 static void tell_failure(struct patroni *a, int status, const struct err *e)
 {
-	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .level = LOG_LV_WARN };
+	struct cluster_action act = { .kind = CLUSTER_DO_LOG, .event = EVENT_CLUSTER_WARN };
 	char text[200];
 	if (e)
 		snprintf(text, sizeof text, "%.190s", *e->msg ? e->msg : "no answer in time");

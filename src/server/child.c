@@ -35,7 +35,7 @@ static void end_line(struct child *c)
 {
 	c->line[c->line_n] = '\0';
 	if (c->line_n) {
-		log_line(LOG_LV_NOTICE, NULL, NULL, "%s: %s", c->name, c->line);
+		log_event(EVENT_CHILD_SAID, "%s: %s", c->name, c->line);
 		snprintf(c->last, sizeof c->last, "%.190s", c->line);
 	}
 	c->line_n = 0;

@@ -48,7 +48,7 @@ static void on_action(void *arg, const struct cluster_action *a)
 	switch (a->kind) {
 	case CLUSTER_DO_FENCE: topo_fence(w->all->core, w->name, a->node, true); break;
 	case CLUSTER_DO_CLOSE_IDLE: topo_fence(w->all->core, w->name, a->node, false); break;
-	case CLUSTER_DO_LOG: log_line(a->level, NULL, NULL, "%s", a->text); break;
+	case CLUSTER_DO_LOG: log_event(a->event, "%s", a->text); break;
 	}
 }
 
@@ -357,7 +357,8 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 	list_append(&all->watches, &w->node);
 	w->monitor = make(w, gen, c, &e);
 	if (!w->monitor)
-		log_error("cluster %s cannot be watched, nobody can use it: %s", c->name, e.msg);
+		log_event(EVENT_CLUSTER_BLIND,
+			"cluster %s cannot be watched, nobody can use it: %s", c->name, e.msg);
 }
 
 /* "Basic ..." of a user and a password; the caller's. NULL: there is no user. */

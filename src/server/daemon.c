@@ -97,7 +97,7 @@ int daemon_pidfile_adopt(const char *path, int fd)
 void daemon_pidfile_renew(void)
 {
 	if (pid_fd >= 0 && write_pid(pid_fd) != 0)
-		log_error("cannot write the pid file: %s", strerror(errno));
+		log_event(EVENT_PIDFILE, "cannot write the pid file: %s", strerror(errno));
 }
 
 void daemon_pidfile_forget(void)
@@ -130,7 +130,8 @@ void daemon_give(const char *user, const char *dir, unsigned port)
 	else
 		snprintf(path, sizeof path, "%s", dir);
 	if (pw && getuid() == 0 && chown(path, pw->pw_uid, (gid_t)-1) != 0)
-		log_warn("cannot give %s to user %s: %s", path, user, strerror(errno));
+		log_event(EVENT_SOCKET_OWNER, "cannot give %s to user %s: %s", path, user,
+			strerror(errno));
 }
 
 int daemon_raise_fds(unsigned want)

@@ -108,11 +108,11 @@ void ending_announce(struct ending *e)
 	if (upgrade_under_way(e->upgrade))
 		upgrade_say_end(e->upgrade, CORE_DRAIN);
 	if (is_sidecar(conf)) {
-		log_info("until they have left, clients are served as before");
+		log_event(EVENT_ENDING, "until they have left, clients are served as before");
 		e->phase = ENDING_LINGER;
 		e->empty_us = e->since_us;
 	} else if (delay_us(conf)) {
-		log_info("new clients are taken for %lld ms more",
+		log_event(EVENT_ENDING, "new clients are taken for %lld ms more",
 			(long long)(delay_us(conf) / 1000));
 		e->phase = ENDING_DELAY;
 		e->drain_us = e->since_us + delay_us(conf);
@@ -176,11 +176,12 @@ static bool go_further(struct ending *e, unsigned clients)
 	if (e->state == CORE_STOP)
 		return true;
 	if (e->state == CORE_HANDED) {
-		log_info("upgrade_drain_timeout: draining %u clients", clients);
+		log_event(EVENT_ENDING, "upgrade_drain_timeout: draining %u clients", clients);
 		ending_to(e, CORE_DRAIN);
 		return false;
 	}
-	log_warn("shutdown_timeout: %u clients are still busy, closing them", clients);
+	log_event(EVENT_SHUTDOWN_TIMEOUT,
+		"shutdown_timeout: %u clients are still busy, closing them", clients);
 	e->cut_n = clients;
 	ending_to(e, CORE_STOP);
 	return false;
@@ -228,6 +229,6 @@ const char *ending_why(const struct ending *e)
 void ending_say(const struct ending *e)
 {
 	int64_t us = e->since_us ? loop_now_us(e->loop) - e->since_us : 0;
-	log_info("shutdown complete after %.1f s, %u clients were cut off", (double)us / 1e6,
-		e->cut_n);
+	log_event(EVENT_STOPPED, "shutdown complete after %.1f s, %u clients were cut off",
+		(double)us / 1e6, e->cut_n);
 }

@@ -31,7 +31,7 @@ static int open_tcp(struct sockets *s, const struct conf_global *g, struct http_
 			ls[(*n)++] = (struct http_listen){ fds[i], false };
 			sockets_also(s, fds[i], key);
 		}
-		log_info("listening on %s:%d (http)", item, g->http_port);
+		log_event(EVENT_LISTENING, "listening on %s:%d (http)", item, g->http_port);
 	}
 	return 0;
 }
@@ -51,7 +51,7 @@ static int open_unix(
 		return -1;
 	*l = (struct http_listen){ fds[0], true };
 	sockets_also(s, fds[0], key);
-	log_info("listening on unix:%s (http)", g->http_unix_socket);
+	log_event(EVENT_LISTENING, "listening on unix:%s (http)", g->http_unix_socket);
 	return 0;
 }
 
@@ -67,7 +67,7 @@ int http_ports_open(struct sockets *s, const struct conf_global *g, bool may_fai
 	if (!g->http_port || open_tcp(s, g, ls, n_r, e) == 0)
 		return 0;
 	if (may_fail) {
-		log_warn("no status page: %s", e->msg);
+		log_event(EVENT_NO_HTTP, "no status page: %s", e->msg);
 		*e = (struct err){ 0 };
 		return 0;
 	}

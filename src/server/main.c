@@ -20,6 +20,8 @@ static const struct tool {
 	int (*run)(int argc, char **argv);
 } tools[] = {
 	{ { "completion", "what shells read to complete the command line" }, completion },
+	{ { "explain", "what a code, a SQLSTATE or the name of an error means" },
+		server_explain_code },
 	{ { "explain-route", "which node may run each statement of standard input" },
 		server_explain_route },
 	{ { "hash", "a line for auth_file, from a password" }, tool_hash },

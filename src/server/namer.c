@@ -153,8 +153,9 @@ static void on_answer(struct mail *m, void *owner)
 		k->due_us = clock_mono_us() + RETRY_US;
 		set_names(n, k, NULL);
 		if (!k->told)
-			log_warn("database %s: all reads go to the primary, because its catalogs "
-				 "cannot be read: %s",
+			log_event(EVENT_CATALOG,
+				"database %s: all reads go to the primary, because its catalogs "
+				"cannot be read: %s",
 				k->db->name, q->err.msg);
 		k->told = true;
 	}

@@ -40,7 +40,7 @@ static void log_msgs(const struct conf_msgs *m)
 	char line[1200];
 	for (unsigned i = 0; i < m->n; i++) {
 		conf_msg_format(&m->list[i], line, sizeof line);
-		log_line(m->list[i].level == CONF_ERROR ? LOG_LV_ERROR : LOG_LV_WARN, NULL, NULL,
+		log_event(m->list[i].level == CONF_ERROR ? EVENT_CONF_ERROR : EVENT_CONF_WARNING,
 			"%s", line);
 	}
 }
@@ -51,11 +51,15 @@ static int open_log(const struct conf *c, const struct server_args *a)
 	int verbose = a->verbose > g->verbose ? a->verbose : g->verbose;
 	struct log_opts o = {
 		.file = g->logfile,
+		.audit = g->audit_file,
 		.syslog_ident = g->syslog ? g->syslog_ident : NULL,
 		.syslog_facility = g->syslog_facility,
 		.format = g->log_format == CONF_LOG_JSON     ? LOG_FMT_JSON
 			  : g->log_format == CONF_LOG_LOGFMT ? LOG_FMT_LOGFMT
 							     : LOG_FMT_PLAIN,
+		.repeats = (unsigned)g->log_repeats,
+		.no_codes = !g->log_codes,
+		.syslog_socket = g->syslog_socket,
 		.level = verbose > 0 ? LOG_LV_DEBUG : LOG_LV_INFO,
 		.quiet = a->quiet || a->daemonize,
 	};
@@ -93,14 +97,14 @@ static int take_up(struct server *s, struct core_gen *gen, char **text_r, struct
 {
 	unsigned before = s->sockets.n;
 	if (sockets_open_new(&s->sockets, gen->conf, e) != 0) {
-		log_error("RELOAD failed: %s", e->msg);
+		log_event(EVENT_RELOAD_FAILED, "RELOAD failed: %s", e->msg);
 		gen_unref(gen);
 		return -1;
 	}
 	*text_r = describe(s->gen->conf, gen->conf);
 	if (open_log(gen->conf, s->args) != 0)
-		log_error("cannot open the log file %s: %s", gen->conf->global.logfile,
-			strerror(errno));
+		log_event(EVENT_LOG_FILE, "cannot open the log file %s: %s",
+			gen->conf->global.logfile, strerror(errno));
 	use(s, gen);
 	core_listen_also(s->core, s->sockets.ls + before, s->sockets.n - before);
 	return 0;
@@ -110,7 +114,7 @@ static void log_changes(const char *text)
 {
 	for (const char *line = text, *end; line && *line; line = end) {
 		end = line + strcspn(line, "\n");
-		log_info("reload: %.*s", (int)(end - line), line);
+		log_event(EVENT_RELOAD_CHANGE, "reload: %.*s", (int)(end - line), line);
 		end += *end == '\n';
 	}
 }
@@ -139,7 +143,7 @@ static int reload_files(void *arg, char **report_r, struct err *e)
 		gen = build(conf, &m);
 	log_msgs(&m);
 	if (!gen && sandbox_limits_files())
-		log_info("sandbox: files can be read below %s",
+		log_event(EVENT_SANDBOX, "sandbox: files can be read below %s",
 			sandbox_places(places, sizeof places));
 	conf_msgs_fini(&m);
 	notify_send("READY=1");
@@ -148,7 +152,7 @@ static int reload_files(void *arg, char **report_r, struct err *e)
 	char *text;
 	if (take_up(s, gen, &text, e) != 0)
 		return -1;
-	log_info("configuration reloaded%s", text ? "" : ": nothing changed");
+	log_event(EVENT_RELOADED, "configuration reloaded%s", text ? "" : ": nothing changed");
 	log_changes(text);
 	if (report_r)
 		*report_r = text;
@@ -184,8 +188,9 @@ static void on_files(void *arg)
 	log_msgs(&m);
 	conf_msgs_fini(&m);
 	if (!gen) {
-		log_error("files of certificates or secrets have changed, but cannot be used; "
-			  "what was read before stays");
+		log_event(EVENT_FILES_UNUSABLE,
+			"files of certificates or secrets have changed, but cannot be used; "
+			"what was read before stays");
 		admin_reloaded(s->admin, false);
 		return;
 	}
@@ -194,7 +199,8 @@ static void on_files(void *arg)
 	admin_reloaded(s->admin, rc == 0);
 	if (rc != 0)
 		return;
-	log_info("files of certificates or secrets have changed and are taken up");
+	log_event(EVENT_FILES_TAKEN,
+		"files of certificates or secrets have changed and are taken up");
 	log_changes(text);
 	mem_free(MEM_ADMIN, text);
 }
@@ -216,7 +222,7 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	if (!gen)
 		return -1;
 	if (open_log(gen->conf, s->args) != 0)
-		log_error("cannot open the log file: %s", strerror(errno));
+		log_event(EVENT_LOG_FILE, "cannot open the log file: %s", strerror(errno));
 	use(s, gen);
 	return 0;
 }
@@ -252,13 +258,13 @@ static void shutdown_to(void *arg, enum core_state how)
 static void http_drain(void *arg, const char *who)
 {
 	struct server *s = arg;
-	log_info("%s: draining: clients end at a transaction boundary", who);
+	log_event(EVENT_GOT_SIGNAL, "%s: draining: clients end at a transaction boundary", who);
 	ending_announce(&s->ending);
 }
 
 static void http_quit(void *arg, const char *who)
 {
-	log_info("%s: fast exit", who);
+	log_event(EVENT_GOT_SIGNAL, "%s: fast exit", who);
 	shutdown_to(arg, CORE_STOP);
 }
 
@@ -348,12 +354,12 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	switch (sig) {
 	case SIGHUP:
-		log_info("got SIGHUP, re-reading config");
+		log_event(EVENT_GOT_SIGNAL, "got SIGHUP, re-reading config");
 		if (reload(s, NULL, &e) != 0)
-			log_error("%s", e.msg);
+			log_event(EVENT_RELOAD_FAILED, "%s", e.msg);
 		break;
 	case SIGTERM:
-		log_info("got SIGTERM, %s",
+		log_event(EVENT_GOT_SIGNAL, "got SIGTERM, %s",
 			first ? "draining: clients end at a transaction boundary" : "fast exit");
 		if (first)
 			ending_announce(&s->ending);
@@ -361,23 +367,23 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 			ending_to(&s->ending, CORE_STOP);
 		break;
 	case SIGINT:
-		log_info("got SIGINT, %s",
+		log_event(EVENT_GOT_SIGNAL, "got SIGINT, %s",
 			first ? "shutting down once the server connections are released"
 			      : "fast exit");
 		ending_to(&s->ending,
 			first && !*s->gen->conf->url_user ? CORE_WAIT_SERVERS : CORE_STOP);
 		break;
 	case SIGQUIT:
-		log_info("got SIGQUIT, fast exit");
+		log_event(EVENT_GOT_SIGNAL, "got SIGQUIT, fast exit");
 		shutdown_to(s, CORE_STOP);
 		break;
 	case SIGUSR1:
-		log_info("got SIGUSR1, pausing all activity");
+		log_event(EVENT_GOT_SIGNAL, "got SIGUSR1, pausing all activity");
 		atomic_store(&s->core->paused, true);
 		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
 		break;
 	case SIGUSR2:
-		log_info("got SIGUSR2, continuing from PAUSE");
+		log_event(EVENT_GOT_SIGNAL, "got SIGUSR2, continuing from PAUSE");
 		atomic_store(&s->core->paused, false);
 		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
 		break;
@@ -460,7 +466,8 @@ static int prepare(struct server *s, struct err *e)
 	struct loop_opts lo = { .owner = s };
 	int fds = daemon_raise_fds((unsigned)g->max_client_conn * 2 + 1024);
 	if (fds >= 0 && fds < g->max_client_conn + 100)
-		log_warn("max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
+		log_event(EVENT_FEW_FDS,
+			"max_client_conn is %d, but only %d files may be open: raise LimitNOFILE",
 			g->max_client_conn, fds);
 	if (inherit(s, e) != 0 || sockets_open(&s->sockets, s->gen->conf, e) != 0 ||
 		http_ports_open(&s->sockets, g, s->args->is_url && g->http_port == 9127, s->http_ls,
@@ -507,6 +514,7 @@ static int prepare(struct server *s, struct err *e)
 	s->refresh =
 		(struct refresh){ .loop = s->loop, .conf = current, .changed = on_files, .arg = s };
 	refresh_init(&s->refresh);
+	log_start(); /* behind the fork() of daemon_detach(), before other threads */
 	s->clusters = clusters_new(s->core, s->loop, e);
 	if (!s->clusters)
 		return -1;
@@ -523,6 +531,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	struct server s = { .gen = gen, .args = a };
 	struct err e = { 0 };
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log at its limit of bytes is no reason to die */
 	hold_signals(SIG_BLOCK);
 	s.heritage.fd = s.heritage.pid_fd = -1;
 	if (a->upgrade_fd >= 0)
@@ -537,8 +546,8 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		heritage_failed(&s.heritage, &e);
 		s.exit_code = 1;
 	} else {
-		log_info("weirpool %s, process up: %u workers, libevent %s (%s)", PACKAGE_VERSION,
-			s.core->n_workers, event_get_version(),
+		log_event(EVENT_STARTED, "weirpool %s, process up: %u workers, libevent %s (%s)",
+			PACKAGE_VERSION, s.core->n_workers, event_get_version(),
 			event_base_get_method(loop_base(s.loop)));
 		if (a->upgrade_fd < 0) /* else when the old one accepts no more */
 			notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);

@@ -112,7 +112,7 @@ static int lacking(const struct conf *conf, const char *what, const char *why, s
 {
 	if (conf->global.sandbox == CONF_SANDBOX_ON)
 		return err_set(e, ERR_CONFIG, "sandbox = on: %s", why);
-	log_warn("sandbox: without %s: %s", what, why);
+	log_event(EVENT_SANDBOX_LESS, "sandbox: without %s: %s", what, why);
 	return 0;
 }
 
@@ -143,7 +143,7 @@ int sandbox_enter(const struct conf *conf, struct err *e)
 		snprintf(calls_text, sizeof calls_text, "%d system calls (seccomp)", calls);
 	else if (lacking(conf, "limits for system calls", why, e) != 0)
 		return -1;
-	log_info("sandbox: no other programs, %s, %s", calls_text, files_text);
+	log_event(EVENT_SANDBOX, "sandbox: no other programs, %s, %s", calls_text, files_text);
 	return 0;
 }
 

@@ -195,6 +195,9 @@ void http_ports_close(const struct sockets *s, const struct conf_global *g,
 /* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
 int server_explain_route(int argc, char **argv);
 
+/* explain_code.c */
+int server_explain_code(int argc, char **argv);
+
 /* names_read.c: the names that are not for a replica, from the catalogs of the server behind a
  * URL. Waits for the server, half a minute at most. *names_r is the caller's; *major_r its major
  * version. */

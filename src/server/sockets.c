@@ -84,7 +84,7 @@ void sockets_drop_brought(struct sockets *s)
 		int fd = s->brought[i].fd;
 		if (fd < 0)
 			continue;
-		log_info("not listening any more on %s", s->brought[i].key);
+		log_event(EVENT_LISTENING, "not listening any more on %s", s->brought[i].key);
 		(void)getsockname(fd, (struct sockaddr *)&un, &(socklen_t){ sizeof un - 1 });
 		if (un.sun_family == AF_UNIX && un.sun_path[0] == '/')
 			(void)unlink(un.sun_path);
@@ -113,7 +113,7 @@ static int open_tcp(struct sockets *s, const struct conf_global *g, const struct
 			(void)setsockopt(
 				fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){ 45 }, sizeof(int));
 	add_fds(s, fds, n, cl, key);
-	log_info("listening on %s:%d (%s)", host, cl->port, cl->kind->name);
+	log_event(EVENT_LISTENING, "listening on %s:%d (%s)", host, cl->port, cl->kind->name);
 	return 0;
 }
 
@@ -138,7 +138,7 @@ static int open_unix(
 		n = 1;
 	}
 	add_fds(s, fds, n, cl, key);
-	log_info("listening on %s", key);
+	log_event(EVENT_LISTENING, "listening on %s", key);
 	return 0;
 }
 
@@ -163,7 +163,7 @@ int sockets_open(struct sockets *s, const struct conf *conf, struct err *e)
 	for (int i = 0; i < n; i++)
 		add_fds(s, &fds[i], 1, recognize(fds[i], cl, n_cl), from_systemd);
 	if (n > 0) {
-		log_info("listening on %d sockets given by systemd", n);
+		log_event(EVENT_LISTENING, "listening on %d sockets given by systemd", n);
 		return 0;
 	}
 	for (unsigned i = 0; i < n_cl; i++)

@@ -107,10 +107,10 @@ static void over(struct switchover *s, const struct err *e)
 	cluster_switch_end(cluster_of(s), clock_mono_us());
 	monitor_changed(s->o.monitor);
 	if (e)
-		log_error("cluster %s: %s%s%s", s->o.cluster, e->msg, *e->detail ? ": " : "",
-			e->detail);
+		log_event(EVENT_SWITCHOVER_FAILED, "cluster %s: %s%s%s", s->o.cluster, e->msg,
+			*e->detail ? ": " : "", e->detail);
 	else
-		log_line(LOG_LV_NOTICE, NULL, NULL,
+		log_event(EVENT_SWITCHOVER,
 			"cluster %s: switchover from %s to %s by %s: requests were held for "
 			"%" PRId64 " ms",
 			s->o.cluster, r.from, r.to, r.by, r.held_us / 1000);
@@ -172,7 +172,8 @@ static void on_exit_of(void *arg, int status, const char *last)
 	else
 		snprintf(how, sizeof how, "the command was ended by signal %d", WTERMSIG(status));
 	if (s->phase == SW_AFTER)
-		log_warn("cluster %s: after the switchover %s", s->o.cluster, how);
+		log_event(EVENT_SWITCHOVER_AFTER, "cluster %s: after the switchover %s",
+			s->o.cluster, how);
 	else
 		refuse(s, how, *last ? last : "it said nothing");
 }
@@ -255,7 +256,7 @@ static void describe(struct switchover *s, const struct blockers *b)
 static void tell_blockers(const struct switchover *s, const struct blockers *b)
 {
 	for (unsigned i = 0; i < b->n; i++)
-		log_line(LOG_LV_NOTICE, NULL, NULL,
+		log_event(EVENT_SWITCHOVER,
 			"cluster %s: switchover waits for client %" PRIu32
 			" (%s@%s) on server connection %" PRIu32 ", %s for %.1f s",
 			s->o.cluster, b->v[i].client, b->v[i].user, b->v[i].db, b->v[i].link,
@@ -392,8 +393,8 @@ int switchover_begin(const struct switchover_opts *o, const struct topo_cluster 
 	s->done = done;
 	s->arg = arg;
 	*o->slot = s;
-	log_line(LOG_LV_NOTICE, NULL, NULL, "cluster %s: switchover from %s to %s by %s",
-		s->o.cluster, s->from->where, s->to->where, by(s));
+	log_event(EVENT_SWITCHOVER, "cluster %s: switchover from %s to %s by %s", s->o.cluster,
+		s->from->where, s->to->where, by(s));
 	monitor_changed(o->monitor);
 	timer_init(&s->timer, on_tick, s);
 	timer_set(o->loop, &s->timer, loop_now_us(o->loop) + TICK_US);

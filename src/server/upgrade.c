@@ -60,7 +60,8 @@ static bool say(struct upgrade *u, enum upg_type type, const struct buf *b, int 
 	if (u->fd >= 0 && upg_send(u->fd, type, b, fd) == 0)
 		return true;
 	if (u->fd >= 0)
-		log_warn("upgrade: the other process cannot be told: %s", strerror(errno));
+		log_event(EVENT_UPGRADE_FAILED, "upgrade: the other process cannot be told: %s",
+			strerror(errno));
 	return false;
 }
 
@@ -161,7 +162,8 @@ static void over(struct upgrade *u, int status, const char *last)
 			: how);
 	err_detail(&e, "Its program was %.200s; %s. This process goes on as before.",
 		upgrade_program(), how);
-	log_error("upgrade: %s (%s); this process goes on as before", e.msg, how);
+	log_event(EVENT_UPGRADE_FAILED, "upgrade: %s (%s); this process goes on as before", e.msg,
+		how);
 	u->phase = PH_NONE;
 	answer(u, &e);
 }
@@ -182,7 +184,8 @@ static void on_child_end(void *arg, int status, const char *last)
 	describe_end(status, how, sizeof how);
 	if (was == PH_ENDING)
 		return;
-	log_error("upgrade: the new process (pid %d) is gone: %s; this one takes clients again",
+	log_event(EVENT_UPGRADE_FAILED,
+		"upgrade: the new process (pid %d) is gone: %s; this one takes clients again",
 		u->pid, how);
 	daemon_pidfile_renew();
 	u->o.took_back(u->o.arg);
@@ -268,7 +271,8 @@ static void commit(struct upgrade *u, bool took_pidfile)
 	core_end_consoles(u->o.core);
 	notify_send("MAINPID=%d\nSTATUS=weirpool %s takes over", u->pid, u->version);
 	(void)say(u, UPG_COMMIT, NULL, -1); /* if it is gone its end tells */
-	log_info("upgrade: weirpool %s (pid %d) serves; %u clients stay here until they leave",
+	log_event(EVENT_UPGRADE,
+		"upgrade: weirpool %s (pid %d) serves; %u clients stay here until they leave",
 		u->version, u->pid, core_n_sessions(u->o.core));
 	answer(u, NULL);
 	timer_set(u->o.loop, &u->timer, loop_now_us(u->o.loop) + TELL_US);
@@ -285,7 +289,8 @@ static void on_hello(struct upgrade *u, struct upg_msg *m)
 		return;
 	}
 	snprintf(u->version, sizeof u->version, "%.60s", version);
-	log_info("upgrade: weirpool %s (pid %u) has read its configuration", u->version, pid);
+	log_event(EVENT_UPGRADE, "upgrade: weirpool %s (pid %u) has read its configuration",
+		u->version, pid);
 	u->phase = PH_HANDED;
 	if (!send_all(u))
 		fail(u, "it cannot be handed the listening sockets");
@@ -336,8 +341,8 @@ static void on_commit(struct upgrade *u)
 	if (u->committed)
 		return;
 	u->committed = true;
-	log_info(
-		"upgrade: clients come to this process only, generation %u", u->o.core->generation);
+	log_event(EVENT_UPGRADE, "upgrade: clients come to this process only, generation %u",
+		u->o.core->generation);
 	notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);
 }
 
@@ -378,7 +383,8 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 static void on_silence(struct upgrade *u)
 {
 	if (u->phase == PH_NEW) {
-		log_info("upgrade: the process before this one (pid %d) is gone", u->pid);
+		log_event(EVENT_UPGRADE, "upgrade: the process before this one (pid %d) is gone",
+			u->pid);
 		atomic_store(&u->o.core->before_pid, 0);
 		atomic_store(&u->o.core->before_clients, 0);
 		on_commit(u); /* said or not: there is nobody else */
@@ -531,7 +537,7 @@ int upgrade_start(struct upgrade *u, admin_upgraded *done, void *arg, struct err
 	if (check_state(u->o.core, e) != 0)
 		return -1;
 	*u->why = *u->version = 0;
-	log_info("upgrade: starting %s", upgrade_program());
+	log_event(EVENT_UPGRADE, "upgrade: starting %s", upgrade_program());
 	if (start(u, e) != 0)
 		return -1;
 	u->done = done;

@@ -147,7 +147,8 @@ void heritage_serve(struct heritage *h, bool has_pidfile, struct upgrade *u)
 	int r = upg_send(h->fd, UPG_SERVING, &b, -1);
 	buf_fini(&b);
 	if (r != 0)
-		log_warn("upgrade: the process before this one is gone"); /* we are all then */
+		log_event(EVENT_UPGRADE,
+			"upgrade: the process before this one is gone"); /* we are all then */
 	upgrade_follow(u, h->fd, h->old_pid);
 	h->fd = -1;
 }

@@ -131,7 +131,7 @@ static void on_action(void *arg, const struct cluster_action *a)
 {
 	struct watch *w = arg;
 	char at[40];
-	if (w->once && a->level < LOG_LV_WARN)
+	if (w->once && event_info(a->event)->level < LOG_LV_WARN)
 		return;
 	switch (a->kind) {
 	case CLUSTER_DO_FENCE:

@@ -54,7 +54,7 @@ def test_two_promoted_on_one_timeline(new_cluster, weir):
             assert 'split' in e.value.diag.message_detail, e.value.diag.message_detail
             assert ro.execute("select count(*) from t where v = 'agreed'").fetchone() == (1,)
             assert node_of(ro) == rest.port
-        assert ' ERROR cluster main: ' in wp.log() and '-> split: ' in wp.log(), 'an alarm'
+        assert ' ERROR E4003 cluster main: ' in wp.log() and '-> split: ' in wp.log(), 'an alarm'
         assert count(q, 'split') == count(r, 'split') == 0
         with pytest.raises(Exception, match='is not writable|does not answer'):
             wp.admin('RESOLVE main TO ' + cluster.where(3))

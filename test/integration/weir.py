@@ -232,7 +232,22 @@ class Weirpool:
     def pid(self):
         return self.proc.pid
 
+    def log_written(self):
+        """Waits until what was logged so far is in the file: the threads that write it sleep."""
+        def idle():
+            """the log's threads sleep"""
+            for t in pathlib.Path('/proc/%d/task' % self.pid).iterdir():
+                with contextlib.suppress(OSError):
+                    name, state = re.match(r'\d+ \((.*)\) (\w)', (t / 'stat').read_text()).groups()
+                    if name.startswith('log-') and state != 'S':
+                        return False
+            return True
+        if self.alive():
+            with contextlib.suppress(FileNotFoundError):
+                eventually(lambda: idle() and idle(), 10, 0.001)
+
     def log(self):
+        self.log_written()
         try:
             return pathlib.Path(self.logfile).read_text(errors='replace')
         except FileNotFoundError:

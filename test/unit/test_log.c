@@ -5,12 +5,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 static char dir[] = "/tmp/weirpool-log-XXXXXX";
@@ -29,7 +34,7 @@ static void teardown(void)
 	unlink(path);
 	unlink(path2);
 	rmdir(dir);
-	cr_assert_eq(mem_live(MEM_CONF), 0);
+	cr_assert_eq(mem_live(MEM_MISC), 0, "the rings");
 }
 TestSuite(log, .init = setup, .fini = teardown);
 
@@ -76,14 +81,14 @@ Test(log, plain)
 	log_line(LOG_LV_INFO, "C-17", "app/alice@10.0.0.1:5000", "closing because: %s (age=%ds)",
 		"client close request", 3);
 	cr_assert_str_eq(after_head(slurp(path)),
-		"LOG C-17: app/alice@10.0.0.1:5000 closing because: "
+		"LOG I0002 C-17: app/alice@10.0.0.1:5000 closing because: "
 		"client close request (age=3s)\n");
 	cr_assert_eq(truncate(path, 0), 0);
 	log_warn("w");
-	cr_assert_str_eq(after_head(slurp(path)), "WARNING w\n");
+	cr_assert_str_eq(after_head(slurp(path)), "WARNING W0004 w\n");
 	cr_assert_eq(truncate(path, 0), 0);
 	log_line(LOG_LV_FATAL, "S-1", NULL, "x");
-	cr_assert_str_eq(after_head(slurp(path)), "FATAL S-1: x\n");
+	cr_assert_str_eq(after_head(slurp(path)), "FATAL F0006 S-1: x\n");
 }
 
 Test(log, level)
@@ -111,7 +116,7 @@ Test(log, nobody_forges_a_line)
 	const char *text = slurp(path);
 	cr_assert_eq(lines_of(text), 1);
 	cr_assert_str_eq(after_head(text),
-		"LOG C-1\\n: a\\r\\nb x\\n2026-01-01 FATAL\\x1b[31m\\x7f\\x01"
+		"LOG I0002 C-1\\n: a\\r\\nb x\\n2026-01-01 FATAL\\x1b[31m\\x7f\\x01"
 		"\\t\\xc2\\x85|é€𝄞\n");
 }
 
@@ -137,11 +142,11 @@ Test(log, logfmt)
 	int ms, n = 0, pid;
 	cr_assert_eq(sscanf(text, "time=2%*d-%*d-%*dT%*d:%*d:%*d.%dZ pid=%d %n", &ms, &pid, &n), 2,
 		"%s", text);
-	cr_assert_str_eq(
-		text + n, "level=error who=C-2 ctx=db/u@h:1 msg=\"say \\\"hi\\\" = \\\\ \\n\"\n");
+	cr_assert_str_eq(text + n,
+		"level=error code=E0005 who=C-2 ctx=db/u@h:1 msg=\"say \\\"hi\\\" = \\\\ \\n\"\n");
 	cr_assert_eq(truncate(path, 0), 0);
 	log_info("word");
-	cr_assert_not_null(strstr(slurp(path), " level=info msg=word\n"));
+	cr_assert_not_null(strstr(slurp(path), " level=info code=I0002 msg=word\n"));
 	cr_assert_eq(truncate(path, 0), 0);
 	log_info("%s", "");
 	cr_assert_not_null(strstr(slurp(path), " msg=\"\"\n"));
@@ -154,8 +159,9 @@ Test(log, json)
 	const char *text = slurp(path);
 	cr_assert_eq(strncmp(text, "{\"time\":\"2", 10), 0);
 	cr_assert_not_null(strstr(text, "Z\",\"pid\":"));
-	cr_assert_not_null(strstr(text, ",\"level\":\"notice\",\"who\":\"C-2\",\"ctx\":\"db/u\","
-					"\"msg\":\"say \\\"hi\\\" \\\\ \\u0002 \\n\"}\n"));
+	cr_assert_not_null(strstr(text,
+		",\"level\":\"notice\",\"code\":\"N0003\",\"who\":\"C-2\",\"ctx\":\"db/u\","
+		"\"msg\":\"say \\\"hi\\\" \\\\ \\u0002 \\n\"}\n"));
 }
 
 Test(log, long_lines_are_cut_and_stay_whole)
@@ -190,7 +196,7 @@ Test(log, keeps_errno_and_prints_it)
 	errno = ENOENT;
 	log_error("open: %m");
 	cr_assert_eq(errno, ENOENT);
-	cr_assert_str_eq(after_head(slurp(path)), "ERROR open: No such file or directory\n");
+	cr_assert_str_eq(after_head(slurp(path)), "ERROR E0005 open: No such file or directory\n");
 }
 
 Test(log, reopen_follows_the_path)
@@ -202,7 +208,7 @@ Test(log, reopen_follows_the_path)
 	start(LOG_FMT_PLAIN, LOG_LV_INFO);
 	log_info("three");
 	cr_assert_eq(lines_of(slurp(path2)), 2);
-	cr_assert_str_eq(after_head(slurp(path)), "LOG three\n");
+	cr_assert_str_eq(after_head(slurp(path)), "LOG I0002 three\n");
 	struct stat st;
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_eq(st.st_mode & 0137, 0, "not for others");
@@ -221,7 +227,7 @@ Test(log, failure_keeps_what_was)
 	cr_assert_eq(errno, EINVAL);
 	cr_assert_eq(access(path2, F_OK), -1);
 	log_info("still here");
-	cr_assert_str_eq(after_head(slurp(path)), "LOG still here\n");
+	cr_assert_str_eq(after_head(slurp(path)), "LOG I0002 still here\n");
 }
 
 Test(log, file_can_be_taken_away)
@@ -233,23 +239,101 @@ Test(log, file_can_be_taken_away)
 	cr_assert_str_empty(slurp(path));
 	start(LOG_FMT_PLAIN, LOG_LV_INFO);
 	log_info("back");
-	cr_assert_str_eq(after_head(slurp(path)), "LOG back\n");
+	cr_assert_str_eq(after_head(slurp(path)), "LOG I0002 back\n");
+}
+
+/* ---- syslog ---- */
+
+static int syslog_daemon(const char *at)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", at);
+	unlink(at);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 10, 0 },
+			     sizeof(struct timeval)),
+		0);
+	return fd;
+}
+
+static const struct log_opts to_syslog = { .syslog_ident = "weirpool-test",
+	.syslog_facility = "local3",
+	.syslog_socket = path2,
+	.quiet = true,
+	.level = LOG_LV_INFO };
+
+static const char *datagram(int fd)
+{
+	static char text[8192];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	return text;
+}
+
+Test(log, syslog_lines, .timeout = 30)
+{
+	int fd = syslog_daemon(path2);
+	cr_assert_eq(log_open(&to_syslog), 0);
+	log_info("to syslog: %d%%n", 5);
+	const char *text = datagram(fd);
+	/* local3 is 19, info 6 */
+	cr_assert_eq(strncmp(text, "<158>", 5), 0, "%s", text);
+	char want[80];
+	snprintf(want, sizeof(want), " weirpool-test[%d]: I0002 to syslog: 5%%n", (int)getpid());
+	cr_assert_not_null(strstr(text, want), "%s", text);
+	cr_assert_eq(text[strlen(text) - 1], 'n', "no newline at the end");
+	close(fd);
+	fd = syslog_daemon(path2); /* it was started again */
+	log_error("second");
+	text = datagram(fd);
+	cr_assert_eq(strncmp(text, "<155>", 5), 0, "%s", text);
+	cr_assert_not_null(strstr(text, "E0005 second"));
+	close(fd);
 }
 
 Test(log, syslog_may_be_absent)
 {
-	struct log_opts o = { .syslog_ident = "weirpool-test",
-		.syslog_facility = "local3",
-		.quiet = true,
-		.level = LOG_LV_INFO };
-	cr_assert_eq(log_open(&o), 0);
-	cr_assert_eq(mem_live(MEM_CONF), 1);
-	cr_assert_eq(log_open(&o), 0);
-	cr_assert_eq(mem_live(MEM_CONF), 1);
-	log_info("to syslog: %d%%n", 5);
-	o.syslog_ident = NULL;
-	cr_assert_eq(log_open(&o), 0);
-	cr_assert_eq(mem_live(MEM_CONF), 0);
+	struct log_counts c;
+	cr_assert_eq(log_open(&to_syslog), 0);
+	log_info("nobody hears it");
+	log_counts(LOG_TO_SYSLOG, &c);
+	cr_assert_eq(c.dropped, 1);
+	cr_assert_eq(c.last_errno, ENOENT);
+	int fd = syslog_daemon(path2);
+	log_info("now");
+	cr_assert_not_null(strstr(datagram(fd), "now"));
+	cr_assert_not_null(strstr(datagram(fd), "W7001 1 log lines were lost"));
+	close(fd);
+}
+
+Test(log, syslog_that_stands_still_blocks_nobody, .timeout = 60)
+{
+	struct log_counts c;
+	int fd = syslog_daemon(path2);
+	cr_assert_eq(log_open(&to_syslog), 0);
+	log_start();
+	for (int i = 0; i < 20000; i++)
+		log_info("line %d %0100d", i, 0);
+	log_counts(LOG_TO_SYSLOG, &c);
+	cr_assert_gt(c.dropped, 0);
+	cr_assert_gt(c.queued_bytes, 0);
+	/* a RELOAD meanwhile does not wait either */
+	cr_assert_eq(log_open(&to_syslog), 0);
+	uint64_t n = 0, lost = 0;
+	while (n + lost < 20000) {
+		const char *text = datagram(fd), *at = strstr(text, "W7001 ");
+		if (at)
+			lost += strtoul(at + 6, NULL, 10);
+		else
+			n++;
+	}
+	cr_assert_eq(n + lost, 20000);
+	log_counts(LOG_TO_SYSLOG, &c);
+	cr_assert_eq(c.dropped, lost);
+	log_close();
+	close(fd);
 }
 
 static void fill_pipe(int flags)
@@ -273,7 +357,7 @@ static void fill_pipe(int flags)
 	cr_assert_gt(n, 0);
 	text[n] = '\0';
 	char want[64];
-	snprintf(want, sizeof(want), "WARNING %d log lines were lost", 5000 - got);
+	snprintf(want, sizeof(want), "WARNING W7001 %d log lines were lost", 5000 - got);
 	cr_assert_not_null(strstr(text, "again\n"));
 	cr_assert_not_null(strstr(text, want), "%s in %s", want, text);
 }
@@ -310,7 +394,223 @@ Test(log, threads_do_not_mix_lines_while_it_is_reopened)
 	const char *text = slurp(path);
 	cr_assert_eq(lines_of(text), THREADS * LINES);
 	for (const char *p = text; *p; p = strchr(p, '\n') + 1) {
-		cr_assert_eq(strncmp(after_head(p), "LOG T: 000", 10), 0);
+		cr_assert_eq(strncmp(after_head(p), "LOG I0002 T: 000", 16), 0);
 		cr_assert_eq(strchr(p, '\n')[-1], '7');
 	}
+}
+
+/* ---- with threads ---- */
+
+/* stderr is a pipe that nobody reads; returns its end for reading. */
+static int stop_reading(int *saved_r)
+{
+	int p[2];
+	cr_assert_eq(pipe(p), 0);
+	*saved_r = dup(STDERR_FILENO);
+	cr_assert_eq(dup2(p[1], STDERR_FILENO), STDERR_FILENO);
+	close(p[1]);
+	return p[0];
+}
+
+/* What comes until all of n lines are accounted for: those that came and those told as lost. */
+static void account(int fd, int n)
+{
+	FILE *f = fdopen(fd, "r");
+	char text[8192];
+	int got = 0, lost = 0;
+	while (got + lost < n && fgets(text, sizeof(text), f)) {
+		const char *at = strstr(text, "WARNING W7001 ");
+		if (at)
+			lost += (int)strtol(at + 14, NULL, 10);
+		else
+			got++;
+	}
+	fclose(f);
+	cr_assert_eq(got + lost, n, "%d came, %d were lost", got, lost);
+	cr_assert_gt(lost, 0);
+}
+
+Test(log, a_reader_who_stands_still_blocks_nobody, .timeout = 60)
+{
+	pthread_t t[THREADS];
+	int saved, fd = stop_reading(&saved);
+	struct log_opts o = { .file = path, .level = LOG_LV_INFO };
+	struct log_counts c;
+	cr_assert_eq(log_open(&o), 0);
+	log_start();
+	for (int i = 0; i < 30000; i++)
+		log_info("line %d %0100d", i, 0);
+	for (int i = 0; i < THREADS; i++)
+		cr_assert_eq(pthread_create(&t[i], NULL, writer, (void *)"T"), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	log_counts(LOG_TO_STDERR, &c);
+	cr_assert_gt(c.dropped, 0);
+	cr_assert_eq(log_lost() >= c.dropped, true);
+	account(fd, 30000 + THREADS * LINES);
+	dup2(saved, STDERR_FILENO);
+	log_close();
+}
+
+Test(log, warnings_have_room_when_the_rest_is_lost, .timeout = 60)
+{
+	struct log_counts before, after;
+	int saved, fd = stop_reading(&saved);
+	struct log_opts o = { .level = LOG_LV_INFO };
+	cr_assert_eq(log_open(&o), 0);
+	log_start();
+	do {
+		log_info("line %0500d", 0);
+		log_counts(LOG_TO_STDERR, &before);
+	} while (!before.dropped);
+	for (int i = 0; i < 100; i++)
+		log_warn("a warning");
+	log_counts(LOG_TO_STDERR, &after);
+	cr_assert_eq(after.dropped, before.dropped);
+	dup2(saved, STDERR_FILENO);
+	close(fd);
+	log_close();
+}
+
+Test(log, the_end_does_not_wait_for_ever, .timeout = 30)
+{
+	int saved, fd = stop_reading(&saved);
+	struct log_opts o = { .level = LOG_LV_INFO };
+	cr_assert_eq(log_open(&o), 0);
+	log_start();
+	for (int i = 0; i < 2000; i++)
+		log_info("line %0100d", 0);
+	log_close();
+	dup2(saved, STDERR_FILENO);
+	close(fd);
+}
+
+Test(log, all_is_written_at_the_end)
+{
+	start(LOG_FMT_PLAIN, LOG_LV_INFO);
+	log_start();
+	for (int i = 0; i < 3000; i++)
+		log_info("line %d", i);
+	log_close();
+	cr_assert_eq(lines_of(slurp(path)), 3000);
+}
+
+Test(log, a_full_disk_loses_lines_and_says_so, .timeout = 30)
+{
+	struct log_counts c;
+	struct log_opts o = { .file = "/dev/full", .quiet = true, .level = LOG_LV_INFO };
+	cr_assert_eq(log_open(&o), 0);
+	log_info("one");
+	log_info("two");
+	log_counts(LOG_TO_FILE, &c);
+	cr_assert_eq(c.dropped, 2);
+	cr_assert_eq(c.last_errno, ENOSPC);
+	start(LOG_FMT_PLAIN, LOG_LV_INFO);
+	log_info("three");
+	const char *text = slurp(path);
+	cr_assert_not_null(strstr(text, "LOG I0002 three\n"));
+	cr_assert_not_null(strstr(text, "WARNING W7001 2 log lines were lost"));
+}
+
+Test(log, half_a_line_is_ended, .timeout = 30)
+{
+	struct rlimit was, tight;
+	signal(SIGXFSZ, SIG_IGN);
+	start(LOG_FMT_PLAIN, LOG_LV_INFO);
+	log_info("first");
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
+	tight = was;
+	tight.rlim_cur = strlen(slurp(path)) + 20;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	log_info("second");
+	log_info("third");
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+	log_info("fourth");
+	const char *text = slurp(path);
+	cr_assert_null(strstr(text, "second"));
+	cr_assert_not_null(strstr(text, "LOG I0002 fourth\n"));
+	cr_assert_eq(lines_of(text), 4, "first, a part of second, fourth, what was lost: %s", text);
+	cr_assert_not_null(strstr(text, "W7001 2 log lines"));
+}
+
+/* ---- codes, fields, repeats ---- */
+
+Test(log, fields)
+{
+	struct log_field f[] = { { "end", "CI", 0 }, { "queries", NULL, 17 } };
+	struct log_about a = { .who = "C-1", .ctx = "db/u", .field = f, .fields_n = 2 };
+	start(LOG_FMT_PLAIN, LOG_LV_INFO);
+	log_event_about(EVENT_SESSION_END, &a, "bye");
+	cr_assert_str_eq(after_head(slurp(path)), "LOG I2003 C-1: db/u bye end=CI queries=17\n");
+	cr_assert_eq(truncate(path, 0), 0);
+	start(LOG_FMT_LOGFMT, LOG_LV_INFO);
+	log_event_about(EVENT_SESSION_END, &a, "bye");
+	cr_assert_not_null(
+		strstr(slurp(path), " code=I2003 who=C-1 ctx=db/u end=CI queries=17 msg=bye\n"));
+	cr_assert_eq(truncate(path, 0), 0);
+	start(LOG_FMT_JSON, LOG_LV_INFO);
+	log_event_about(EVENT_SESSION_END, &a, "bye");
+	cr_assert_not_null(
+		strstr(slurp(path), ",\"end\":\"CI\",\"queries\":17,\"msg\":\"bye\"}\n"));
+}
+
+Test(log, codes_can_be_left_out)
+{
+	struct log_opts o = { .file = path, .quiet = true, .level = LOG_LV_INFO, .no_codes = true };
+	cr_assert_eq(log_open(&o), 0);
+	log_info("x");
+	cr_assert_str_eq(after_head(slurp(path)), "LOG x\n");
+}
+
+Test(log, repeats_are_counted, .timeout = 60)
+{
+	struct log_about a = { .ctx = "db/u@h:1", .object = "db/u@h" };
+	struct log_about b = { .ctx = "db/u@i:1", .object = "db/u@i" };
+	struct log_opts o = { .file = path, .quiet = true, .level = LOG_LV_INFO, .repeats = 5 };
+	cr_assert_eq(log_open(&o), 0);
+	uint64_t before = log_held();
+	int64_t began = clock_mono_us();
+	for (int i = 0; i < 500; i++)
+		log_event_about(EVENT_PROOF_FAILED, &a, "try %d", i);
+	bool quick = clock_mono_us() - began < 900000; /* else it was more than one second's */
+	log_event_about(EVENT_PROOF_FAILED, &b, "another");
+	for (int i = 0; i < 20; i++)
+		log_info("is not held");
+	const char *text = slurp(path);
+	cr_assert_not_null(strstr(text, " W2004 db/u@i:1 another"));
+	if (quick)
+		cr_assert_eq(lines_of(text), 5 + 1 + 20);
+	cr_assert_geq(log_held() - before, 400);
+	log_start(); /* its thread tells what was held, though nobody says more */
+	log_info("wake up");
+	while (!strstr(slurp(path), "more like this"))
+		usleep(20000);
+	text = strstr(slurp(path), " W2004 db/u@h ");
+	cr_assert_not_null(text);
+	if (quick)
+		cr_assert_eq(strncmp(text, " W2004 db/u@h 495 more like this", 32), 0, "%s", text);
+	log_close();
+}
+
+Test(log, notable_events_are_kept)
+{
+	static struct event_kept k[EVENT_KEPT];
+	struct log_about a = { .ctx = "db/u@h:1", .object = "db/u@h\n" };
+	start(LOG_FMT_PLAIN, LOG_LV_INFO);
+	log_event(EVENT_RELOADED, "again");
+	log_event(EVENT_LISTENING, "is not of note");
+	for (int i = 0; i < 50; i++)
+		log_event_about(EVENT_ERR_AUTH_FAILED, &a, "try %d", i);
+	cr_assert_eq(event_kept(k, EVENT_KEPT), 2);
+	cr_assert_eq(k[0].ev, EVENT_ERR_AUTH_FAILED);
+	cr_assert_eq(k[0].times, 50, "one for all of them");
+	cr_assert_str_eq(k[0].about, "db/u@h\\n", "escaped");
+	cr_assert_str_eq(k[0].text, "try 49");
+	cr_assert_eq(k[1].ev, EVENT_RELOADED);
+	cr_assert_str_eq(k[1].text, "again");
+	for (int i = 0; i < 1000; i++)
+		log_event(EVENT_GOT_SIGNAL, "%d", i);
+	cr_assert_eq(event_kept(k, EVENT_KEPT), EVENT_KEPT, "bounded");
+	cr_assert_str_eq(k[0].text, "999");
+	cr_assert_eq(event_kept(k, 3), 3);
 }
