@@ -37,7 +37,8 @@ static void copy_counters(struct stat_row *row, const struct dbstats *st)
 	row->db = st->db;
 	row->v[STAT_ASSIGNMENTS] = st->assignments;
 	row->v[STAT_XACTS] = st->xacts;
-	row->v[STAT_QUERIES] = st->queries + st->proto.queries;
+	/* each execution of a prepared statement is a query too */
+	row->v[STAT_QUERIES] = st->queries + st->proto.queries + st->proto.binds;
 	row->v[STAT_RECEIVED] = st->rx_bytes;
 	row->v[STAT_SENT] = st->tx_bytes;
 	row->v[STAT_XACT_US] = st->xact_us;

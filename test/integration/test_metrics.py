@@ -9,6 +9,7 @@ import struct
 import subprocess
 
 import psycopg
+import psycopg2
 import pytest
 
 import promtext
@@ -182,13 +183,36 @@ def test_refused_logins_and_dead_servers(weirpool, pg15):
     assert m['weirpool_database_logins_total'].value(database='dead') == 0
 
 
+def test_executions_are_queries(weirpool, pg15):
+    """Drivers prepare what they run often: that must not make the count of queries stand still."""
+    wp = weirpool(pg15)
+    with wp.connect() as c:
+        for _ in range(10):
+            c.execute('select 1')
+        for _ in range(10):
+            c.execute('select %s', (1,))
+    m = scrape(wp)
+    assert m['weirpool_database_queries_total'].value(database='app') == 20
+    assert m['weirpool_pool_query_duration_seconds'].one('_count', dict(database='app', user='app')) >= 20
+    assert {r['database']: r for r in wp.admin('SHOW STATS_TOTALS')}['app']['query_count'] == '20'
+
+
+def test_executions_are_queries_mysql(weirpool, mysql97):
+    wp = weirpool(mysql97)
+    c = wp.my()
+    c.one('select 1')
+    st = c.prepare('select ?')
+    for i in range(5):
+        c.execute(st, [i])
+    assert scrape(wp)['weirpool_database_queries_total'].value(database='app') == 6
+
+
 def test_pins(weirpool, pg15):
     wp = weirpool(pg15)
     with wp.connect() as a, wp.connect() as b:
         a.execute('create temp table t (i int)')
         b.execute('select 1')
-        m = scrape(wp)
-        assert m['weirpool_pinned_sessions'].value() == 1
+        m = eventually(lambda: (lambda m: m['weirpool_pinned_sessions'].value() == 1 and m)(scrape(wp)))
         assert m['weirpool_pinned_sessions_by_reason'].value(reason='temp') == 1
         assert m['weirpool_pinned_sessions_by_reason'].value(reason='listen') == 0
 
@@ -282,6 +306,89 @@ def test_reload(weirpool, pg15):
     wp.conffile.write_text(good)
     wp.admin('RELOAD')
     assert scrape(wp)['weirpool_config_last_reload_successful'].value() == 1
+
+
+# --- pgbouncer_exporter: what it asks, and how it checks the shape of the answers
+
+def by_psycopg2(wp):
+    c = psycopg2.connect(wp.dsn('stats', 'stats', CONSOLE))
+    c.autocommit = True
+
+    def ask(sql):
+        with c.cursor() as cur:
+            cur.execute(sql)
+            return [d.name for d in cur.description], [list(r) for r in cur.fetchall()]
+    return c, ask
+
+
+def by_psycopg(wp, **kw):
+    c = psycopg.connect(wp.dsn('stats', 'stats', CONSOLE), autocommit=True, **kw)
+
+    def ask(sql):
+        cur = c.execute(sql)
+        return [d.name for d in cur.description], [list(r) for r in cur.fetchall()]
+    return c, ask
+
+
+WAYS = {'simple-psycopg2': by_psycopg2, 'simple-psycopg': lambda wp: by_psycopg(wp, cursor_factory=psycopg.ClientCursor),
+        'extended-psycopg': by_psycopg}
+LABELS = {'databases': 'name host port database force_user pool_mode', 'stats_totals': 'database', 'pools': 'database user'}
+VALUES = {
+    'databases': 'pool_size max_connections current_connections paused disabled',
+    'stats_totals': 'query_count query_time bytes_received bytes_sent wait_time xact_count xact_time client_parse_count server_parse_count bind_count',
+    'pools': 'cl_active cl_active_cancel_req cl_waiting cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle sv_used '
+             'sv_tested sv_login maxwait'}
+
+
+def number(v):
+    assert v is not None and not isinstance(v, bool)
+    return float(v)
+
+
+@pytest.mark.parametrize('columns', ['1.24', '1.25', '1.26', 'weirpool'])
+@pytest.mark.parametrize('way', WAYS)
+def test_exporter(weirpool, pg15, way, columns):
+    """In its order, on one connection, with its checks: the column it looks up by name is there, is a number, and is not NULL; labels
+    are text, a number or NULL."""
+    wp = weirpool(pg15, console_columns=columns)
+    client = wp.connect(application_name='an app')
+    client.execute('select 1')
+    c, ask = WAYS[way](wp)
+    try:
+        ask('SHOW STATS')
+        names, rows = ask('SHOW VERSION;')
+        assert names == ['version'] and len(rows) == 1 and rows[0][0]
+        names, rows = ask('SHOW LISTS;')
+        assert len(names) == 2
+        lists = {r[0]: number(r[1]) for r in rows}
+        assert lists.keys() >= set('databases users pools free_clients used_clients login_clients free_servers used_servers dns_names '
+                                   'dns_zones dns_queries'.split())
+        names, rows = ask('SHOW CONFIG;')
+        assert len(names) in (3, 4)
+        config = {r[0]: r[1] for r in rows}
+        assert number(config['max_client_conn']) == 10000 and number(config['max_user_connections']) == 0
+        names, rows = ask('SHOW CLIENTS;')
+        assert {'database', 'user', 'state', 'application_name'} <= set(names)
+        found = [dict(zip(names, r)) for r in rows]
+        assert ['an app'] == [r['application_name'] for r in found if r['user'] == 'app' and r['database'] == 'app']
+        for what in LABELS:
+            names, rows = ask('SHOW %s;' % what)
+            assert rows and set(LABELS[what].split()) | set(VALUES[what].split()) <= set(names)
+            for r in rows:
+                row = dict(zip(names, r))
+                assert all(isinstance(row[n], (str, int, float, type(None))) for n in LABELS[what].split())
+                for n in VALUES[what].split():
+                    number(row[n])
+    finally:
+        c.close()
+        client.close()
+
+
+def test_exporter_logs_in(weirpool, pg15):
+    """lib/pq sends extra_float_digits when it logs in; a console that refuses what it does not know is the first thing that users met."""
+    wp = weirpool(pg15)
+    r = wp.raw('stats', CONSOLE, params={'extra_float_digits': '2', 'datestyle': 'ISO, MDY', 'client_encoding': 'UTF8'})
+    assert r.one('show version;').startswith('weirpool ')
 
 
 # --- GET /metrics
