@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import tempfile
 import urllib.error
@@ -161,7 +162,7 @@ class Runs:
         return self
 
     def __exit__(self, *exc):
-        self.p.terminate()
+        self.p.send_signal(signal.SIGQUIT)
         try:
             assert self.p.wait(30) == 0, self.text()
         finally:
@@ -191,6 +192,7 @@ def test_runs(name, binary, base, pg15):
         config = (r.dir / 'etc/weirpool/weirpool.ini').read_text()
         limit = int(re.search(r'^shutdown_timeout = (\d+)$', config, re.M)[1])
         assert limit < r.pod['spec']['terminationGracePeriodSeconds']
+        assert 'shutdown_mode = %s\n' % ('sidecar' if name == 'sidecar.yaml' else 'gateway') in config
 
 
 def test_the_chart():
