@@ -194,6 +194,7 @@ struct conf_cluster {
 	const char *patroni; /* URLs of its REST API, comma list; "" = no Patroni */
 	int64_t hold_timeout_us;
 	enum conf_primary_reads primary_reads;
+	int primary_read_share; /* percent */
 	bool allow_lossy_failover;
 	int64_t fence_on_authority_loss_us; /* 0 = off */
 	const char *switchover_command, *switchover_user, *switchover_password;

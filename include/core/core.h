@@ -130,7 +130,8 @@ struct pool {
 						     or claimed by a donor */
 	struct pool_shard *shard[CORE_WORKERS_MAX]; /* [w] is touched by worker w only */
 	pthread_mutex_t err_lock;
-	struct err last_err; /* why the last connect failed; under err_lock */
+	struct err last_err;        /* why the last connect failed; under err_lock */
+	_Atomic unsigned stand_ins; /* reads here that replicas would answer: see stand_in.c */
 };
 
 enum core_state {
@@ -396,6 +397,7 @@ struct session {
 	struct proto_ruling ruling;
 	struct proto_rules *rules; /* of the worker's generation, those for it; NULL: none */
 	int64_t rule_timeout_us;   /* of the request at hand, if timed_by_rule */
+	struct pool *stands_in;    /* its read counts in stand_ins of this one; NULL: none */
 	int64_t parked_until_us;   /* it waits for a replica; PARK_OVER: it has; 0: it does not */
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,

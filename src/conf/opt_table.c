@@ -461,6 +461,11 @@ const struct opt opt_table[] = {
 	TIME(settings, "primary_after_write", primary_after_write, POOL, NOW, D("0"),
 		HELP("After a write, a session reads from the primary for this time. Not needed "
 		     "with consistency=session. 0: off.")),
+	INT(cluster, "primary_read_share", primary_read_share, CLUSTER, NOW, D("50"), RANGE(1, 100),
+		HELP("Of each pool's connections to the primary, how many percent may be busy with "
+		     "reads that replicas would answer if they were there and fresh enough. More "
+		     "wait for a replica or for their turn, so that writes get through. 100: all. "
+		     "A cluster of one server has no such limit.")),
 	ENUM(cluster, "primary_reads", primary_reads, conf_primary_reads, CLUSTER, NOW,
 		D("fallback"), NAMES("fallback,share,never"),
 		HELP("May the primary answer reads that replicas could: fallback: when none is "

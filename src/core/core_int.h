@@ -231,6 +231,12 @@ void session_detach(struct session *s);
 /* kill.c */
 void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
 
+/* stand_in.c: begin false: so many read at the primary that this one waits. end: also of a session
+ * that does not. */
+bool stand_in_begin(struct session *s, struct pool *pool);
+bool stand_in_full(const struct topo_cluster *tc, const struct pool *pool);
+void stand_in_end(struct session *s);
+
 /* session_token.c */
 void session_ask_token(struct session *s, const struct pev *ev); /* PEV_TOKEN */
 

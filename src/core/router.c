@@ -111,6 +111,13 @@ static bool names_primary(const struct session *s, const struct cluster_view *v)
 	       s->endpoint != CONF_ENDPOINT_RO;
 }
 
+/* For one more read at the primary. */
+static bool has_room(const struct session *s, unsigned primary)
+{
+	const struct pool_shard *p = node_shard(s->shard, primary);
+	return p && !stand_in_full(s->shard->topo, p->pool);
+}
+
 /* The node for a read of s; -1: none may answer it; PARKED: it waits for one. */
 #define PARKED (-2)
 static int pick_reader(
@@ -135,7 +142,8 @@ static int pick_reader(
 	else if (names_primary(s, v))
 		return -1;
 	if (tc->conf->primary_reads == CONF_PRIMARY_READS_SHARE && v->primary >= 0 &&
-		v->writes == WRITES_OPEN && v->node[v->primary].weight && !s->wish.node)
+		v->writes == WRITES_OPEN && v->node[v->primary].weight && !s->wish.node &&
+		(!mask || has_room(s, (unsigned)v->primary)))
 		mask |= UINT32_C(1) << v->primary;
 	int last = s->token.replica - 1;
 	if (set->sticky_replica && last >= 0 && mask & UINT32_C(1) << last)
@@ -220,14 +228,27 @@ static int pick(
 	return -1;
 }
 
+/* Is it a read that is at the primary only for want of a replica, or because that has a share? */
+static bool may_be_replicas(const struct session *s)
+{
+	return !s->login && wants_read(s, clock_mono_us()) &&
+	       !names_primary(s, seen_of(s->shard)->view);
+}
+
 struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt, struct err *e)
 {
 	if (!home->topo)
 		return home;
-	int n = pick(wt->session, home->topo, seen_of(home), e);
+	struct session *s = wt->session;
+	if (s)
+		stand_in_end(s);
+	int n = pick(s, home->topo, seen_of(home), e);
 	struct pool_shard *p = n >= 0 ? node_shard(home, (unsigned)n) : NULL;
 	if (n >= 0 && !p)
 		err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (p && s && n == seen_of(home)->view->primary && may_be_replicas(s) &&
+		!stand_in_begin(s, p->pool))
+		return NULL;
 	return p;
 }
 
@@ -246,7 +267,7 @@ void route_hold_error(const struct pool_shard *home, struct err *e)
 		: v    ? "had no node that may answer this"
 		       : "has not been seen",
 		limit);
-	err_hint(e, "See SHOW NODES on the console.");
+	err_hint(e, "See SHOW NODES on the console, and the option primary_read_share.");
 }
 
 static void wait_failed(struct waiter *wt, const struct err *e)

@@ -71,6 +71,8 @@ void session_set_state(struct session *s, enum session_state st)
 	if (s->state == st)
 		return;
 	assert(next[s->state] & 1u << st);
+	if (st == SESSION_IDLE || st == SESSION_CLOSING)
+		stand_in_end(s);
 	list_del(&s->node);
 	w->n_sessions[s->state]--;
 	s->state = st;

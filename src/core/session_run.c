@@ -21,6 +21,7 @@ void session_detach(struct session *s)
 	route_ended(l, l->st.eof || l->st.error ? BALANCE_ERROR : BALANCE_OK);
 	if (s->pinned_us)
 		s->tally.pinned_us += (uint64_t)(worker_now(s->w) - s->pinned_us);
+	stand_in_end(s);
 	s->link = NULL;
 	s->may_again = false;
 	l->session = NULL;

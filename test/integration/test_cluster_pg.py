@@ -1,4 +1,5 @@
 """A cluster of PostgreSQL: who is primary, where reads go, what clients see when that changes."""
+import collections
 import threading
 import time
 
@@ -412,3 +413,47 @@ def test_a_write_of_unknown_outcome_says_so(new_cluster, weir):
         cluster.nodes[0].kill9()
         [e] = [m for m in r.until_ready() if m.type == 'E']  # and the session goes on: test_lost_pg.py
         assert e.fields['C'] == '08007', e.fields
+
+
+@pytest.mark.parametrize('share', [50, 100])
+def test_the_primary_stands_in_for_replicas(cluster, weir, share):
+    """Without replicas, reads take the primary's share of the pool, and writes get through; with them again nothing is left there."""
+    wp = weir(cluster, dict(app=dict(cluster='main', pool_size=4)), dict(primary_read_share=share))
+    wait_ready(wp, cluster)
+    heavy = 'select count(*) from generate_series(1, 40000) heavy'
+    over, errors, done = threading.Event(), [], collections.Counter()
+
+    def client(what, sql):
+        try:
+            with wp.connect(dbname='app') as c:
+                while not over.is_set():
+                    c.execute(sql, prepare=False)
+                    done[what] += 1
+        except Exception as e:
+            errors.append(e)
+
+    def at_primary():
+        return sum(r['state'] == 'active' and int(r['port']) == cluster.nodes[0].port for r in wp.admin('SHOW SERVERS'))
+    for i in (1, 2):
+        wp.admin('DRAIN "%s"' % cluster.where(i))
+    threads = [threading.Thread(target=client, args=('read', heavy)) for _ in range(12)]
+    for t in threads:
+        t.start()
+    most = 4 * share // 100
+    try:
+        eventually(lambda: at_primary() == most, 30)
+        for _ in range(100):
+            assert at_primary() <= most
+        threads.append(threading.Thread(target=client, args=('write', "insert into t (v) values ('x')")))
+        threads[-1].start()
+        for what in ('write', 'read'):
+            n = done[what]
+            eventually(lambda: done[what] > n + 20, 30)
+        for i in (1, 2):
+            wp.admin('RESUME "%s"' % cluster.where(i))
+        eventually(lambda: all(at_primary() <= 1 for _ in range(10)), 30)
+    finally:
+        over.set()
+        for t in threads:
+            t.join(30)
+    assert not errors, errors
