@@ -1,6 +1,7 @@
 """Fixtures: servers live for the whole run of one pytest process, weirpools for one test."""
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,35 @@ def base():
     yield d
     if os.environ.get('WEIRPOOL_KEEP') != '1':
         remove_tree(d)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _nothing_is_refused(base):
+    """No weirpool of the whole run makes a system call that its sandbox refuses (but those in attacked, by pid): the kernel logs each. Where
+    the kernel's log cannot be read, nothing is looked at."""
+    try:
+        kmsg = open('/dev/kmsg', 'rb', buffering=0)
+        os.set_blocking(kmsg.fileno(), False)
+        kmsg.seek(0, os.SEEK_END)
+    except OSError:
+        yield set()
+        return
+    attacked, refused = set(), []
+    yield attacked
+    while True:
+        try:
+            line = kmsg.read(8192)
+        except BrokenPipeError:
+            continue  # some were overwritten
+        except OSError:
+            break
+        if not line:
+            break
+        m = re.search(rb'type=1326 .* pid=(\d+) .*exe="%s/.*syscall=\d+' % re.escape(base.encode()), line)
+        if m and int(m[1]) not in attacked:
+            refused.append(line.decode().strip())
+    kmsg.close()
+    assert not refused, 'refused by the sandbox:\n' + '\n'.join(refused[:20])
 
 
 @pytest.fixture(scope='session')
