@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -12,11 +13,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from mysql_servers import KINDS, MyServer  # noqa: E402
 from servers import SID, Certs, PgServer, give_to_test_user, remove_tree  # noqa: E402
-from weir import Direct, Weirpool, install_binary  # noqa: E402
+from weir import Direct, Weirpool, find_binary, install_binary  # noqa: E402
+
+
+def is_sanitized(binary):
+    return re.search(r'lib(a|t|ub)san\.', subprocess.run(['ldd', binary], capture_output=True, text=True).stdout) is not None
 
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'slow: only with ./check --slow')
+    config.addinivalue_line('markers', 'sandbox: only for builds that have one: without sanitizers, which read what it keeps from us')
     config.addinivalue_line('markers', 'both_workers: run with one worker and with two')
 
 
@@ -26,9 +32,11 @@ def pytest_collection_modifyitems(config, items):
         for part, why in getattr(item.module, 'KNOWN_DEFECTS', {}).items():
             if part in item.name:
                 item.add_marker(pytest.mark.xfail(reason=why, strict=True))
-    if os.environ.get('WEIRPOOL_SLOW') != '1':
-        for item in [i for i in items if i.get_closest_marker('slow')]:
-            items.remove(item)
+    left_out = [] if os.environ.get('WEIRPOOL_SLOW') == '1' else ['slow']
+    if any(i.get_closest_marker('sandbox') for i in items) and is_sanitized(find_binary()):
+        left_out.append('sandbox')
+    for item in [i for i in items if any(i.get_closest_marker(m) for m in left_out)]:
+        items.remove(item)
 
 
 def pytest_generate_tests(metafunc):

@@ -16,12 +16,7 @@ HELPER = next(p for p in (os.environ.get('WEIRPOOL_AUTH_HELPER', ''), os.path.jo
     os.path.dirname(os.environ.get('WEIRPOOL_BIN', '')), 'weirpool-auth-helper'), os.path.join(
     os.environ.get('BUILD_DIR', SRC / 'build'), 'weirpool-auth-helper')) if p and os.access(p, os.X_OK))
 
-@pytest.fixture(autouse=True)
-def _not_sanitized(binary):
-    """Builds with sanitizers have no sandbox: those read what it keeps from us."""
-    if re.search(r'lib(a|t|ub)san', subprocess.run(['ldd', binary], capture_output=True, text=True).stdout):
-        pytest.skip('a build with sanitizers has no sandbox')
-
+pytestmark = pytest.mark.sandbox
 
 # What whoever has taken the process over may try, each as NAME result errno; and what must work.
 ATTACKER = r'''
