@@ -84,9 +84,9 @@
 		"unknown.", \
 		"The line says why: rights, or a server that does not answer. See " \
 		"[routing](routing.md).") \
-	X(SERVER_DOWN, 3009, WARN, EVENT_NOTE, "a server cannot be used", \
+	X(SERVER_DOWN, 3009, WARN, EVENT_NOTE | EVENT_HELD, "a server cannot be used", \
 		"The first failure after a success; later ones are W3003.", "As for W3003.") \
-	X(SERVER_UP, 3010, NOTICE, EVENT_NOTE, "a server can be used again", \
+	X(SERVER_UP, 3010, NOTICE, EVENT_NOTE | EVENT_HELD, "a server can be used again", \
 		"The first success after failures.", "Nothing.") \
 	X(NO_LINK_MEMORY, 3011, ERROR, EVENT_NOTE | EVENT_HELD, \
 		"no memory for a connection to a server", \

@@ -386,6 +386,7 @@ struct session {
 		uint32_t waits, requests, xacts, pins;
 		uint32_t link; /* the last one's id; 0: none */
 		struct addr node;
+		char state;    /* in which it lost its link, for session_end.c; 0: none of note */
 		char ended_by; /* C, S, P, A or T; 0: as the error says */
 	} tally;
 	struct session_wish { /* of the request at hand, as struct proto_wish */

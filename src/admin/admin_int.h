@@ -210,6 +210,7 @@ cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer
 cmd_fn show_clusters, show_nodes, show_probes, ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
+cmd_fn show_events, show_log;
 cmd_fn show_rules, ctl_explain, show_prometheus;
 /* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
 bool explain_route(struct core_console *r);

@@ -51,6 +51,8 @@ const struct cmd cmd_table[] = {
 	SHOW("nodes", STATS, show_nodes),
 	SHOW("probes", STATS, show_probes),
 	{ "show", "rules", CMD_NO_ARG, CONSOLE_STATS, show_rules, LINE("SHOW RULES") },
+	{ "show", "events", CMD_NO_ARG, CONSOLE_STATS, show_events, LINE("SHOW EVENTS|LOG") },
+	SHOW("log", STATS, show_log),
 	{ "show", "prometheus metrics", CMD_NO_ARG, CONSOLE_STATS, show_prometheus,
 		LINE("SHOW PROMETHEUS METRICS") },
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },

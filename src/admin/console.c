@@ -3,6 +3,9 @@
 #include "admin_int.h"
 #include "show_int.h"
 
+#include "conf/opt.h"
+
+#include "base/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -14,14 +17,44 @@
 
 static struct admin *the_admin; /* core's callback has no argument of ours */
 
+/* The command as it may be written down. */
+static void redact(const char *sql, char *out, size_t size)
+{
+	char key[64] = "";
+	while (isspace((unsigned char)*sql))
+		sql++;
+	if (strncasecmp(sql, "explain", 7) == 0) { /* the rest is somebody's statement */
+		snprintf(out, size, "EXPLAIN ROUTE ...");
+		return;
+	}
+	if (strncasecmp(sql, "set", 3) == 0 && isspace((unsigned char)sql[3])) {
+		const char *p = sql + 4 + strspn(sql + 4, " \t");
+		snprintf(key, sizeof key, "%.*s", (int)strcspn(p, " \t=\"'"), p);
+		const struct opt *o = opt_find(key, OPT_GLOBAL);
+		bool known = o && o->type != OPT_SECRET && strcmp(key, "auth_ldap_options") != 0;
+		if (known)
+			snprintf(out, size, "%s", sql);
+		else
+			snprintf(out, size, "SET %s = ***", key);
+		return;
+	}
+	audit_unquote(sql, out, size);
+}
+
 /* What the client asked of the rows is done to them here, whatever the command was. */
 static void finish(struct core_console *r)
 {
 	struct err e = { 0 };
+	char what[512];
 	if (r->query && !err_is(&r->result.err) && show_apply(r->query, &r->result, &e) != 0)
 		r->result.err = e;
 	mem_free(MEM_ADMIN, r->query);
 	r->query = NULL;
+	redact(r->sql, what, sizeof what);
+	e = (struct err){ 0 };
+	if (r->result.err.code == ERR_SYNTAX) /* its text has the command in it, as it was */
+		err_set(&e, ERR_SYNTAX, "invalid command");
+	audit(r->who, r->done ? "http" : "console", what, err_is(&e) ? &e : &r->result.err);
 	core_console_done(r);
 }
 
@@ -35,8 +68,15 @@ void admin_done(struct core_console *r, const char *tag)
 
 void admin_refuse(struct core_console *r)
 {
-	struct log_about about = { .ctx = r->who };
-	log_event_about(EVENT_COMMAND_FAILED, &about, "%s", r->result.err.msg);
+	if (admin_conf(r)->global.audit_log) {
+		struct log_about about = { .ctx = r->who };
+		char what[512];
+		redact(r->sql, what, sizeof what);
+		if (r->result.err.code == ERR_SYNTAX)
+			log_event_about(EVENT_COMMAND_FAILED, &about, "invalid command '%s'", what);
+		else
+			log_event_about(EVENT_COMMAND_FAILED, &about, "%s", r->result.err.msg);
+	}
 	finish(r);
 }
 
@@ -93,7 +133,7 @@ void admin_ask_free(struct scatter *s)
 	s->arg = NULL;
 }
 
-static void audit(const struct core_console *r, const struct cmd *c, const struct cmd_line *l)
+static void say_issued(const struct core_console *r, const struct cmd *c, const struct cmd_line *l)
 {
 	if (!admin_conf(r)->global.audit_log)
 		return;
@@ -160,7 +200,7 @@ static void run(struct core_console *r)
 		return;
 	}
 	if (!c->object)
-		audit(r, c, &l);
+		say_issued(r, c, &l);
 	c->fn(r, &l);
 }
 

@@ -283,6 +283,19 @@ static void build(struct line *l, enum log_format fmt, const struct record *r)
 	puts_line(l, fmt == LOG_FMT_JSON ? "}\n" : "\n");
 }
 
+/* syslog adds its own time and pid. */
+static void build_syslog(struct line *l, const struct record *r)
+{
+	l->n = 0;
+	l->room = sizeof(l->text) - 32;
+	if (!atomic_load(&no_codes)) {
+		puts_line(l, event_info(r->ev)->code);
+		puts_line(l, " ");
+	}
+	build_plain(l, r);
+	put(l, "\n", 1);
+}
+
 static const struct log_about nobody;
 
 size_t log_format_lost(enum log_place p, uint64_t n, char *out, size_t size)
@@ -294,7 +307,10 @@ size_t log_format_lost(enum log_place p, uint64_t n, char *out, size_t size)
 	snprintf(msg, sizeof(msg), "%llu log lines were lost before this one",
 		(unsigned long long)n);
 	event_keep(r.ev, clock_wall_us(), log_place_name(p), msg);
-	build(&l, fmt, &r);
+	if (p == LOG_TO_SYSLOG && fmt == LOG_FMT_PLAIN)
+		build_syslog(&l, &r);
+	else
+		build(&l, fmt, &r);
 	if (l.n > size)
 		l.n = size;
 	memcpy(out, l.text, l.n);
@@ -332,14 +348,8 @@ static void emit(const struct record *r)
 		sink_put(LOG_TO_FILE, r->lv, l.text, l.n);
 	if (!sink_is_open(LOG_TO_SYSLOG))
 		return;
-	if (fmt == LOG_FMT_PLAIN) { /* syslog adds its own time and pid */
-		const char *code = event_info(r->ev)->code;
-		l.n = 0;
-		puts_line(&l, atomic_load(&no_codes) ? "" : code);
-		puts_line(&l, atomic_load(&no_codes) ? "" : " ");
-		build_plain(&l, r);
-		put(&l, "\n", 1);
-	}
+	if (fmt == LOG_FMT_PLAIN)
+		build_syslog(&l, r);
 	sink_put(LOG_TO_SYSLOG, r->lv, l.text, l.n);
 }
 

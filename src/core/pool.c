@@ -342,7 +342,15 @@ void pool_hold(struct pool_shard *p, struct waiter *wt)
 	wait_begin(p, wt);
 }
 
-void pool_wait_cancel(struct waiter *wt)
+static void count_wait(struct waiter *wt)
+{
+	if (!wt->session || !wt->since_us)
+		return;
+	wt->session->tally.wait_us += (uint64_t)(worker_now(wt->on->w) - wt->since_us);
+	wt->session->tally.waits++;
+}
+
+static void leave(struct waiter *wt)
 {
 	struct pool_shard *p = wt->on;
 	if (!wt->since_us)
@@ -354,10 +362,16 @@ void pool_wait_cancel(struct waiter *wt)
 	pool_touch(p);
 }
 
+void pool_wait_cancel(struct waiter *wt)
+{
+	count_wait(wt);
+	leave(wt);
+}
+
 void pool_wait_move(struct waiter *wt)
 {
 	int64_t since = wt->since_us;
-	pool_wait_cancel(wt);
+	leave(wt);
 	wt->held_us = since;
 }
 
@@ -452,10 +466,7 @@ static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 		hist_add(&p->counts->hist[HIST_WAIT], worker_now(p->w) - wt->since_us);
 	list_del(&wt->node);
 	p->n_waiting--;
-	if (wt->session) {
-		wt->session->tally.wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
-		wt->session->tally.waits++;
-	}
+	count_wait(wt);
 	wt->since_us = 0;
 	wt->on = NULL;
 	if (wt->session)
@@ -657,10 +668,20 @@ static void fail_waiters(struct pool_shard *p, const struct err *e)
 	}
 }
 
+static void say(enum event_code ev, const struct pool_shard *p, const char *why)
+{
+	char object[200];
+	struct log_about about = { .ctx = object };
+	snprintf(object, sizeof object, "%s/%s", p->pool->db->name, p->pool->user);
+	log_event_about(ev, &about, "%s", why);
+}
+
 void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
 {
 	struct pool *pool = p->pool;
 	unsigned n = atomic_fetch_add(&pool->failures, 1);
+	if (n == 0)
+		say(EVENT_SERVER_DOWN, p, e->msg);
 	p->counts->connects_failed++;
 	int64_t wait = p->set.server_retry_min_us, max = p->set.server_retry_max_us;
 	for (unsigned i = 0; i < n && wait < max; i++)
@@ -683,7 +704,8 @@ void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
 void pool_succeeded(struct pool_shard *p)
 {
 	if (atomic_load_explicit(&p->pool->failures, memory_order_relaxed)) {
-		atomic_store(&p->pool->failures, 0);
+		if (atomic_exchange(&p->pool->failures, 0))
+			say(EVENT_SERVER_UP, p, "its server can be used again");
 		atomic_store(&p->pool->retry_at_us, 0);
 	}
 }

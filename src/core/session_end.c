@@ -67,6 +67,8 @@ static char state_of(const struct session *s)
 		return 'L';
 	if (s->state == SESSION_WAITING)
 		return 'W';
+	if (s->tally.state)
+		return s->tally.state;
 	if (s->request_us || s->console)
 		return 'Q';
 	return s->in_tx ? 'T' : 'I';

@@ -13,6 +13,16 @@
 
 /* ---- taking and giving back a link ---- */
 
+static void begin_with(struct session *s, struct link *l)
+{
+	s->link = l;
+	l->session = s;
+	s->tally.link = l->id;
+	s->tally.node = l->addr;
+	s->tally.state = 0;
+	route_began(l);
+}
+
 void session_detach(struct session *s)
 {
 	struct link *l = s->link;
@@ -26,6 +36,9 @@ void session_detach(struct session *s)
 	s->may_again = false;
 	l->session = NULL;
 	l->last_session = s->id;
+	s->tally.state = s->request_us ? 'Q'
+			 : s->in_tx    ? 'T'
+				       : 0; /* it may be closed because of it */
 	s->request_us = s->tx_us = s->pinned_us = 0;
 	s->in_tx = s->timed_by_rule = false;
 }
@@ -33,6 +46,7 @@ void session_detach(struct session *s)
 void session_became_idle(struct session *s)
 {
 	session_set_state(s, SESSION_IDLE);
+	s->tally.state = 0;
 	if (s->shard->set.client_idle_timeout_us)
 		session_arm(s); /* else an old timer finds out by itself that nothing is due */
 	if (s->want_close)
@@ -93,11 +107,7 @@ static bool is_guarded(const struct session *s)
 void session_granted(struct session *s, struct link *l)
 {
 	struct worker *w = s->w;
-	s->link = l;
-	l->session = s;
-	s->tally.link = l->id;
-	s->tally.node = l->addr;
-	route_began(l);
+	begin_with(s, l);
 	l->replica = route_is_replica(l);
 	s->notified = false;
 	session_set_state(s, SESSION_ACTIVE);
@@ -243,6 +253,7 @@ static bool take_link(struct session *s, const struct proto_wish *wish)
 		err_set(&e, ERR_TOO_MANY,
 			"too many clients wait for a server connection (max_wait_queue): %u",
 			queue);
+		s->tally.state = 'W';
 		session_close(s, &e, "max_wait_queue");
 		return false;
 	}
@@ -261,9 +272,7 @@ static bool take_link(struct session *s, const struct proto_wish *wish)
 		session_arm(s);
 		return false;
 	}
-	s->link = l;
-	l->session = s;
-	route_began(l);
+	begin_with(s, l);
 	l->replica = route_is_replica(l);
 	session_begin_again(s, l);
 	s->ops->client_confine(s->cst, session_is_confined(s, l), is_guarded(s));

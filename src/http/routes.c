@@ -8,6 +8,9 @@
  * Sec-Fetch-Site), and a name that was made to lead to us is not one of ours (Host). */
 #include "http_int.h"
 
+#include "base/audit.h"
+#include "base/log.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <event2/bufferevent_ssl.h>
@@ -143,6 +146,16 @@ static void refuse_read(struct http_req *q, enum may_read why)
 		"this needs proof of who asks");
 }
 
+/* Somebody tried to command us who may not. */
+static void note_refused(const struct http_req *q)
+{
+	struct log_about about = { .ctx = q->who };
+	struct err e = { 0 };
+	err_set(&e, ERR_NOT_ALLOWED, "a command by HTTP without proof of who asks");
+	audit(q->who, "http", "POST", &e);
+	log_event_about(EVENT_COMMAND_FAILED, &about, "%s", e.msg);
+}
+
 static bool may_command(struct http_req *q)
 {
 	if (is_foreign(q)) {
@@ -212,6 +225,8 @@ void routes_run(struct http_req *q)
 	enum may_read read = may_read(q, ssl);
 	q->sees = read == READ_YES;
 	if (!q->sees && !(r && r->open)) {
+		if (method_of(q) == HTTP_POST)
+			note_refused(q);
 		refuse_read(q, read);
 		return;
 	}
@@ -225,7 +240,9 @@ void routes_run(struct http_req *q)
 		http_refuse(q, 405, NULL, "%s takes %s", r->path, get ? "GET" : "POST");
 		return;
 	}
-	if (r->methods == HTTP_POST && !may_command(q))
+	if (r->methods == HTTP_POST && !may_command(q)) {
+		note_refused(q);
 		return;
+	}
 	r->fn(q);
 }

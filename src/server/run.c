@@ -2,6 +2,7 @@
  * signals, commands and the end. */
 #include "server_int.h"
 
+#include "base/audit.h"
 #include "base/clock.h"
 #include "conf/places.h"
 
@@ -258,12 +259,14 @@ static void shutdown_to(void *arg, enum core_state how)
 static void http_drain(void *arg, const char *who)
 {
 	struct server *s = arg;
+	audit(who, "http", "POST /drain", NULL);
 	log_event(EVENT_GOT_SIGNAL, "%s: draining: clients end at a transaction boundary", who);
 	ending_announce(&s->ending);
 }
 
 static void http_quit(void *arg, const char *who)
 {
+	audit(who, "http", "POST /quitquitquit", NULL);
 	log_event(EVENT_GOT_SIGNAL, "%s: fast exit", who);
 	shutdown_to(arg, CORE_STOP);
 }

@@ -75,7 +75,7 @@ class Weirpool:
 
     def __init__(self, directory, binary, server=None, workers=1, databases=None, users=None, peers=None, userlist=None,
                  section='weirpool', hba=None, ident=None, config=None, mysql=None,
-                 mysql_databases=None, clusters=None, rules=None, args=(), env=None, wait=True, nofile=None, **options):
+                 mysql_databases=None, clusters=None, rules=None, args=(), env=None, wait=True, nofile=None, log_to=None, **options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='w', dir=directory))
         os.chmod(self.dir, 0o755)
         give_to_test_user(self.dir)
@@ -125,6 +125,7 @@ class Weirpool:
         self.env = dict(env or {})
         self.prefix = ['prlimit', '--nofile=%d:%d' % (nofile, nofile)] if nofile else []
         self.proc = None
+        self.log_to = log_to  # in place of the file log
         self.exit_codes = (0,)
         self.write()
         self.start(wait)
@@ -180,7 +181,8 @@ class Weirpool:
         env.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1:halt_on_error=1:exitcode=99')
         with open(self.logfile, 'ab') as log:
             self.proc = subprocess.Popen(self.prefix + as_test_user([self.binary, *self.args, str(self.conffile)]), cwd=self.dir,
-                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+                                         stdin=subprocess.DEVNULL, stdout=self.log_to or log,
+                                         stderr=self.log_to or log, env=env)
         if wait:
             self.wait_listening()
 
