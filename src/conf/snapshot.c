@@ -153,7 +153,8 @@ static int load_urls(const struct conf_places *p, struct conf **conf_r, struct c
 {
 	struct conf *conf = conf_new("");
 	unsigned before = m->errors_n;
-	conf_read_urls(conf, p, m);
+	if (p->urls_n)
+		conf_read_urls(conf, p, m);
 	if (m->errors_n != before) {
 		conf_free(&conf);
 		return -1;

@@ -181,7 +181,7 @@ static const struct conf_db *entry_of(const struct conf *conf, const struct conf
 	return NULL;
 }
 
-static const char *secret_of(const struct core_gen *gen, const char *user, const char *password)
+const char *server_secret_of(const struct core_gen *gen, const char *user, const char *password)
 {
 	const struct user_entry *u = users_get(gen->users, user);
 	return *password ? password : u && u->kind == SECRET_PLAIN ? u->secret : "";
@@ -214,7 +214,7 @@ static int64_t loosest_staleness(const struct conf *conf, const struct conf_clus
 
 const char *probe_secret(const struct core_gen *gen, const struct conf_cluster *c)
 {
-	return secret_of(gen, c->probe_user, c->probe_password);
+	return server_secret_of(gen, c->probe_user, c->probe_password);
 }
 
 static unsigned tier_of(const struct conf_cluster *c, unsigned node)
@@ -388,7 +388,7 @@ int clusters_switchover(struct clusters *all, const char *cluster, const char *n
 		return err_set(e, ERR_UNSUPPORTED, "no server of the cluster has been seen yet");
 	const struct topo_cluster *tc = topo_find(gen->topo, cluster);
 	const struct conf_cluster *c = tc->conf;
-	const char *password = secret_of(gen, c->switchover_user, c->switchover_password);
+	const char *password = server_secret_of(gen, c->switchover_user, c->switchover_password);
 	struct switchover_opts o = { .core = all->core,
 		.loop = all->loop,
 		.monitor = w->monitor,

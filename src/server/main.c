@@ -19,6 +19,7 @@ static const struct tool {
 	struct tool_word word;
 	int (*run)(int argc, char **argv);
 } tools[] = {
+	{ { "check", "a configuration, its servers, or the one that runs" }, server_check },
 	{ { "completion", "what shells read to complete the command line" }, completion },
 	{ { "explain", "what a code, a SQLSTATE or the name of an error means" },
 		server_explain_code },

@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define TEXT_MAX (256u * 1024 * 1024)
@@ -35,6 +37,26 @@ struct asker {
 	struct answer *answer;
 };
 
+/* h names the socket itself. */
+static int connect_unix(const struct conf_host *h, struct err *e)
+{
+	struct timeval t = { .tv_sec = WAIT_S };
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t at = h->kind == CONF_HOST_ABSTRACT;
+
+	snprintf(to.sun_path + at, sizeof to.sun_path - at, "%s", h->host);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+	socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + at + strlen(h->host) + !at);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, n) == 0)
+		return fd;
+	err_set(e, ERR_SERVER_CONNECT, "%s: %s", h->host, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 static int connect_to(const struct conf_host *h, struct err *e)
 {
 	struct addrinfo want = { .ai_socktype = SOCK_STREAM }, *list = NULL;
@@ -43,7 +65,7 @@ static int connect_to(const struct conf_host *h, struct err *e)
 	int fd = -1;
 
 	if (h->kind != CONF_HOST_TCP)
-		return err_set(e, ERR_UNSUPPORTED, "a host name or address is needed, no socket");
+		return connect_unix(h, e);
 	snprintf(port, sizeof port, "%u", (unsigned)h->port);
 	int code = getaddrinfo(h->host, port, &want, &list);
 
@@ -137,18 +159,16 @@ static int ask(struct asker *a, const char *sql, struct answer *ans, struct err 
 	return ans->cells.failed ? err_set(e, ERR_NO_MEMORY, "the answer is too large") : 0;
 }
 
-static int login(struct asker *a, const struct conf *conf, struct err *e)
+static int login(struct asker *a, const struct my_account *who, struct err *e)
 {
-	const struct conf_db *d = &conf->dbs[0];
 	struct proto_creds creds = { 0 };
-	struct proto_link_login l = { .user = *d->force_user ? d->force_user : conf->url_user,
-		.database = *d->dbname ? d->dbname : d->name,
+	struct proto_link_login l = { .user = who->user,
+		.database = who->database,
 		.params = (const struct proto_kv[]){ { NULL, NULL } },
 		.creds = &creds };
 	int code = -1;
 
-	snprintf(creds.password, sizeof creds.password, "%s",
-		*d->password ? d->password : conf->url_password);
+	snprintf(creds.password, sizeof creds.password, "%s", who->password);
 	a->lst = mem_alloc(MEM_MISC, proto_mysql.link_size);
 	if (a->lst == NULL || proto_mysql.link_init(a->lst, a->env, &l, &a->up, e) != 0) {
 		mem_free(MEM_MISC, a->lst);
@@ -254,29 +274,67 @@ static int read_names(struct asker *a, bool need_all, struct sql_names **names_r
 	return code;
 }
 
+static int asker_open(
+	struct asker *a, const struct conf_host *h, const struct my_account *who, struct err *e)
+{
+	const struct proto_env_opts env = { .stmt_bytes = 1 << 20 };
+
+	*a = (struct asker){ .env = proto_mysql.env_new(&env) };
+	buf_init(&a->in, TEXT_MAX);
+	buf_init(&a->up, 0);
+	buf_init(&a->down, 0);
+	a->fd = a->env != NULL ? connect_to(h, e) : -1;
+	return a->fd >= 0 ? login(a, who, e) : -1;
+}
+
+static void asker_close(struct asker *a)
+{
+	if (a->lst != NULL)
+		proto_mysql.link_fini(a->lst);
+	mem_free(MEM_MISC, a->lst);
+	if (a->fd >= 0)
+		close(a->fd);
+	buf_wipe(&a->up);
+	buf_fini(&a->in);
+	buf_fini(&a->down);
+	if (a->env != NULL)
+		proto_mysql.env_free(a->env);
+}
+
 static int read_from(const struct conf *conf, bool need_all, struct sql_names **names_r,
 	struct sql_my_opts *o, struct err *e)
 {
-	const struct proto_env_opts env = { .stmt_bytes = 1 << 20 };
-	struct asker a = { .env = proto_mysql.env_new(&env) };
-	int code = -1;
+	const struct conf_db *d = &conf->dbs[0];
+	const struct my_account who = { *d->force_user ? d->force_user : conf->url_user,
+		*d->password ? d->password : conf->url_password,
+		*d->dbname ? d->dbname : d->name };
+	struct asker a;
+	int code = asker_open(&a, &d->hosts[0], &who, e);
 
-	buf_init(&a.in, TEXT_MAX);
-	buf_init(&a.up, 0);
-	buf_init(&a.down, 0);
-	a.fd = a.env != NULL ? connect_to(&conf->dbs[0].hosts[0], e) : -1;
-	if (a.fd >= 0 && login(&a, conf, e) == 0)
+	if (code == 0)
 		code = read_names(&a, need_all, names_r, o, e);
-	if (a.lst != NULL)
-		proto_mysql.link_fini(a.lst);
-	mem_free(MEM_MISC, a.lst);
-	if (a.fd >= 0)
-		close(a.fd);
-	buf_wipe(&a.up);
-	buf_fini(&a.in);
-	buf_fini(&a.down);
-	if (a.env != NULL)
-		proto_mysql.env_free(a.env);
+	asker_close(&a);
+	return code;
+}
+
+int names_ask_my(const struct conf_host *h, const struct my_account *who, const char *sql,
+	char cells[2][64], struct err *e)
+{
+	struct answer ans = { .width = 0 };
+	struct asker a;
+	int code = asker_open(&a, h, who, e);
+
+	buf_init(&ans.cells, 65536);
+	if (code == 0)
+		code = ask(&a, sql, &ans, e);
+	const uint8_t *p = buf_data(&ans.cells);
+	const char *got[2] = { NULL, NULL };
+	if (code == 0 && !next_row(&ans, &p, got))
+		code = err_set(e, ERR_SERVER_PROTOCOL, "it gave no row");
+	for (unsigned i = 0; i < 2; i++)
+		snprintf(cells[i], 64, "%s", code == 0 && got[i] ? got[i] : "");
+	buf_fini(&ans.cells);
+	asker_close(&a);
 	return code;
 }
 

@@ -192,6 +192,14 @@ int http_ports_open(struct sockets *s, const struct conf_global *g, bool may_fai
 void http_ports_close(const struct sockets *s, const struct conf_global *g,
 	const struct http_listen *ls, unsigned n);
 
+/* check.c: the subcommand; argv[0] is its name. Exit code. */
+int server_check(int argc, char **argv);
+/* check_running.c: does the weirpool that this configuration describes answer? Prints what it found.
+ * 0 or 1. */
+int server_check_running(const struct conf *conf);
+/* What auth_file says of user when password is empty: "" if that is no password. */
+const char *server_secret_of(const struct core_gen *gen, const char *user, const char *password);
+
 /* explain_route.c: the subcommand; argv[0] is its name. Exit code. */
 int server_explain_route(int argc, char **argv);
 
@@ -210,6 +218,12 @@ int server_watch(int argc, char **argv);
 /* names_read_my.c: the same of a MySQL or MariaDB server; sets flavour and version of *o_r.
  * need_all: an account that may not see all views is refused. */
 struct sql_my_opts;
+struct my_account {
+	const char *user, *password, *database; /* "": none */
+};
+/* One query with a row of two cells, without TLS, waiting. */
+int names_ask_my(const struct conf_host *h, const struct my_account *who, const char *sql,
+	char cells[2][64], struct err *e);
 int names_read_my(const char *url, bool need_all, struct sql_names **names_r,
 	struct sql_my_opts *o_r, struct err *e);
 

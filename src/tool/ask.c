@@ -30,8 +30,6 @@ struct conf *tool_conf(const char *arg, struct conf_places *places, struct conf_
 	conf_places_env(places, environ, m);
 	if (arg)
 		conf_places_target(places, arg, m);
-	if (!places->file && !places->urls_n)
-		return NULL;
 	return conf_load_places(places, &conf, m) == 0 ? conf : NULL;
 }
 
@@ -122,8 +120,6 @@ PGconn *tool_console(const struct tool_target *t)
 		return follow(t, &w);
 	}
 	struct conf *conf = tool_conf(t->arg, &places, &m);
-	if (!conf && m.errors_n == 0 && !t->arg)
-		(void)!conf_load_text("", "", 0, &conf, &m); /* the defaults */
 	char line[1200];
 	for (unsigned i = 0; !conf && i < m.n; i++)
 		tool_say(t->name, "%s", conf_msg_format(&m.list[i], line, sizeof line));

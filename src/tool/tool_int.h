@@ -19,8 +19,8 @@ struct tool_target {
 	const char *name; /* of the tool */
 	const char *arg;  /* a configuration file, a URL or conninfo of the console, or NULL */
 };
-/* Loads the configuration that arg names, or that the environment names (conf_places_env()). NULL
- * with *m: mistakes; NULL without: nobody said which. places must outlive it. */
+/* Loads the configuration that arg names, or that the environment names (conf_places_env()), or the
+ * defaults. NULL: mistakes are in m. places must outlive it. */
 struct conf *tool_conf(const char *arg, struct conf_places *places, struct conf_msgs *m);
 /* A connection to the console: of arg, else of the weirpool that the environment speaks of, else
  * the default unix socket. NULL: told on stderr. */

@@ -19,7 +19,7 @@ from servers import as_test_user, eventually, free_port
 from test_cli import here, run  # noqa: F401 (here is a fixture)
 from weir import SANITIZER, SRC
 
-TOOLS = ('completion', 'hash', 'stat', 'top')
+TOOLS = ('check', 'completion', 'hash', 'stat', 'top')
 
 
 def tool(binary, *args, stdin='', env=None, **kw):
@@ -237,3 +237,89 @@ def test_completion_of_others(binary, shell):
     for t in TOOLS:
         assert re.search(r"\b%s\b" % t, out)
     assert all(line.count("'") % 2 == 0 for line in out.splitlines() if 'case' not in line and '=*)' not in line)
+
+
+# --- check
+def write(directory, text, name='t.ini', mode=0o644):
+    p = os.path.join(directory, name)
+    with open(p, 'w') as f:
+        f.write(text)
+    os.chmod(p, mode)
+    return p
+
+
+def test_check_of_a_configuration(binary, here):  # noqa: F811
+    good = write(here, '[databases]\na = host=h\n[weirpool]\nauth_type = trust\n')
+    r = tool(binary, 'check', good)
+    assert r.returncode == 0 and r.stdout == 'ok   %s (1 databases, 0 users)\n' % good
+    r = tool(binary, 'check', write(here, '[weirpool]\npool_mod = x\n', 'bad.ini'))
+    assert r.returncode == 1 and 'bad.ini:2: ' in r.stderr and r.stdout == ''
+    assert tool(binary, 'check', '--connect').returncode == 2
+    assert tool(binary, 'check', '--connect', '--running', good).returncode == 2
+
+
+def test_check_connect(binary, here, pg15, maria1011):  # noqa: F811
+    hba = 'host=%s port=%d' % (pg15.host, pg15.port)
+    users = write(here, '"byauth" "app"\n', 'users.txt')
+    text = """[databases]
+good = %s dbname=app user=app password=app
+wrong = %s dbname=app user=app password=hush-hush
+absent = host=127.0.0.1 port=1 dbname=app user=app password=app
+ping = %s dbname=app
+tls = %s dbname=app user=app password=app server_tls_sslmode=require
+[mysql_databases]
+mygood = host=%s port=%d dbname=app user=app password=app
+mywrong = host=%s port=%d dbname=app user=app password=hush-hush
+myping = host=%s port=%d dbname=app
+[weirpool]
+auth_file = %s
+""" % ((hba,) * 4 + (maria1011.host, maria1011.port) * 3 + (users,))
+    r = tool(binary, 'check', '--connect', write(here, text))
+    said = {line.split()[1]: line for line in r.stdout.splitlines()[1:]}
+    assert r.returncode == 1 and '3 of 8 servers cannot be used' in r.stderr and 'hush' not in r.stdout + r.stderr, r
+    assert said['good'].startswith('ok ') and 'PostgreSQL 15.' in said['good'] and 'primary' in said['good']
+    assert said['wrong'].startswith('FAIL') and 'password authentication failed' in said['wrong']
+    assert said['absent'].startswith('FAIL') and 'refused' in said['absent']
+    assert said['ping'].startswith('ok ') and 'nobody to log in as' in said['ping']
+    assert said['tls'].startswith('ok ') and 'TLSv1' in said['tls']
+    assert said['mygood'].startswith('ok ') and 'MariaDB 10.11' in said['mygood'] and 'writable' in said['mygood']
+    assert said['mywrong'].startswith('FAIL') and 'Access denied' in said['mywrong']
+    assert said['myping'].startswith('ok ') and 'nobody to log in as' in said['myping']
+
+
+def test_check_of_a_running_one(weirpool, pg15, maria1011):
+    wp = weirpool(pg15, mysql=maria1011)
+    env = {'WEIRPOOL_CONFFILE': str(wp.conffile)}
+    r = tool(wp.binary, 'check', env=env)
+    assert r.returncode == 0 and len(re.findall(r'^ok   127\.0\.0\.1:\d+ answers$', r.stdout, re.M)) == 2, r
+    assert tool(wp.binary, 'check', '--running', wp.conffile).stdout == r.stdout
+    os.kill(wp.pid, signal.SIGSTOP)        # it is there, but does nothing
+    try:
+        r = tool(wp.binary, 'check', env=env)
+        assert r.returncode == 1 and 'FAIL 127.0.0.1' in r.stderr
+    finally:
+        os.kill(wp.pid, signal.SIGCONT)
+    # behind a load balancer's header, and on the unix socket alone
+    for more in (dict(proxy_protocol_networks='127.0.0.1'), dict(listen_addr='', mysql_listen_addr='127.0.0.1')):
+        wp.stop()
+        wp.options.update(more)
+        wp.write()
+        wp.start(wait=False)
+        eventually(lambda: tool(wp.binary, 'check', env=env).returncode == 0)
+    wp.stop()
+    r = tool(wp.binary, 'check', env=env)
+    assert r.returncode == 1 and 'FAIL unix:' in r.stderr
+
+
+def test_check_asks_the_http_port(weirpool, pg15):
+    port = free_port()
+    wp = weirpool(pg15, http_port=port, ready_policy='all_pools', server_login_retry=1,
+                  databases={'down': 'host=127.0.0.1 port=1 dbname=app user=app password=app'})
+    env = {'WEIRPOOL_CONFFILE': str(wp.conffile)}
+    r = tool(wp.binary, 'check', env=env)
+    assert r.returncode == 0 and r.stdout.startswith('ok   127.0.0.1:%d {"ready":true' % port), r
+    with wp.bare() as c, contextlib.suppress(rawpg.PgError, rawpg.Closed, OSError):
+        c.sock.settimeout(0.5)
+        c.login('app', 'down', 'app')
+    r = eventually(lambda: (lambda r: r if r.returncode else None)(tool(wp.binary, 'check', env=env)))
+    assert r.returncode == 1 and '"ready":false' in r.stderr

@@ -1,0 +1,272 @@
+/* check - weirpool check: everything that a configuration says, as -t does, and with --connect each
+ * server that it names, logged in to as it says. For pipelines, and for the hour before it matters.
+ * Ignorant of running weirpools (check_running.c). One thread; waits. */
+#include "server_int.h"
+
+#include "base/clock.h"
+#include "conf/places.h"
+#include "conf/url.h"
+
+#include <libpq-fe.h>
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_S "5"
+#define NOTHING "/dev/null/none" /* the name of no file */
+
+static const char usage_text[] =
+	"Usage: weirpool check [--connect] CONFIG-FILE | URL\n"
+	"       weirpool check [--running [CONFIG-FILE]]\n"
+	"Checks a configuration, as weirpool -t does. Without an argument: does the weirpool\n"
+	"that the environment describes answer? (For health checks of containers.)\n"
+	"      --connect        also log in to each server that it names\n"
+	"      --running        ask the weirpool that runs with this configuration\n"
+	"  -h, --help           print this\n"
+	"Exit codes: 0 all is well, 1 something is not, 2 wrong arguments.\n";
+
+static const struct option longs[] = {
+	{ "connect", no_argument, NULL, 'c' },
+	{ "running", no_argument, NULL, 'r' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct trial {
+	const struct core_gen *gen;
+	unsigned ok_n, bad_n;
+};
+
+/* One server as one entry sees it. */
+struct target {
+	const char *entry; /* for the line */
+	const struct conf_db *db;
+	const struct conf_host *host;
+	struct settings set;
+	const char *user, *password, *dbname;
+};
+
+static void say(struct trial *t, const struct target *to, bool ok, int64_t since_us, const char *what)
+{
+	char node[300];
+	conf_node_name(to->host, node, sizeof node);
+	printf("%s %s %s: %.*s (%.1f ms)\n", ok ? "ok  " : "FAIL", to->entry, node,
+		(int)strcspn(what, "\n"), what, (double)(clock_mono_us() - since_us) / 1000);
+	fflush(stdout);
+	t->ok_n += ok;
+	t->bad_n += !ok;
+}
+
+/* Words for libpq; texts are borrowed. */
+struct words {
+	const char *name[20], *value[20];
+	unsigned n;
+	char port[8], host[256];
+};
+
+static void put(struct words *w, const char *name, const char *value)
+{
+	if (!value || !*value)
+		return;
+	w->name[w->n] = name;
+	w->value[w->n++] = value;
+}
+
+static void fill(struct words *w, const struct target *to)
+{
+	static const char *const modes[] = { "disable", "allow", "prefer", "require", "verify-ca",
+		"verify-full" };
+	const struct conf_tls *tls = &to->set.server_tls;
+	snprintf(w->port, sizeof w->port, "%u", (unsigned)to->host->port);
+	snprintf(w->host, sizeof w->host, "%s%s", to->host->kind == CONF_HOST_ABSTRACT ? "@" : "",
+		to->host->host);
+	put(w, "host", w->host);
+	put(w, "port", w->port);
+	put(w, "dbname", to->dbname);
+	put(w, "user", *to->user ? to->user : "weirpool");
+	put(w, "password", to->password);
+	put(w, "sslmode", modes[tls->mode]);
+	/* what libpq would find in the home directory is not what weirpool uses */
+	put(w, "sslrootcert", *tls->ca_file ? tls->ca_file
+			      : tls->mode >= CONF_TLS_VERIFY_CA
+				      ? "/etc/ssl/certs/ca-certificates.crt"
+				      : NOTHING);
+	put(w, "sslcert", *tls->cert_file ? tls->cert_file : NOTHING);
+	put(w, "sslkey", tls->key_file);
+	put(w, "connect_timeout", CONNECT_S);
+	put(w, "application_name", "weirpool check");
+}
+
+/* Nobody to log in as: clients bring their own. Does it answer? */
+static void ping_pg(struct trial *t, const struct target *to, const struct words *w)
+{
+	int64_t since = clock_mono_us();
+	PGPing p = PQpingParams(w->name, w->value, 0);
+	say(t, to, p == PQPING_OK, since,
+		p == PQPING_OK       ? "answers; the configuration names nobody to log in as"
+		: p == PQPING_REJECT ? "answers, but takes no connections now"
+				     : "no answer");
+}
+
+static void try_pg(struct trial *t, const struct target *to)
+{
+	struct words w = { .n = 0 };
+	char text[300];
+	int64_t since = clock_mono_us();
+	fill(&w, to);
+	if (!*to->user || !*to->password) {
+		ping_pg(t, to, &w);
+		return;
+	}
+	PGconn *c = PQconnectdbParams(w.name, w.value, 0);
+	PGresult *r = PQstatus(c) == CONNECTION_OK
+			      ? PQexec(c, "select pg_catalog.pg_is_in_recovery()")
+			      : NULL;
+	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+	if (ok)
+		snprintf(text, sizeof text, "PostgreSQL %s, %s, database %s as user %s, %s",
+			PQparameterStatus(c, "server_version"),
+			PQgetvalue(r, 0, 0)[0] == 't' ? "replica" : "primary", PQdb(c), PQuser(c),
+			PQsslInUse(c) ? PQsslAttribute(c, "protocol") : "without TLS");
+	else
+		snprintf(text, sizeof text, "%s", PQerrorMessage(c));
+	say(t, to, ok, since, text);
+	PQclear(r);
+	PQfinish(c);
+}
+
+/* Without TLS: the login of an entry that insists on it is not tried. */
+static void try_my(struct trial *t, const struct target *to)
+{
+	const struct my_account who = { to->user, to->password, to->dbname };
+	struct err e = { 0 };
+	char cells[2][64], text[300];
+	int64_t since = clock_mono_us();
+	bool login = *to->user && to->set.server_tls.mode <= CONF_TLS_PREFER;
+	int rc = names_ask_my(to->host, &who, "select version(), @@read_only", cells, &e);
+	if (rc == 0)
+		snprintf(text, sizeof text, "%s %s, %s, as user %s, without TLS",
+			strstr(cells[0], "MariaDB") ? "MariaDB" : "MySQL", cells[0],
+			!strcmp(cells[1], "0") ? "writable" : "read-only", to->user);
+	else if (!login && e.code == ERR_SERVER_REFUSED) /* it spoke */
+		snprintf(text, sizeof text, "answers; %s", *to->user
+			? "this check cannot log in with TLS"
+			: "the configuration names nobody to log in as");
+	else
+		snprintf(text, sizeof text, "%s", e.msg);
+	say(t, to, rc == 0 || (!login && e.code == ERR_SERVER_REFUSED), since, text);
+}
+
+static void try_db(struct trial *t, const struct conf_db *db)
+{
+	const struct conf *conf = t->gen->conf;
+	const struct conf_cluster *c = db->cluster;
+	bool my = strcmp(db->kind->name, "mysql") == 0;
+	struct target to = { .entry = db->name, .db = db };
+	conf_effective(conf, db, NULL, &to.set);
+	to.user = *db->force_user ? db->force_user : c ? c->probe_user : to.set.auth_user;
+	to.password = server_secret_of(t->gen, to.user,
+		*db->force_user ? db->password
+		: c             ? c->probe_password
+				: "");
+	to.dbname = *db->dbname  ? db->dbname
+		    : !db->is_auto ? db->name
+		    : my           ? ""
+				   : "postgres";
+	for (unsigned i = 0; i < db->hosts_n; i++) {
+		to.host = &db->hosts[i];
+		if (my)
+			try_my(t, &to);
+		else
+			try_pg(t, &to);
+	}
+}
+
+static int check_conf(const struct conf_places *p, struct conf_msgs *m, bool connect)
+{
+	struct conf *conf = NULL;
+	char line[1200];
+	int rc = conf_load_places(p, &conf, m);
+	if (rc == 0)
+		(void)!conf_check_files(conf, m); /* what it finds is in m */
+	struct core_gen *gen = rc == 0 ? generation_build(conf, m) : NULL;
+	bool ok = gen && m->errors_n == 0;
+	for (unsigned i = 0; i < m->n; i++)
+		fprintf(stderr, "%s\n", conf_msg_format(&m->list[i], line, sizeof line));
+	if (!ok)
+		fprintf(stderr, "weirpool check: %u mistakes in the configuration\n", m->errors_n);
+	else
+		printf("ok   %s (%u databases, %u users)\n", p->file ? p->file : p->urls[0].from,
+			gen->conf->dbs_n, gen->conf->users_n);
+	struct trial t = { .gen = gen };
+	for (unsigned i = 0; ok && connect && i < gen->conf->dbs_n; i++)
+		try_db(&t, &gen->conf->dbs[i]);
+	if (t.bad_n)
+		fprintf(stderr, "weirpool check: %u of %u servers cannot be used\n", t.bad_n,
+			t.bad_n + t.ok_n);
+	if (gen)
+		gen_unref(gen);
+	return ok && !t.bad_n ? 0 : 1;
+}
+
+/* The configuration that p speaks of, or the defaults: only where it listens matters. */
+static int check_running(const struct conf_places *p, struct conf_msgs *m)
+{
+	struct conf *conf = NULL;
+	char line[1200];
+	int rc = conf_load_places(p, &conf, m);
+	for (unsigned i = 0; rc != 0 && i < m->n; i++)
+		fprintf(stderr, "%s\n", conf_msg_format(&m->list[i], line, sizeof line));
+	rc = rc == 0 ? server_check_running(conf) : 1;
+	conf_free(&conf);
+	return rc;
+}
+
+static int parse(int argc, char **argv, bool *connect_r, bool *running_r)
+{
+	int c;
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c': *connect_r = true; break;
+		case 'r': *running_r = true; break;
+		case 'h': fputs(usage_text, stdout); return 0;
+		default: fputs(usage_text, stderr); return 2;
+		}
+	}
+	if (argc - optind > 1 || (*connect_r && *running_r)) {
+		fputs(usage_text, stderr);
+		return 2;
+	}
+	*running_r |= argc == optind && !*connect_r;
+	return -1;
+}
+
+int server_check(int argc, char **argv)
+{
+	struct conf_places p = { 0 };
+	struct conf_msgs m = { 0 };
+	bool connect = false, running = false;
+	int code = parse(argc, argv, &connect, &running);
+	if (code >= 0)
+		return code;
+	conf_places_env(&p, environ, &m);
+	if (argv[optind])
+		conf_places_target(&p, argv[optind], &m);
+	if (argv[optind] && conf_url_is(argv[optind]))
+		mem_wipe(argv[optind], strlen(argv[optind]));
+	if (running) {
+		code = check_running(&p, &m);
+	} else if (p.file || p.urls_n) {
+		code = check_conf(&p, &m, connect);
+	} else {
+		fputs("weirpool check: which configuration? None was named, here or in the "
+		      "environment\n",
+			stderr);
+		code = 2;
+	}
+	conf_msgs_fini(&m);
+	conf_places_fini(&p);
+	return code;
+}
