@@ -405,4 +405,7 @@ bool conf_show_next(const struct conf *conf, unsigned *i, struct conf_show *r);
 /* Appends the effective configuration as a file that loads again, but secrets are "****"; each
  * value not a default has its place as a comment line. */
 void conf_dump(const struct conf *conf, struct buf *out);
+/* The same for use, under [weirpool]: secrets in clear, and only what differs from the defaults or
+ * was said. */
+void conf_dump_ours(const struct conf *conf, struct buf *out);
 #endif

@@ -93,6 +93,8 @@ void opt_store(const struct opt *o, void *base, const struct opt_value *v);
  * "****". Never NULL. */
 const char *opt_show(const struct opt *o, const void *base, char *tmp, size_t n);
 const char *opt_default(const struct opt *o, bool pgbouncer);
+/* Is it only understood so that files of another program need no change? */
+bool opt_is_idle(const struct opt *o);
 const char *opt_type_name(const struct opt *o);
 const char *opt_apply_name(enum opt_apply a); /* "now", "new connections", "restart" */
 

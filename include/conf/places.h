@@ -44,8 +44,8 @@ const char *conf_places_nearest(const char *flag);
 /* Wipes and frees. */
 void conf_places_fini(struct conf_places *p);
 
-/* Loads what p says; the defaults when it names nothing to serve. As conf_load(); the snapshot borrows p, and so does what conf_reload() makes
- * of it. */
+/* Loads what p says; the defaults when it names nothing to serve. As conf_load(); the snapshot
+ * borrows p, and so does what conf_reload() makes of it. */
 int conf_load_places(const struct conf_places *p, struct conf **conf_r, struct conf_msgs *m)
 	__attribute__((warn_unused_result));
 

@@ -298,6 +298,11 @@ const char *opt_default(const struct opt *o, bool pgbouncer)
 	return pgbouncer && o->dflt_pgb ? o->dflt_pgb : o->dflt;
 }
 
+bool opt_is_idle(const struct opt *o)
+{
+	return strstr(o->help, "without effect") != NULL;
+}
+
 const char *opt_type_name(const struct opt *o)
 {
 	static const char *const names[] = {

@@ -48,7 +48,8 @@ struct target {
 	const char *user, *password, *dbname;
 };
 
-static void say(struct trial *t, const struct target *to, bool ok, int64_t since_us, const char *what)
+static void say(
+	struct trial *t, const struct target *to, bool ok, int64_t since_us, const char *what)
 {
 	char node[300];
 	conf_node_name(to->host, node, sizeof node);
@@ -89,10 +90,10 @@ static void fill(struct words *w, const struct target *to)
 	put(w, "password", to->password);
 	put(w, "sslmode", modes[tls->mode]);
 	/* what libpq would find in the home directory is not what weirpool uses */
-	put(w, "sslrootcert", *tls->ca_file ? tls->ca_file
-			      : tls->mode >= CONF_TLS_VERIFY_CA
-				      ? "/etc/ssl/certs/ca-certificates.crt"
-				      : NOTHING);
+	put(w, "sslrootcert",
+		*tls->ca_file                     ? tls->ca_file
+		: tls->mode >= CONF_TLS_VERIFY_CA ? "/etc/ssl/certs/ca-certificates.crt"
+						  : NOTHING);
 	put(w, "sslcert", *tls->cert_file ? tls->cert_file : NOTHING);
 	put(w, "sslkey", tls->key_file);
 	put(w, "connect_timeout", CONNECT_S);
@@ -151,9 +152,9 @@ static void try_my(struct trial *t, const struct target *to)
 			strstr(cells[0], "MariaDB") ? "MariaDB" : "MySQL", cells[0],
 			!strcmp(cells[1], "0") ? "writable" : "read-only", to->user);
 	else if (!login && e.code == ERR_SERVER_REFUSED) /* it spoke */
-		snprintf(text, sizeof text, "answers; %s", *to->user
-			? "this check cannot log in with TLS"
-			: "the configuration names nobody to log in as");
+		snprintf(text, sizeof text, "answers; %s",
+			*to->user ? "this check cannot log in with TLS"
+				  : "the configuration names nobody to log in as");
 	else
 		snprintf(text, sizeof text, "%s", e.msg);
 	say(t, to, rc == 0 || (!login && e.code == ERR_SERVER_REFUSED), since, text);
@@ -171,10 +172,7 @@ static void try_db(struct trial *t, const struct conf_db *db)
 		*db->force_user ? db->password
 		: c             ? c->probe_password
 				: "");
-	to.dbname = *db->dbname  ? db->dbname
-		    : !db->is_auto ? db->name
-		    : my           ? ""
-				   : "postgres";
+	to.dbname = *db->dbname ? db->dbname : !db->is_auto ? db->name : my ? "" : "postgres";
 	for (unsigned i = 0; i < db->hosts_n; i++) {
 		to.host = &db->hosts[i];
 		if (my)

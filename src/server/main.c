@@ -21,6 +21,8 @@ static const struct tool {
 } tools[] = {
 	{ { "check", "a configuration, its servers, or the one that runs" }, server_check },
 	{ { "completion", "what shells read to complete the command line" }, completion },
+	{ { "convert", "pgbouncer.ini or proxysql.cnf to a configuration of weirpool" },
+		tool_convert },
 	{ { "explain", "what a code, a SQLSTATE or the name of an error means" },
 		server_explain_code },
 	{ { "explain-route", "which node may run each statement of standard input" },

@@ -48,7 +48,8 @@ static int connect_unix(const struct conf_host *h, struct err *e)
 	snprintf(to.sun_path + at, sizeof to.sun_path - at, "%s", h->host);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
-	socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + at + strlen(h->host) + !at);
+	socklen_t n =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + at + strlen(h->host) + !at);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, n) == 0)
 		return fd;
 	err_set(e, ERR_SERVER_CONNECT, "%s: %s", h->host, strerror(errno));
@@ -306,8 +307,7 @@ static int read_from(const struct conf *conf, bool need_all, struct sql_names **
 {
 	const struct conf_db *d = &conf->dbs[0];
 	const struct my_account who = { *d->force_user ? d->force_user : conf->url_user,
-		*d->password ? d->password : conf->url_password,
-		*d->dbname ? d->dbname : d->name };
+		*d->password ? d->password : conf->url_password, *d->dbname ? d->dbname : d->name };
 	struct asker a;
 	int code = asker_open(&a, &d->hosts[0], &who, e);
 

@@ -194,8 +194,8 @@ void http_ports_close(const struct sockets *s, const struct conf_global *g,
 
 /* check.c: the subcommand; argv[0] is its name. Exit code. */
 int server_check(int argc, char **argv);
-/* check_running.c: does the weirpool that this configuration describes answer? Prints what it found.
- * 0 or 1. */
+/* check_running.c: does the weirpool that this configuration describes answer? Prints what it
+ * found. 0 or 1. */
 int server_check_running(const struct conf *conf);
 /* What auth_file says of user when password is empty: "" if that is no password. */
 const char *server_secret_of(const struct core_gen *gen, const char *user, const char *password);

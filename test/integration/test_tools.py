@@ -19,7 +19,7 @@ from servers import as_test_user, eventually, free_port
 from test_cli import here, run  # noqa: F401 (here is a fixture)
 from weir import SANITIZER, SRC
 
-TOOLS = ('check', 'completion', 'hash', 'stat', 'top')
+TOOLS = ('check', 'completion', 'convert', 'hash', 'stat', 'top')
 
 
 def tool(binary, *args, stdin='', env=None, **kw):
@@ -323,3 +323,143 @@ def test_check_asks_the_http_port(weirpool, pg15):
         c.login('app', 'down', 'app')
     r = eventually(lambda: (lambda r: r if r.returncode else None)(tool(wp.binary, 'check', env=env)))
     assert r.returncode == 1 and '"ready":false' in r.stderr
+
+
+# --- convert
+def effective(binary, path):
+    """What a configuration means: every value, without where it stands, without what means nothing."""
+    r = tool(binary, '--dump', path)
+    assert r.returncode == 0, r.stderr
+    return [line for line in r.stdout.splitlines() if not line.startswith(';') and not
+            re.match(r'\[(weirpool|pgbouncer)\]$|(dns_zone_check_period|pkt_buf|sbuf_loopcnt|service_name|job_name) =', line)]
+
+
+PGBOUNCER_INI = """;; as people have it
+[databases]
+app = host=10.0.0.1 port=5433 dbname=app user=app password='it''s ${NOT_A_VARIABLE}' pool_size=7 connect_query='select 1'
+"odd name" = host=/tmp
+* = host=10.0.0.2,10.0.0.3 auth_user=lookup
+[users]
+joe = pool_mode=session max_user_connections=3
+[pgbouncer]
+listen_addr = 127.0.0.1
+auth_file = /etc/userlist.txt
+auth_query = SELECT usename, passwd FROM user_lookup($1)
+max_client_conn = 300
+server_reset_query_always = 1
+pkt_buf = 8192
+ignore_startup_parameters = extra_float_digits
+query_wait_timeout = 7
+[peers]
+1 = host=10.0.0.9 port=6432
+"""
+
+
+def test_convert_of_pgbouncer_means_the_same(binary, here):  # noqa: F811
+    text = PGBOUNCER_INI.replace('/etc/userlist.txt', write(here, '"app" "app"\n', 'userlist.txt'))
+    ini = write(here, text, 'pgbouncer.ini')
+    r = tool(binary, 'convert', ini)
+    assert r.returncode == 0 and '[weirpool]' in r.stdout and '[pgbouncer]' not in r.stdout
+    assert 'pkt_buf is left out' in r.stderr and 'server_reset_query_always' in r.stderr and "it''s" not in r.stderr
+    assert 'pkt_buf =' not in r.stdout and 'pool_mode = session' in r.stdout
+    ours = write(here, r.stdout, 'ours.ini')
+    theirs = write(here, text.replace('${', '$${'), 'theirs.ini')
+    assert effective(binary, ours) == effective(binary, theirs)
+    assert "it''s $${NOT" in r.stdout                     # secrets are carried over
+    # PgBouncer's own sample, too
+    sample = re.sub('(?m)^auth_file.*', '', (SRC / 'test/unit/data/pgbouncer.ini').read_text())
+    sample = write(here, sample, 'sample.ini')
+    assert effective(binary, write(here, tool(binary, 'convert', sample).stdout, 'out.ini')) == effective(binary, sample)
+
+
+def test_convert_refuses_what_it_does_not_know(binary, here):  # noqa: F811
+    r = tool(binary, 'convert', write(here, PGBOUNCER_INI.replace('query_wait_timeout', 'query_wait_timeuot'), 'p.ini'))
+    assert r.returncode == 1 and r.stdout == '' and 'did you mean "query_wait_timeout"' in r.stderr
+    assert tool(binary, 'convert', here + '/absent').returncode == 1
+
+
+CNF = r"""
+# comment
+datadir="/var/lib/proxysql" // another
+admin_variables= { admin_credentials="admin:adminsecret;other:o" stats_credentials="stats:s" }
+/* a third
+   kind */
+mysql_variables =
+{
+    threads=4; max_connections=2048
+    interfaces="0.0.0.0:6033;/tmp/proxysql.sock"
+    connect_timeout_server=3000
+    monitor_username="monitor", monitor_password="it's mon"
+    multiplexing=false
+    query_digests_lowercase=true
+}
+mysql_servers =
+(
+    { address="10.0.0.1" , port=3306 , hostgroup=10 , weight=1, max_connections=100, use_ssl=1 },
+    { address="10.0.0.2" , port=3306 , hostgroup_id=20 , weight=500, max_replication_lag=5 },
+    { address="10.0.0.1" , port=3306 , hostgroup=20 },
+    { address="10.0.0.4" , port=3307 , hostgroup=30 },
+    { address="10.0.0.9" , port=3306 , hostgroup=20, status="OFFLINE_HARD" },
+)
+mysql_replication_hostgroups = ( { writer_hostgroup=10, reader_hostgroup=20, comment="the main one" } )
+mysql_users =
+(
+    { username = "app" , password = "p\"w" , default_hostgroup = 10 , max_connections=77 },
+    { username = "app2" , password = "*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3" , default_hostgroup = 10 },
+    { username = "other" , password = "x" , default_hostgroup = 30 , default_schema="archive" },
+    { username = "gone" , password = "x" , default_hostgroup = 10 , active=0 }
+)
+mysql_query_rules =
+(
+    { rule_id=20, active=1, match_digest="^SELECT", destination_hostgroup=20, apply=1 },
+    { rule_id=10, active=1, match_pattern="^SELECT .* FOR UPDATE$", destination_hostgroup=10, apply=1, username="app" },
+    { rule_id=5, match_digest="it's", error_msg="use 'the' other", log=1 },
+    { rule_id=30, match_digest="^SELECT 1", cache_ttl=100, destination_hostgroup=20, apply=1 },
+    { rule_id=40, match_digest="x", replace_pattern="y" },
+    { rule_id=50, match_digest="x", destination_hostgroup=20 },
+    { rule_id=60, match_digest="x", destination_hostgroup=30, apply=1 },
+    { rule_id=70, active=0, match_digest="x", replace_pattern="y" }
+)
+pgsql_servers = ( { address="10.1.0.1", hostgroup=1 } )
+pgsql_users = ( { username="pg", password="pg", default_hostgroup=1 } )
+scheduler = ()
+"""
+
+
+def test_convert_of_proxysql(binary, here):  # noqa: F811
+    cnf, users = write(here, CNF, 'proxysql.cnf'), here + '/users.txt'
+    r = tool(binary, 'convert', '--users=' + users, cnf)
+    assert r.returncode == 0, r.stderr
+    lines = r.stdout.splitlines()
+    for want in ("the_main_one = protocol=mysql host=10.0.0.1,10.0.0.2 port=3306,3306 weight=1,500 probe_user=monitor "
+                 "probe_password='it''s mon'", '* = cluster=the_main_one server_tls_sslmode=require max_staleness=5s max_db_connections=1000',
+                 'mysql_hg30 = dbname=archive host=10.0.0.4 port=3307 max_db_connections=1000', '"app" = max_user_client_connections=77',
+                 "mysql5 = regex='it''s' block='use ''the'' other' log=1", "mysql10 = user=app regex='^SELECT .* FOR UPDATE$' route=primary",
+                 'mysql20 = regex=^SELECT route=replica', 'max_client_conn = 2048', 'workers = 4', 'mysql_listen_addr = 0.0.0.0',
+                 'mysql_listen_port = 6033', 'mysql_unix_socket = /tmp/proxysql.sock', 'server_connect_timeout = 3000ms',
+                 'pool_mode = session', 'admin_users = admin,other', 'stats_users = stats', '* = host=10.1.0.1 port=5432 max_db_connections=1000'):
+        assert want in lines, '%s\nis not in\n%s' % (want, r.stdout)
+    rules = [x for x in lines if re.match(r'mysql\d+ = ', x)]
+    assert [x.split()[0] for x in rules] == ['mysql5', 'mysql10', 'mysql20']
+    for rule, why in ((30, 'does not cache'), (40, 'does not rewrite'), (50, 'apply is 0'), (60, 'in no table of replication')):
+        assert re.search(r'rule %d is left out: .*%s' % (rule, why), r.stderr), r.stderr
+        assert re.search(r'^; rule %d is left out: .*%s' % (rule, why), r.stdout, re.M)
+    assert 'rule 70' not in r.stderr and 'query_digests_lowercase: no counterpart' in r.stderr and 'scheduler: no counterpart' in r.stderr
+    for secret in ('adminsecret', 'p"w', "it's mon"):
+        assert secret not in r.stderr
+    assert os.stat(users).st_mode & 0o777 == 0o600
+    with open(users) as f:
+        assert f.read().splitlines()[:3] == ['"app" "p""w"', '"app2" "*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3"', '"other" "x"']
+    ini = write(here, r.stdout.replace('/tmp/proxysql.sock', here + '/s'), 'ours.ini')
+    r = tool(binary, 'check', ini)
+    assert r.returncode == 0, r.stderr + r.stdout
+    assert tool(binary, 'convert', '--users=' + users, cnf).returncode == 1, 'a file that is there is not overwritten'
+    r = tool(binary, 'convert', cnf)
+    assert r.returncode == 0 and 'p"w' not in r.stdout and '--users=FILE' in r.stderr
+
+
+@pytest.mark.parametrize('text', ['mysql_servers = ( {', 'mysql_servers = "x', 'mysql_servers = ( { a = 1 ) }', 'mysql_servers', '= 3', '/* x',
+                                  'a = ' + '(' * 100, 'a = 1;\0b = 2;', '\xff\xfe', 'a = ;'])
+def test_convert_of_broken_cnf(binary, here, text):  # noqa: F811
+    r = tool(binary, 'convert', write(here, text, 'proxysql.cnf'))
+    assert r.returncode == 1 and 'line 1: ' in r.stderr and r.stdout == ''
