@@ -243,6 +243,10 @@ struct poolstats {
 	struct pool *pool; /* NULL: all of SERIES_OTHER */
 	struct hist hist[POOL_HISTS_N];
 	uint64_t connects_failed, wait_timeouts;
+	/* Of a node of a cluster: how often a session got a connection for a transaction or a
+	 * statement alone; those that were proven to read; those of them that replicas would answer. */
+	uint64_t assigned, reads, stand_ins;
+	uint64_t parked, held; /* of a pool for those who wait: for a replica; for any node */
 };
 /* Why clients did not get in. OTHER is 0: all that no other word is for. */
 #define CORE_LOGIN_FAILURES(X) \

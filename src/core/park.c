@@ -32,8 +32,10 @@ bool park_read(struct session *s, const struct topo_cluster *tc, const struct cl
 			s->near_shift++;
 		wait_us = NEAR_WAIT_US;
 	}
-	if (s->parked_until_us == 0)
+	if (s->parked_until_us == 0) {
 		s->parked_until_us = now_us + wait_us;
+		s->shard->counts->parked++;
+	}
 	topo_park(s->w, tc->cluster, s->parked_until_us);
 	return true;
 }

@@ -353,6 +353,10 @@ void route_began(struct link *l)
 	if (seen->view && (unsigned)i < seen->view->n)
 		l->source = token_source(seen->view, (unsigned)i);
 	balance_begin(&seen->balance, (unsigned)i, clock_mono_us());
+	struct poolstats *k = l->shard->counts;
+	k->assigned++;
+	k->reads += l->session && l->session->reads;
+	k->stand_ins += l->session && l->session->stands_in;
 }
 
 void route_ended(struct link *l, enum balance_result r)

@@ -266,8 +266,10 @@ static bool take_link(struct session *s, const struct proto_wish *wish)
 	}
 	struct link *l = p ? pool_acquire(p, &s->wait) : NULL;
 	if (!l) {
-		if (!p)
+		if (!p) {
+			s->shard->counts->held += !s->parked_until_us;
 			pool_hold(s->shard, &s->wait);
+		}
 		session_set_state(s, SESSION_WAITING);
 		session_arm(s);
 		return false;

@@ -457,3 +457,10 @@ def test_the_primary_stands_in_for_replicas(cluster, weir, share):
         for t in threads:
             t.join(30)
     assert not errors, errors
+    routes = {r['node']: r for r in wp.admin('SHOW ROUTES')}
+    primary = routes[cluster.where(0)]
+    assert primary['role'] == 'primary' and all(routes[cluster.where(i)]['role'] == 'replica' for i in (1, 2)), routes
+    assert int(primary['assigned']) - int(primary['reads']) >= done['write']
+    assert (int(primary['stand_ins']) > 20) == (share < 100)    # (with 100 nobody counts them)
+    assert (None in routes and int(routes[None]['held']) > 0) == (share < 100), routes
+    assert int(routes[cluster.where(1)]['reads']) + int(routes[cluster.where(2)]['reads']) > 20
