@@ -243,8 +243,9 @@ struct poolstats {
 	struct pool *pool; /* NULL: all of SERIES_OTHER */
 	struct hist hist[POOL_HISTS_N];
 	uint64_t connects_failed, wait_timeouts;
-	/* Of a node of a cluster: how often a session got a connection for a transaction or a
-	 * statement alone; those that were proven to read; those of them that replicas would answer. */
+	/* Of a node of a cluster: how often a session got a connection, for a transaction or a
+	 * statement alone; those that were proven to read; those of them that replicas would
+	 * answer. */
 	uint64_t assigned, reads, stand_ins;
 	uint64_t parked, held; /* of a pool for those who wait: for a replica; for any node */
 };

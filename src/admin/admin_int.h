@@ -207,7 +207,8 @@ cmd_fn show_clients, show_servers, show_sockets, show_active_sockets, show_fds, 
 	show_waits;
 cmd_fn show_databases, show_pools, show_users, show_lists, show_peers, show_peer_pools,
 	show_workers;
-cmd_fn show_clusters, show_nodes, show_probes, show_routes, ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
+cmd_fn show_clusters, show_nodes, show_probes, show_routes;
+cmd_fn ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
 cmd_fn show_events, show_log;
