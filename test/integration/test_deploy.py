@@ -31,6 +31,55 @@ CHART_VALUES = {
 }
 
 
+# What Kubernetes' API knows of the fields that are used here: a type, a list of one, or the fields of an object. MAP: any names, texts.
+MAP, PORT = dict, (int, str)
+LABELS = dict(matchLabels=MAP)
+META = dict(name=str, labels=MAP, annotations=MAP)
+PROBE = dict(httpGet=dict(path=str, port=PORT), periodSeconds=int, failureThreshold=int)
+CONTAINER = dict(
+    name=str, image=str, imagePullPolicy=str, args=[str], env=[dict(name=str, value=str)], restartPolicy=str,
+    ports=[dict(name=str, containerPort=int)], startupProbe=PROBE, livenessProbe=PROBE, readinessProbe=PROBE,
+    resources=dict(requests=MAP, limits=MAP), volumeMounts=[dict(name=str, mountPath=str, readOnly=bool)],
+    securityContext=dict(runAsNonRoot=bool, runAsUser=int, runAsGroup=int, allowPrivilegeEscalation=bool,
+                         readOnlyRootFilesystem=bool, capabilities=dict(drop=[str])))
+POD = dict(
+    automountServiceAccountToken=bool, enableServiceLinks=bool, terminationGracePeriodSeconds=int, initContainers=[CONTAINER],
+    containers=[CONTAINER], imagePullSecrets=[dict(name=str)], nodeSelector=MAP, tolerations=[dict(key=str, operator=str)], affinity=MAP,
+    securityContext=dict(runAsNonRoot=bool, runAsUser=int, runAsGroup=int, fsGroup=int, seccompProfile=dict(type=str)),
+    topologySpreadConstraints=[dict(maxSkew=int, topologyKey=str, whenUnsatisfiable=str, labelSelector=LABELS)],
+    volumes=[dict(name=str, configMap=dict(name=str), secret=dict(secretName=str, defaultMode=int))])
+PEER = dict(podSelector=LABELS, namespaceSelector=LABELS)
+POLICY_PORTS = [dict(port=PORT, protocol=str)]
+KINDS = {
+    'ConfigMap': ('v1', dict(data=MAP)),
+    'Secret': ('v1', dict(stringData=MAP)),
+    'Service': ('v1', dict(spec=dict(type=str, selector=MAP, ports=[dict(name=str, port=int, targetPort=PORT)]))),
+    'Deployment': ('apps/v1', dict(spec=dict(
+        replicas=int, selector=LABELS, strategy=dict(rollingUpdate=dict(maxUnavailable=PORT, maxSurge=PORT)),
+        template=dict(metadata=META, spec=POD)))),
+    'PodDisruptionBudget': ('policy/v1', dict(spec=dict(maxUnavailable=PORT, selector=LABELS))),
+    'NetworkPolicy': ('networking.k8s.io/v1', dict(spec={
+        'podSelector': LABELS, 'policyTypes': [str], 'ingress': [{'from': [PEER], 'ports': POLICY_PORTS}],
+        'egress': [{'to': [PEER], 'ports': POLICY_PORTS}]})),
+    'ServiceMonitor': ('monitoring.coreos.com/v1', dict(spec=dict(selector=LABELS, endpoints=[dict(
+        port=str, path=str, interval=str, authorization=dict(credentials=dict(name=str, key=str)))]))),
+}
+
+
+def check_fields(v, spec, where):
+    if isinstance(spec, list):
+        assert isinstance(v, list) and v, where
+        for i, item in enumerate(v):
+            check_fields(item, spec[0], '%s[%d]' % (where, i))
+    elif isinstance(spec, dict):
+        assert isinstance(v, dict), where
+        assert v.keys() <= spec.keys(), '%s: %s' % (where, sorted(v.keys() - spec.keys()))
+        for k in v:
+            check_fields(v[k], spec[k], where + '.' + k)
+    else:
+        assert isinstance(v, spec) and (spec is bool or not isinstance(v, bool)), '%s: %r' % (where, v)
+
+
 def documents(name):
     if name.endswith('.yaml'):
         return list(yaml.safe_load_all((DEPLOY / 'kubernetes' / name).read_text()))
@@ -88,6 +137,18 @@ def test_fits_together(name):
             assert ('ConfigMap', v['configMap']['name']) in seen
         elif name.endswith('.yaml'):
             assert ('Secret', v['secret']['secretName']) in seen
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_fields(name):
+    """Every field is one that its kind has, and of the right type: a misspelt one would be dropped in silence."""
+    for d in documents(name):
+        version, spec = KINDS[d['kind']]
+        assert d['apiVersion'] == version
+        check_fields(d, dict(spec, apiVersion=str, kind=str, metadata=META), d['kind'])
+        assert re.fullmatch(r'[a-z0-9]([-a-z0-9]*[a-z0-9])?', d['metadata']['name'])
+        for text in {**d['metadata'].get('labels', {}), **d.get('data', {}), **d.get('stringData', {})}.values():
+            assert isinstance(text, str), text
 
 
 @pytest.mark.parametrize('name', ALL)

@@ -311,6 +311,74 @@ def test_an_older_kernel(weirpool, pg15, tmp_path):
         os.unlink(prog)
 
 
+# Runs a program with nothing but the system calls whose names are in a file; others end with EPERM.
+ONLY = r'''
+#include <errno.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char name[100];
+	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	FILE *f = fopen(argv[1], "r");
+	while (fscanf(f, "%99s", name) == 1) {
+		int nr = seccomp_syscall_resolve_name(name);
+		if (nr != __NR_SCMP_ERROR)
+			(void)seccomp_rule_add(c, SCMP_ACT_ALLOW, nr, 0);
+	}
+	if (seccomp_load(c) != 0)
+		return 1;
+	execv(argv[2], argv + 2);
+	return 1;
+}
+'''
+
+
+def system_calls(name):
+    """Of a set of systemd's, with those in it."""
+    out = set()
+    for line in subprocess.run(['systemd-analyze', 'syscall-filter', name], capture_output=True, text=True, check=True).stdout.split('\n')[1:]:
+        word = line.strip()
+        if word.startswith('@'):
+            out |= system_calls(word)
+        elif word and not word.startswith('#'):
+            out.add(word)
+    return out
+
+
+def test_in_the_unit(weirpool, pg15, helper, tmp_path):
+    """With the system calls that the unit leaves, weirpool starts, goes into its own sandbox, serves, asks its helper, and reloads."""
+    left = set()
+    for words in re.findall(r'^SystemCallFilter=(.*)$', (SRC / 'etc/weirpool.service.in').read_text(), re.M):
+        for word in words.lstrip('~').split():
+            found = system_calls(word) if word.startswith('@') else {word}
+            left = left - found if words.startswith('~') else left | found
+    assert len(left) > 200 and 'setuid' not in left and 'connect' in left
+    (tmp_path / 'o.c').write_text(ONLY)
+    prog, names = '/tmp/weirpool-only-%d' % os.getpid(), '/tmp/weirpool-only-%d.calls' % os.getpid()
+    subprocess.run(['gcc', '-w', '-o', prog, str(tmp_path / 'o.c'), '-lseccomp'], check=True)
+    pathlib.Path(names).write_text('\n'.join(left))
+    try:
+        wp, etc, var = of_its_own(weirpool, pg15, hba='local all all peer map=m\nhost all all all scram-sha-256\n',
+                                  ident='m %s app\n' % pwd.getpwuid(os.getuid()).pw_name, env=dict(WEIRPOOL_AUTH_HELPER=helper))
+        run = wp.binary
+        wp.binary = prog  # (as the test user, who has no capability to give up)
+        wp.args = [names, run]
+        wp.start()
+        assert wp.usable()
+        with Raw(0, unix='%s/.s.PGSQL.%d' % (var, wp.port)) as r:
+            r.login('app')
+            assert r.one('select 1') == '1'
+        wp.admin('RELOAD')
+        assert {t['Seccomp_filters'] for t in status(wp.pid)} == {'3'}
+        assert 'sandbox: no other programs' in (var / 'log').read_text()
+    finally:
+        os.unlink(prog)
+        os.unlink(names)
+
+
 def test_the_unit(tmp_path):
     """etc/weirpool.service is one that systemd understands, and leaves little: 10 is the worst, doc/security.md says 1.4."""
     unit = tmp_path / 'weirpool.service'
