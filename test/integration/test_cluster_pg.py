@@ -6,6 +6,7 @@ import time
 import psycopg
 import pytest
 
+import promtext
 import rawpg
 from servers import PgServer, eventually, give_to_test_user
 from weir import Weirpool
@@ -116,6 +117,63 @@ def test_the_primary_is_found(cluster, weir):
     assert c['primary'] == cluster.where(0) and c['state'] == 'normal' and c['writes'] == 'open', c
     assert nodes(wp)[cluster.where(0)]['writes'] == 'yes'
     assert nodes(wp)[cluster.where(1)]['writes'] == 'no'
+
+
+def metrics(wp):
+    return promtext.parse(wp.admin('SHOW PROMETHEUS METRICS')[0]['metrics'])
+
+
+def test_metrics(cluster, weir):
+    wp = weir(cluster)
+    wait_ready(wp, cluster)
+    with wp.connect(dbname='rw') as c:
+        c.execute('select 1')
+    with wp.connect(dbname='ro') as c:
+        port = node_of(c)
+    m = metrics(wp)
+    for i, n in enumerate(cluster.nodes):
+        node = dict(cluster='main', node=cluster.where(i))
+        value = lambda name, **more: m['weirpool_node_' + name].value(**node, **more)
+        assert value('up') == 1 and value('writes_allowed') == (i == 0) and value('weight') == 1
+        assert [value('role', role=r) for r in ('primary', 'replica', 'unknown')] == ([1, 0, 0] if i == 0 else [0, 1, 0])
+        assert value('probes_total') > 0 and value('probe_rtt_seconds') > 0
+        if i:
+            assert value('reads_allowed') == 1 and 0 <= value('lag_seconds') < 30
+        else:
+            with pytest.raises(KeyError):
+                value('lag_seconds')
+    assert m['weirpool_cluster_epoch'].value(cluster='main') >= 1
+    assert m['weirpool_cluster_has_primary'].value(cluster='main') == m['weirpool_cluster_writes_open'].value(cluster='main') == 1
+    assert m['weirpool_cluster_state'].value(cluster='main', state='normal') == 1
+    assert sum(m['weirpool_cluster_state'].samples.values()) == 1
+    # a pool of each node, and beside it where requests wait for the cluster
+    pool = dict(database='ro', user='app')
+    count = m['weirpool_pool_query_duration_seconds']
+    assert count.one('_count', dict(pool, node='127.0.0.1:%d' % port)) == 1
+    assert {dict(l).get('node') for (s, l) in m['weirpool_pool_clients_waiting'].samples if ('database', 'ro') in l} >= {None, '127.0.0.1:%d' % port}
+    # pgbouncer_exporter knows no nodes: one series for database and user
+    assert m['pgbouncer_pools_server_idle_connections'].value(**pool) == 1
+
+
+def test_metrics_when_nodes_go(new_cluster, weir):
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    epoch = metrics(wp)['weirpool_cluster_epoch'].value(cluster='main')
+    cluster.nodes[1].stop('immediate')
+    eventually(lambda: metrics(wp)['weirpool_node_up'].value(node=cluster.where(1)) == 0, 60)
+    m = metrics(wp)
+    assert m['weirpool_node_up'].value(node=cluster.where(0)) == 1 and m['weirpool_node_reads_allowed'].value(node=cluster.where(1)) == 0
+    cluster.nodes[0].stop('immediate')
+    eventually(lambda: metrics(wp)['weirpool_cluster_writes_open'].value(cluster='main') == 0, 60)
+    m = metrics(wp)
+    assert m['weirpool_cluster_state'].value(cluster='main', state='normal') == 0
+    assert sum(m['weirpool_cluster_state'].samples.values()) == 1
+    failures = m['weirpool_node_probe_failures_total'].value(node=cluster.where(0))
+    eventually(lambda: metrics(wp)['weirpool_node_probe_failures_total'].value(node=cluster.where(0)) > failures, 60)
+    cluster.nodes[0].start()
+    eventually(lambda: metrics(wp)['weirpool_cluster_writes_open'].value(cluster='main') == 1, 60)
+    assert metrics(wp)['weirpool_cluster_epoch'].value(cluster='main') >= epoch
 
 
 def test_endpoints(cluster, weir):
