@@ -64,8 +64,8 @@ const struct alert alert_table[] = {
 		"warning", "The log could not take lines.",
 		"The disk is full, or nobody reads the pipe." },
 	{ "WeirpoolFewFilesLeft",
-		"process_open_fds{job=~\".*weirpool.*\"} / "
-		"process_max_fds{job=~\".*weirpool.*\"} > 0.9",
+		"(process_open_fds / process_max_fds > 0.9) and "
+		"on (instance, job) weirpool_build_info",
 		"1m", "critical", "Less than a tenth of the file descriptors is left.",
 		"Raise LimitNOFILE; each client and each server connection needs one." },
 	{ "WeirpoolManyPinned",
@@ -83,9 +83,12 @@ const struct alert alert_table[] = {
 		"weirpool -t FILE prints what is wrong." },
 	{ "WeirpoolWorkerSaturated", "rate(weirpool_worker_cpu_seconds_total[5m]) > 0.9", "10m",
 		"warning", "A worker uses nine tenths of a CPU.", "Raise workers." },
+	{ "WeirpoolVersionsDiffer", "count(count by (version) (weirpool_build_info)) > 1", "1h",
+		"warning", "Instances run different versions.", "Finish the upgrade." },
 	{ "WeirpoolRestarted",
-		"changes(process_start_time_seconds{job=~\".*weirpool.*\"}[15m]) > 2", "0m",
-		"warning", "It has started again more than twice in a quarter of an hour.",
+		"changes(process_start_time_seconds[15m]) > 2 and "
+		"on (instance, job) weirpool_build_info",
+		"0m", "warning", "It has started again more than twice in a quarter of an hour.",
 		"The log of the process before this one says why." },
 };
 const unsigned alert_table_n = sizeof alert_table / sizeof *alert_table;

@@ -109,13 +109,12 @@ static void fill_process(struct admin *a, const struct metrics_part *sum, struct
 	row->v[V_RELOAD_TIME] = (double)a->reloads.wall_us / 1e6;
 }
 
-static void fill_certificate(struct core *c, struct metric_rows *all)
+static void fill_certificate(const struct tls_ctx *ctx, const char *option, struct metric_rows *all)
 {
-	static const char *const option[] = { "client_tls_cert_file" };
 	int64_t at_s;
-	if (!c->gen->client_tls || !tls_ctx_expiry(c->gen->client_tls, &at_s))
+	if (!ctx || !tls_ctx_expiry(ctx, &at_s))
 		return;
-	struct metric_row *row = metric_row_add(all, SCOPE_CERT, option);
+	struct metric_row *row = metric_row_add(all, SCOPE_CERT, &option);
 	if (row)
 		row->v[0] = (double)at_s;
 }
@@ -167,6 +166,7 @@ void metrics_fill_process(struct admin *a, struct scatter *s, struct metric_rows
 	fill_process(a, &sum, all);
 	fill_sessions(a, &sum, all);
 	fill_memory(all);
-	fill_certificate(a->core, all);
+	fill_certificate(a->core->gen->client_tls, "client_tls_cert_file", all);
+	fill_certificate(a->core->gen->http_tls, "http_tls_cert_file", all);
 	fill_pgb(a->core, &sum, all);
 }

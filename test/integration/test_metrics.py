@@ -218,11 +218,13 @@ def test_pins(weirpool, pg15):
 
 
 def test_certificate(weirpool, pg15, certs):
-    wp = weirpool(pg15, client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'))
+    wp = weirpool(pg15, client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'),
+                  http_port=free_port(), http_tls_cert_file=certs.crt('server'), http_tls_key_file=certs.key('server'))
     ends = subprocess.run(['openssl', 'x509', '-in', certs.crt('server'), '-noout', '-enddate', '-dateopt', 'iso_8601'], check=True,
                           stdout=subprocess.PIPE, text=True).stdout.strip().split('=')[1]
     want = datetime.datetime.strptime(ends, '%Y-%m-%d %H:%M:%SZ').replace(tzinfo=datetime.timezone.utc).timestamp()
-    assert scrape(wp)['weirpool_certificate_expiry_timestamp_seconds'].value(certificate='client_tls_cert_file') == want
+    found = scrape(wp)['weirpool_certificate_expiry_timestamp_seconds']
+    assert found.value(certificate='client_tls_cert_file') == found.value(certificate='http_tls_cert_file') == want
 
 
 def test_lost_log_lines(weirpool, pg15):

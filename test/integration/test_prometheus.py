@@ -44,6 +44,7 @@ POOL = dict(instance='w:9127', database='app', user='app')
 INSTANCE = dict(instance='w:9127')
 ALL = dict(INSTANCE, job='weirpool')
 NODE = dict(ALL, cluster='main', node='a:5432')
+INFO = 'weirpool_build_info{%s,version="1"}' % I
 BUCKET = 'weirpool_pool_wait_duration_seconds_bucket{%s,le="%%s"}' % P
 
 # alert -> labels when it fires, series that make it fire, series that nearly do. A sample each 15 s, looked at after 20 min.
@@ -79,8 +80,8 @@ CASES = {
     'WeirpoolCertificateExpires': (dict(ALL, certificate='c'), {'weirpool_certificate_expiry_timestamp_seconds{%s,certificate="c"}' % I: '1200000x80'},
                                    {'weirpool_certificate_expiry_timestamp_seconds{%s,certificate="c"}' % I: '1211000x80'}),
     'WeirpoolLogLinesLost': (ALL, {'weirpool_log_lines_lost_total{%s}' % I: '7x70 8x9'}, {'weirpool_log_lines_lost_total{%s}' % I: '7x80'}),
-    'WeirpoolFewFilesLeft': (ALL, {'process_open_fds{%s}' % I: '950x80', 'process_max_fds{%s}' % I: '1000x80'},
-                             {'process_open_fds{%s}' % I: '890x80', 'process_max_fds{%s}' % I: '1000x80',
+    'WeirpoolFewFilesLeft': (ALL, {'process_open_fds{%s}' % I: '950x80', 'process_max_fds{%s}' % I: '1000x80', INFO: '1x80'},
+                             {'process_open_fds{%s}' % I: '890x80', 'process_max_fds{%s}' % I: '1000x80', INFO: '1x80',
                               'process_open_fds{instance="x",job="other"}': '950x80', 'process_max_fds{instance="x",job="other"}': '1000x80'}),
     'WeirpoolManyPinned': (INSTANCE, {'weirpool_pinned_sessions{%s}' % I: '6x80', 'weirpool_server_connections{%s}' % I: '10x80'},
                            {'weirpool_pinned_sessions{%s}' % I: '0x80', 'weirpool_server_connections{%s}' % I: '0x80'}),
@@ -91,8 +92,13 @@ CASES = {
                              {'weirpool_config_last_reload_successful{%s}' % I: '0x79 1'}),
     'WeirpoolWorkerSaturated': (dict(ALL, worker='0'), {'weirpool_worker_cpu_seconds_total{%s,worker="0"}' % I: '0+15x80'},
                                 {'weirpool_worker_cpu_seconds_total{%s,worker="0"}' % I: '0+12x80'}),
-    'WeirpoolRestarted': (ALL, {'process_start_time_seconds{%s}' % I: '1x60 2x5 3x5 4x7'}, {'process_start_time_seconds{%s}' % I: '1x60 2x10 3x8'}),
+    'WeirpoolVersionsDiffer': ({}, {'weirpool_build_info{%s,version="1"}' % I: '1x320', 'weirpool_build_info{instance="b",version="2"}': '1x320'},
+                               {'weirpool_build_info{%s,version="1"}' % I: '1x320', 'weirpool_build_info{instance="b",version="1"}': '1x320'}),
+    'WeirpoolRestarted': (ALL, {'process_start_time_seconds{%s}' % I: '1x60 2x5 3x5 4x7', INFO: '1x80'},
+                          {'process_start_time_seconds{%s}' % I: '1x60 2x10 3x8', INFO: '1x80',
+                           'process_start_time_seconds{instance="x",job="other"}': '1x60 2x5 3x5 4x7'}),
 }
+LATE = {'WeirpoolVersionsDiffer': '80m'}
 
 
 def rules():
@@ -110,7 +116,7 @@ def check_rules(path, cases):
         fires = [] if labels is None else [dict(exp_labels=dict(labels, severity=severity),
                                                 exp_annotations=dict(summary=summary, description=description))]
         tests.append(dict(name=name, interval='15s', input_series=[dict(series=s, values=v) for s, v in series.items()],
-                          alert_rule_test=[dict(eval_time='20m', alertname=name, exp_alerts=fires)]))
+                          alert_rule_test=[dict(eval_time=LATE.get(name, '20m'), alertname=name, exp_alerts=fires)]))
     path.write_text(json.dumps(dict(rule_files=[str(ALERTS)], evaluation_interval='15s', tests=tests)))  # JSON is YAML
     return promtool('test', 'rules', path)
 
