@@ -23,6 +23,10 @@ struct hash128_part {
 };
 struct hash128 hash128_parts(const struct hash128_part *parts, unsigned n);
 
+/* The key, for another process of this program whose hashes are to be the same. It is a secret. */
+void hash_key_get(uint8_t out[16]);
+/* Before the first hash is made, and before there are threads. False: that was too late. */
+bool hash_key_set(const uint8_t k[16]);
 /* The same with a given key (Aumasson & Bernstein, "SipHash: a fast short-input PRF"), for tests
  * against its vectors. */
 uint64_t hash_siphash64(const uint8_t key[16], const void *p, size_t n);

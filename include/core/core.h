@@ -151,6 +151,10 @@ struct core_listen {
 	enum conf_endpoint endpoint; /* of those who come in here */
 };
 
+struct core_place { /* where a session is, in its process */
+	uint32_t worker, slot, id;
+};
+
 struct core {
 	struct loop *loop; /* control's */
 	unsigned n_workers;
@@ -179,6 +183,22 @@ struct core {
 		void *arg, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
 	void *stray_arg;
 	_Atomic bool has_other; /* ... and is asked */
+	/* Sessions on their way to the process after an upgrade, or from the one before. All are
+	 * called on the control thread. */
+	struct core_moves {
+		void *arg;
+		unsigned each_n, next; /* so many of a worker's at a time; whose turn it is */
+		/* A session of this process is to go; fd is its own. False: it stays. Else
+		 * core_move_end() follows. */
+		bool (*out)(void *arg, const struct core_place *from, const struct proto_ops *ops,
+			int fd, const uint8_t *state, size_t n);
+		/* ... has gone, and may live there now; or it has not. */
+		void (*gone)(void *arg, const struct core_place *from, bool gone);
+		/* A session has come, and waits at that place for core_move_start(); or it
+		 * cannot. */
+		void (*in)(void *arg, const struct core_place *from, const struct core_place *at,
+			bool in);
+	} moves;
 	/* Of the process before this one, as long as it serves clients; its pid 0: it does not. */
 	_Atomic unsigned before_pid, before_clients;
 	/* The console: admin/ sets it. Called on the control thread; r is answered with
@@ -360,6 +380,8 @@ struct worker {
 	bool running, closed;     /* closed: links may be in LINK_CLOSING */
 	bool suspended;           /* SUSPEND: nothing is read from clients */
 	bool deaf;                /* it does not listen any more */
+	bool hands_over;          /* sessions that become idle go to the next process */
+	struct list offers;       /* struct session.offer */
 	char extra_names[16][64]; /* track_extra_parameters */
 	const char *extra[16];
 };
@@ -374,6 +396,7 @@ struct session {
 	struct pool_shard *shard; /* NULL before login, and for the console */
 	struct link *link;
 	struct waiter wait;
+	struct list offer; /* in worker.offers: it became idle in this turn */
 	struct timer timer;
 	struct session_login *login; /* heap, until logged in */
 	struct dbase *db;
@@ -425,6 +448,9 @@ struct session {
 	uint8_t near_shift;
 	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, answer_due, relogin,
 		counted_db, long_key, notified, unread, proxy_due;
+	/* OUT: the process after an upgrade gets it; IN: this one just got it. It reads nothing. */
+	enum { MOVING_NOT, MOVING_OUT, MOVING_IN } moving;
+	bool stays; /* that process did not take it */
 	_Alignas(8) uint8_t cst[];
 };
 
@@ -475,6 +501,17 @@ void core_reload(struct core *c, struct core_gen *gen);
 void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n);
 /* As cancel_request() on a worker; nobody else is asked. Takes fd. */
 void core_cancel(struct core *c, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
+/* Sessions that can move are stopped and offered to moves.out, moves.each_n of each worker. */
+void core_move_out(struct core *c);
+/* The other process has the session: it ends here without a word. Or it does not, and it goes on
+ * here: REFUSED for good, LATER until it is offered again. moves.gone follows. */
+enum core_moved { CORE_MOVED, CORE_MOVE_REFUSED, CORE_MOVE_LATER };
+void core_move_end(struct core *c, const struct core_place *at, enum core_moved what);
+/* A session of another process; moves.in follows. Takes fd; false: it does not. */
+bool core_move_in(struct core *c, const struct core_place *from, const struct proto_ops *ops,
+	int fd, const uint8_t *state, size_t n);
+/* own: it is ours alone now; else its connection is closed here without a word. */
+void core_move_start(struct core *c, const struct core_place *at, bool own);
 /* Ends the sessions of the console that run no command: who operates is to meet the process that
  * takes new clients. */
 void core_end_consoles(struct core *c);

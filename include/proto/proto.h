@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/coding.h"
 #include "base/err.h"
+#include "base/rd.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -534,6 +535,14 @@ struct proto_ops {
 	void (*client_answer)(void *cst, void *lst, const struct rowset *r, struct buf *down);
 	bool (*client_in_request)(const void *cst, const uint8_t *in,
 		size_t n); /* does it owe us more of a batch, or we it? for draining */
+
+	/* For another process of this program: puts all that cst is. False: that cannot be done, or
+	 * not now; what was put is of no use then. NULL: never. */
+	bool (*client_move_out)(void *cst, struct buf *out);
+	/* ... and there, of a cst that is all zero, instead of all up to client_ready(). k: as for
+	 * client_conf(). Nothing in r is trusted. -1 with e: client_fini() follows all the same. */
+	int (*client_move_in)(void *cst, struct proto_env *v, const struct proto_client_conf *k,
+		struct rd *r, struct err *e);
 
 	/* ---- links on their own ---- */
 	bool (*link_owes)(const void *lst); /* replies are outstanding */

@@ -39,10 +39,10 @@ struct cancel {
 
 /* ---- keys ---- */
 
-void key_make(struct session *s)
+/* A slot with this key; s->slot UINT32_MAX: no memory. */
+void key_take_over(struct session *s, uint64_t key)
 {
 	struct worker *w = s->w;
-	uint64_t r;
 	unsigned i;
 	for (i = w->free_slot; i < w->n_slots && w->slots[i].session; i++)
 		;
@@ -57,18 +57,24 @@ void key_make(struct session *s)
 		w->slots = more;
 		w->n_slots = n;
 	}
+	s->key = key;
+	s->slot = i;
+	w->slots[i] = (struct slot){ .key = key, .session = s };
+	w->free_slot = i + 1;
+}
+
+void key_make(struct session *s)
+{
+	uint64_t r;
 	if (getrandom(&r, sizeof r, 0) != sizeof r) {
 		s->slot = UINT32_MAX;
 		return;
 	}
 	r &= UINT64_C(0x7ffffffffffffffc);
-	int peer = w->gen->conf->global.peer_id;
+	int peer = s->w->gen->conf->global.peer_id;
 	if (peer)
 		r = (r & ((UINT64_C(1) << PEER_SHIFT) - 1)) | (uint64_t)peer << PEER_SHIFT;
-	s->key = r;
-	s->slot = i;
-	w->slots[i] = (struct slot){ .key = r, .session = s };
-	w->free_slot = i + 1;
+	key_take_over(s, r);
 }
 
 void key_name_link(struct session *s)

@@ -116,6 +116,14 @@ void session_log_end(struct session *s, const struct err *e, const char *why);
 /* PEV_RELOGIN: without link, pool and account, as after its greeting. The input behind the event
  * stands in st.in. */
 void session_relogin(struct session *s);
+/* A session without a login; NULL: fd is closed. */
+struct session *session_bare(struct worker *w, const struct proto_ops *ops, int fd);
+enum proto_mode session_mode(const struct settings *set); /* session_admit.c; not replication's */
+bool login_count_below(_Atomic unsigned *n, int limit);   /* session_admit.c: counts */
+/* session_move.c: those that became idle, at the turn's end. */
+void sessions_offer(struct worker *w);
+/* It was on its way elsewhere, and stays. False: its connection is closed. */
+bool session_stay(struct session *s);
 void session_unserve(struct session *s); /* session.c: lets go of all of these */
 void session_arm(struct session *s);     /* its one timer, from its state */
 void session_send(struct session *s, struct buf *down);
@@ -267,7 +275,8 @@ struct cancel_wait {
 	void (*done)(struct cancel_wait *w, bool shutdown);
 };
 bool session_cancel_wait(struct session *s, struct cancel_wait *w);
-void key_make(struct session *s); /* slot and key */
+void key_make(struct session *s);                    /* slot and key */
+void key_take_over(struct session *s, uint64_t key); /* the same, with a key that it has */
 void key_free(struct session *s);
 /* From now on the key begins with the process id of the session's own link, if that can be. */
 void key_name_link(struct session *s);

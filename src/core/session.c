@@ -227,16 +227,9 @@ void session_arm(struct session *s)
 
 /* ---- birth and end ---- */
 
-struct session *session_new(struct worker *w, const struct proto_ops *ops,
-	enum conf_endpoint came_to, int fd, const struct sockaddr *sa, socklen_t n)
+struct session *session_bare(struct worker *w, const struct proto_ops *ops, int fd)
 {
 	struct err e = { 0 };
-	const struct conf_global *g = &w->gen->conf->global;
-	if (w->n_sessions[SESSION_LOGIN] >= LOGINS_MAX) { /* a storm, or somebody who does not log
-							     in: the kernel queues the rest */
-		close(fd);
-		return NULL;
-	}
 	struct session *s = mem_alloc(MEM_SESSION, sizeof *s + ops->client_size);
 	if (!s) {
 		close(fd);
@@ -244,20 +237,42 @@ struct session *session_new(struct worker *w, const struct proto_ops *ops,
 	}
 	s->w = w;
 	s->ops = ops;
-	s->came_to = (uint8_t)came_to;
-	if (!session_login_begin(s)) {
-		close(fd);
-		mem_free(MEM_SESSION, s);
-		return NULL;
-	}
+	s->slot = UINT32_MAX;
 	s->id = atomic_fetch_add(&w->core->session_ids, 1) + 1;
 	s->state = SESSION_LOGIN;
 	list_init(&s->node);
 	list_init(&s->wait.node);
+	list_init(&s->offer);
 	s->wait.session = s;
 	s->connected_us = s->state_us = worker_now(w);
-	addr_from_sockaddr(&s->addr, sa, n);
 	timer_init(&s->timer, on_timer, s);
+	if (stream_init(&s->st, w->loop, fd, &session_stream_cb, s, &e) != 0) {
+		mem_free(MEM_SESSION, s);
+		return NULL;
+	}
+	list_append(&w->sessions[SESSION_LOGIN], &s->node);
+	w->n_sessions[SESSION_LOGIN]++;
+	return s;
+}
+
+struct session *session_new(struct worker *w, const struct proto_ops *ops,
+	enum conf_endpoint came_to, int fd, const struct sockaddr *sa, socklen_t n)
+{
+	const struct conf_global *g = &w->gen->conf->global;
+	if (w->n_sessions[SESSION_LOGIN] >= LOGINS_MAX) { /* a storm, or somebody who does not log
+							     in: the kernel queues the rest */
+		close(fd);
+		return NULL;
+	}
+	struct session *s = session_bare(w, ops, fd);
+	if (!s)
+		return NULL;
+	s->came_to = (uint8_t)came_to;
+	addr_from_sockaddr(&s->addr, sa, n);
+	if (!session_login_begin(s)) {
+		session_close(s, NULL, "out of memory");
+		return NULL;
+	}
 	struct sock_opts so = {
 		.keepalive = g->tcp_keepalive,
 		.keepidle_s = g->tcp_keepidle,
@@ -267,13 +282,6 @@ struct session *session_new(struct worker *w, const struct proto_ops *ops,
 		.buffer_bytes = (int)g->tcp_socket_buffer_bytes,
 	};
 	sock_apply(fd, &so);
-	if (stream_init(&s->st, w->loop, fd, &session_stream_cb, s, &e) != 0) {
-		mem_free(MEM_SESSION, s->login);
-		mem_free(MEM_SESSION, s);
-		return NULL;
-	}
-	list_append(&w->sessions[SESSION_LOGIN], &s->node);
-	w->n_sessions[SESSION_LOGIN]++;
 	s->proxy_due = session_is_proxied(s);
 	session_greet(s);
 	session_arm(s);
@@ -379,6 +387,11 @@ void session_close(struct session *s, const struct err *e, const char *why)
 	if (s->state == SESSION_CLOSING)
 		return;
 	s->close_why = why;
+	if (s->moving == MOVING_IN)
+		stream_close(&s->st); /* the other process may have it still */
+	else if (s->moving == MOVING_OUT)
+		(void)session_stay(s);
+	s->moving = MOVING_NOT;
 	if (e && e->code != ERR_NONE) {
 		if (s->login)
 			w->logins_failed[login_failure_of(e->code)]++;
@@ -414,6 +427,7 @@ void session_close_by(struct session *s, char by, const char *why)
 void session_free(struct session *s)
 {
 	list_del(&s->node);
+	list_del(&s->offer);
 	session_forget_again(s);
 	session_forget_rules(s);
 	s->w->n_sessions[SESSION_CLOSING]--;

@@ -79,10 +79,8 @@ static int count_client(struct session *s, const struct settings *set, struct er
 	return 0;
 }
 
-static enum proto_mode mode_of(const struct session *s, const struct settings *set)
+enum proto_mode session_mode(const struct settings *set)
 {
-	if (login_of(s)->replication != PROTO_REPL_NONE)
-		return PROTO_RAW;
 	switch (set->pool_mode) {
 	case CONF_POOL_SESSION: return PROTO_SESSION;
 	case CONF_POOL_TRANSACTION: return PROTO_TRANSACTION;
@@ -156,7 +154,7 @@ static int configure(struct session *s, struct err *e)
 	forced[n] = (struct proto_kv){ NULL, NULL };
 	const struct proto_login *pl = login_of(s);
 	struct proto_client_conf c = {
-		.mode = mode_of(s, set),
+		.mode = login_of(s)->replication != PROTO_REPL_NONE ? PROTO_RAW : session_mode(set),
 		.database = !pl->database_given ? ""
 			    : *d->dbname        ? d->dbname
 						: pl->database,

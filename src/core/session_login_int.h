@@ -59,7 +59,6 @@ const struct form *account_form(const struct session *s);
 #define ACCOUNT_KEY_BYTES (3 * ACCOUNT_SECRET_MAX + 3)
 size_t account_key(const struct session *s, char *out);
 /* One more below limit (0: none)? Then it is counted. */
-bool login_count_below(_Atomic unsigned *n, int limit);
 /* session_admit.c. The client has proved what it had to prove. */
 void login_admitted(struct session *s);
 #endif

@@ -47,6 +47,8 @@ void session_became_idle(struct session *s)
 {
 	session_set_state(s, SESSION_IDLE);
 	s->tally.state = 0;
+	if (s->w->hands_over && list_empty(&s->offer))
+		list_append(&s->w->offers, &s->offer);
 	if (s->shard->set.client_idle_timeout_us)
 		session_arm(s); /* else an old timer finds out by itself that nothing is due */
 	if (s->want_close)

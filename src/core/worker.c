@@ -32,6 +32,8 @@ static void turn_end(void *owner)
 {
 	struct worker *w = owner;
 	struct list *n;
+	if (!list_empty(&w->offers))
+		sessions_offer(w);
 	while ((n = list_pop(&w->touched))) {
 		struct pool_shard *p = list_entry(n, struct pool_shard, touched);
 		pool_turn_end(p);
@@ -127,6 +129,7 @@ void worker_check_drain(struct worker *w)
 {
 	int state = atomic_load(&w->core->state);
 	if (state < CORE_HANDED) {
+		w->hands_over = false;
 		if (w->deaf)
 			listen_again(w);
 		return;
@@ -299,6 +302,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 		list_init(&w->sessions[i]);
 	list_init(&w->shards);
 	list_init(&w->touched);
+	list_init(&w->offers);
 	list_init(&w->cancels);
 	list_init(&w->cancels_done);
 	list_init(&w->probes);

@@ -197,7 +197,8 @@ static void on_poll(struct timer *t, void *arg)
 		return;
 	/* a service manager would end the process before this one with us */
 	bool done = look(e, now, clients) &&
-		    (e->state == CORE_STOP || !upgrade_other_lives(e->upgrade));
+		    (e->state == CORE_STOP ||
+			    (!upgrade_other_lives(e->upgrade) && !upgrade_moves(e->upgrade)));
 	if (!done && e->limit_us && now >= e->limit_us)
 		done = go_further(e, clients);
 	if (done)

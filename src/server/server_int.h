@@ -122,6 +122,7 @@ struct upgrade *upgrade_new(const struct upgrade_opts *o);
 int upgrade_start(struct upgrade *u, admin_upgraded *done, void *arg, struct err *e);
 bool upgrade_under_way(const struct upgrade *u); /* the new one does not serve yet */
 bool upgrade_other_lives(const struct upgrade *u);
+bool upgrade_moves(const struct upgrade *u); /* sessions are between the processes: wait */
 /* We end: the other process is told. */
 void upgrade_say_end(struct upgrade *u, enum core_state how);
 void upgrade_free(struct upgrade **u); /* ends what is under way; *u may be NULL */

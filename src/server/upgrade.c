@@ -5,6 +5,8 @@
  * again. Ignorant of clients. Control thread. */
 #include "upgrade_int.h"
 
+#include "base/hmap.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -37,6 +39,8 @@ struct upgrade {
 	struct timer timer;
 	int pid;
 	char version[64], why[400];
+	struct moving moving;
+	bool can_move;  /* the new one takes sessions in our form */
 	bool committed; /* PH_NEW: the old one said UPG_COMMIT */
 	admin_upgraded *done;
 	void *arg;
@@ -52,6 +56,7 @@ static void close_wire(struct upgrade *u)
 		close(u->fd);
 	u->ev = NULL;
 	u->fd = -1;
+	moving_lost(&u->moving, u->phase == PH_NEW);
 	atomic_store(&u->o.core->has_other, false);
 }
 
@@ -275,6 +280,8 @@ static void commit(struct upgrade *u, bool took_pidfile)
 		"upgrade: weirpool %s (pid %d) serves; %u clients stay here until they leave",
 		u->version, u->pid, core_n_sessions(u->o.core));
 	answer(u, NULL);
+	u->moving.on = u->can_move;
+	moving_begin(&u->moving);
 	timer_set(u->o.loop, &u->timer, loop_now_us(u->o.loop) + TELL_US);
 }
 
@@ -284,11 +291,13 @@ static void on_hello(struct upgrade *u, struct upg_msg *m)
 {
 	uint32_t pid = rd_u32be(&m->body);
 	const char *version = upg_get_text(&m->body);
+	uint32_t sessions = rd_left(&m->body) >= 4 ? rd_u32be(&m->body) : 0;
 	if (!rd_ok(&m->body) || !version || (int)pid != child_pid(u->child)) {
 		fail(u, "it says strange things");
 		return;
 	}
 	snprintf(u->version, sizeof u->version, "%.60s", version);
+	u->can_move = sessions == UPG_SESSIONS;
 	log_event(EVENT_UPGRADE, "upgrade: weirpool %s (pid %u) has read its configuration",
 		u->version, pid);
 	u->phase = PH_HANDED;
@@ -356,7 +365,7 @@ static void on_end(struct upgrade *u, struct upg_msg *m)
 /* Which message may come when; others are an error of the other side. */
 static void on_msg(struct upgrade *u, struct upg_msg *m)
 {
-	bool both = u->phase >= PH_GO && u->phase != PH_FAILING;
+	bool both = u->phase >= PH_GO && u->phase != PH_FAILING, ok = true;
 	if (m->type == UPG_HELLO && u->phase == PH_STARTED)
 		on_hello(u, m);
 	else if (m->type == UPG_READY && u->phase == PH_HANDED)
@@ -369,14 +378,24 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 		on_cancel(u, m);
 	else if (m->type == UPG_END && (u->phase == PH_OVER || u->phase == PH_ENDING))
 		on_end(u, m);
+	else if (m->type == UPG_TAKEN && u->phase >= PH_OVER && u->phase <= PH_ENDING)
+		ok = moving_taken(&u->moving, m);
+	else if (m->type == UPG_SESSION && u->phase == PH_NEW)
+		ok = moving_session(&u->moving, m);
+	else if (m->type == UPG_OWN && u->phase == PH_NEW)
+		ok = moving_own(&u->moving, m);
 	else if (m->type == UPG_LEFT && u->phase == PH_NEW)
 		on_left(u, m);
 	else if (m->type == UPG_COMMIT && u->phase == PH_NEW)
 		on_commit(u);
 	else if (u->phase < PH_OVER)
 		fail(u, "it says strange things");
+	if (!ok)
+		log_warn("upgrade: the other process says strange things of sessions");
 	if (m->fd >= 0)
 		close(m->fd);
+	if (m->type == UPG_SESSION)
+		mem_wipe(m->bytes, sizeof m->bytes);
 }
 
 /* The wire is gone, or useless. */
@@ -388,8 +407,8 @@ static void on_silence(struct upgrade *u)
 		atomic_store(&u->o.core->before_pid, 0);
 		atomic_store(&u->o.core->before_clients, 0);
 		on_commit(u); /* said or not: there is nobody else */
-		u->phase = PH_NONE;
 		close_wire(u);
+		u->phase = PH_NONE;
 	} else if (u->phase < PH_OVER) {
 		fail(u, "");
 	} else {
@@ -450,6 +469,7 @@ static void on_timer(struct timer *t, void *arg)
 		(void)say(u, UPG_LEFT, &b, -1);
 		buf_fini(&b);
 		core_end_consoles(u->o.core);
+		moving_begin(&u->moving);
 		timer_set(u->o.loop, t, loop_now_us(u->o.loop) + TELL_US);
 	} else if (u->phase != PH_NONE) {
 		fail(u, "it was not ready within upgrade_timeout");
@@ -464,6 +484,7 @@ struct upgrade *upgrade_new(const struct upgrade_opts *o)
 	u->o = *o;
 	u->fd = -1;
 	timer_init(&u->timer, on_timer, u);
+	moving_init(&u->moving, o->core, &u->fd);
 	o->core->stray_arg = u;
 	o->core->stray_cancel = stray_cancel;
 	return u;
@@ -472,6 +493,11 @@ struct upgrade *upgrade_new(const struct upgrade_opts *o)
 bool upgrade_under_way(const struct upgrade *u)
 {
 	return u->phase != PH_NONE && u->phase != PH_NEW && u->phase < PH_OVER;
+}
+
+bool upgrade_moves(const struct upgrade *u)
+{
+	return u->moving.n > 0;
 }
 
 bool upgrade_other_lives(const struct upgrade *u)
@@ -483,9 +509,17 @@ static int start(struct upgrade *u, struct err *e)
 {
 	char env[] = UPG_ENV_VALUE;
 	char *envp[] = { env };
+	uint8_t key[16];
+	struct buf b;
 	int sv[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
 		return err_set(e, ERR_NO_FDS, "cannot make a socket: %s", strerror(errno));
+	hash_key_get(key);
+	buf_init(&b, UPG_BYTES_MAX);
+	buf_append(&b, key, sizeof key);
+	(void)!upg_send(sv[0], UPG_KEY, &b, -1); /* without it no session moves */
+	buf_wipe(&b);
+	mem_wipe(key, sizeof key);
 	const int here[] = { sv[1], 1, 2 }; /* as UPG_FD, UPG_OUT_FD, UPG_ERR_FD */
 	int fds[3];
 	for (int i = 0; i < 3; i++) /* -1: it has none, and spawn_run() says so */

@@ -2,6 +2,8 @@
  * that leads to the program, looked up again each time, and the words. main() calls it first. */
 #include "upgrade_int.h"
 
+#include "base/hmap.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@ static struct {
 	char path[PATH_MAX];
 	char **argv;
 	int argc;
+	bool has_key;
 } started;
 
 /* Is path the program that runs here? */
@@ -55,6 +58,22 @@ static void find_path(const char *name)
 	started.path[n > 0 ? n : 0] = 0;
 }
 
+/* The first message, which was there before the program was. */
+static void take_key(void)
+{
+	struct upg_msg m;
+	if (upg_recv(UPG_FD, &m) == UPG_GOT && m.type == UPG_KEY && rd_left(&m.body) == 16)
+		started.has_key = hash_key_set(rd_bytes(&m.body, 16));
+	if (m.fd >= 0)
+		close(m.fd);
+	mem_wipe(m.bytes, sizeof m.bytes);
+}
+
+bool upgrade_has_key(void)
+{
+	return started.has_key;
+}
+
 int upgrade_begin_process(int argc, char **argv)
 {
 	const char *env = getenv(UPG_ENV);
@@ -62,6 +81,8 @@ int upgrade_begin_process(int argc, char **argv)
 	bool bound = env && strcmp(env, "3") == 0 && fstat(UPG_FD, &st) == 0 &&
 		     S_ISSOCK(st.st_mode);
 	unsetenv(UPG_ENV);
+	if (bound)
+		take_key();
 	find_path(argv[0]);
 	started.argc = argc;
 	started.argv = mem_xalloc(MEM_CONF, ((size_t)argc + 1) * sizeof *started.argv);

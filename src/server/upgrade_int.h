@@ -12,10 +12,13 @@
  * descriptor. What it says is looked at as if it came from the network: the other end may be
  * another version. */
 #define UPG_VERSION 1
-#define UPG_BYTES_MAX 8192
+#define UPG_BYTES_MAX 65000
+/* Of what core/ and proto/ write of sessions, which move only to a process of the same. */
+#define UPG_SESSIONS 1
+#define UPG_MOVING_MAX 64 /* sessions that are on their way at a time */
 
 enum upg_type {
-	UPG_HELLO = 1, /* new: pid, version; the configuration is read */
+	UPG_HELLO = 1, /* new: pid, version, UPG_SESSIONS; the configuration is read */
 	UPG_STATE,     /* old: pid, generation, path of the pid file; fd: the pid file, if any */
 	UPG_SOCKET,    /* old: its words (sockets.c); fd: it listens */
 	UPG_DISABLED,  /* old: protocol, name of a database that DISABLE has shut */
@@ -28,6 +31,10 @@ enum upg_type {
 	UPG_CANCEL,    /* both: protocol, key of a cancel request; fd: its connection */
 	UPG_LEFT,      /* old: how many clients it still serves */
 	UPG_END,       /* new: it ends as an operator wants: enum core_state */
+	UPG_KEY,       /* old, before all else: the key of hashes; taken before main() makes any */
+	UPG_SESSION,   /* old: place, protocol, state of a session; fd: its connection */
+	UPG_TAKEN,     /* new: place, 1: it has it and waits; 0: it cannot */
+	UPG_OWN,       /* old: place, 1: it has let go of it; 0: it has not */
 	UPG_N
 };
 
@@ -51,10 +58,32 @@ enum upg_got upg_wait(int sock, int64_t deadline_us, struct upg_msg *m_r);
 void upg_put_text(struct buf *b, const char *s);
 const char *upg_get_text(struct rd *r);
 
+/* upgrade_move.c: sessions. */
+struct moving {
+	struct core *core;
+	int *fd; /* the wire; -1: gone */
+	bool on; /* old: the other one can take sessions */
+	unsigned n, round_n;
+	struct moving_one {
+		bool used;
+		struct core_place from, at; /* in the old process, in the new one */
+		bool here;                  /* new: at is known */
+	} v[UPG_MOVING_MAX];
+};
+void moving_init(struct moving *m, struct core *core, int *fd);
+void moving_begin(struct moving *m); /* old: those that can move are on their way */
+/* Of the other process; closes or takes m->fd. False: it is malformed. */
+bool moving_session(struct moving *m, struct upg_msg *msg);
+bool moving_taken(struct moving *m, struct upg_msg *msg);
+bool moving_own(struct moving *m, struct upg_msg *msg);
+/* The wire has gone: old: they stay; new: they were not ours. */
+void moving_lost(struct moving *m, bool is_new);
+
 /* upgrade_exec.c: which program, with which words. */
 const char *upgrade_program(void); /* "": not known */
 char *const *upgrade_argv(void);   /* [0]: upgrade_program() */
 unsigned upgrade_argc(void);
+bool upgrade_has_key(void); /* UPG_KEY has come in time */
 /* Where the end of the pair and the first process's standard output and error stand in the new
  * one. */
 #define UPG_FD 3

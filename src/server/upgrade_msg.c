@@ -43,11 +43,11 @@ int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 	}
 	errno = EMSGSIZE;
 	while (!b.failed && (body == NULL || !body->failed)) {
-		n = sendmsg(sock, &mh, MSG_NOSIGNAL);
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | (type == UPG_SESSION ? MSG_DONTWAIT : 0));
 		if (n >= 0 || errno != EINTR)
 			break;
 	}
-	buf_fini(&b);
+	buf_wipe(&b); /* keys, and what sessions know of passwords */
 	return n < 0 ? -1 : 0;
 }
 

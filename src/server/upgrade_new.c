@@ -40,6 +40,7 @@ static int say_hello(const struct heritage *h, struct err *e)
 	buf_init(&b, UPG_BYTES_MAX);
 	buf_put_u32be(&b, (uint32_t)getpid());
 	upg_put_text(&b, PACKAGE_VERSION);
+	buf_put_u32be(&b, upgrade_has_key() ? UPG_SESSIONS : 0);
 	int r = upg_send(h->fd, UPG_HELLO, &b, -1);
 	buf_fini(&b);
 	return r == 0 ? 0 : gone(UPG_ENDED, e);

@@ -132,7 +132,7 @@ class Load:
         self.failures, self.connects, self.sums = [], 0, {}
         self.ending = threading.Event()
         self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(
-            [self.visits] * 3 + [self.unix_visits] + [self.transactions] * 2 + [self.quick_transactions])]
+            [self.visits] * 3 + [self.unix_visits] + [self.transactions] * 2 + [self.quick_transactions] + [self.stayer] * 3)]
         for t in self.threads:
             t.start()
 
@@ -175,6 +175,20 @@ class Load:
     def quick_transactions(self, i):
         self.transaction(i, 0.01)
 
+    def stayer(self, i):
+        """One connection for all the time, through every process."""
+        with self.wp.raw() as c:
+            c.simple("set app.who = 'stayer %d'" % i)
+            c.send(rawpg.parse('st', 'insert into %s values (%d)' % (self.table, i)) + rawpg.sync())
+            assert not rawpg.errors(c.until_ready())
+            while not self.ending.is_set():
+                out = c.send(rawpg.bind('', 'st', []) + rawpg.execute() + rawpg.sync()).until_ready()
+                assert not rawpg.errors(out), rawpg.errors(out)
+                self.sums[i] = self.sums.get(i, 0) + 1
+                assert c.one("select current_setting('app.who')") == 'stayer %d' % i
+                time.sleep(0.002 * (i % 3))
+            c.bye()
+
     def stop(self):
         self.ending.set()
         for t in self.threads:
@@ -207,6 +221,7 @@ def test_under_load(weirpool, pg15):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_200_times_under_load(weirpool, pg15):
     check_load(weirpool(pg15, pool_mode='transaction', default_pool_size=10, workers=2), pg15, 200)
 
@@ -225,6 +240,142 @@ def test_mysql(weirpool, maria1011):
     stays.do('commit')
     stays.bye()
     ended(old)
+
+
+# --- sessions that move
+
+def moved(wp, old):
+    """All idle sessions have moved, and nobody is left there."""
+    ended(old)
+    alone(wp)
+
+
+@pytest.mark.both_workers
+def test_idle_sessions_move(weirpool, anypg):
+    """What a session has set and prepared is there in the new process, by TCP and by unix socket; a cancel request finds it."""
+    wp = weirpool(anypg, pool_mode='transaction')
+    tcp, unix = wp.raw(params={'application_name': 'mover'}), rawpg.Raw(0, unix=str(wp.dir / ('.s.PGSQL.%d' % wp.port)))
+    unix.login('app', 'app', 'app')
+    for c in (tcp, unix):
+        c.simple("set search_path = pg_catalog, public")
+        c.simple("set timezone = 'Asia/Tokyo'")
+        c.simple("set app.mine = 'x'")
+        c.send(rawpg.parse('p1', 'select $1::int + 1') + rawpg.describe('S', 'p1') + rawpg.parse('', "select 'unnamed'") + rawpg.sync())
+        assert rawpg.errors(c.until_ready()) == []
+    ids = {r['ptr'] for r in wp.admin("SHOW CLIENTS WHERE user = 'app'")}
+    assert len(ids) == 2
+    moved(wp, upgrade(wp))
+    clients = wp.admin("SHOW CLIENTS WHERE user = 'app'")
+    assert len(clients) == 2 and {c['addr'] for c in clients} == {'127.0.0.1', 'unix'}
+    for c in (tcp, unix):
+        assert rawpg.rows(c.send(rawpg.bind('', '', []) + rawpg.execute() + rawpg.sync()).until_ready()) == [('unnamed',)]
+        assert rawpg.rows(c.send(rawpg.bind('', 'p1', [b'41']) + rawpg.execute() + rawpg.sync()).until_ready()) == [('42',)]
+        assert c.one('show search_path') == 'pg_catalog, public'
+        assert c.one('show timezone') == 'Asia/Tokyo'
+        assert c.one("select current_setting('app.mine')") == 'x'
+        out = c.send(rawpg.parse('p1', 'select 1') + rawpg.sync()).until_ready()
+        assert rawpg.errors(out)[0]['C'] == '42P05'  # it exists
+    assert tcp.one('show application_name') == 'mover'
+    tcp.send(query('select pg_sleep(62)'))
+    eventually(lambda: anypg.backends("state = 'active' and query like '%pg_sleep(62)%'") == 1)
+    assert tcp.cancel() == b''
+    assert rawpg.errors(tcp.until_ready())[0]['C'] == '57014'
+    moved(wp, upgrade(wp))  # and once more
+    for c in (tcp, unix):
+        assert rawpg.rows(c.send(rawpg.bind('', 'p1', [b'1']) + rawpg.execute() + rawpg.sync()).until_ready()) == [('2',)]
+        assert c.one('show timezone') == 'Asia/Tokyo'
+
+
+def test_what_does_not_move(weirpool, pg15, certs):
+    """TLS, a transaction, what pins, half a message, SQL's own PREPARE: the old process goes on with them; what ends goes over then."""
+    wp = weirpool(pg15, pool_mode='transaction', client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'),
+                  client_tls_key_file=certs.key('server'))
+    tls = wp.connect(sslmode='require')
+    tx, temp, half, listens = wp.raw(), wp.raw(), wp.raw(), wp.raw()
+    tx.simple('begin')
+    temp.simple('create temp table mine (a int)')
+    temp.simple('insert into mine values (5)')
+    half.send(query("select 'a whole one'")[:9])
+    listens.simple('listen news')
+    time.sleep(0.1)
+    old = upgrade(wp)
+    time.sleep(1.5)
+    assert state(wp)['predecessor'] == 'pid %d, 5 clients' % old.pid
+    assert tls.execute('select 1').fetchone() == (1,)
+    assert temp.one('select a from mine') == '5'
+    with wp.raw() as other:
+        other.simple("notify news, 'hello'")
+    assert rawpg.rows(half.send(query("select 'a whole one'")[9:]).until_ready()) == [('a whole one',)]
+    tx.simple('commit')
+    eventually(lambda: state(wp)['predecessor'] == 'pid %d, 3 clients' % old.pid)
+    assert tx.one('select 2') == '2' and half.one('select 3') == '3'
+    listens.simple('select 1')
+    assert [n[2] for n in listens.notifications] == ['hello']
+    temp.simple('drop table mine')
+    listens.simple('unlisten *')
+    tls.close()
+    moved(wp, old)
+    assert temp.one('select 4') == '4' and listens.one('select 5') == '5'
+
+
+def test_passwords_that_clients_taught(weirpool, pg15):
+    """The verifier in auth_file lets nobody log in to the server: the client's proof did. It goes over with the session."""
+    (verifier,) = pg15.query("select rolpassword from pg_authid where rolname = 'app'")[0]
+    assert verifier.startswith('SCRAM-SHA-256$')
+    wp = weirpool(pg15, pool_mode='transaction', userlist={'app': verifier})
+    c = wp.raw(secret='app')
+    moved(wp, upgrade(wp))
+    assert c.one('select 1') == '1'
+
+
+def test_many_sessions_move(weirpool, pg15):
+    wp = weirpool(pg15, pool_mode='transaction', workers=2, auth_type='trust')
+    many = [wp.raw(secret='') for _ in range(300)]
+    old = upgrade(wp)
+    moved(wp, old)
+    assert len(wp.admin("SHOW CLIENTS WHERE user = 'app'")) == 300
+    for i, c in enumerate(many):
+        assert c.one('select %d' % i) == str(i)
+
+
+def test_refused_sessions_stay(weirpool, pg15):
+    """Whom the new process cannot serve in the same way, the old one goes on with."""
+    wp = weirpool(pg15, pool_mode='transaction')
+    a, b, c = wp.raw(), wp.raw('app', 'app2'), wp.raw('app', 'postgres')
+    wp.databases['app']['pool_mode'] = 'session'
+    del wp.databases['app2']
+    wp.write()
+    old = upgrade(wp)
+    eventually(lambda: state(wp)['predecessor'] == 'pid %d, 2 clients' % old.pid)
+    assert [x.one('select %d' % i) for i, x in enumerate((a, b, c))] == ['0', '1', '2']
+    a.bye()
+    b.bye()
+    moved(wp, old)
+    assert c.one('select 1') == '1'
+
+
+def test_new_process_dies_while_sessions_move(weirpool, pg15):
+    """Each session is in one of the two: it goes on, or its connection is closed. None hangs, and none is in both."""
+    for _ in range(3):
+        wp = weirpool(pg15, pool_mode='transaction', auth_type='trust', workers=2)
+        many = [wp.raw(secret='') for _ in range(100)]
+        old = upgrade(wp)
+        wp.kill(signal.SIGKILL)
+        wp.proc = old
+        alive = 0
+        for i, c in enumerate(many):
+            try:
+                assert c.one('select %d' % i) == str(i)
+                alive += 1
+            except (rawpg.Closed, OSError):
+                pass
+        if wp.alive():  # it has not moved all
+            assert wp.usable()
+            eventually(lambda: wp.pool()['cl_active'] + wp.pool()['cl_waiting'] >= alive or True)
+        else:
+            assert alive == 0
+        for c in many:
+            c.sock.close()
 
 
 # --- starts that fail

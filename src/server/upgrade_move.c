@@ -1,0 +1,195 @@
+/* upgrade_move - the sessions that are on their way from the old process to the new one, and the
+ * three messages of each: here it is; I have it; it is yours. Before the last one only the old
+ * process speaks with its client, behind it only the new one; whoever dies in between, there is
+ * never more than one. Ignorant of what a session is made of (core/session_move.c). Control
+ * thread. */
+#include "upgrade_int.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void put_place(struct buf *b, const struct core_place *at)
+{
+	buf_put_u32be(b, at->worker);
+	buf_put_u32be(b, at->slot);
+	buf_put_u32be(b, at->id);
+}
+
+static struct core_place get_place(struct rd *r)
+{
+	struct core_place at = { .worker = rd_u32be(r) };
+	at.slot = rd_u32be(r);
+	at.id = rd_u32be(r);
+	return at;
+}
+
+static bool same(const struct core_place *a, const struct core_place *b)
+{
+	return a->worker == b->worker && a->slot == b->slot && a->id == b->id;
+}
+
+static struct moving_one *find(struct moving *m, const struct core_place *from)
+{
+	for (unsigned i = 0; i < UPG_MOVING_MAX; i++)
+		if (m->v[i].used && same(&m->v[i].from, from))
+			return &m->v[i];
+	return NULL;
+}
+
+static struct moving_one *add(struct moving *m, const struct core_place *from)
+{
+	for (unsigned i = 0; i < UPG_MOVING_MAX; i++)
+		if (!m->v[i].used) {
+			m->v[i] = (struct moving_one){ .used = true, .from = *from };
+			m->n++;
+			return &m->v[i];
+		}
+	return NULL;
+}
+
+static void drop(struct moving *m, struct moving_one *x)
+{
+	x->used = false;
+	m->n--;
+}
+
+static bool say(struct moving *m, enum upg_type type, const struct core_place *from, bool yes)
+{
+	struct buf b;
+	buf_init(&b, UPG_BYTES_MAX);
+	put_place(&b, from);
+	buf_put_u8(&b, yes);
+	bool ok = *m->fd >= 0 && upg_send(*m->fd, type, &b, -1) == 0;
+	buf_fini(&b);
+	return ok;
+}
+
+/* ---- the old process ---- */
+
+static bool out(void *arg, const struct core_place *from, const struct proto_ops *ops, int fd,
+	const uint8_t *state, size_t n)
+{
+	struct moving *m = arg;
+	struct buf b;
+	struct moving_one *x = m->on && *m->fd >= 0 ? add(m, from) : NULL;
+	if (!x)
+		return false;
+	buf_init(&b, UPG_BYTES_MAX);
+	put_place(&b, from);
+	upg_put_text(&b, ops->name);
+	buf_append(&b, state, n);
+	bool ok = !b.failed && upg_send(*m->fd, UPG_SESSION, &b, fd) == 0;
+	buf_wipe(&b);
+	if (!ok)
+		drop(m, x);
+	return ok;
+}
+
+static void gone(void *arg, const struct core_place *from, bool is_gone)
+{
+	struct moving *m = arg;
+	struct moving_one *x = find(m, from);
+	if (!x)
+		return;
+	(void)say(m, UPG_OWN, from, is_gone); /* if the other one has died it has died with it */
+	drop(m, x);
+	m->round_n += is_gone;
+	if (m->n == 0 && m->round_n) /* else the timer tries again */
+		moving_begin(m);
+}
+
+void moving_begin(struct moving *m)
+{
+	unsigned n = UPG_MOVING_MAX / m->core->n_workers;
+	if (!m->on || m->n)
+		return;
+	m->round_n = 0;
+	m->core->moves.each_n = n ? n : 1;
+	core_move_out(m->core);
+}
+
+bool moving_taken(struct moving *m, struct upg_msg *msg)
+{
+	struct core_place from = get_place(&msg->body);
+	uint8_t yes = rd_u8(&msg->body);
+	struct moving_one *x = find(m, &from);
+	if (!rd_ok(&msg->body) || yes > 1 || !x || x->here)
+		return false;
+	x->here = true; /* it is answered once */
+	core_move_end(m->core, &from, yes ? CORE_MOVED : CORE_MOVE_REFUSED);
+	return true;
+}
+
+/* ---- the new process ---- */
+
+bool moving_session(struct moving *m, struct upg_msg *msg)
+{
+	struct core_place from = get_place(&msg->body);
+	const char *name = upg_get_text(&msg->body);
+	const struct proto_ops *ops = name ? proto_by_name(name) : NULL;
+	size_t n = rd_left(&msg->body);
+	const uint8_t *state = rd_bytes(&msg->body, n);
+	if (!rd_ok(&msg->body) || !ops || msg->fd < 0 || find(m, &from) || !add(m, &from))
+		return false;
+	if (core_move_in(m->core, &from, ops, msg->fd, state, n))
+		msg->fd = -1;
+	else
+		(void)say(m, UPG_TAKEN, &from, false);
+	return true;
+}
+
+static void in(void *arg, const struct core_place *from, const struct core_place *at, bool is_in)
+{
+	struct moving *m = arg;
+	struct moving_one *x = find(m, from);
+	if (x && is_in) {
+		x->at = *at;
+		x->here = true;
+	}
+	if (!x || !say(m, UPG_TAKEN, from, is_in)) {
+		if (is_in)
+			core_move_start(m->core, at, false);
+		if (x)
+			drop(m, x);
+	}
+}
+
+bool moving_own(struct moving *m, struct upg_msg *msg)
+{
+	struct core_place from = get_place(&msg->body);
+	uint8_t yes = rd_u8(&msg->body);
+	struct moving_one *x = find(m, &from);
+	if (!rd_ok(&msg->body) || yes > 1 || !x || (yes && !x->here))
+		return false;
+	if (x->here)
+		core_move_start(m->core, &x->at, yes);
+	drop(m, x);
+	return true;
+}
+
+/* ---- both ---- */
+
+void moving_lost(struct moving *m, bool is_new)
+{
+	for (unsigned i = 0; i < UPG_MOVING_MAX; i++) {
+		struct moving_one *x = &m->v[i];
+		if (!x->used)
+			continue;
+		if (is_new && x->here)
+			core_move_start(m->core, &x->at, false);
+		else if (!is_new && !x->here)
+			core_move_end(m->core, &x->from, CORE_MOVE_LATER);
+		/* what is not here yet finds no entry when it comes (in(), gone()) */
+		drop(m, x);
+	}
+	m->on = false;
+}
+
+void moving_init(struct moving *m, struct core *core, int *fd)
+{
+	*m = (struct moving){ .core = core, .fd = fd };
+	core->moves.arg = m;
+	core->moves.out = out;
+	core->moves.gone = gone;
+	core->moves.in = in;
+}
