@@ -342,10 +342,18 @@ def test_whatever_writes_is_seen(cluster, weir):
         s = r.prepare('update reg set v = v + ? where id = 31')
         r.execute(s, [1])
         r.close_stmt(s)
+
+    def tagged():
+        r.do("set gtid_next = 'automatic:blue'")
+        r.do('update reg set v = v + 1 where id = 31')
+        r.do('set gtid_next = automatic')
     ways = [lambda: r.do('update reg set v = v + 1 where id = 31'), lambda: r.do('select f_writes(1)'),
             lambda: r.do('do f_writes(1)'), lambda: r.do('call p_writes(1)'),
             lambda: r.all('select 1; update reg set v = v + 1 where id = 31; select 2'),
             committed_by_commit, committed_by_autocommit, committed_by_ddl, prepared]
+    if p.family == 'mysql':
+        p.query('grant transaction_gtid_tag, session_variables_admin on *.* to app')
+        ways.append(tagged)
     p.wait_replica(cluster.nodes[1])
     p.wait_replica(cluster.nodes[2])
     for i in (1, 2):
