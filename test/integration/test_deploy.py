@@ -274,7 +274,7 @@ def test_the_chart():
     assert len(sums) == 2 and of_kind(most, 'ConfigMap')[0]['data']['weirpool.ini'].endswith('m = host=m\n')
 
 
-def test_compose(binary, base, pg15):
+def test_compose(binary, base, pg15, tmp_path):
     """What it mounts and names exists; weirpool serves with its environment."""
     c = yaml.safe_load((DEPLOY / 'compose/compose.yaml').read_text())
     for name, s in c['services'].items():
@@ -293,6 +293,9 @@ def test_compose(binary, base, pg15):
     assert job['authorization']['credentials_file'] == env['WEIRPOOL_HTTP_TOKEN_FILE']
     mounted = [v.split(':')[1] for v in c['services']['prometheus']['volumes']]
     assert set(prometheus['rule_files']) <= set(mounted)
+    here = (DEPLOY / 'compose/prometheus.yml').read_text().replace('/etc/prometheus/', '%s/etc/prometheus/' % SRC)
+    (tmp_path / 'prometheus.yml').write_text(here.replace('/run/secrets/http_token', str(DEPLOY / 'compose/http-token')))
+    subprocess.run(['promtool', 'check', 'config', tmp_path / 'prometheus.yml'], check=True)
     port, http = free_port(), free_port()
     env = {**env, 'DATABASE_URL': env['DATABASE_URL'].replace('postgres:5432', '%s:%d' % (pg15.host, pg15.port)),
            'WEIRPOOL_HTTP_PORT': str(http), 'WEIRPOOL_LISTEN_PORT': str(port)}

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from rawpg import PgError, Raw
-from servers import as_test_user, eventually, give_to_test_user
+from servers import TEST_USER, as_test_user, eventually, give_to_test_user
 
 SRC = pathlib.Path(__file__).resolve().parents[2]
 HELPER = next(p for p in (os.environ.get('WEIRPOOL_AUTH_HELPER', ''), os.path.join(
@@ -129,6 +129,26 @@ def test_given_up(weirpool, pg15):
     assert os.stat('/proc/%d/environ' % wp.pid).st_uid == 0  # not dumpable
     assert len(re.findall(r'sandbox: no other programs, \d+ system calls \(seccomp\), '
                           r'files below what the configuration names \(Landlock \d+\)', wp.log())) == 1
+
+
+def test_started_by_root(weirpool, pg15):
+    """It becomes the user, in none of root's groups, and then does as ever."""
+    wp, etc, var = of_its_own(weirpool, pg15)
+    p = subprocess.Popen([wp.binary, '--user=' + TEST_USER, str(wp.conffile)], stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: (var / 'log').exists() and 'process up' in (var / 'log').read_text())
+        assert wp.usable()
+        uid = str(pwd.getpwnam(TEST_USER).pw_uid)
+        for t in status(p.pid):
+            assert t['Uid'].split() == [uid] * 4 and '0' not in t['Groups'].split() and t['Seccomp'] == '2'
+            assert {t[c].strip('0') for c in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb')} == {''}
+        (etc / 'users.txt').write_text('"admin" "admin"\n')
+        wp.admin('RELOAD')
+        with pytest.raises(PgError):
+            wp.raw()
+    finally:
+        p.terminate()
+        assert p.wait(20) == 0
 
 
 def test_off(weirpool, pg15):
