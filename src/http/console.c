@@ -11,7 +11,7 @@
 
 struct ask {
 	struct core_console r;
-	void (*done)(void *arg, const struct rowset *r);
+	void (*done)(void *arg, struct rowset *r);
 	void *arg;
 };
 
@@ -25,7 +25,7 @@ static void on_done(struct core_console *r)
 }
 
 void console_ask(struct http *h, const char *sql, const char *who,
-	void (*done)(void *arg, const struct rowset *r), void *arg)
+	void (*done)(void *arg, struct rowset *r), void *arg)
 {
 	struct core *c = h->core;
 	struct rowset none = { 0 };
@@ -88,7 +88,7 @@ static bool failed(struct http_req *q, const struct rowset *r)
 	return true;
 }
 
-static void show_done(void *arg, const struct rowset *r)
+static void show_done(void *arg, struct rowset *r)
 {
 	struct http_req *q = arg;
 	struct buf b;
@@ -107,7 +107,7 @@ void console_show(struct http_req *q)
 	console_ask(q->http, sql, q->who, show_done, q);
 }
 
-static void reload_done(void *arg, const struct rowset *r)
+static void reload_done(void *arg, struct rowset *r)
 {
 	struct http_req *q = arg;
 	struct buf b;

@@ -14,7 +14,6 @@
 
 #define BEAT_MAX_US 10000000  /* a worker's loop turns once a second at least */
 #define KNOWN_FOR_US 15000000 /* after the last attempt to connect was due */
-#define REASONS_MAX 20
 
 /* ---- /livez ---- */
 
@@ -59,25 +58,15 @@ void health_startup(struct http_req *q)
 
 /* ---- /readyz ---- */
 
-struct ready {
-	struct http *http;
-	bool sees;
-	unsigned pools, pools_down, clusters, clusters_down, without_primary, reasons;
-	struct buf text; /* of the reasons */
-};
-
-static void because(struct ready *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void because(struct ready *r, const char *fmt, ...)
+static void because(struct health *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void because(struct health *r, const char *fmt, ...)
 {
-	char text[512];
 	va_list ap;
-	if (r->reasons++ >= REASONS_MAX)
+	if (r->reasons_n == HEALTH_REASONS_MAX)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	vsnprintf(r->reason[r->reasons_n++], sizeof r->reason[0], fmt, ap);
 	va_end(ap);
-	json_comma(&r->text);
-	json_put(&r->text, text);
 }
 
 /* Nothing is connected, connecting fails, and that was tried a moment ago or somebody waits. */
@@ -87,20 +76,18 @@ static bool is_down(struct pool *o, int64_t now)
 	       (atomic_load(&o->wanted) || now < atomic_load(&o->retry_at_us) + KNOWN_FOR_US);
 }
 
-static void tell_pool(struct ready *r, struct pool *o)
+static void tell_pool(struct health *r, struct pool *o)
 {
-	char why[256];
+	char why[sizeof o->last_err.msg];
 	pthread_mutex_lock(&o->err_lock);
 	snprintf(why, sizeof why, "%s", o->last_err.msg);
 	pthread_mutex_unlock(&o->err_lock);
-	if (r->sees)
-		because(r, "pool %s/%s: %s", o->db->name, o->user, why);
+	because(r, "pool %s/%s: %s", o->db->name, o->user, why);
 }
 
 /* Pools of clusters follow from what is known of these. */
-static void look_at_pools(struct ready *r)
+static void look_at_pools(struct health *r, struct core *c, bool sees)
 {
-	struct core *c = r->http->core;
 	int64_t now = clock_mono_us();
 	pthread_mutex_lock(&c->lock);
 	for (struct hmap_it it = hmap_begin(&c->pools); hmap_next(&it);) {
@@ -113,14 +100,14 @@ static void look_at_pools(struct ready *r)
 		if (!is_down(o, now))
 			continue;
 		r->pools_down++;
-		tell_pool(r, o);
+		if (sees)
+			tell_pool(r, o);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void look_at_clusters(struct ready *r)
+static void look_at_clusters(struct health *r, const struct topo *t, bool sees)
 {
-	const struct topo *t = r->http->core->gen->topo;
 	for (unsigned i = 0; t && i < t->n; i++) {
 		const struct cluster_view *v = t->v[i].cluster->view;
 		bool fits = v && topo_fits(&t->v[i], v), reads = false;
@@ -130,7 +117,7 @@ static void look_at_clusters(struct ready *r)
 		r->clusters++;
 		r->without_primary += !writes;
 		r->clusters_down += !writes && !reads;
-		if (!writes && r->sees)
+		if (!writes && sees)
 			because(r, "cluster %s: %s", t->v[i].conf->name,
 				!fits     ? "nothing is known of it yet"
 				: *v->why ? v->why
@@ -138,7 +125,7 @@ static void look_at_clusters(struct ready *r)
 	}
 }
 
-static bool obeys(const struct ready *r, enum conf_ready policy)
+static bool obeys(const struct health *r, enum conf_ready policy)
 {
 	unsigned all = r->pools + r->clusters, down = r->pools_down + r->clusters_down;
 	switch (policy) {
@@ -151,42 +138,48 @@ static bool obeys(const struct ready *r, enum conf_ready policy)
 	return true;
 }
 
-static const char *policy_name(enum conf_ready policy)
+void health_look(struct http *h, bool sees, struct health *r)
 {
-	static const char *const names[] = { "any_pool", "all_pools", "primary", "none" };
-	return names[policy];
+	const char *leaving = h->hooks.leaving(h->hooks.arg);
+	*r = (struct health){ 0 };
+	if (leaving)
+		because(r, "%s", leaving);
+	look_at_pools(r, h->core, sees);
+	look_at_clusters(r, h->core->gen->topo, sees);
+	r->ready = !leaving && obeys(r, http_conf(h)->ready_policy);
+	if (!r->ready && !r->reasons_n)
+		because(r,
+			"%u of %u pools cannot reach their server, %u of %u clusters have no "
+			"primary",
+			r->pools_down, r->pools, r->without_primary, r->clusters);
+}
+
+void health_put(struct buf *b, const struct health *r)
+{
+	json_pair_bool(b, "ready", r->ready);
+	json_key(b, "reasons");
+	buf_puts(b, "[");
+	for (unsigned i = 0; i < r->reasons_n; i++) {
+		json_comma(b);
+		json_put(b, r->reason[i]);
+	}
+	buf_puts(b, "]");
 }
 
 void health_ready(struct http_req *q)
 {
-	struct ready r = { .http = q->http, .sees = q->sees };
-	const struct http_hooks *h = &q->http->hooks;
-	enum conf_ready policy = http_conf(q->http)->ready_policy;
-	const char *leaving = h->leaving(h->arg);
+	static const char *const policies[] = { "any_pool", "all_pools", "primary", "none" };
+	struct health r;
 	struct buf b;
-	buf_init(&r.text, 0);
-	if (leaving)
-		because(&r, "%s", leaving);
-	look_at_pools(&r);
-	look_at_clusters(&r);
-	bool ready = !leaving && obeys(&r, policy);
-	if (!ready && !r.reasons)
-		because(&r,
-			"%u of %u pools cannot reach their server, %u of %u clusters have no "
-			"primary",
-			r.pools_down, r.pools, r.without_primary, r.clusters);
+	health_look(q->http, q->sees, &r);
 	buf_init(&b, 0);
 	buf_puts(&b, "{");
-	json_pair_bool(&b, "ready", ready);
-	json_pair(&b, "policy", policy_name(policy));
+	health_put(&b, &r);
+	json_pair(&b, "policy", policies[http_conf(q->http)->ready_policy]);
 	json_pair_int(&b, "pools", r.pools);
 	json_pair_int(&b, "pools_down", r.pools_down);
 	json_pair_int(&b, "clusters", r.clusters);
 	json_pair_int(&b, "clusters_without_primary", r.without_primary);
-	json_key(&b, "reasons");
-	buf_puts(&b, "[");
-	buf_append(&b, buf_data(&r.text), buf_len(&r.text));
-	buf_puts(&b, "]}\n");
-	buf_fini(&r.text);
-	http_reply(q, ready ? 200 : 503, NULL, &b);
+	buf_puts(&b, "}\n");
+	http_reply(q, r.ready ? 200 : 503, NULL, &b);
 }

@@ -133,6 +133,7 @@ static void on_request(struct evhttp_request *ev, struct http *h, bool local)
 	q->ev = ev;
 	q->trusted = local;
 	list_init(&q->node);
+	list_init(&q->wait);
 	list_append(&h->reqs, &q->node);
 	if (local) {
 		snprintf(q->who, sizeof q->who, "http@unix");
@@ -218,6 +219,7 @@ struct http *http_new(struct core *c, const struct http_hooks *hooks, const stru
 	list_init(&h->reqs);
 	timer_init(&h->rest, on_rested, h);
 	h->conns = conns_new(&co);
+	h->status = status_new(h);
 	h->tcp = server_new(h, false);
 	h->local = server_new(h, true);
 	bool ok = h->tcp && h->local;
@@ -242,6 +244,7 @@ void http_accept(struct http *h, bool on)
 			evconnlistener_disable(h->doors[i]);
 	if (!on)
 		timer_clear(h->core->loop, &h->rest);
+	status_free(&h->status);
 }
 
 void http_free(struct http **hp)

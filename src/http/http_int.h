@@ -18,10 +18,12 @@ struct http_req {
 	struct evhttp_request *ev; /* NULL: nobody waits any more */
 	struct list node;
 	const struct http_route *route;
-	char arg[64];  /* what the path has where the route's has its * */
-	char who[128]; /* for the log: "http@127.0.0.1:4711" */
-	bool trusted;  /* there is proof of who asks */
-	bool sees;     /* may be told names and messages */
+	char arg[64];     /* what the path has where the route's has its * */
+	char who[128];    /* for the log: "http@127.0.0.1:4711" */
+	bool trusted;     /* there is proof of who asks */
+	bool sees;        /* may be told names and messages */
+	struct list wait; /* status.c: until the rows have come */
+	void (*ready)(struct http_req *q);
 };
 
 /* ---- routes.c: THE table ---- */
@@ -45,6 +47,7 @@ struct http {
 	struct http_hooks hooks;
 	struct evhttp *tcp, *local; /* local: the unix socket's */
 	struct http_conns *conns;
+	struct status *status;
 	struct list reqs;
 	struct evconnlistener *doors[HTTP_LISTEN_MAX];
 	unsigned doors_n;
@@ -84,10 +87,10 @@ void conns_idle(struct http_conns *c, struct evhttp_connection *ec); /* and is a
 
 /* ---- console.c: the console's commands ---- */
 
-/* Runs sql as an administrator. done() comes once, perhaps before this returns; the result is read
- * during the call only. */
+/* Runs sql as an administrator. done() comes once, perhaps before this returns; it may take the
+ * result over, and leave an empty one. */
 void console_ask(struct http *h, const char *sql, const char *who,
-	void (*done)(void *arg, const struct rowset *r), void *arg);
+	void (*done)(void *arg, struct rowset *r), void *arg);
 /* [{"column": value, ...}, ...] */
 void console_put_rows(struct buf *out, const struct rowset *r);
 int console_status(const struct err *e); /* of HTTP */
@@ -95,12 +98,30 @@ void console_show(struct http_req *q);   /* SHOW q->arg */
 void console_reload(struct http_req *q);
 void console_config(struct http_req *q);
 
+/* ---- status.c, page.c ---- */
+
+struct history;
+struct status;
+struct status *status_new(struct http *h); /* takes samples for its plots from now on */
+void status_free(struct status **s);
+void status_json(struct http_req *q);
+void status_page(struct http_req *q);
+
 /* ---- metrics.c ---- */
 
 void metrics_page(struct http_req *q);
 
 /* ---- health.c ---- */
 
+#define HEALTH_REASONS_MAX 20
+struct health {
+	bool ready;
+	unsigned pools, pools_down, clusters, clusters_down, without_primary, reasons_n;
+	char reason[HEALTH_REASONS_MAX][512];
+};
+/* sees: names and messages are among the reasons. */
+void health_look(struct http *h, bool sees, struct health *r);
+void health_put(struct buf *b, const struct health *r); /* "ready": ..., "reasons": [...] */
 void health_live(struct http_req *q);
 void health_ready(struct http_req *q);
 void health_startup(struct http_req *q);

@@ -10,6 +10,7 @@
 
 #include "base/audit.h"
 #include "base/log.h"
+#include "crypto/b64.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -21,15 +22,15 @@
 
 static void drain(struct http_req *q);
 static void quit(struct http_req *q);
-static void index_page(struct http_req *q);
 
 /* clang-format off */
 const struct http_route http_routes[] = {
-	{ "/",             HTTP_GET,  false, index_page },
+	{ "/",             HTTP_GET,  false, status_page },
 	{ "/livez",        HTTP_GET,  true,  health_live },
 	{ "/readyz",       HTTP_GET,  true,  health_ready },
 	{ "/startupz",     HTTP_GET,  true,  health_startup },
 	{ "/metrics",      HTTP_GET,  false, metrics_page },
+	{ "/status.json",  HTTP_GET,  false, status_json },
 	{ "/config",       HTTP_GET,  false, console_config },
 	{ "/show/*.json",  HTTP_GET,  false, console_show },
 	{ "/*.json",       HTTP_GET,  false, console_show },
@@ -66,15 +67,6 @@ static void quit(struct http_req *q)
 	h.quit(h.arg, who);
 }
 
-static void index_page(struct http_req *q)
-{
-	struct buf b;
-	buf_init(&b, 0);
-	for (const struct http_route *r = http_routes; r->path; r++)
-		buf_printf(&b, "%-4s %s\n", r->methods == HTTP_POST ? "POST" : "GET", r->path);
-	http_reply(q, 200, "text/plain; charset=utf-8", &b);
-}
-
 /* ---- who may ---- */
 
 static void *ssl_of(const struct http_req *q)
@@ -83,13 +75,29 @@ static void *ssl_of(const struct http_req *q)
 	return bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(ec));
 }
 
+static bool is_token(const char *token, const char *s)
+{
+	return strlen(s) == strlen(token) && mem_equal_ct(s, token, strlen(token));
+}
+
 static bool has_token(const struct http_req *q)
 {
 	const char *token = http_conf(q->http)->http_token, *h = http_header(q, "Authorization");
-	if (!*token || strncasecmp(h, "Bearer ", 7) != 0)
+	char pair[512] = "";
+	size_t n = 0;
+	if (!*token)
 		return false;
-	h += 7 + strspn(h + 7, " ");
-	return strlen(h) == strlen(token) && mem_equal_ct(h, token, strlen(token));
+	if (strncasecmp(h, "Bearer ", 7) == 0)
+		return is_token(token, h + 7 + strspn(h + 7, " "));
+	/* of a browser: anybody's name, and the token as the password */
+	if (strncasecmp(h, "Basic ", 6) != 0 ||
+		b64_decode(h + 6, strlen(h + 6), pair, sizeof pair - 1, &n) != 0)
+		return false;
+	pair[n] = '\0';
+	const char *colon = strchr(pair, ':');
+	bool good = colon && is_token(token, colon + 1);
+	mem_wipe(pair, sizeof pair);
+	return good;
 }
 
 /* Host without its port, in out. */
@@ -140,6 +148,8 @@ static void refuse_read(struct http_req *q, enum may_read why)
 		return;
 	}
 	http_add_header(q, "WWW-Authenticate", "Bearer realm=\"weirpool\"");
+	if (token)
+		http_add_header(q, "WWW-Authenticate", "Basic realm=\"weirpool\"");
 	http_refuse(q, 401,
 		token ? "Send the header \"Authorization: Bearer\" with http_token"
 		      : "Connect with a certificate that http_tls_ca_file has signed",
@@ -231,7 +241,7 @@ void routes_run(struct http_req *q)
 		return;
 	}
 	if (!r) {
-		http_refuse(q, 404, "GET / says what there is", "there is no such page");
+		http_refuse(q, 404, "doc/http.md says what there is", "there is no such page");
 		return;
 	}
 	if (!(r->methods & method_of(q))) {

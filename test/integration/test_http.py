@@ -414,6 +414,7 @@ def test_connections_are_bounded(web, pg15):
     eventually(lambda: wp.fds() <= before, LIMIT_S)
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends_is_cut(web, pg15):
     """A byte now and then keeps a connection from being silent, but not for ever."""
     wp = web(pg15)
