@@ -23,6 +23,8 @@ static const struct tool {
 	{ { "completion", "what shells read to complete the command line" }, completion },
 	{ { "convert", "pgbouncer.ini or proxysql.cnf to a configuration of weirpool" },
 		tool_convert },
+	{ { "doctor", "what will go wrong later: limits, certificates, secrets, pins" },
+		server_doctor },
 	{ { "explain", "what a code, a SQLSTATE or the name of an error means" },
 		server_explain_code },
 	{ { "explain-route", "which node may run each statement of standard input" },

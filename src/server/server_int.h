@@ -195,6 +195,8 @@ void http_ports_close(const struct sockets *s, const struct conf_global *g,
 
 /* check.c: the subcommand; argv[0] is its name. Exit code. */
 int server_check(int argc, char **argv);
+/* doctor.c: the subcommand; argv[0] is its name. Exit code. */
+int server_doctor(int argc, char **argv);
 /* check_running.c: does the weirpool that this configuration describes answer? Prints what it
  * found. 0 or 1. */
 int server_check_running(const struct conf *conf);

@@ -79,8 +79,9 @@ static PGconn *follow(const struct tool_target *t, struct way *w)
 	if (PQstatus(c) == CONNECTION_OK)
 		return c;
 	const char *why = PQerrorMessage(c);
-	tool_say(t->name, "cannot reach the console: %.*s", (int)strcspn(why, "\n"), why);
-	if (!t->arg)
+	if (!t->quiet)
+		tool_say(t->name, "cannot reach the console: %.*s", (int)strcspn(why, "\n"), why);
+	if (!t->arg && !t->quiet)
 		tool_say(t->name, "name a configuration file, or a URL as "
 				  "postgres://admin:secret@host:6432/weirpool");
 	PQfinish(c);

@@ -282,7 +282,7 @@ static int parse(int argc, char **argv, struct stat_args *a, int *code_r)
 	}
 	if (a->count && !a->watch_s)
 		a->watch_s = 1;
-	a->target = (struct tool_target){ "stat", argv[optind] };
+	a->target = (struct tool_target){ .name = "stat", .arg = argv[optind] };
 	return 0;
 }
 

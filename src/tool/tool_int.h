@@ -14,21 +14,9 @@
 /* "weirpool NAME: ..." to stderr. */
 void tool_say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What a tool that asks a running weirpool was told on the command line. */
-struct tool_target {
-	const char *name; /* of the tool */
-	const char *arg;  /* a configuration file, a URL or conninfo of the console, or NULL */
-};
 /* Loads the configuration that arg names, or that the environment names (conf_places_env()), or the
  * defaults. NULL: mistakes are in m. places must outlive it. */
 struct conf *tool_conf(const char *arg, struct conf_places *places, struct conf_msgs *m);
-/* A connection to the console: of arg, else of the weirpool that the environment speaks of, else
- * the default unix socket. NULL: told on stderr. */
-PGconn *tool_console(const struct tool_target *t);
-/* A SHOW; its rows, to be freed with PQclear(). NULL: why is in PQerrorMessage(). */
-PGresult *tool_show(PGconn *c, const char *what);
-/* The cell, "" for NULL or a column that is not there. */
-const char *tool_cell(const PGresult *r, int row, const char *column);
 long long tool_number(const PGresult *r, int row, const char *column);
 
 /* JSON: "text" with escapes; a number as it is. */

@@ -336,7 +336,7 @@ static int parse(int argc, char **argv, struct top *t, int *code_r)
 		fputs(usage_text, stderr);
 		return -1;
 	}
-	t->target = (struct tool_target){ "top", argv[optind] };
+	t->target = (struct tool_target){ .name = "top", .arg = argv[optind] };
 	return 0;
 }
 

@@ -3,6 +3,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -19,7 +20,7 @@ from servers import as_test_user, eventually, free_port
 from test_cli import here, run  # noqa: F401 (here is a fixture)
 from weir import SANITIZER, SRC
 
-TOOLS = ('check', 'completion', 'convert', 'hash', 'stat', 'top')
+TOOLS = ('check', 'completion', 'convert', 'doctor', 'hash', 'stat', 'top')
 
 
 def tool(binary, *args, stdin='', env=None, **kw):
@@ -463,3 +464,63 @@ def test_convert_of_proxysql(binary, here):  # noqa: F811
 def test_convert_of_broken_cnf(binary, here, text):  # noqa: F811
     r = tool(binary, 'convert', write(here, text, 'proxysql.cnf'))
     assert r.returncode == 1 and 'line 1: ' in r.stderr and r.stdout == ''
+
+
+# --- doctor
+def test_doctor_of_what_is_wrong(weirpool, binary, here, pg15, maria1011, certs):  # noqa: F811
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '5', '-subj',
+                    '/CN=soon', '-keyout', here + '/k.pem', '-out', here + '/c.pem'], check=True, stderr=subprocess.DEVNULL)
+    os.chmod(here + '/k.pem', 0o644)
+    users = write(here, '"app" "app"\n', 'users.txt')
+    ini = write(here, """[databases]
+app = host=%s port=%d dbname=app user=app password=app pool_size=5000
+[mysql_databases]
+my = host=%s port=%d dbname=app user=app password=app pool_size=100000
+[weirpool]
+listen_addr = *
+listen_port = 1
+unix_socket_dir =
+auth_file = %s
+client_tls_sslmode = require
+client_tls_cert_file = %s/c.pem
+client_tls_key_file = %s/k.pem
+max_client_conn = 1000000
+listen_backlog = 65535
+""" % (pg15.host, pg15.port, maria1011.host, maria1011.port, users, here, here))
+    r = tool(binary, 'doctor', ini)
+    found = dict(re.findall(r'^FOUND (.*)\n      where: (.*)\n      to do: .+$', r.stdout, re.M))
+    n = 8 - (int(pathlib.Path('/proc/sys/net/core/somaxconn').read_text()) >= 65535)
+    assert r.returncode == 1 and len(found) == n and r.stdout.endswith('\n%d findings\n' % n), r.stdout + r.stderr
+    for what, where in (('file descriptors at most', ''), 
+                        (r'may open 5000 connections, but the server takes \d+', ':%d' % pg15.port),
+                        (r'may open 100000 connections, but the server takes \d+', ':%d' % maria1011.port),
+                        ('ends in [45] days', '/c.pem'), ('can read auth_file', '/users.txt'), ('can read client_tls_key_file', '/k.pem'),
+                        ('can read a file with passwords', '/t.ini')):
+        assert [w for f, w in found.items() if re.search(what, f) and w.endswith(where)], '%s: %s' % (what, r.stdout)
+    assert 'no weirpool runs' in r.stdout
+    r = tool(binary, 'doctor', write(here, '[databases]\na = host=h\n[weirpool]\nlisten_addr = *\nauth_type = trust\n', 'open.ini'))
+    assert 'need no password' in r.stdout and 'without TLS' in r.stdout
+    assert tool(binary, 'doctor', here + '/absent').returncode == 1
+
+
+def test_doctor_of_a_running_one(weirpool, pg15):
+    wp = weirpool(pg15, max_client_conn=50, listen_backlog=100, query_wait_timeout=30,
+                  databases={'app': dict(host=pg15.host, port=pg15.port, dbname='app', user='app', password='app', pool_size=2)})
+    for name in ('weirpool.ini', 'users.txt'):
+        os.chmod(wp.dir / name, 0o600)
+    r = tool(wp.binary, 'doctor', wp.conffile)
+    assert r.returncode == 0 and r.stdout.endswith('\n0 findings\n') and 'it runs with what the file says' in r.stdout, r.stdout
+    assert re.search(r'^ok    127\.0\.0\.1:%d: up to \d+ connections.* of \d+' % pg15.port, r.stdout, re.M), r.stdout
+    wp.options.update(query_wait_timeout=40)
+    wp.write()
+    with wp.raw() as a, wp.raw() as b:
+        for c in (a, b):
+            c.one('select pg_advisory_lock_shared(1)')
+        with wp.bare() as waits:
+            waits.login('app', 'app', 'app')
+            waits.send(rawpg.query('select 1'))
+            eventually(lambda: wp.admin('show waits'))
+            r = tool(wp.binary, 'doctor', wp.conffile)
+    assert r.returncode == 1 and 'with other values than the file has: query_wait_timeout' in r.stdout, r.stdout
+    assert re.search(r'FOUND 2 clients keep their server connection between transactions: \S+', r.stdout), r.stdout
+    assert 'FOUND 1 clients wait for a server connection' in r.stdout, r.stdout
