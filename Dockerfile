@@ -17,4 +17,6 @@ COPY --from=build --chown=65532:65532 /rootfs/run/weirpool /run/weirpool
 USER 65532:65532
 EXPOSE 6432 6033 9127
 STOPSIGNAL SIGTERM
+# asks the weirpool that the environment describes: its /readyz if it has an HTTP port, else its listeners
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/bin/weirpool", "check"]
 ENTRYPOINT ["/usr/bin/weirpool"]

@@ -1,5 +1,6 @@
 """The contents of the container image, made as the Dockerfile makes them and run as a container would: another root, read-only,
 as user 65532, without a capability. No container engine is needed."""
+import json
 import os
 import pathlib
 import re
@@ -37,6 +38,7 @@ class Container:
         # (the first process of the new PID namespace is weirpool itself, as in a container)
         script = 'set -e; %s; exec env -i "$@"' % '; '.join(mounts)
         words = ['%s=%s' % kv for kv in (env or {}).items()] + ['/usr/sbin/chroot', '--userspec=65532:65532', str(root), '/usr/bin/weirpool', *args]
+        self.env = env or {}
         self.out = tempfile.TemporaryFile()
         self.p = subprocess.Popen(['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script, 'sh', *words],
                                   env=dict(os.environ, R=str(root)), stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out)
@@ -60,6 +62,12 @@ class Container:
             return 'process up' in self.log()
         eventually(up)
         return self
+
+    def execute(self, *words, env=None):
+        """As `docker exec`: another program in it."""
+        r = subprocess.run(['nsenter', '--target', str(self.pid), '--mount', '--pid', '--root=/proc/%d/root' % self.pid, '--setuid=65532',
+                            '--setgid=65532', *words], env={k: str(v) for k, v in {**self.env, **(env or {})}.items()}, capture_output=True, text=True)
+        return r.returncode, r.stdout + r.stderr
 
     def stop(self, sig=signal.SIGTERM):
         os.kill(self.pid, sig)
@@ -93,7 +101,8 @@ def test_serves(image, pg15, mysql97):
     port, my_port = free_port(), free_port()
     env = dict(WEIRPOOL_URL_1='postgres://app:app@%s:%d/app' % (pg15.host, pg15.port),
                WEIRPOOL_URL_2='mysql://app:app@%s:%d/app2' % (mysql97.host, mysql97.port),
-               WEIRPOOL_LISTEN_PORT=port, WEIRPOOL_MYSQL_LISTEN_PORT=my_port, WEIRPOOL_UNIX_SOCKET_DIR='/run/weirpool')
+               WEIRPOOL_LISTEN_PORT=port, WEIRPOOL_MYSQL_LISTEN_PORT=my_port, WEIRPOOL_UNIX_SOCKET_DIR='/run/weirpool',
+               WEIRPOOL_HTTP_PORT=free_port())
     with Container(root, env=env) as c:
         c.started()
         with psycopg.connect('postgres://app:app@127.0.0.1:%d/app' % port) as pg:
@@ -101,6 +110,9 @@ def test_serves(image, pg15, mysql97):
         with RawMy(my_port) as my:
             my.login('app', 'app', 'app2')
             assert my.one('select 40 + 2') == '42'
+        health = json.loads(re.search(r'^HEALTHCHECK .*CMD (.*)$', (SRC / 'Dockerfile').read_text(), re.M)[1])
+        assert c.execute(*health)[0] == 0, c.execute(*health)
+        assert c.execute(*health, env=dict(WEIRPOOL_HTTP_PORT=free_port()))[0] == 1
         status = pathlib.Path('/proc/%d/status' % c.pid).read_text()
         for line in ('Uid:\t65532\t65532', 'CapEff:\t0000000000000000', 'NoNewPrivs:\t1'):
             assert line in status
@@ -118,10 +130,11 @@ def test_a_file_and_no_place_to_write(image, pg15, tmp_path):
         '[databases]\n* = host=%s port=%d\n[weirpool]\nlisten_addr = *\nlisten_port = %d\nunix_socket_dir =\n'
         'auth_file = /etc/weirpool/users.txt\n' % (pg15.host, pg15.port, port))
     (config / 'users.txt').write_text('"app" "app"\n')
-    with Container(root, '/etc/weirpool/weirpool.ini', config=config) as c:
+    with Container(root, config=config, env=dict(WEIRPOOL_CONFFILE='/etc/weirpool/weirpool.ini')) as c:
         c.started()
         with psycopg.connect('postgres://app:app@127.0.0.1:%d/app' % port) as pg:
             assert pg.execute('select 1').fetchone() == (1,)
+        assert c.execute('/usr/bin/weirpool', 'check')[0] == 0, c.execute('/usr/bin/weirpool', 'check')
         (config / 'users.txt').write_text('"app" "other"\n')
         os.kill(c.pid, signal.SIGHUP)
         eventually(lambda: 'configuration reloaded' in c.log())
