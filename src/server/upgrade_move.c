@@ -100,11 +100,9 @@ static void gone(void *arg, const struct core_place *from, bool is_gone)
 
 void moving_begin(struct moving *m)
 {
-	unsigned n = UPG_MOVING_MAX / m->core->n_workers;
 	if (!m->on || m->n)
 		return;
 	m->round_n = 0;
-	m->core->moves.each_n = n ? n : 1;
 	core_move_out(m->core);
 }
 
@@ -187,7 +185,9 @@ void moving_lost(struct moving *m, bool is_new)
 
 void moving_init(struct moving *m, struct core *core, int *fd)
 {
+	unsigned n = UPG_MOVING_MAX / core->n_workers;
 	*m = (struct moving){ .core = core, .fd = fd };
+	core->moves.each_n = n ? n : 1; /* workers read it: not changed any more */
 	core->moves.arg = m;
 	core->moves.out = out;
 	core->moves.gone = gone;
