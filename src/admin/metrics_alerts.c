@@ -3,6 +3,9 @@
 #include "admin/metrics.h"
 
 const struct alert alert_table[] = {
+	{ "WeirpoolDown", "up == 0 and on (instance, job) count_over_time(weirpool_build_info[1h])",
+		"1m", "critical", "An instance does not answer Prometheus any more.",
+		"Is the process there, and its HTTP port? Its last lines in the log say why not." },
 	{ "WeirpoolClientsWait",
 		"sum by (instance, database, user) (weirpool_pool_clients_waiting) > 0", "1m",
 		"warning",
@@ -83,7 +86,7 @@ const struct alert alert_table[] = {
 		"weirpool -t FILE prints what is wrong." },
 	{ "WeirpoolWorkerSaturated", "rate(weirpool_worker_cpu_seconds_total[5m]) > 0.9", "10m",
 		"warning", "A worker uses nine tenths of a CPU.", "Raise workers." },
-	{ "WeirpoolVersionsDiffer", "count(count by (version) (weirpool_build_info)) > 1", "1h",
+	{ "WeirpoolVersionsDiffer", "count(count by (version) (weirpool_build_info)) > 1", "15m",
 		"warning", "Instances run different versions.", "Finish the upgrade." },
 	{ "WeirpoolRestarted",
 		"changes(process_start_time_seconds[15m]) > 2 and "

@@ -16,15 +16,16 @@ struct board {
 
 static const struct row {
 	const char *scope, *title;
+	bool folded; /* until somebody opens it: its queries are not asked before */
 } rows[] = {
-	{ "pool", "Pools" },
-	{ "client", "Clients" },
-	{ "database", "Databases" },
-	{ "cluster", "Clusters" },
-	{ "node", "Nodes" },
-	{ "worker", "Workers" },
-	{ "process", "Process" },
-	{ "rule", "Rules" },
+	{ "pool", "Pools", false },
+	{ "client", "Clients", false },
+	{ "database", "Databases", true },
+	{ "cluster", "Clusters", true },
+	{ "node", "Nodes", true },
+	{ "worker", "Workers", true },
+	{ "process", "Process", true },
+	{ "rule", "Rules", true },
 };
 
 static bool ends_in(const char *s, const char *end)
@@ -149,6 +150,18 @@ static void put_panel(struct board *b, const struct metric *m)
 	}
 }
 
+static void put_panels(struct board *b, const char *scope)
+{
+	for (unsigned i = 0, n; i < metric_table_n; i += n) {
+		const struct metric *m = &metric_table[i];
+		for (n = 1; i + n < metric_table_n && strcmp(m->name, m[n].name) == 0;)
+			n++;
+		if (strcmp(metric_scope_name(m->scope), scope) == 0)
+			put_panel(b, m);
+	}
+}
+
+/* The panels of a folded row stand in it, those of an open one behind it. */
 static void put_row(struct board *b, const struct row *r)
 {
 	if (b->x)
@@ -156,18 +169,21 @@ static void put_row(struct board *b, const struct row *r)
 	b->x = 0;
 	buf_printf(b->out,
 		"%s    {\n      \"id\": %u,\n      \"type\": \"row\",\n      \"title\": \"%s\",\n"
-		"      \"collapsed\": false,\n      \"panels\": [],\n"
-		"      \"gridPos\": { \"x\": 0, \"y\": %u, \"w\": %d, \"h\": 1 }\n    }",
-		b->any ? ",\n" : "", b->id++, r->title, b->y, GRID_W);
-	b->any = true;
+		"      \"collapsed\": %s,\n"
+		"      \"gridPos\": { \"x\": 0, \"y\": %u, \"w\": %d, \"h\": 1 },\n"
+		"      \"panels\": [",
+		b->any ? ",\n" : "", b->id++, r->title, r->folded ? "true" : "false", b->y, GRID_W);
 	b->y++;
-	for (unsigned i = 0, n; i < metric_table_n; i += n) {
-		const struct metric *m = &metric_table[i];
-		for (n = 1; i + n < metric_table_n && strcmp(m->name, m[n].name) == 0;)
-			n++;
-		if (strcmp(metric_scope_name(m->scope), r->scope) == 0)
-			put_panel(b, m);
+	b->any = false;
+	if (r->folded) {
+		buf_puts(b->out, "\n");
+		put_panels(b, r->scope);
+		buf_puts(b->out, "\n      ");
 	}
+	buf_puts(b->out, "]\n    }");
+	b->any = true;
+	if (!r->folded)
+		put_panels(b, r->scope);
 }
 
 void metrics_gen_dashboard(struct buf *out)

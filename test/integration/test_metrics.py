@@ -449,6 +449,17 @@ def test_many_scrapes_at_once(web):
     assert all(status == 200 and promtext.parse(body) for status, _, body in got)
 
 
+def test_scrapes_keep_no_memory(web):
+    with web.connect() as c:
+        c.execute('select 1')
+        used = lambda: promtext.parse(get(web, '/metrics')[2])['weirpool_memory_bytes'].value(type='admin')
+        before = used()
+        for q in ('', '?scope=pool', '?scope=no', '?name=x') * 5:
+            get(web, '/metrics' + q)
+        scrape(web)
+        assert used() <= before + 4096
+
+
 def test_pages_while_it_shuts_down(web):
     """The last values are wanted too."""
     c = web.connect()
