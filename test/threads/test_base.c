@@ -40,6 +40,10 @@ static void *work(void *arg)
 		parcel[me][i] = mem_alloc(MEM_SESSION, 50);
 		if (i % 16 == 0)
 			log_line(LOG_LV_INFO, "T", NULL, "thread %ld round %d", me, i);
+		if (i % 32 == 1) /* counted when repeated, and kept */
+			log_warn("round %d", i % 64);
+		if (i % 500 == 0)
+			log_audit(NULL, "round %d", i);
 	}
 	buf_thread_fini();
 	return NULL;
@@ -59,11 +63,17 @@ static void run(void *(*fn)(void *), int threads)
 		if (pthread_create(&t[i], NULL, fn, (void *)i) != 0)
 			abort();
 	for (int i = 0; i < threads; i++) {
-		struct log_opts o = { .file = "/dev/null", .quiet = true };
+		static struct event_kept kept[EVENT_KEPT];
+		struct log_counts c;
+		struct log_opts o = { .file = "/dev/null", .audit = "/dev/null", .quiet = true };
+		o.repeats = 5;
 		o.format = i % 2 ? LOG_FMT_PLAIN : LOG_FMT_JSON;
 		o.level = i % 2 ? LOG_LV_INFO : LOG_LV_WARN;
 		if (log_open(&o) != 0)
 			abort();
+		log_counts(LOG_TO_FILE, &c);
+		(void)event_kept(kept, EVENT_KEPT);
+		(void)log_lost();
 		(void)mem_live(MEM_SESSION); /* anyone may look meanwhile */
 	}
 	for (int i = 0; i < threads; i++)
@@ -76,6 +86,8 @@ int main(void)
 	if (log_open(&o) != 0)
 		return 99;
 	for (int threads = 2; threads <= THREADS_MAX; threads *= 2) {
+		if (threads >= 8)
+			log_start(); /* the last ones with threads that write */
 		run(work, threads);
 		check(mem_live(MEM_SESSION) == (size_t)threads * ROUNDS, "blocks are counted",
 			threads);
