@@ -132,6 +132,15 @@ static size_t utf8_len(const unsigned char *s, size_t left)
 	return cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) || separator ? 0 : n;
 }
 
+/* How many bytes at s stand as they are: most lines have nothing else. */
+static size_t plain_len(const char *s, size_t left, bool quoted)
+{
+	size_t n = 0;
+	while (n < left && s[n] >= ' ' && s[n] < 0x7f && !(quoted && (s[n] == '"' || s[n] == '\\')))
+		n++;
+	return n;
+}
+
 /* Appends what a peer may have chosen. Quoted formats use the escapes of JSON, plain text \n and
  * \x1b. */
 static void put_escaped(struct line *l, const char *s, bool quoted)
@@ -140,6 +149,12 @@ static void put_escaped(struct line *l, const char *s, bool quoted)
 	for (; left; s += step, left -= step) {
 		unsigned char c = (unsigned char)*s;
 		char esc[8];
+		size_t room = l->room > l->n ? l->room - l->n : 0;
+		step = plain_len(s, left < room ? left : room, quoted);
+		if (step > 0) {
+			put(l, s, step);
+			continue;
+		}
 		const char *out = s;
 		size_t n;
 		step = n = c >= 0x80 ? utf8_len((const unsigned char *)s, left)
