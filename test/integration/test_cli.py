@@ -16,6 +16,7 @@ from weir import SANITIZER, SRC
 
 def run(binary, *args, root=False, timeout=20, **kw):
     argv = [binary, *args] if root else as_test_user([binary, *args])
+    kw.setdefault('env', {k: v for k, v in os.environ.items() if not k.startswith(('WEIRPOOL_', 'DATABASE_URL'))})
     r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/tmp',
                        timeout=timeout, **kw)
     assert not SANITIZER.search(r.stderr), r.stderr

@@ -296,7 +296,7 @@ def test_check_of_a_running_one(weirpool, pg15, maria1011):
     assert tool(wp.binary, 'check', '--running', wp.conffile).stdout == r.stdout
     os.kill(wp.pid, signal.SIGSTOP)        # it is there, but does nothing
     try:
-        r = tool(wp.binary, 'check', env=env)
+        r = tool(wp.binary, 'check', env=dict(env, WEIRPOOL_MYSQL_LISTEN_ADDR='none', WEIRPOOL_MYSQL_UNIX_SOCKET=''))
         assert r.returncode == 1 and 'FAIL 127.0.0.1' in r.stderr
     finally:
         os.kill(wp.pid, signal.SIGCONT)
