@@ -38,6 +38,7 @@ def package(base):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_lintian(package):
     changes, _, _ = package
     # (root may not be wanted where lintian is newer)
@@ -46,6 +47,7 @@ def test_lintian(package):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_contents(package):
     """The configuration is a conffile, and one that weirpool takes; unit and account are there and agree; the helper is where
     weirpool looks for it."""
