@@ -56,6 +56,10 @@
 		"Is the program where it belongs? PAM modules are known to crash.") \
 	X(PROXY_HEADER, 2011, DEBUG, 0, "whom a PROXY header names", "`verbose` is set.", \
 		"Nothing.") \
+	X(SLOW, 2012, INFO, 0, "a statement took log_min_duration or longer", \
+		"`log_min_duration`.", "See [query statistics](query-statistics.md).") \
+	X(SLOW_MANY, 2013, WARN, 0, "slow statements were not logged", \
+		"There were more than 50 in a second.", "Raise `log_min_duration`.") \
 	X(LINK_NEW, 3001, INFO, 0, "a new connection to a server", "`log_connections`.", \
 		"Nothing.") \
 	X(LINK_END, 3002, INFO, 0, "a connection to a server was closed", \

@@ -26,7 +26,8 @@
 	X(ADMIN, "admin") \
 	X(MSG, "message") \
 	X(CACHE, "buffer cache") \
-	X(CLUSTER, "cluster")
+	X(CLUSTER, "cluster") \
+	X(STATS, "query stats")
 enum mem_type {
 #define X(id, name) MEM_##id,
 	MEM_TYPES(X)

@@ -95,6 +95,8 @@ struct conf_global {
 	enum conf_log_format log_format;
 	int64_t stats_period_us;
 	int metrics_max_pools;
+	bool query_stats;
+	int query_stats_max;
 	enum conf_columns console_columns;
 	/* names */
 	const char *resolv_conf;

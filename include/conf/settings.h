@@ -48,6 +48,7 @@ enum conf_consistency {
 	CONF_CONSISTENCY_GLOBAL,
 	CONF_CONSISTENCY_STRONG
 };
+enum conf_slow_text { CONF_SLOW_TEXT_NORMALISED, CONF_SLOW_TEXT_FULL };
 enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_AUTO };
 
 /* TLS of one side. Paths, and OpenSSL names or PgBouncer's shortcuts, as written in the file. */
@@ -75,6 +76,8 @@ struct settings {
 	int64_t reserve_pool_timeout_us;
 	int64_t query_wait_timeout_us, query_wait_notify_us;
 	int64_t query_timeout_us, transaction_timeout_us;
+	int64_t log_min_duration_us; /* 0: nothing */
+	enum conf_slow_text log_slow_text;
 	int64_t idle_transaction_timeout_us, client_idle_timeout_us;
 	int64_t pool_idle_timeout_us;
 	/* server connections */

@@ -52,6 +52,8 @@ struct core_console;
 struct core_token;
 struct helper_proc;
 struct link_login;
+struct query_said;
+struct query_table;
 struct session_login;
 
 /* ---- shared by all threads ---- */
@@ -318,6 +320,7 @@ struct pool_shard {
 	bool welcomed; /* the cache has learned a welcome: logins that wait may be over */
 	struct dbstats *stats;
 	struct poolstats *counts;
+	bool metered;       /* its statements are counted, or may be logged */
 	struct timer timer; /* retry, reserve, caps */
 	int64_t last_used_us;
 	unsigned n_sessions;
@@ -369,6 +372,11 @@ struct worker {
 		uint64_t followed, gave_up;
 	} * rule_counts; /* by id */
 	unsigned rule_counts_n;
+	struct query_table *queries; /* core/query.h; NULL: nothing was counted */
+	struct worker_slow {         /* of the slow-query log */
+		int64_t second_us;
+		unsigned lines, dropped;
+	} slow;
 	struct list probes, probes_done; /* connections that listen for facts */
 	struct timer facts_timer;
 	int64_t hold_until_us;
@@ -424,6 +432,10 @@ struct session {
 		bool vouched, own_bound;
 	} wish;
 	struct proto_ruling ruling;
+	struct proto_meter meter;
+	int64_t answered_us;       /* when its last statement was */
+	struct query_said *said;   /* query_log.c; NULL: nothing */
+	uint32_t waited_us;        /* for the link of the request at hand */
 	struct proto_rules *rules; /* of the worker's generation, those for it; NULL: none */
 	int64_t rule_timeout_us;   /* of the request at hand, if timed_by_rule */
 	struct pool *stands_in;    /* its read counts in stand_ins of this one; NULL: none */

@@ -367,6 +367,40 @@ struct proto_explained {
 	const struct proto_rule *rule; /* that it falls under; NULL: none */
 };
 
+/* A statement that is about to go to a server. */
+struct sql_lang;
+struct proto_statement {
+	const char *text; /* NULL: not known */
+	size_t n;
+	const struct sql_lang *lang;
+	const char *trace; /* the client's traceparent that came beside the text; NULL: none */
+	size_t trace_n;
+	uint64_t digest;
+	bool has_digest; /* else it does not lex, or is not known */
+	/* Its text without values (sql/digest.h), at most max bytes. False: it has none. */
+	bool (*normal)(const struct proto_statement *s, struct buf *out, size_t max);
+};
+/* What core wants to know of it when the answer has come. All zero: it is not counted. */
+struct proto_ticket {
+	int64_t sent_us; /* loop clock */
+	uint32_t entry, serial, wait_us;
+};
+struct proto_answer {
+	uint64_t rows, bytes; /* returned or changed; of the answer, as its client gets it */
+	bool failed;
+};
+/* A session's; core's, alive as long as cst. */
+struct proto_meter {
+	const bool *on; /* NULL: it is off. May change at any time */
+	const struct proto_meter_ops {
+		void (*sent)(struct proto_meter *m, const struct proto_statement *s,
+			struct proto_ticket *ticket_r);
+		/* Not called when no answer comes, or for nobody. */
+		void (*answered)(struct proto_meter *m, const struct proto_ticket *t,
+			const struct proto_answer *a);
+	} * ops;
+};
+
 struct proto_client_conf { /* after login is known */
 	enum proto_mode mode;
 	const char *database;  /* what the database that it asked for is called at the server; ""
@@ -388,6 +422,7 @@ struct proto_client_conf { /* after login is known */
 	 * not. */
 	struct proto_names *const *names;
 	struct proto_ruling *ruling; /* NULL: there are never rules */
+	struct proto_meter *meter;   /* NULL: nothing is counted */
 	/* Where transactions run that say that they only read. */
 	enum { PROTO_RO_TX_AUTO, PROTO_RO_TX_REPLICA, PROTO_RO_TX_PRIMARY } read_only_tx;
 	/* What its client is to take its server for, whichever answers. */

@@ -343,6 +343,9 @@ const struct opt opt_table[] = {
 		NAMES("plain,logfmt,json"),
 		HELP("Form of log lines: plain text, key=value pairs (logfmt), or one JSON "
 		     "object for each line.")),
+	TIME_MS(settings, "log_min_duration", log_min_duration, POOL, NOW, D("0"),
+		HELP("Log each statement that took so long or longer, from when it came to its "
+		     "answer's end; a number without a unit is milliseconds. 0: none.")),
 	BOOL(global, "log_pooler_errors", log_pooler_errors, GLOBAL, NOW, D("1"),
 		HELP("Log errors that weirpool sends to clients.")),
 	INT(global, "log_repeats", log_repeats, GLOBAL, NOW, D("10"), RANGE(0, 1000000),
@@ -352,6 +355,10 @@ const struct opt opt_table[] = {
 	BOOL(global, "log_sessions", log_sessions, GLOBAL, NOW, D("1"), PGB("0"),
 		HELP("The line about the end of a client's connection also has who ended it and "
 		     "in which state (two letters), times and counts. See doc/log.md.")),
+	ENUM(settings, "log_slow_text", log_slow_text, conf_slow_text, POOL, NOW, D("normalised"),
+		NAMES("normalised,full"),
+		HELP("How log_min_duration logs a statement: without its values (normalised), or "
+		     "as the client sent it, with all secrets that are in it (full).")),
 	BOOL(global, "log_stats", log_stats, GLOBAL, NOW, D("1"),
 		HELP("Log totals each stats_period.")),
 	PATH(global, "logfile", logfile, GLOBAL, NOW, D(""), WRITTEN,
@@ -494,6 +501,11 @@ const struct opt opt_table[] = {
 		HELP("Addresses and networks (10.0.0.0/8, ::1; * is all, unix the unix sockets) "
 		     "of load balancers, whose connections must begin with a PROXY header of "
 		     "version 1 or 2; the client's address is then the one in it. Empty: none.")),
+	BOOL(global, "query_stats", query_stats, GLOBAL, NOW, D("1"),
+		HELP("Count statements by database, user and digest, for SHOW QUERIES.")),
+	INT(global, "query_stats_max", query_stats_max, GLOBAL, NOW, D("1000"), RANGE(16, 100000),
+		HELP("How many different statements each worker counts; what was not used for the "
+		     "longest time is counted with all others then.")),
 	TIME(settings, "query_timeout", query_timeout, POOL, NOW, D("0"),
 		HELP("Cancel a query that runs longer, and disconnect its client. 0: never.")),
 	TIME(rule, "query_timeout", query_timeout, RULE, NOW,

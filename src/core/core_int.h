@@ -34,6 +34,15 @@ bool pool_must_close(const struct link *l);     /* instead of going idle */
 void pool_apply_settings(struct pool_shard *p); /* limits from p->set to the shared pool */
 void pool_fill_min(struct pool_shard *p);       /* min_pool_size */
 
+/* query_stats.c */
+void session_meter(struct session *s); /* it has a shard, or has lost it */
+/* for the link of the request at hand */
+static inline void session_waited(struct session *s, int64_t us)
+{
+	s->waited_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+void query_log_free(struct session *s); /* query_log.c */
+
 /* pool_table.c */
 /* db: the name of its struct dbase (entry_dbase()). */
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,

@@ -462,8 +462,10 @@ static bool serve_others(struct pool_shard *p)
 static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 {
 	p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
-	if (wt->session)
+	if (wt->session) {
 		hist_add(&p->counts->hist[HIST_WAIT], worker_now(p->w) - wt->since_us);
+		session_waited(wt->session, worker_now(p->w) - wt->since_us);
+	}
 	list_del(&wt->node);
 	p->n_waiting--;
 	count_wait(wt);

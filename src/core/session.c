@@ -345,6 +345,7 @@ void session_unserve(struct session *s)
 	s->counted = counted;
 	session_forget_rules(s);
 	s->shard = NULL;
+	session_meter(s);
 	s->db = NULL;
 	s->account = NULL;
 	s->privilege = CONSOLE_NONE;
@@ -430,6 +431,7 @@ void session_free(struct session *s)
 	list_del(&s->offer);
 	session_forget_again(s);
 	session_forget_rules(s);
+	query_log_free(s);
 	s->w->n_sessions[SESSION_CLOSING]--;
 	if (s->greeted)
 		s->ops->client_fini(s->cst);

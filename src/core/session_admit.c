@@ -175,8 +175,10 @@ static int configure(struct session *s, struct err *e)
 		.read_only_tx = (int)set->read_only_tx,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.ruling = &s->ruling,
+		.meter = &s->meter,
 		.login_notice = *set->login_notify_message ? set->login_notify_message : NULL,
 	};
+	session_meter(s);
 	s->raw = c.mode == PROTO_RAW;
 	s->logical = login_of(s)->replication == PROTO_REPL_LOGICAL;
 	return s->ops->client_conf(s->cst, &c, e);

@@ -1,5 +1,6 @@
 /* worker - one thread with an event loop: accepts, runs its sessions and links, ends each turn by
  * serving waiters and freeing what was closed. Ignorant of messages. */
+#include "core/query.h"
 #include "core_int.h"
 
 #include <assert.h>
@@ -399,6 +400,7 @@ void worker_free(struct worker *w)
 	buf_fini(&w->down);
 	mem_free(MEM_BUF, w->rbuf);
 	mem_free(MEM_CONF, w->rule_counts);
+	query_table_free(&w->queries);
 	mem_free(MEM_SESSION, w->slots);
 	if (w->loop)
 		loop_free(w->loop);

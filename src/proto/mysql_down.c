@@ -56,6 +56,7 @@ static void give(struct mydn *d, const struct mypacket_head *h, const struct my_
 		flow_drop(&d->f, total_of(h));
 		return;
 	}
+	d->l->answer.bytes += total_of(h);
 	if (h->seq == d->c->seq) {
 		d->c->seq++;
 		flow_pass(&d->f, total_of(h));
@@ -186,6 +187,8 @@ static enum my_next over(struct mydn *d, unsigned error)
 	uint8_t cmd = my_owed_head(l)->cmd;
 	bool theirs = to_client(d, my_owed_head(l));
 	l->eof_due = false;
+	if (theirs)
+		meter_answered(c->meter, &my_owed_head(l)->ticket, &l->answer, error != 0);
 	my_owed_pop(l);
 	if (theirs) {
 		if (is_statement(cmd))
@@ -221,10 +224,12 @@ static void put_ok(struct mydn *d, enum my_packet what, struct myok *ok)
 	if ((ok->status & MYSTATUS_PS_OUT_PARAMS) && !d->l->mariadb &&
 		!(d->c->caps & MYCAP(DEPRECATE_EOF)))
 		ok->status &= (uint16_t)~OUT_BITS; /* the EOF behind the columns has said it */
+	size_t at = buf_len(d->down);
 	if (what == MY_P_OK)
 		myok_put(d->down, &d->c->seq, d->c->caps, ok);
 	else
 		myok_put_end(d->down, &d->c->seq, d->c->caps, ok);
+	d->l->answer.bytes += buf_len(d->down) - at;
 	d->l->failed = d->l->failed || block.failed;
 	buf_fini(&block);
 }
@@ -340,6 +345,8 @@ static enum my_next on_ok(
 		return skipped(d, what, h, o);
 	if (o->disp == MY_CAPTURE)
 		return mydn_captured(d, what, h, &ok);
+	if (what == MY_P_OK)
+		l->answer.rows += ok.affected;
 	l->affected = what == MY_P_OK && ok.affected <= INT64_MAX ? (int64_t)ok.affected : -1;
 	if (to_client(d, o) && o->stmt && what == MY_P_END)
 		note_cursor(d, o, ok.status);
@@ -555,6 +562,7 @@ static enum my_next on_row(struct mydn *d, const struct mypacket_head *h, struct
 		put_eof(d);
 	d->l->eof_due = false;
 	d->l->n_rows++;
+	d->l->answer.rows++;
 	d->l->down_more = h->payload_n == MYPACKET_PAYLOAD_MAX;
 	give(d, h, o);
 	return MY_NEXT;

@@ -117,6 +117,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	struct my_stmts *stmts;  /* NULL until the first COM_STMT_PREPARE */
 	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
 	struct proto_ruling *ruling;      /* NULL: there are never rules */
+	struct proto_meter *meter;        /* NULL: nothing is counted */
 	uint64_t caps;        /* negotiated; bits 32..63: MariaDB's extended ones; SSL: TLS is
 				    there. Login half */
 	uint64_t id;          /* never used twice in this env */
@@ -225,6 +226,7 @@ struct my_owed {
 	bool calls;        /* more may come: CALL */
 	uint32_t stmt;     /* of the client's PREPARE, EXECUTE, FETCH: the id that it knows */
 	uint32_t handle;   /* EXECUTE: and the server */
+	struct proto_ticket ticket;
 };
 #define MY_OWED_F_INFILE 1U /* may ask for a file: what the client sends next waits */
 #define MY_OWED_F_LAST 2U   /* the last of several captures that belong together */
@@ -260,7 +262,11 @@ struct my_link {
 	uint64_t caps;           /* negotiated. Login half */
 	uint64_t server_caps;    /* all that the server has. Login half */
 	uint64_t last_client_id;
-	uint64_t n_rows;        /* of the result under way */
+	uint64_t n_rows; /* of the result under way */
+	/* Of the client's statement that is put into the ring next; and what was passed of the
+	 * answer to the ring's head. */
+	struct proto_ticket ticket;
+	struct proto_answer answer;
 	int64_t affected;       /* by the last statement, -1: it gave rows or failed */
 	uint32_t last_attached; /* n_attached of that client then */
 	uint32_t version_n;     /* as in executable comments: 90704, 101119. Login half */

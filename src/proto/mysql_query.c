@@ -5,6 +5,7 @@
 #include "token_ask.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "sql/classify_my.h"
 #include "wire/mysql/query.h"
@@ -92,6 +93,33 @@ static bool put_state(struct myup *u, const struct mypacket_head *h, const struc
 	return true;
 }
 
+static bool is_traceparent(const struct myparam *p)
+{
+	return p->name.n == 11 && strncasecmp(p->name.p, "traceparent", 11) == 0 && !p->null;
+}
+
+/* The client's attribute of that name, without its length byte: its values are short. */
+static struct mystr trace_of(const struct myquery *q)
+{
+	struct mystr none = { NULL, 0 };
+	struct myparam_iter it = q->it;
+	struct myparam p;
+	while (q->attrs_n && myparam_next(&it, &p))
+		if (is_traceparent(&p) && p.value.n > 1 && p.value.n < 128 &&
+			(unsigned char)*p.value.p == p.value.n - 1)
+			return (struct mystr){ p.value.p + 1, p.value.n - 1 };
+	return none;
+}
+
+static void count(struct myup *u, const struct mypacket_head *h, const struct myquery *q)
+{
+	if (!meter_on(u->c->meter))
+		return;
+	bool known = h->payload_n <= u->c->env->max_inspect_bytes;
+	struct mystr trace = trace_of(q);
+	my_count(u, known ? q->text.p : NULL, q->text.n, trace, NULL);
+}
+
 static bool may_ask_for_file(const struct myup *u, const struct my_req *r)
 {
 	return (r->flags & (SQL_MY_LOCAL_INFILE | SQL_MY_UNSURE | SQL_MY_EXECUTE)) &&
@@ -122,6 +150,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	if (put_state(u, h, q, &r, &prefix, &skip)) {
 		c->req = r;
 		my_rule_followed(u);
+		count(u, h, q);
 		if ((r.flags & SQL_MY_DDL) && c->names)
 			proto_catalog_changed();
 		c->counters->queries++;

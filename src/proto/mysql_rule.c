@@ -1,5 +1,5 @@
-/* mysql_rule - rules of the configuration about the texts that a client sends. Which rule a text
- * falls under is rules.c's. Thread: that of the env. */
+/* mysql_rule - rules of the configuration about the texts that a client sends, and which of them
+ * are counted. Which rule a text falls under is rules.c's. Thread: that of the env. */
 #include "mysql_up_int.h"
 
 #include <string.h>
@@ -48,6 +48,24 @@ bool my_rule(struct myup *u, const char *text, size_t n)
 void my_rule_followed(struct myup *u)
 {
 	rules_followed(u->c->ruling, &u->ruled);
+}
+
+void my_count(
+	struct myup *u, const char *text, size_t n, struct mystr trace, struct meter_digest *known)
+{
+	struct sql_my_opts o = my_rule_opts(my_lex(u->c, u->l));
+	struct sql_lang lang = { .my = &o };
+	struct proto_statement s = {
+		.text = text, .n = n, .lang = &lang, .trace = trace.p, .trace_n = trace.n
+	};
+	meter_sent(u->c->meter, &s, known, &u->l->ticket);
+}
+
+void my_count_stmt(struct myup *u, struct stmt *s)
+{
+	struct mystr none = { NULL, 0 };
+	if (meter_on(u->c->meter))
+		my_count(u, s ? s->text : NULL, s ? s->text_n : 0, none, s ? &s->digest : NULL);
 }
 
 enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h)

@@ -138,6 +138,7 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 				    : c->env->max_inspect_bytes;
 	c->names = k->names;
 	c->ruling = k->ruling;
+	c->meter = k->meter;
 	if (k->counters)
 		c->counters = k->counters;
 	if (k->database && *k->database)

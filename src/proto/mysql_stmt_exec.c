@@ -141,6 +141,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	c->req = req;
 	c->counters->binds++;
 	my_rule_followed(u);
+	my_count_stmt(u, s->text);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_EXECUTE, 0);
 	if (o) {
 		o->stmt = s->id;
@@ -220,6 +221,7 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 			return MY_STOP;
 	}
 	my_rule_followed(u);
+	my_count_stmt(u, s->text);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_BULK_EXECUTE, 0);
 	if (o)
 		o->stmt = s->id;

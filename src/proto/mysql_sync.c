@@ -342,6 +342,7 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	assert(c->env == l->env);
 	l->raw = c->mode == PROTO_RAW;
 	l->mid_up = false;
+	l->answer = (struct proto_answer){ 0 };
 	/* What its last statement left is here only if it was on no other link since. */
 	if (l->last_client_id != c->id || l->last_attached != c->n_attached)
 		l->own_last = l->own_id = false;

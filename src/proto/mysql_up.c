@@ -49,8 +49,11 @@ enum my_next myup_bad(struct myup *u, enum err_code code, unsigned number, const
 struct my_owed *myup_owe(struct myup *u, uint8_t com, unsigned flags)
 {
 	struct my_owed *o = my_owed_push(u->l, com, MY_FORWARD);
-	if (o)
+	if (o) {
 		o->flags = (uint8_t)flags;
+		o->ticket = u->l->ticket;
+	}
+	u->l->ticket = (struct proto_ticket){ 0 };
 	u->c->in_request = true;
 	u->c->looked = false;
 	if (u->l->n_forward == 1)

@@ -122,6 +122,12 @@ static inline bool my_no_rule(struct myup *u)
 	return false;
 }
 void my_rule_followed(struct myup *u); /* the command goes its way */
+/* A statement is about to be sent (meter_on()); text NULL: it is not known. trace: of its
+ * attributes. */
+struct meter_digest;
+void my_count(
+	struct myup *u, const char *text, size_t n, struct mystr trace, struct meter_digest *known);
+void my_count_stmt(struct myup *u, struct stmt *s); /* an execution of it; NULL: not known */
 enum my_next my_rule_refuse(struct myup *u, const struct mypacket_head *h); /* it does not */
 
 /* ---- mysql_route.c ---- */

@@ -46,6 +46,11 @@ enum dn_next dn_bad(struct dnx *d, const char *what, uint8_t type)
 	return dn_event(d, PEV_BAD, 0);
 }
 
+static bool to_client(const struct dnx *d, const struct owed *o)
+{
+	return d->c && o->disp == OWED_FORWARD;
+}
+
 /* ---- entries come and go ---- */
 
 /* The Syncs that were kept back behind a COPY go now, or behind the message that the client is in
@@ -97,6 +102,8 @@ static void complete(struct dnx *d)
 {
 	struct owed *o = owed_head(d->l);
 	d->l->no_replay = true;
+	if (o->kind == OWED_EXECUTE && to_client(d, o))
+		dn_counted(d, o, false);
 	if (o->kind == OWED_PARSE && o->p.ls)
 		o->p.ls->confirmed = true;
 	if ((o->flags & OWED_F_UNDO) && d->c &&
@@ -163,10 +170,15 @@ void dn_drop_to_sync(struct dnx *d)
 	/* The one that fails has dropped it; those behind were not executed. */
 	bool theirs = head && head->kind == OWED_PARSE && (head->flags & OWED_F_UNNAMED) &&
 		      head->disp == OWED_FORWARD;
+	bool told = false;    /* to the meter: the statement that failed */
 	bool renamed = false; /* then all records are of this batch: see names_in_doubt() */
 	while (l->owed.n > 0 && owed_head(l)->kind != OWED_SYNC) {
 		struct owed *o = owed_head(l);
 		renamed = renamed || (o->flags & OWED_F_UNDO);
+		if (!told && o->ticket.sent_us && to_client(d, o)) {
+			dn_counted(d, o, true);
+			told = true;
+		}
 		if (o->kind == OWED_PARSE && (o->flags & OWED_F_UNNAMED)) {
 			unnamed = true;
 			theirs = theirs || (o->disp == OWED_FORWARD && !(o->flags & OWED_F_UNDO));
@@ -185,17 +197,14 @@ void dn_drop_to_sync(struct dnx *d)
 
 /* ---- passing ---- */
 
-static bool to_client(const struct dnx *d, const struct owed *o)
-{
-	return d->c && o->disp == OWED_FORWARD;
-}
-
 static enum dn_next give(struct dnx *d, const struct pgmsg_head *h, const struct owed *o)
 {
-	if (to_client(d, o) && !(o->flags & OWED_F_MUTED))
+	if (to_client(d, o) && !(o->flags & OWED_F_MUTED)) {
+		d->l->answer.bytes += total_of(h);
 		flow_pass(&d->f, total_of(h));
-	else
+	} else {
 		flow_drop(&d->f, total_of(h));
+	}
 	return DN_NEXT;
 }
 
@@ -323,6 +332,8 @@ static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, 
 			return dn_bad(d, "malformed CommandComplete", h->type);
 		if (tag[0] == 'D' || tag[0] == 'R')
 			note_tag(d, tag, o);
+		if (o->ticket.sent_us)
+			dn_count_rows(d, tag);
 	}
 	if (to_client(d, o) && d->c->lost == PG_LOST_UNTOLD && d->c->lost_commit) {
 		o->flags |= OWED_F_ERROR;
@@ -698,6 +709,8 @@ static enum dn_next dn_tx(struct dnx *d, const struct pgmsg_head *h)
 		dn_healed(d);
 	if (pass && l->tx != TX_FAILED)
 		d->c->lost = PG_LOST_NO;
+	if (pass)
+		dn_counted(d, o, o->flags & OWED_F_ERROR);
 	owed_pop(l);
 	held_are_next(d, 0);
 	dn_flush_synth(d);

@@ -34,6 +34,10 @@ int link_query_row(
 bool dn_put_renamed(
 	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, const struct pgerror *f);
 
+/* ---- pg_meter.c ---- */
+void dn_count_rows(struct dnx *d, const char *tag);                /* of a CommandComplete */
+void dn_counted(struct dnx *d, const struct owed *o, bool failed); /* its answer has come */
+
 /* ---- pg_heal.c ---- */
 bool dn_can_heal(const struct dnx *d, const struct owed *o, const struct pgerror *f);
 /* An error that is no fault of the client: has it put right and sent again, and eats the message.

@@ -56,6 +56,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	struct pg_learn *learn;           /* NULL mostly */
 	struct proto_names *const *names; /* it may read on replicas, by these; NULL: not */
 	struct proto_ruling *ruling;      /* NULL: there are never rules */
+	struct proto_meter *meter;        /* NULL: nothing is counted */
 	uint64_t id;                      /* never used twice in this env; 0: none yet */
 	uint64_t acc; /* SQL_F_* of all that was sent since the last point at which the state was
 			 known */
@@ -149,6 +150,7 @@ struct owed {
 		struct err *err;     /* OWED_F_FORCED; owned */
 		uint32_t named_id;   /* PG_CAP_NAMED; 0: none */
 	} p;
+	struct proto_ticket ticket; /* FORWARD: QUERY, EXECUTE */
 };
 struct owed_ring {
 	struct owed *v;
@@ -186,10 +188,15 @@ struct pg_link {
 	struct buf body;      /* cells of PEV_ROW */
 	uint8_t replay[PG_REPLAY_MAX_BYTES]; /* the batch as sent, for healing */
 	uint16_t replay_n;
-	char **cells;              /* PEV_ROW */
-	uint64_t last_client_id;   /* whose request ran here last */
-	uint64_t unnamed_view;     /* view_text() of the unnamed statement, if it reads that view */
-	uint64_t batch_flags;      /* SQL_F_* bound since the last Sync */
+	char **cells;            /* PEV_ROW */
+	uint64_t last_client_id; /* whose request ran here last */
+	uint64_t unnamed_view;   /* view_text() of the unnamed statement, if it reads that view */
+	uint64_t batch_flags;    /* SQL_F_* bound since the last Sync */
+	/* Of the statement that the next entry with one is of, and the portal that it is bound to;
+	 * and what was passed of the answer to the first entry with one. */
+	struct proto_ticket ticket;
+	uint64_t ticket_portal;
+	struct proto_answer answer;
 	uint32_t batch_no;         /* Syncs and Queries sent */
 	uint32_t clears_batch;     /* batch_no of the last entry with OWED_F_CLEARS */
 	uint32_t n_clears, n_held; /* entries in the ring with OWED_F_CLEARS, OWED_F_HELD */

@@ -44,6 +44,10 @@ struct owed *owed_push(struct pg_link *l, enum owed_kind kind, enum owed_disp di
 	*o = (struct owed){ .kind = (uint8_t)kind, .disp = (uint8_t)disp };
 	if (ends_ready(kind))
 		l->n_ready++;
+	if (disp == OWED_FORWARD && (kind == OWED_QUERY || kind == OWED_EXECUTE)) {
+		o->ticket = l->ticket;
+		l->ticket = (struct proto_ticket){ 0 };
+	}
 	return o;
 }
 

@@ -103,6 +103,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->max_stmt_bytes = k->max_stmt_bytes;
 	c->names = k->names;
 	c->ruling = k->ruling;
+	c->meter = k->meter;
 	c->no_simple = k->no_simple_query;
 	c->no_ro_tx = k->read_only_tx == PROTO_RO_TX_PRIMARY;
 	c->no_asking = k->no_tracking;

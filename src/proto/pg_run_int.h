@@ -133,6 +133,10 @@ static inline bool up_no_rule(struct upx *u)
 void up_rule_followed(struct upx *u); /* the message goes its way */
 /* It does not. With a link the caller has come to where a message of its is put. */
 enum up_next up_rule_refuse(struct upx *u, const struct pgmsg_head *h);
+/* ---- pg_meter.c: statements that are counted ---- */
+void up_count(struct upx *u, const char *text, size_t n); /* of a Query; NULL: not known */
+void up_count_bound(struct upx *u, const struct stmt *s, const char *portal, size_t portal_n);
+void up_count_executed(struct upx *u, const uint8_t *body, size_t n); /* as much as is here */
 /* pg_route.c: may the request at p run on a replica? And what it wishes. */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
 /* Is a transaction that began READ ONLY open on the link of a replica? Is this nothing for it? */

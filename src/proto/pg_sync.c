@@ -228,6 +228,8 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 		l->last_client_id = c->id;
 	l->req_error = l->discarded = l->reask = false;
 	l->batch_flags = 0;
+	l->ticket = (struct proto_ticket){ 0 };
+	l->answer = (struct proto_answer){ 0 };
 	l->mid_up = false;
 	if (c->mode == PROTO_SESSION)
 		l->dirty = PG_DIRTY_ALL;

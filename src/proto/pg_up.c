@@ -530,6 +530,7 @@ static enum up_next query_served(
 		return r;
 	}
 	up_rule_followed(u);
+	up_count(u, text, n);
 	if (unfit || lost_refused(u->c, &info, &why) || up_seq_refused(u, info.flags, &why) ||
 		ours_refused(&info, &why) ||
 		((x.s == NULL || x.verb != SQL_V_DEALLOCATE) && up_names_ours(&info, &why))) {
@@ -613,6 +614,7 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 		return r;
 	}
 	up_rule_followed(u);
+	up_count(u, text, n);
 	if (big)
 		return query_big(u, h);
 	query_sent(u);
@@ -626,9 +628,13 @@ static enum up_next up_execute(struct upx *u, const struct pgmsg_head *h)
 	if (u->l == NULL)
 		return up_event(u, PEV_REQUEST);
 	up_in_batch(u);
+	if (is_whole(u, h))
+		up_count_executed(u, body_of(u), h->body_n);
 	struct err why;
-	if (lost_refused(u->c, &(struct sql_stmt_info){ .flags = u->l->batch_flags }, &why))
+	if (lost_refused(u->c, &(struct sql_stmt_info){ .flags = u->l->batch_flags }, &why)) {
+		u->l->ticket = (struct proto_ticket){ 0 };
 		return up_forced(u, h, &why, NULL, 0);
+	}
 	enum up_next r = up_pass_owed(
 		u, h, OWED_EXECUTE, u->l->batch_flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
 	mark_clears(u->l, u->l->batch_flags);

@@ -533,6 +533,7 @@ static enum up_next bind_served(
 	reset_bound(u, passes_names(c) ? NULL : s);
 	c->counters->binds++;
 	up_rule_followed(u);
+	up_count_bound(u, s, b->portal, b->portal_n);
 	struct owed *o = push_ref(u, OWED_BIND, ls);
 	if (o && ref == REF_RENAMED) {
 		o->tag = told_tag(b->stmt, b->stmt_n);

@@ -6,6 +6,7 @@
 #define PROTO_STMTMAP_H
 #include "base/hmap.h"
 #include "base/list.h"
+#include "meter.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +44,9 @@ struct stmt {
 	uint32_t route_how;
 	uint8_t route; /* enum sql_route_verdict */
 	bool route_movable, route_unsure;
-	const char *text; /* NUL-terminated; then n_types * 4 bytes, as they came */
-	uint8_t store[];  /* text and types; or n_told * 4 bytes */
+	struct meter_digest digest; /* of the text, once it was asked for */
+	const char *text;           /* NUL-terminated; then n_types * 4 bytes, as they came */
+	uint8_t store[];            /* text and types; or n_told * 4 bytes */
 };
 void stmttab_init(struct stmttab *t, uint64_t max_bytes);
 void stmttab_fini(struct stmttab *t); /* asserts that none is left */

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* The next token of either dialect, as the normal form sees it. */
 enum kind {
@@ -99,22 +100,37 @@ static void start(struct cursor *c, const struct sql_lang *lang, const char *tex
 
 struct form {
 	uint64_t hash;
-	bool first;
 	struct buf *out;
+	size_t max;      /* bytes for out */
+	bool first;      /* nothing was put yet */
+	bool open;       /* an operand must follow: behind an operator, a comma, a parenthesis */
+	bool rows_begin; /* so do rows: behind VALUES, or an opening parenthesis */
+	const char *end; /* of the token that was put last, in the text */
 };
 
 /* FNV-1a: the same everywhere; nobody gains by a collision. */
 static void put_byte(struct form *f, char ch)
 {
 	f->hash = (f->hash ^ (unsigned char)ch) * UINT64_C(0x100000001b3);
-	if (f->out != NULL)
+	if (f->out != NULL && buf_len(f->out) < f->max)
 		buf_append(f->out, &ch, 1);
 }
 
-static void put(struct form *f, const char *p, size_t n, bool fold)
+/* MySQL's lexer gives operators byte by byte. */
+static bool goes_on(const struct form *f, const struct cursor *c)
 {
-	if (!f->first)
-		put_byte(f, ' ');
+	static const char pairs[] = ">= <= != <> => && || << >> ->";
+
+	if (c->lang->my == NULL || f->end != c->p || c->kind != KIND_EXACT)
+		return false;
+	for (size_t i = 0; i < sizeof pairs - 1; i += 3)
+		if (pairs[i] == c->p[-1] && pairs[i + 1] == c->p[0])
+			return true;
+	return false;
+}
+
+static void put_part(struct form *f, const char *p, size_t n, bool fold)
+{
 	f->first = false;
 	for (size_t i = 0; i < n; i++) {
 		char ch = p[i];
@@ -123,32 +139,122 @@ static void put(struct form *f, const char *p, size_t n, bool fold)
 	}
 }
 
+static void put(struct form *f, const char *p, size_t n, bool fold)
+{
+	if (!f->first)
+		put_byte(f, ' ');
+	put_part(f, p, n, fold);
+}
+
 static bool is_char(const struct cursor *c, char ch)
 {
 	return c->kind == KIND_EXACT && c->n == 1 && *c->p == ch;
 }
 
-/* A literal and all that follow it behind commas. */
-static void put_literals(struct form *f, struct cursor *c)
+static bool is_word(const struct cursor *c, const char *word, size_t n)
 {
-	put(f, "?", 1, false);
-	next(c);
-	while (is_char(c, ',')) {
-		struct cursor comma = *c;
-
-		next(c);
-		if (c->kind != KIND_LITERAL) {
-			put(f, comma.p, comma.n, false);
-			return;
-		}
-		next(c);
-	}
+	return c->kind == KIND_WORD && c->n == n && strncasecmp(c->p, word, n) == 0;
 }
 
-bool sql_digest(const struct sql_lang *lang, const char *text, size_t n, struct buf *normal,
-	uint64_t *digest_r)
+static bool is_number(const struct cursor *c)
 {
-	struct form f = { .hash = UINT64_C(0xcbf29ce484222325), .first = true, .out = normal };
+	return c->kind == KIND_LITERAL && ((*c->p >= '0' && *c->p <= '9') || *c->p == '.');
+}
+
+/* Takes a literal, if c stands at one. Where an operand must follow, a number's sign belongs to it,
+ * and so are words that are values. */
+static bool take_literal(struct cursor *c, bool open)
+{
+	if (c->kind != KIND_LITERAL && !open)
+		return false;
+	if (is_char(c, '-') || is_char(c, '+')) {
+		struct cursor number = *c;
+
+		next(&number);
+		if (!is_number(&number))
+			return false;
+		*c = number;
+	} else if (c->kind != KIND_LITERAL && !is_word(c, "null", 4) &&
+		   !(c->lang->pg != NULL && (is_word(c, "true", 4) || is_word(c, "false", 5)))) {
+		return false;
+	}
+	next(c);
+	return true;
+}
+
+/* The same, and all literals that follow behind commas. */
+static bool take_literals(struct cursor *c, bool open)
+{
+	if (!take_literal(c, open))
+		return false;
+	while (is_char(c, ',')) {
+		struct cursor behind = *c;
+
+		next(&behind);
+		if (!take_literal(&behind, true))
+			break;
+		*c = behind;
+	}
+	return true;
+}
+
+/* A row of nothing but literals, in parentheses. */
+static bool take_row(struct cursor *c)
+{
+	struct cursor at = *c;
+
+	if (!is_char(&at, '('))
+		return false;
+	next(&at);
+	if (!take_literals(&at, true) || !is_char(&at, ')'))
+		return false;
+	next(&at);
+	*c = at;
+	return true;
+}
+
+/* Such rows, one behind the other, count as one: c stands at the first. */
+static bool put_rows(struct form *f, struct cursor *c)
+{
+	if (!f->rows_begin || !take_row(c))
+		return false;
+	put(f, "(", 1, false);
+	put(f, "?", 1, false);
+	put(f, ")", 1, false);
+	f->open = f->rows_begin = false;
+	while (is_char(c, ',')) {
+		struct cursor behind = *c;
+
+		next(&behind);
+		if (!take_row(&behind))
+			break;
+		*c = behind;
+	}
+	return true;
+}
+
+static void put_token(struct form *f, struct cursor *c)
+{
+	if (put_rows(f, c))
+		return;
+	if (take_literals(c, f->open)) {
+		put(f, "?", 1, false);
+		f->open = f->rows_begin = false;
+		return;
+	}
+	if (goes_on(f, c))
+		put_part(f, c->p, c->n, false);
+	else
+		put(f, c->p, c->n, c->kind == KIND_WORD);
+	f->end = c->p + c->n;
+	f->open = c->kind == KIND_EXACT && strchr(")].;\"`", *c->p) == NULL;
+	f->rows_begin = is_char(c, '(') || is_word(c, "values", 6) || is_word(c, "value", 5);
+	next(c);
+}
+
+/* False: it does not lex, or it is empty. */
+static bool put_text(struct form *f, const struct sql_lang *lang, const char *text, size_t n)
+{
 	struct cursor c;
 	size_t semicolons = 0;
 
@@ -158,21 +264,53 @@ bool sql_digest(const struct sql_lang *lang, const char *text, size_t n, struct 
 			return false;
 		if (is_char(&c, ';')) { /* it counts when something follows */
 			semicolons++;
+			f->open = f->rows_begin = false;
 			next(&c);
 			continue;
 		}
-		if (semicolons != 0 && !f.first)
-			put(&f, ";", 1, false);
+		if (semicolons != 0 && !f->first)
+			put(f, ";", 1, false);
 		semicolons = 0;
-		if (c.kind == KIND_LITERAL) {
-			put_literals(&f, &c);
-		} else {
-			put(&f, c.p, c.n, c.kind == KIND_WORD);
-			next(&c);
-		}
+		put_token(f, &c);
 	}
+	return !f->first;
+}
+
+bool sql_digest(const struct sql_lang *lang, const char *text, size_t n, struct buf *normal,
+	uint64_t *digest_r)
+{
+	struct form f = {
+		.hash = UINT64_C(0xcbf29ce484222325), .first = true, .out = normal, .max = SIZE_MAX
+	};
+
+	if (!put_text(&f, lang, text, n))
+		return false;
 	*digest_r = f.hash;
-	return !f.first;
+	return true;
+}
+
+/* So that the last of n bytes is not the middle of a character. */
+static size_t whole_chars(const uint8_t *p, size_t n)
+{
+	size_t at = n;
+
+	while (at > 0 && n - at < 3 && (p[at - 1] & 0xc0) == 0x80)
+		at--;
+	if (at == 0 || p[at - 1] < 0xc0)
+		return n;
+	size_t want = p[at - 1] >= 0xf0 ? 4 : p[at - 1] >= 0xe0 ? 3 : 2;
+	return n - (at - 1) < want ? at - 1 : n;
+}
+
+bool sql_normal(
+	const struct sql_lang *lang, const char *text, size_t n, struct buf *out, size_t max)
+{
+	struct form f = { .first = true, .out = out, .max = max };
+
+	if (!put_text(&f, lang, text, n))
+		return false;
+	buf_truncate(out, whole_chars(buf_data(out), buf_len(out)));
+	return true;
 }
 
 size_t sql_first_token(const struct sql_lang *lang, const char *text, size_t n)

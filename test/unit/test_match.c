@@ -48,6 +48,81 @@ Test(digest, normal_forms_of_mysql)
 	same(&my, "SELECT `A`, \"x\" FROM t # end", "select `A` , ? from t");
 	same(&my, "SELECT * FROM t WHERE a IN (?, 0xff, 'x')", "select * from t where a in ( ? )");
 	same(&my, "SELECT @V, @@version", "select @v , @@ version");
+	same(&my, "SELECT a>=1, a<=>b, a != -1, j->>'$.x', a=-b, a= -b",
+		"select a >= ? , a <=> b , a != ? , j ->> ? , a = - b , a = - b");
+}
+
+Test(digest, what_counts_as_a_value)
+{
+	same(&pg, "SELECT * FROM t WHERE a = -1 AND b=+2.5",
+		"select * from t where a = ? and b = ?");
+	same(&pg, "SELECT a -1, a - 1, (a)-1", "select a - ? , a - ? , ( a ) - ?");
+	same(&pg, "SELECT f(a, NULL, true, -3)", "select f ( a , ? )");
+	same(&my, "SELECT f(a, NULL, -3)", "select f ( a , ? )");
+	same(&my, "SELECT f(a, true)", "select f ( a , true )");
+	same(&pg, "SELECT a IS NULL, b IS NOT TRUE", "select a is null , b is not true");
+	same(&pg, "SELECT x[-1], a::text, - b, -$1", "select x [ ? ] , a :: text , - b , - ?");
+	same(&pg, "UPDATE t SET a = NULL, b = 'x'", "update t set a = ? , b = ?");
+	same(&pg, "SELECT 1;-1", "select ? ; - ?");
+}
+
+Test(digest, rows_count_as_one)
+{
+	same(&pg, "INSERT INTO t VALUES (1, 'a'), (2, NULL), (-3,$1)",
+		"insert into t values ( ? )");
+	same(&my, "insert into t(a,b) value (1,?),(2,?) on duplicate key update a=1",
+		"insert into t ( a , b ) value ( ? ) on duplicate key update a = ?");
+	same(&my, "SELECT 1 FROM t WHERE (a,b) IN ((1,2),(3,4))",
+		"select ? from t where ( a , b ) in ( ( ? ) )");
+	same(&pg, "INSERT INTO t VALUES (1, now()), (2, now())",
+		"insert into t values ( ? , now ( ) ) , ( ? , now ( ) )");
+	same(&pg, "INSERT INTO t VALUES (1), (DEFAULT), (2)",
+		"insert into t values ( ? ) , ( default ) , ( ? )");
+	/* calls and expressions are not rows */
+	same(&pg, "SELECT f(1), (2)", "select f ( ? ) , ( ? )");
+	same(&pg, "SELECT (1), (2)", "select ( ? ) , ( ? )");
+	same(&pg, "SELECT ((1), (2))", "select ( ( ? ) )");
+}
+
+static void normal(const struct sql_lang *lang, const char *text, size_t max, const char *want)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	cr_expect(sql_normal(lang, text, strlen(text), &b, max));
+	cr_expect(buf_len(&b) == strlen(want) && memcmp(buf_data(&b), want, buf_len(&b)) == 0,
+		"<%s> became <%.*s>", text, (int)buf_len(&b), (const char *)buf_data(&b));
+	buf_fini(&b);
+}
+
+Test(digest, cut_texts)
+{
+	normal(&pg, "SELECT a FROM t", 100, "select a from t");
+	normal(&pg, "SELECT a FROM t", 15, "select a from t");
+	normal(&pg, "SELECT a FROM t", 8, "select a");
+	normal(&pg, "SELECT d\xc3\xa9j\xc3\xa0", 9, "select d");
+	normal(&pg, "SELECT d\xc3\xa9j\xc3\xa0", 10, "select d\xc3\xa9");
+	normal(&pg, "SELECT d\xc3\xa9j\xc3\xa0", 12, "select d\xc3\xa9j");
+}
+
+Test(digest, no_secret_stays)
+{
+	static const char *const texts[] = { "CREATE USER u PASSWORD 'hunter2'",
+		"ALTER ROLE u WITH PASSWORD E'hunter2' VALID UNTIL 'infinity'",
+		"ALTER ROLE u PASSWORD $$hunter2$$", "/* hunter2 */ SELECT 1 -- hunter2",
+		"SELECT U&'hunter2'", "SET x.y = 'hunter2'", "SELECT $a$hunter2$a$::text" };
+	static const char *const my_texts[] = { "CREATE USER 'u'@'%' IDENTIFIED BY 'hunter2'",
+		"SET PASSWORD = 'hunter2'", "SET PASSWORD FOR u = PASSWORD(\"hunter2\")",
+		"ALTER USER u IDENTIFIED WITH x AS N'hunter2'", "# hunter2\nSELECT 1",
+		"SELECT _utf8'hunter2'", "CHANGE MASTER TO MASTER_PASSWORD='hunter2'" };
+	struct buf b;
+	for (size_t i = 0; i < N(texts) + N(my_texts); i++) {
+		bool is_pg = i < N(texts);
+		const char *text = is_pg ? texts[i] : my_texts[i - N(texts)];
+		buf_init(&b, 0);
+		cr_expect(sql_normal(is_pg ? &pg : &my, text, strlen(text), &b, 1000));
+		cr_expect_null(memmem(buf_data(&b), buf_len(&b), "hunter2", 7), "<%s>", text);
+		buf_fini(&b);
+	}
 }
 
 Test(digest, only_values_make_no_difference)

@@ -1,0 +1,147 @@
+/* query_log - one line for each statement that took log_min_duration or longer: how long it waited
+ * and ran, where, what came of it, and the trace that it belongs to. Ignorant of messages. Runs on
+ * the session's worker. */
+#include "query_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_BYTES 2000      /* of a text in the log: a line has no more than 3000 */
+#define TRACE_CHARS 55       /* "00-", 32 digits, "-", 16 digits, "-", 2 digits */
+#define LINES_PER_SECOND 50U /* of each worker */
+
+/* The statement that a session has sent last. */
+struct query_said {
+	uint32_t serial;
+	bool cut;
+	char trace[TRACE_CHARS + 1];
+	char text[TEXT_BYTES + 1];
+};
+
+bool query_log_wanted(const struct session *s)
+{
+	return s->shard && s->shard->set.log_min_duration_us > 0;
+}
+
+/* W3C's form, of any version. */
+static bool is_trace(const char *p, size_t n)
+{
+	if (n < TRACE_CHARS)
+		return false;
+	for (size_t i = 0; i < TRACE_CHARS; i++) {
+		bool dash = i == 2 || i == 35 || i == 52;
+		bool hex = (p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f');
+		if (dash ? p[i] != '-' : !hex)
+			return false;
+	}
+	return true;
+}
+
+/* As sqlcommenter has it, traceparent='...' in a comment. Whether it stands in one is not looked
+ * at: it is believed for the log only. */
+static const char *trace_in(const char *text, size_t n)
+{
+	static const char key[] = "traceparent='";
+	const char *p = text ? memmem(text, n, key, sizeof key - 1) : NULL;
+	if (!p)
+		return NULL;
+	p += sizeof key - 1;
+	return is_trace(p, n - (size_t)(p - text)) ? p : NULL;
+}
+
+static void keep_text(struct query_said *q, const struct proto_statement *st, bool full)
+{
+	struct buf b;
+	const char *p = st->text;
+	size_t n = st->text ? st->n : 0;
+	buf_init(&b, 0);
+	if (!full) {
+		bool ok = st->normal(st, &b, TEXT_BYTES + 1) && !b.failed;
+		p = (const char *)buf_data(&b);
+		n = ok ? buf_len(&b) : 0;
+	}
+	q->cut = n > TEXT_BYTES;
+	if (q->cut)
+		n = TEXT_BYTES;
+	if (n)
+		memcpy(q->text, p, n);
+	q->text[n] = '\0';
+	buf_fini(&b);
+}
+
+uint32_t query_log_keep(struct session *s, const struct proto_statement *st)
+{
+	if (!s->said && !(s->said = mem_alloc(MEM_SESSION, sizeof *s->said)))
+		return 0;
+	struct query_said *q = s->said;
+	const char *trace = st->trace && is_trace(st->trace, st->trace_n)
+				    ? st->trace
+				    : trace_in(st->text, st->n);
+	if (++q->serial == 0)
+		q->serial = 1;
+	memcpy(q->trace, trace ? trace : "", trace ? TRACE_CHARS : 1);
+	keep_text(q, st, s->shard->set.log_slow_text == CONF_SLOW_TEXT_FULL);
+	return q->serial;
+}
+
+/* False: there were too many in this second. */
+static bool may_log(struct worker *w, int64_t now_us)
+{
+	struct worker_slow *x = &w->slow;
+	if (now_us - x->second_us >= 1000000) {
+		if (x->dropped)
+			log_line(LOG_LV_WARN, NULL, NULL, "%u slow statements more were not logged",
+				x->dropped);
+		*x = (struct worker_slow){ .second_us = now_us };
+	}
+	if (x->lines == LINES_PER_SECOND) {
+		x->dropped++;
+		return false;
+	}
+	x->lines++;
+	return true;
+}
+
+static const char *route_of(const struct session *s)
+{
+	return !s->link           ? ""
+	       : !s->shard->topo  ? "server"
+	       : s->link->replica ? "replica"
+				  : "primary";
+}
+
+static struct log_field number(const char *key, uint64_t n)
+{
+	return (struct log_field){ .key = key, .number = (int64_t)n };
+}
+
+void query_log_slow(struct session *s, const struct proto_ticket *t, const struct query_call *c)
+{
+	const struct query_said *q = s->said;
+	bool kept = q && t->serial && q->serial == t->serial;
+	char node[80] = "";
+	if (!may_log(s->w, c->now_us))
+		return;
+	if (s->link)
+		snprintf(node, sizeof node, "%s:%u", s->link->host, s->link->port);
+	const struct log_field f[] = {
+		number("total_us", c->total_us),
+		number("wait_us", c->wait_us),
+		number("server_us", c->total_us - c->wait_us),
+		number("rows", c->rows),
+		number("out_bytes", c->bytes),
+		number("failed", c->failed),
+		{ .key = "route", .text = route_of(s) },
+		{ .key = "node", .text = node },
+		{ .key = "traceparent", .text = kept ? q->trace : "" },
+	};
+	const char *text = kept ? q->text : query_table_text(s->w->queries, t->entry);
+	session_log_fields(EVENT_SLOW, s, f, sizeof f / sizeof *f, "slow statement: %s%s",
+		text && *text ? text : "(its text is not known)", kept && q->cut ? " ..." : "");
+}
+
+void query_log_free(struct session *s)
+{
+	mem_free(MEM_SESSION, s->said);
+	s->said = NULL;
+}
