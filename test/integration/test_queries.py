@@ -3,12 +3,11 @@ as the servers have it; the slow-query log."""
 import re
 import time
 
-import psycopg
 import pymysql
 import pytest
+import rawmy
 import rawpg
 from servers import eventually
-from weir import CONSOLE
 
 
 def queries(wp, where=''):
@@ -224,3 +223,81 @@ def test_mysql_prepared(weirpool, anymy):
             assert c.execute(s, [i])
     r = queries(wp)['select ? + ? as prepared']
     assert (r['calls'], r['rows']) == (3, 3)
+
+
+# --- the slow-query log
+
+TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+
+
+def slow(wp, n=1):
+    """The lines of slow statements, as dicts of their fields, when there are n."""
+    def lines():
+        """slow statements in the log"""
+        return [dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)) for line in wp.log().splitlines() if 'slow statement:' in line]
+    eventually(lambda: len(lines()) >= n)
+    out = lines()
+    assert len(out) == n
+    return out
+
+
+def test_slow_log(weirpool, pg15):
+    wp = weirpool(pg15, log_min_duration=200, log_format='logfmt')
+    with wp.raw() as c:
+        c.q('select 1')
+        c.q("select pg_sleep(0.3), 'hunter2' /*action='x',traceparent='%s'*/" % TRACE)
+        c.q('select 2')
+    [line] = slow(wp)
+    assert line['msg'] == '"slow statement: select pg_sleep ( ? ) , ?"'
+    assert line['traceparent'] == TRACE
+    assert int(line['total_us']) >= 300000 and int(line['server_us']) >= 300000
+    assert (line['rows'], line['route'], line['node']) == ('1', 'server', '127.0.0.1:%d' % pg15.port)
+    assert line['code'].endswith('2012')
+    assert 'hunter2' not in wp.log()
+
+
+def test_slow_log_with_its_text(weirpool, pg15):
+    """In parts: the wait counts. By database, and as it was sent, if that is asked for."""
+    wp = weirpool(pg15, log_format='logfmt', default_pool_size=1, databases=dict(
+        app=dict(host=pg15.host, port=pg15.port, dbname='app', log_min_duration=200, log_slow_text='full')))
+    with wp.raw() as a, wp.raw() as b, wp.raw('app', 'app2') as other:
+        other.q('select pg_sleep(0.3)')
+        a.q('begin')
+        b.send(rawpg.query("select 5 as \"waited\""))
+        eventually(lambda: wp.admin('SHOW POOLS WHERE cl_waiting > 0'))
+        time.sleep(0.4)
+        a.q('commit')
+        b.until_ready()
+        a.simple('select 1 / length(pg_sleep(0.3)::text)')
+    lines = slow(wp, 2)
+    assert lines[0]['msg'] == r'"slow statement: select 5 as \"waited\""'
+    assert int(lines[0]['wait_us']) >= 300000 > int(lines[0]['server_us'])
+    assert lines[1]['failed'] == '1'
+
+
+def test_slow_log_without_statistics(weirpool, pg15):
+    wp = weirpool(pg15, log_min_duration='1us', log_format='logfmt', query_stats=0)
+    with wp.raw() as c:
+        c.ext('select $1::int + 5', ['1'])
+    [line] = slow(wp)
+    assert line['msg'] == '"slow statement: select ? :: int + ?"'
+    assert queries(wp) == {}
+
+
+def test_slow_log_is_bounded(weirpool, pg15):
+    wp = weirpool(pg15, log_min_duration='1us')
+    with wp.raw() as c:
+        c.send(rawpg.query('select pg_sleep(0.001)') * 300).until_ready(300)
+        eventually(lambda: c.q('select 1') and 'more slow statements were not logged' in wp.log())
+    assert wp.log().count('slow statement: select pg_sleep') < 300
+
+
+def test_slow_log_of_mysql(weirpool, anymy):
+    wp = weirpool(anymy, log_min_duration=200, log_format='logfmt')
+    with wp.my(caps=rawmy.MODERN | (rawmy.QUERY_ATTRIBUTES if anymy.kind == 'mysql97' else 0)) as c:
+        c.q("select sleep(0.3), 'hunter2' /*traceparent='%s'*/" % TRACE)
+        if anymy.kind == 'mysql97':  # MariaDB has no query attributes
+            c.q('select sleep(0.3)', attrs={'traceparent': TRACE})
+    lines = slow(wp, 2 if anymy.kind == 'mysql97' else 1)
+    assert lines[0]['msg'] == '"slow statement: select sleep ( ? ) , ?"'
+    assert [x['traceparent'] for x in lines] == [TRACE] * len(lines)
