@@ -364,7 +364,9 @@ static int configure(struct session *s, struct rd *r, struct err *e)
 							  : PROTO_ROLE_PRIMARY,
 		.names = p->cdb->cluster ? &p->stats->names : NULL,
 		.ruling = &s->ruling,
+		.meter = &s->meter,
 	};
+	session_meter(s);
 	s->greeted = true; /* client_fini() is due */
 	return s->ops->client_move_in(s->cst, s->w->env[s->ops->id], &k, r, e);
 }
