@@ -501,7 +501,7 @@ const struct opt opt_table[] = {
 		HELP("Addresses and networks (10.0.0.0/8, ::1; * is all, unix the unix sockets) "
 		     "of load balancers, whose connections must begin with a PROXY header of "
 		     "version 1 or 2; the client's address is then the one in it. Empty: none.")),
-	BOOL(global, "query_stats", query_stats, GLOBAL, NOW, D("1"),
+	BOOL(global, "query_stats", query_stats, GLOBAL, NOW, D("0"),
 		HELP("Count statements by database, user and digest, for SHOW QUERIES.")),
 	INT(global, "query_stats_max", query_stats_max, GLOBAL, NOW, D("1000"), RANGE(16, 100000),
 		HELP("How many different statements each worker counts; what was not used for the "

@@ -10,6 +10,11 @@ import rawpg
 from servers import eventually
 
 
+@pytest.fixture
+def weirpool(weirpool):
+    return lambda *args, **kw: weirpool(*args, **dict(dict(query_stats=1), **kw))
+
+
 def queries(wp, where=''):
     """Rows by their normalised text."""
     rows = wp.admin('SHOW QUERIES' + (' WHERE ' + where if where else ''))
