@@ -213,7 +213,7 @@ cmd_fn ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
 cmd_fn show_events, show_log;
 cmd_fn show_rules, ctl_explain, show_prometheus;
-cmd_fn show_queries, ctl_reset;
+cmd_fn show_queries, show_mysql_query_digest, ctl_reset;
 /* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
 bool explain_route(struct core_console *r);
 cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show_state,

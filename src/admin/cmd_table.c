@@ -55,6 +55,7 @@ const struct cmd cmd_table[] = {
 	{ "show", "events", CMD_NO_ARG, CONSOLE_STATS, show_events, LINE("SHOW EVENTS|LOG") },
 	SHOW("log", STATS, show_log),
 	SHOW("queries", STATS, show_queries),
+	SHOW("stats_mysql_query_digest", STATS, show_mysql_query_digest),
 	{ "show", "prometheus metrics", CMD_NO_ARG, CONSOLE_STATS, show_prometheus,
 		LINE("SHOW PROMETHEUS METRICS") },
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
@@ -191,6 +192,24 @@ bool cmd_is_shown(const char *object)
 	return false;
 }
 
+/* Where what ProxySQL tells under that name stands here; NULL: it is none of its. */
+static const char *here_instead(const char *name)
+{
+	static const char *const all[][2] = { { "stats_mysql_connection_pool", "SHOW SERVERS" },
+		{ "stats_mysql_processlist", "SHOW CLIENTS" },
+		{ "stats_mysql_global", "SHOW STATS" },
+		{ "stats_mysql_commands_counters", "SHOW QUERIES" },
+		{ "stats_mysql_query_rules", "SHOW RULES" }, { "stats_mysql_users", "SHOW USERS" },
+		{ "mysql_servers", "SHOW DATABASES and SHOW NODES" },
+		{ "runtime_mysql_servers", "SHOW DATABASES and SHOW NODES" },
+		{ "mysql_users", "SHOW USERS" }, { "mysql_query_rules", "SHOW RULES" },
+		{ "global_variables", "SHOW CONFIG" } };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!strcasecmp(name, all[i][0]))
+			return all[i][1];
+	return NULL;
+}
+
 const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
 	enum console_privilege have, struct cmd_line *l, struct err *e)
 {
@@ -200,6 +219,11 @@ const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
 	if (!q->is_select || cmd_is_shown(q->what))
 		return cmd_find(l, sql, have, e);
 	err_set(e, ERR_SYNTAX, "the console has no \"%.60s\" to select from", q->what);
+	const char *instead = here_instead(q->what);
+	if (instead) {
+		err_hint(e, "Instead of ProxySQL's, look at %s.", instead);
+		return NULL;
+	}
 	const char *best = nearest(q->what, true);
 	if (best) {
 		upper(best, name, sizeof name);
