@@ -54,7 +54,8 @@ static void finish(struct core_console *r)
 	e = (struct err){ 0 };
 	if (r->result.err.code == ERR_SYNTAX) /* its text has the command in it, as it was */
 		err_set(&e, ERR_SYNTAX, "invalid command");
-	audit(r->who, r->done ? "http" : "console", what, err_is(&e) ? &e : &r->result.err);
+	if (strchr(r->who, '@')) /* else weirpool itself asks, for its page and metrics */
+		audit(r->who, r->done ? "http" : "console", what, err_is(&e) ? &e : &r->result.err);
 	core_console_done(r);
 }
 

@@ -446,7 +446,7 @@ static void on_in(struct mail *mail, void *owner)
 	if (s)
 		m->at = (struct core_place){ w->id, s->slot, s->id };
 	else
-		log_warn("upgrade: a session stays in the old process: %s", e.msg);
+		log_event(EVENT_UPGRADE, "upgrade: a session stays in the old process: %s", e.msg);
 	m->yes = s != NULL;
 	m->mail.fn = on_in_done;
 	loop_post(w->core->loop, &m->mail);

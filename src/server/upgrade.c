@@ -391,7 +391,8 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 	else if (u->phase < PH_OVER)
 		fail(u, "it says strange things");
 	if (!ok)
-		log_warn("upgrade: the other process says strange things of sessions");
+		log_event(EVENT_UPGRADE_FAILED,
+			"upgrade: the other process says strange things of sessions");
 	if (m->fd >= 0)
 		close(m->fd);
 	if (m->type == UPG_SESSION)
