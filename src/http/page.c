@@ -352,13 +352,12 @@ static struct ranked *rank(const struct rowset *r, const char *filter, size_t *n
 static void put_pools(struct buf *b, const struct rowset *r, const char *filter)
 {
 	static const struct column columns[] = { { "database", "database", false, NULL },
-		{ "user", "user", false, NULL }, { "node", "node", false, NULL },
-		{ "cl_active", "clients", true, NULL },
+		{ "user", "user", false, NULL }, { "cl_active", "clients", true, NULL },
 		{ "cl_waiting", "waiting", true, "cl_waiting" },
 		{ "maxwait", "longest wait s", true, "maxwait" },
 		{ "sv_active", "at work", true, NULL }, { "sv_idle", "idle", true, NULL },
 		{ "sv_tested", "cleaned", true, NULL }, { "sv_login", "login", true, NULL },
-		{ "pool_mode", "mode", false, NULL } };
+		{ "node", "node", false, NULL }, { "pool_mode", "mode", false, NULL } };
 	size_t order[POOLS_MAX], n, shown;
 	struct ranked *v = rank(r, filter, &n);
 	shown = n < (*filter ? POOLS_MAX : POOLS_FIRST) ? n : *filter ? POOLS_MAX : POOLS_FIRST;

@@ -8,7 +8,7 @@
 #define WIDE 600
 #define HIGH 150
 #define LEFT 52
-#define TOP 8
+#define TOP 15
 #define BOTTOM 128
 #define SPAN_MIN 60 /* samples: five minutes, when it has only begun */
 #define POINTS 240u

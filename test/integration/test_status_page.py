@@ -137,7 +137,7 @@ def visit(wp, names):
             with wp.bare() as c:
                 c.login('app', name, 'app')
                 c.bye()
-    threads = [threading.Thread(target=some, args=(names[i::4],)) for i in range(4)]
+    threads = [threading.Thread(target=some, args=(names[i::8],)) for i in range(8)]
     for t in threads:
         t.start()
     for t in threads:
@@ -219,26 +219,26 @@ def chromium(*args):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_in_chromium(web, pg15, cluster, tmp_path):  # noqa: F811
     """It lives (new pools appear by themselves), breaks no rule of its policy, and fits a phone and a desk, light and dark."""
-    dbs = {'shop%03d' % i: dict(host=pg15.host, port=pg15.port, dbname='app') for i in range(1000)}
+    dbs = {'shop%03d' % i: dict(host=pg15.host, port=pg15.port, dbname='app', server_lifetime=0) for i in range(1000)}
     dbs['orders'] = 'cluster=main dbname=app'
     wp = web(pg15, databases=dbs, clusters={'main': cluster.entry(probe_interval='200ms')}, default_pool_size=2)
-    wp.admin('SHOW VERSION')
     visit(wp, ['shop%03d' % i for i in range(1000)])
     stop = threading.Event()
 
     def work(i):
-        db = 'orders' if i % 2 else 'shop%03d' % i
+        db = 'orders' if i % 2 else 'app'
         while not stop.is_set():
             with contextlib.suppress(Exception), wp.raw('app', db) as c:
                 for _ in range(200):
                     c.one('select count(*) from generate_series(1, %d)' % (1 + (int(time.time()) % 40) * 200))
-                    time.sleep(0.01)
+                    time.sleep(0.02)
                     if stop.is_set():
                         break
                 c.bye()
-    workers = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(10)]
+    workers = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(6)]
     for t in workers:
         t.start()
     holds = [wp.raw('app', 'shop007') for _ in range(3)]
