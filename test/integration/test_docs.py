@@ -74,6 +74,7 @@ class Stage:
     def __init__(self, directory, server, mysql, certs, port, mysql_port):
         self.dir = pathlib.Path(directory)
         self.port, self.mysql_port = port, mysql_port
+        self.http_port = 9127 if port == 6432 else free_port()
         self.serves_mysql = False
         self.log = self.dir / 'log'
         self.daemons = []
@@ -82,7 +83,8 @@ class Stage:
                        ('host=db.example.com', 'host=127.0.0.1 port=%d' % server.port),
                        ('db.example.com', '127.0.0.1'),
                        ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
-                       ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port))]
+                       ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port)),
+                       ('9127', str(self.http_port))]
         if mysql:
             self.places += [('@my.example.com', '@127.0.0.1:%d' % mysql.port), ('port=3306', ''),
                             ('host=my.example.com', 'host=127.0.0.1 port=%d' % mysql.port),
@@ -109,7 +111,8 @@ class Stage:
         return text
 
     def back(self, text):
-        return text.replace(str(self.port), '6432').replace(str(self.mysql_port), '6033').replace(str(self.dir), '/etc/weirpool')
+        return text.replace(str(self.port), '6432').replace(str(self.mysql_port), '6033') \
+            .replace(str(self.http_port), '9127').replace(str(self.dir), '/etc/weirpool')
 
     def put(self, name, text, mode=0o644):
         p = self.dir / name
