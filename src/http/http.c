@@ -244,7 +244,6 @@ void http_accept(struct http *h, bool on)
 			evconnlistener_disable(h->doors[i]);
 	if (!on)
 		timer_clear(h->core->loop, &h->rest);
-	status_free(&h->status);
 }
 
 void http_free(struct http **hp)
@@ -254,6 +253,7 @@ void http_free(struct http **hp)
 	if (!h)
 		return;
 	timer_clear(h->core->loop, &h->rest);
+	status_free(&h->status);
 	for (struct list *n; (n = list_pop(&h->reqs)) != NULL;) /* the console answers them yet */
 		list_entry(n, struct http_req, node)->ev = NULL;
 	if (h->tcp)
