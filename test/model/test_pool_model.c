@@ -33,6 +33,7 @@ static struct conf_db cdb;
 static struct pool_shard shard[WORKERS];
 static struct proto_creds creds;
 static struct dbstats stats[WORKERS];
+static struct poolstats counts[WORKERS];
 static struct client client[CLIENTS];
 static int64_t now;
 static unsigned alive, served, waits, replaced, classes;
@@ -241,6 +242,7 @@ static void setup(unsigned limit, unsigned reserve)
 		p->cdb = &cdb;
 		p->creds = &creds;
 		p->stats = &stats[i];
+		p->counts = &counts[i];
 		p->set.pool_size = (int)limit;
 		p->set.reserve_pool_size = (int)reserve;
 		p->set.reserve_pool_timeout_us = 5000;
