@@ -212,7 +212,7 @@ def test_a_browser_can_give_the_token(web, pg15):  # noqa: F811
 
 def chromium(*args):
     exe = shutil.which('chromium')
-    assert exe, 'install-servers browser brings chromium'
+    assert exe, 'apt-get install chromium'
     r = subprocess.run([exe, '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--no-first-run', *args],
                        capture_output=True, text=True, timeout=180)
     return r.stdout, r.stderr
