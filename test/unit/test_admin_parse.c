@@ -204,8 +204,8 @@ Test(admin_parse, privileges)
 		"servers", "users", "version", "peers", "peer_pools", "sockets", "active_sockets",
 		"lists", "mem", "state", "dns_hosts", "dns_zones", "stats", "stats_totals",
 		"stats_averages", "totals", "workers", "pins", "waits", "clusters", "nodes",
-		"probes", "rules", "queries", "stats_mysql_query_digest", "config_sources",
-		"prometheus metrics" };
+		"probes", "rules", "routes", "events", "log", "queries", "stats_mysql_query_digest",
+		"config_sources", "prometheus metrics" };
 	unsigned open = 0;
 	for (unsigned i = 0; i < cmd_table_n; i++) {
 		const struct cmd *c = &cmd_table[i];
