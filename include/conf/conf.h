@@ -79,7 +79,7 @@ struct conf_global {
 	int64_t shutdown_timeout_us; /* drain deadline; 0 = none */
 	int64_t upgrade_timeout_us, upgrade_drain_timeout_us;
 	enum conf_shutdown shutdown_mode;
-	int64_t drain_delay_us; /* counts if conf_is_set() */
+	int64_t drain_delay_us; /* without http_port: counts if conf_is_set() */
 	int64_t sidecar_linger_us;
 	int64_t suspend_timeout_us, cancel_wait_timeout_us, autodb_idle_timeout_us;
 	int peer_id;

@@ -251,10 +251,10 @@ const struct opt opt_table[] = {
 	TIME(global, "dns_zone_check_period", dns_zone_check_period, GLOBAL, NOW, D("0"),
 		HELP("Accepted for PgBouncer's files, without effect: names are looked up again "
 		     "by their TTL.")),
-	TIME(global, "drain_delay", drain_delay, GLOBAL, NOW,
+	TIME(global, "drain_delay", drain_delay, GLOBAL, NOW, D("5"),
 		HELP("How long new clients are taken after SIGTERM, while /readyz says no: "
-		     "balancers need that long to look elsewhere. Unset: 5 s if http_port is set, "
-		     "else 0.")),
+		     "balancers need that long to look elsewhere. Where it is not set and there is "
+		     "no http_port, nobody asks: 0.")),
 	ENUM(settings, "endpoint", endpoint, conf_endpoint, POOL, NEW_CONN, D("auto"),
 		NAMES("auto,rw,ro"),
 		HELP("With a cluster: rw sends all to the primary, ro all to replicas (which "
