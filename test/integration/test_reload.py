@@ -58,7 +58,7 @@ def test_any_mistake_changes_nothing(weirpool, pg15, break_it):
     e = reload_error(wp)
     assert 'RELOAD' in e.message
     assert value(wp, 'query_wait_timeout') == '33'
-    assert 'weirpool.ini:' in wp.log() or 'users.txt' in wp.log()
+    wp.wait_log(r'weirpool\.ini:|users\.txt')
     assert a.one('select 1') == '1' and wp.usable()
     wp.write()
     wp.admin('RELOAD')
