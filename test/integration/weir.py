@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 import psycopg
 
@@ -246,7 +247,8 @@ class Weirpool:
             return True
         if self.alive():
             with contextlib.suppress(FileNotFoundError):
-                eventually(lambda: idle() and idle(), 10, 0.001)
+                # (one that is about to write sleeps as well, while whoever has woken it holds the lock)
+                eventually(lambda: all(idle() and time.sleep(0.003) is None for _ in range(3)), 10, 0.001)
 
     def log(self):
         self.log_written()
