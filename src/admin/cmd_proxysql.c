@@ -16,6 +16,8 @@ static bool returns_rows(const char *text)
 
 static void put_row(struct rowset *rs, const struct query_row *q)
 {
+	if (!q->db || strcmp(q->db->ops->name, "mysql") != 0)
+		return;
 	const uint64_t v[] = { q->n.calls, (uint64_t)q->n.first_us / 1000000,
 		(uint64_t)q->n.last_us / 1000000, q->n.total_us, q->n.min_us, q->n.max_us,
 		returns_rows(q->text) ? 0 : q->n.rows, returns_rows(q->text) ? q->n.rows : 0 };
@@ -32,18 +34,7 @@ static void put_row(struct rowset *rs, const struct query_row *q)
 
 static void shown(struct scatter *s)
 {
-	struct core_console *r = admin_ask_of(s)->r;
-	struct query_rows all;
-	bool ok = query_parts_join(s, &all);
-	admin_ask_free(s);
-	for (size_t i = 0; i < all.n; i++)
-		if (all.v[i].db && !strcmp(all.v[i].db->ops->name, "mysql"))
-			put_row(&r->result, &all.v[i]);
-	query_rows_fini(&all);
-	if (ok)
-		admin_done(r, "SHOW");
-	else
-		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+	query_parts_show(s, put_row);
 }
 
 void show_mysql_query_digest(struct core_console *r, const struct cmd_line *l)

@@ -149,19 +149,24 @@ static void put_row(struct rowset *rs, const struct query_row *q)
 	rowset_set(rs, row, 20, q->db ? q->text : "(all others)");
 }
 
-static void shown(struct scatter *s)
+void query_parts_show(struct scatter *s, void (*put)(struct rowset *rs, const struct query_row *q))
 {
 	struct core_console *r = admin_ask_of(s)->r;
 	struct query_rows all;
 	bool ok = query_parts_join(s, &all);
 	admin_ask_free(s);
 	for (size_t i = 0; i < all.n; i++)
-		put_row(&r->result, &all.v[i]);
+		put(&r->result, &all.v[i]);
 	query_rows_fini(&all);
 	if (ok)
 		admin_done(r, "SHOW");
 	else
 		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+}
+
+static void shown(struct scatter *s)
+{
+	query_parts_show(s, put_row);
 }
 
 void show_queries(struct core_console *r, const struct cmd_line *l)

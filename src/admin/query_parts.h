@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+struct rowset;
 struct scatter;
 struct worker;
 #define QUERY_RESET 1U /* admin_ask.what: and the workers begin anew */
@@ -13,6 +14,8 @@ struct worker;
 void query_parts_each(struct worker *w, void *part, void *arg);
 /* Those of all workers, the longest total time first; frees the parts. False: out of memory. */
 bool query_parts_join(struct scatter *s, struct query_rows *out);
+/* The end of a SHOW of them: put makes a row of each, or none. Answers. */
+void query_parts_show(struct scatter *s, void (*put)(struct rowset *rs, const struct query_row *q));
 /* In how many microseconds that share of the calls was over, at the most. */
 uint64_t query_share_us(const struct query_counts *n, double share);
 

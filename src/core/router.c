@@ -195,13 +195,15 @@ static void no_primary(const struct topo_cluster *tc, const struct cluster_view 
 	err_hint(e, "See SHOW CLUSTERS and SHOW NODES on the console.");
 }
 
-/* The node for wt; -1: held, or refused with e set. */
-static int pick(
-	struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen, struct err *e)
+/* The node for wt; -1: held, or refused with e set. *stands_in_r: it is the primary, with a read that
+ * is there only for want of a replica, or because the primary has a share of them. */
+static int pick(struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen,
+	bool *stands_in_r, struct err *e)
 {
 	const struct cluster_view *v = seen->view;
 	int64_t now = clock_mono_us();
 	int n = -1;
+	*stands_in_r = false;
 	if (!v || !topo_fits(tc, v) ||
 		atomic_load_explicit(&tc->cluster->paused, memory_order_relaxed))
 		return -1;
@@ -209,6 +211,7 @@ static int pick(
 		n = pick_reader(s, tc, seen, now);
 		if (n == PARKED)
 			return -1;
+		*stands_in_r = (n < 0 || n == v->primary) && !s->login && !names_primary(s, v);
 		if (n >= 0 || (tc->conf->primary_reads == CONF_PRIMARY_READS_NEVER &&
 				      !names_primary(s, v)))
 			return n;
@@ -228,28 +231,19 @@ static int pick(
 	return -1;
 }
 
-/* Is it a read that is at the primary only for want of a replica, or because that has a share? */
-static bool may_be_replicas(const struct session *s)
-{
-	return !s->login && wants_read(s, clock_mono_us()) &&
-	       !names_primary(s, seen_of(s->shard)->view);
-}
-
 struct pool_shard *route_shard(struct pool_shard *home, const struct waiter *wt, struct err *e)
 {
 	if (!home->topo)
 		return home;
 	struct session *s = wt->session;
+	bool stands_in;
 	if (s)
 		stand_in_end(s);
-	int n = pick(s, home->topo, seen_of(home), e);
+	int n = pick(s, home->topo, seen_of(home), &stands_in, e);
 	struct pool_shard *p = n >= 0 ? node_shard(home, (unsigned)n) : NULL;
 	if (n >= 0 && !p)
 		err_set(e, ERR_NO_MEMORY, "out of memory");
-	if (p && s && n == seen_of(home)->view->primary && may_be_replicas(s) &&
-		!stand_in_begin(s, p->pool))
-		return NULL;
-	return p;
+	return p && stands_in && !stand_in_begin(s, p->pool) ? NULL : p;
 }
 
 void route_hold_error(const struct pool_shard *home, struct err *e)

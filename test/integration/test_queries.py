@@ -317,3 +317,15 @@ def test_slow_log_of_mysql(weirpool, anymy):
     lines = slow(wp, 2 if anymy.kind == 'mysql97' else 1)
     assert lines[0]['msg'] == '"slow statement: select sleep ( ? ) , ?"'
     assert [x['traceparent'] for x in lines] == [TRACE] * len(lines)
+
+
+def test_slow_log_has_its_limit(weirpool, pg15):
+    """50 lines a second from each worker; how many more there were is told in the next."""
+    wp = weirpool(pg15, log_min_duration='1us', workers=1)
+    with wp.raw() as c:
+        def told():
+            """statements were too many for the log"""
+            for _ in range(100):
+                c.q('select 1')
+            return re.search(r'\d+ slow statements more were not logged', wp.log())
+        eventually(told, 60)
