@@ -195,8 +195,8 @@ static void no_primary(const struct topo_cluster *tc, const struct cluster_view 
 	err_hint(e, "See SHOW CLUSTERS and SHOW NODES on the console.");
 }
 
-/* The node for wt; -1: held, or refused with e set. *stands_in_r: it is the primary, with a read that
- * is there only for want of a replica, or because the primary has a share of them. */
+/* The node for wt; -1: held, or refused with e set. *stands_in_r: it is the primary, with a read
+ * that is there only for want of a replica, or because the primary has a share of them. */
 static int pick(struct session *s, const struct topo_cluster *tc, struct seen_cluster *seen,
 	bool *stands_in_r, struct err *e)
 {
