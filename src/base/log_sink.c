@@ -184,11 +184,12 @@ void sink_put(enum log_place p, enum log_level lv, const char *text, size_t n)
 	struct sink *s = &sinks[p];
 	pthread_mutex_lock(&s->lock);
 	if (s->ring) {
-		if (!ring_put(s, lv, text, n))
+		bool put = ring_put(s, lv, text, n);
+		if (!put)
 			lose(s, 0);
-		else
-			pthread_cond_signal(&s->some);
 		pthread_mutex_unlock(&s->lock);
+		if (put)
+			pthread_cond_signal(&s->some); /* (whoever wakes finds the lock free) */
 		return;
 	}
 	if (write_one(s, lv, text, n))
