@@ -161,8 +161,28 @@ class Stage:
             except subprocess.TimeoutExpired:
                 os.killpg(p.pid, signal.SIGKILL)
                 codes.append('killed')
+        self.sweep()
         assert not SANITIZER.search(self.logged()), self.logged()
         assert all(c in (0, -signal.SIGQUIT) for c in codes), 'ended with %s:\n%s' % (codes, self.logged())
+
+
+    def left(self):
+        """Programs that a story has started in its directory and that still run: servers of a tutorial, clients that wait."""
+        found = []
+        for p in pathlib.Path('/proc').glob('[0-9]*'):
+            with contextlib.suppress(OSError):
+                cwd = pathlib.Path(os.readlink(p / 'cwd'))
+                if (cwd == self.dir or self.dir in cwd.parents) and p.joinpath('stat').read_text().rpartition(')')[2].split()[0] != 'Z':
+                    found.append(int(p.name))
+        return found
+
+    def sweep(self):
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.left():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sig)
+            with contextlib.suppress(AssertionError):
+                eventually(lambda: not self.left(), 15)
 
 
 def matches(expected, real):
