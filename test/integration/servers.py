@@ -22,17 +22,28 @@ BINDIR = {15: '/usr/lib/postgresql/15/bin', 18: '/usr/lib/postgresql/18/bin'}
 ROLES = ('app', 'app2', 'appmd5', 'appplain', 'apptrust', 'appcert', 'super', 'repl')
 
 
+# Of pytest's processes each has ports of its own, and gives none twice: one that is not listened on (yet, or while its server
+# is down) stays whose it is.
+PORTS = range(20000 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 4, 32000, 4)
+_given = set()
+
+
 def free_port():
     """A port nobody listens on, outside of the range the kernel gives to outgoing connections."""
     while True:
-        port = random.randrange(20000, 32000)
+        if len(_given) > len(PORTS) // 2:
+            _given.clear()
+        port = random.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(('127.0.0.1', port))
-                return port
             except OSError:
-                pass
+                continue
+        _given.add(port)
+        return port
 
 
 def in_thread(f):
@@ -76,15 +87,16 @@ def run(argv, **kw):
     return r.stdout
 
 
-def eventually(what, seconds=20.0, every=0.02):
-    """Wait until what() is true and return it; the last value is in the error."""
+def eventually(what, seconds=20.0, every=0.02, say=None):
+    """Wait until what() is true and return it; the last value is in the error, and what say() has to say of it."""
     end = time.monotonic() + seconds
     while True:
         v = what()
         if v:
             return v
         if time.monotonic() > end:
-            raise AssertionError('still %r after %g s: %s' % (v, seconds, getattr(what, '__doc__', None) or what))
+            why = getattr(what, '__doc__', None) or what
+            raise AssertionError('still %r after %g s: %s' % (v, seconds, say() if say else why))
         time.sleep(every)
 
 

@@ -41,9 +41,14 @@ def wp(galera, base, binary, request):
                  clusters={'main': dict(hosts, protocol='mysql', probe_user='super', probe_password='super', hold_timeout=HOLD_S)},
                  userlist=dict(app='app', admin='admin'))
     request.node.weirpools = [w]
-    eventually(lambda: len(readers(w)) == 2, 60)
+    eventually(lambda: len(readers(w)) == 2, 60, say=lambda: members(w))
     yield w
     w.stop()
+
+
+def members(wp):
+    """What weirpool knows of them, in short: for a message."""
+    return ['%(node)s %(role)s %(state)s %(reads)s %(freshness)s %(why)s' % r for r in wp.admin('SHOW NODES')]
 
 
 def readers(wp):
@@ -187,7 +192,7 @@ def test_writer_killed(galera, wp):
     try:
         eventually(lambda: all(len(c.acked) > 20 for c in clients))
         galera.nodes[w].kill9()
-        eventually(lambda: writer(wp, galera) not in (None, w), 60)
+        eventually(lambda: writer(wp, galera) not in (None, w), 60, say=lambda: members(wp))
         n = [len(c.acked) for c in clients]
         eventually(lambda: all(len(c.acked) > k + 20 for c, k in zip(clients, n)), 30)
     finally:
@@ -195,7 +200,7 @@ def test_writer_killed(galera, wp):
             c.stop()
     check(galera, wp, clients)
     galera.rejoin(galera.nodes[w])
-    eventually(lambda: where(galera.nodes[w]) in readers(wp), 60)
+    eventually(lambda: where(galera.nodes[w]) in readers(wp), 60, say=lambda: members(wp))
     assert writer(wp, galera) != w
 
 
