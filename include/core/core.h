@@ -265,6 +265,7 @@ struct poolstats {
 	struct pool *pool; /* NULL: all of SERIES_OTHER */
 	struct hist hist[POOL_HISTS_N];
 	uint64_t connects_failed, wait_timeouts;
+	uint64_t rx_bytes, tx_bytes; /* of server connections that were closed */
 	/* Of a node of a cluster: how often a session got a connection, for a transaction or a
 	 * statement alone; those that were proven to read; those of them that replicas would
 	 * answer. */

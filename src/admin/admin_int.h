@@ -68,6 +68,12 @@ struct admin {
 		bool ok;         /* the last one went well */
 	} reloads;
 	int64_t started_us; /* wall */
+	/* What stats_mysql_connection_pool_reset has shown last. */
+	struct proxysql_servers {
+		struct proxysql_server *v; /* MEM_ADMIN */
+		size_t n, size;
+		bool no_memory;
+	} proxysql;
 };
 static inline struct admin *admin_of(const struct core_console *r)
 {
@@ -108,20 +114,23 @@ struct conn_fact {
 	uint32_t number; /* as its client knows it */
 	char type;       /* C or S */
 	bool tls, close_needed, console;
+	bool running, in_tx, replica; /* type C; replica: of its link */
+	uint16_t port;                /* of host */
+	uint64_t rx_bytes, tx_bytes;
 	const char *coding;     /* "zlib", "zstd", ""; static */
 	uint8_t replication;    /* 0 none, 1 physical, 2 logical */
 	enum session_state cst; /* type C */
 	enum link_state lst;    /* type S */
 	uint32_t id, link_id;   /* link_id 0: none */
 	int fd, link_fd;
-	const char *user, *db; /* live as long as the process; NULL: unknown yet */
-	struct pool *pool;     /* NULL: none */
-	struct addr addr, local;
+	const char *user, *db;               /* live as long as the process; NULL: unknown yet */
+	struct pool *pool;                   /* NULL: none */
+	struct addr addr, local, link_local; /* link_local: type C */
 	int64_t connect_us, request_us, wait_us; /* wall; wall; duration */
 	int64_t pinned_us;                       /* wall, or 0 */
 	uint32_t pins;
 	unsigned remote_pid, statements, in_bytes, out_bytes;
-	char app_name[64], tls_text[64], host[64];
+	char app_name[64], tls_text[64], host[64]; /* host: of the server, also for type C */
 	char encoding[24], std_strings[8], datestyle[32], timezone[40];
 };
 struct conn_part {
@@ -213,7 +222,10 @@ cmd_fn ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
 cmd_fn show_events, show_log;
 cmd_fn show_rules, ctl_explain, show_prometheus;
-cmd_fn show_queries, show_mysql_query_digest, ctl_reset;
+cmd_fn show_queries, ctl_reset;
+cmd_fn show_proxysql_digest, show_proxysql_digest_reset, show_proxysql_commands, show_proxysql_pool,
+	show_proxysql_pool_reset, show_proxysql_processlist, show_proxysql_global,
+	show_proxysql_servers, show_proxysql_stats_users, show_proxysql_users;
 /* EXPLAIN ROUTE, which is no command of words. False: it is another command. */
 bool explain_route(struct core_console *r);
 cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show_state,

@@ -51,12 +51,29 @@ const struct cmd cmd_table[] = {
 	SHOW("nodes", STATS, show_nodes),
 	SHOW("probes", STATS, show_probes),
 	SHOW("routes", STATS, show_routes),
-	{ "show", "rules", CMD_NO_ARG, CONSOLE_STATS, show_rules,
-		LINE("SHOW RULES|QUERIES|STATS_MYSQL_QUERY_DIGEST") },
+	{ "show", "rules", CMD_NO_ARG, CONSOLE_STATS, show_rules, LINE("SHOW RULES|QUERIES") },
 	{ "show", "events", CMD_NO_ARG, CONSOLE_STATS, show_events, LINE("SHOW EVENTS|LOG") },
 	SHOW("log", STATS, show_log),
 	SHOW("queries", STATS, show_queries),
-	SHOW("stats_mysql_query_digest", STATS, show_mysql_query_digest),
+	{ "show", "stats_mysql_query_digest", CMD_NO_ARG, CONSOLE_STATS, show_proxysql_digest,
+		LINE("SHOW STATS_MYSQL_QUERY_DIGEST|STATS_MYSQL_COMMANDS_COUNTERS") },
+	SHOW("stats_mysql_commands_counters", STATS, show_proxysql_commands),
+	{ "show", "stats_mysql_connection_pool", CMD_NO_ARG, CONSOLE_STATS, show_proxysql_pool,
+		LINE("SHOW STATS_MYSQL_CONNECTION_POOL|STATS_MYSQL_PROCESSLIST") },
+	SHOW("stats_mysql_processlist", STATS, show_proxysql_processlist),
+	{ "show", "stats_mysql_global", CMD_NO_ARG, CONSOLE_STATS, show_proxysql_global,
+		LINE("SHOW STATS_MYSQL_GLOBAL|STATS_MYSQL_USERS") },
+	SHOW("stats_mysql_users", STATS, show_proxysql_stats_users),
+	{ "show", "mysql_servers", CMD_NO_ARG, CONSOLE_STATS, show_proxysql_servers,
+		LINE("SHOW MYSQL_SERVERS|RUNTIME_MYSQL_SERVERS") },
+	SHOW("runtime_mysql_servers", STATS, show_proxysql_servers),
+	{ "show", "mysql_users", CMD_NO_ARG, CONSOLE_STATS, show_proxysql_users,
+		LINE("SHOW MYSQL_USERS|RUNTIME_MYSQL_USERS") },
+	SHOW("runtime_mysql_users", STATS, show_proxysql_users),
+	{ "show", "stats_mysql_query_digest_reset", CMD_NO_ARG, CONSOLE_ADMIN,
+		show_proxysql_digest_reset, LINE("SELECT * FROM stats_mysql_query_digest_reset") },
+	{ "show", "stats_mysql_connection_pool_reset", CMD_NO_ARG, CONSOLE_ADMIN,
+		show_proxysql_pool_reset, LINE("SELECT * FROM stats_mysql_connection_pool_reset") },
 	{ "show", "prometheus metrics", CMD_NO_ARG, CONSOLE_STATS, show_prometheus,
 		LINE("SHOW PROMETHEUS METRICS") },
 	{ "set", NULL, CMD_NO_ARG, CONSOLE_ADMIN, ctl_set, LINE("SET key = arg") },
@@ -196,36 +213,42 @@ bool cmd_is_shown(const char *object)
 /* Where what ProxySQL tells under that name stands here; NULL: it is none of its. */
 static const char *here_instead(const char *name)
 {
-	static const char *const all[][2] = { { "stats_mysql_connection_pool", "SHOW SERVERS" },
-		{ "stats_mysql_processlist", "SHOW CLIENTS" },
-		{ "stats_mysql_global", "SHOW STATS" },
-		{ "stats_mysql_commands_counters", "SHOW QUERIES" },
-		{ "stats_mysql_query_rules", "SHOW RULES" }, { "stats_mysql_users", "SHOW USERS" },
-		{ "mysql_servers", "SHOW DATABASES and SHOW NODES" },
-		{ "runtime_mysql_servers", "SHOW DATABASES and SHOW NODES" },
-		{ "mysql_users", "SHOW USERS" }, { "mysql_query_rules", "SHOW RULES" },
-		{ "global_variables", "SHOW CONFIG" } };
+	static const char *const all[][2] = { { "stats_mysql_query_rules", "SHOW RULES" },
+		{ "mysql_query_rules", "SHOW RULES" },
+		{ "runtime_mysql_query_rules", "SHOW RULES" },
+		{ "mysql_replication_hostgroups", "SHOW CLUSTERS and SHOW NODES" },
+		{ "stats_memory_metrics", "SHOW MEM" }, { "global_variables", "SHOW CONFIG" },
+		{ "runtime_global_variables", "SHOW CONFIG" } };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (!strcasecmp(name, all[i][0]))
 			return all[i][1];
 	return NULL;
 }
 
+/* Behind a schema of ProxySQL's, if one is named. */
+static const char *without_schema(const char *name)
+{
+	return !strncasecmp(name, "stats.", 6)  ? name + 6
+	       : !strncasecmp(name, "main.", 5) ? name + 5
+						: name;
+}
+
 const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
 	enum console_privilege have, struct cmd_line *l, struct err *e)
 {
 	char name[40];
+	const char *what = q->is_select ? without_schema(q->what) : q->what;
 	*l = (struct cmd_line){ .verb = "show", .args_n = 1 };
-	snprintf(l->arg[0].text, sizeof l->arg[0].text, "%s", q->what);
-	if (!q->is_select || cmd_is_shown(q->what))
+	snprintf(l->arg[0].text, sizeof l->arg[0].text, "%s", what);
+	if (!q->is_select || cmd_is_shown(what))
 		return cmd_find(l, sql, have, e);
 	err_set(e, ERR_SYNTAX, "the console has no \"%.60s\" to select from", q->what);
-	const char *instead = here_instead(q->what);
+	const char *instead = here_instead(what);
 	if (instead) {
 		err_hint(e, "Instead of ProxySQL's, look at %s.", instead);
 		return NULL;
 	}
-	const char *best = nearest(q->what, true);
+	const char *best = nearest(what, true);
 	if (best) {
 		upper(best, name, sizeof name);
 		err_hint(e, "Did you mean %s?", name);

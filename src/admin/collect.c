@@ -54,6 +54,8 @@ static void copy_text(char *out, size_t n, const char *s)
 static void add_stream(struct conn_fact *f, const struct stream *st)
 {
 	f->fd = st->fd;
+	f->rx_bytes = st->rx_bytes;
+	f->tx_bytes = st->tx_bytes;
 	f->in_bytes = (unsigned)buf_len(&st->in);
 	f->out_bytes = (unsigned)stream_queued(st);
 	const char *coding = stream_coding_name(st);
@@ -73,6 +75,17 @@ static unsigned unix_peer_pid(const struct stream *st)
 	if (st->fd < 0 || getsockopt(st->fd, SOL_SOCKET, SO_PEERCRED, &c, &n) != 0)
 		return 0;
 	return (unsigned)c.pid;
+}
+
+static void add_link_of(struct conn_fact *f, const struct link *l)
+{
+	f->link_id = l->id;
+	f->link_fd = l->st.fd;
+	f->replica = l->replica;
+	copy_text(f->host, sizeof f->host, l->host);
+	f->port = (uint16_t)l->port;
+	if (l->st.fd >= 0)
+		addr_local(&f->link_local, l->st.fd);
 }
 
 static void add_session(struct conn_part *p, struct session *s, const struct now *now)
@@ -99,10 +112,10 @@ static void add_session(struct conn_part *p, struct session *s, const struct now
 	add_stream(f, &s->st);
 	if (addr_is_unix(&s->addr))
 		f->remote_pid = unix_peer_pid(&s->st);
-	if (s->link) {
-		f->link_id = s->link->id;
-		f->link_fd = s->link->st.fd;
-	}
+	f->running = s->request_us != 0;
+	f->in_tx = s->in_tx;
+	if (s->link)
+		add_link_of(f, s->link);
 	if (s->login || s->state == SESSION_LOGIN || s->is_console)
 		return;
 	copy_text(f->app_name, sizeof f->app_name, ops->client_app_name(s->cst));
@@ -128,6 +141,7 @@ static void add_link(struct conn_part *p, struct link *l, const struct now *now)
 	f->pool = l->pool;
 	f->addr = l->addr;
 	copy_text(f->host, sizeof f->host, l->host);
+	f->port = (uint16_t)l->port;
 	f->connect_us = to_wall(now, l->born_us);
 	f->request_us = to_wall(
 		now, l->session && l->session->request_us ? l->session->request_us : l->state_us);

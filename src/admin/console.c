@@ -245,5 +245,6 @@ void admin_free(struct admin *a)
 	timer_clear(a->core->loop, &a->poll);
 	ctl_give_up(a);
 	stats_free(&a->stats);
+	mem_free(MEM_ADMIN, a->proxysql.v);
 	mem_free(MEM_ADMIN, a);
 }

@@ -63,7 +63,8 @@ struct show_query {
 	struct show_value values[SHOW_VALUES_MAX];
 	struct show_order {
 		const char *name; /* NULL: by place */
-		unsigned place;   /* from 1, in what is selected; then the rowset's column */
+		unsigned place;   /* from 1, in what is selected */
+		unsigned col;     /* of the rowset */
 		bool desc;
 	} order[SHOW_ORDER_MAX];
 	uint64_t limit, offset; /* limit UINT64_MAX: none */
@@ -74,6 +75,10 @@ struct show_query {
  * SHOW of a name for which is_name() is false is one only if a word of the grammar follows. */
 int show_parse(
 	const char *sql, bool (*is_name)(const char *), struct show_query **q_r, struct err *e);
+
+/* Are q's columns there, and its values of their types? For a command that may not be run in vain;
+ * rows of rs do not matter. */
+int show_fits(struct show_query *q, const struct rowset *rs, struct err *e);
 
 /* Leaves in rs what q asks for. -1 and e: rs is then of no use but to free. */
 int show_apply(struct show_query *q, struct rowset *rs, struct err *e);

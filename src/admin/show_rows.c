@@ -101,14 +101,14 @@ static int resolve_order(
 			return err_set(e, ERR_SYNTAX, "ORDER BY %u: there are %u columns", o->place,
 				out_n);
 		if (!o->name) {
-			o->place = q->columns_n ? cols[o->place - 1] : o->place - 1;
+			o->col = q->columns_n ? cols[o->place - 1] : o->place - 1;
 			continue;
 		}
 		while (j < q->columns_n && strcasecmp(q->columns[j].label, o->name) != 0)
 			j++;
 		if (j < q->columns_n)
-			o->place = cols[j];
-		else if (find_column(q, rs, o->name, &o->place, e) != 0)
+			o->col = cols[j];
+		else if (find_column(q, rs, o->name, &o->col, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -275,14 +275,14 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
 	const struct place *a = pa, *b = pb;
 	for (unsigned i = 0; i < s->q->order_n; i++) {
 		const struct show_order *o = &s->q->order[i];
-		const char *x = a->row[o->place], *y = b->row[o->place];
+		const char *x = a->row[o->col], *y = b->row[o->col];
 		if (!x || !y) {
 			if (!x != !y)
 				return x ? -1 : 1;
 			continue;
 		}
 		struct show_value v = { .text = y, .n = strtold(y, NULL) };
-		int d = compare_cell(s->rs->col_types[o->place], x, &v);
+		int d = compare_cell(s->rs->col_types[o->col], x, &v);
 		if (d)
 			return o->desc ? -d : d;
 	}
@@ -348,9 +348,9 @@ static int project(
 	return replace(rs, &out, e);
 }
 
-int show_apply(struct show_query *q, struct rowset *rs, struct err *e)
+static int resolve(struct show_query *q, const struct rowset *rs, unsigned cols[SHOW_COLUMNS_MAX],
+	struct err *e)
 {
-	unsigned cols[SHOW_COLUMNS_MAX];
 	if (rs->n_cols == 0)
 		return err_set(e, ERR_SYNTAX, "%.60s has no rows", q->what);
 	for (unsigned k = 0; k < q->columns_n; k++) {
@@ -360,7 +360,19 @@ int show_apply(struct show_query *q, struct rowset *rs, struct err *e)
 		if (q->columns[k].label == q->columns[k].name)
 			q->columns[k].label = rs->col_names[cols[k]];
 	}
-	if (resolve_where(q, rs, e) != 0 || resolve_order(q, rs, cols, e) != 0)
+	return resolve_where(q, rs, e) == 0 ? resolve_order(q, rs, cols, e) : -1;
+}
+
+int show_fits(struct show_query *q, const struct rowset *rs, struct err *e)
+{
+	unsigned cols[SHOW_COLUMNS_MAX];
+	return resolve(q, rs, cols, e);
+}
+
+int show_apply(struct show_query *q, struct rowset *rs, struct err *e)
+{
+	unsigned cols[SHOW_COLUMNS_MAX];
+	if (resolve(q, rs, cols, e) != 0)
 		return -1;
 	keep_wanted(q, rs);
 	if (q->count && count_rows(rs, e) != 0)

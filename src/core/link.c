@@ -90,6 +90,8 @@ void link_close(struct link *l, const char *why)
 	}
 	timer_clear(w->loop, &l->timer);
 	stream_close(&l->st);
+	l->shard->counts->rx_bytes += l->st.rx_bytes;
+	l->shard->counts->tx_bytes += l->st.tx_bytes;
 	if (l->cancel)
 		cancel_link_gone(l);
 	link_set_state(l, LINK_CLOSING);

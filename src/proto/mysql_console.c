@@ -224,11 +224,13 @@ static struct pev query(struct my_client *c, const struct mypacket *m, struct bu
 	return ev;
 }
 
+/* Its own, and what ProxySQL's tables are in. */
 static void init_db(struct my_client *c, const struct mypacket *m, struct buf *down)
 {
 	struct mystr name = mycommand_read_init_db(m->payload, m->payload_n);
+	struct text t = { name.p, name.n };
 	uint8_t seq = 1;
-	if (name.n == 8 && strncasecmp(name.p, "weirpool", 8) == 0)
+	if (is(t, "weirpool") || is(t, "stats") || is(t, "main"))
 		put_ok(c, &seq, down, NULL);
 	else
 		put_err(&seq, down, 1049, "42000", "The console has no such database");

@@ -330,7 +330,7 @@ def test_pages_have_stories():
 
 def test_console_page_is_complete(weirpool, pg15):
     """doc/console.md names each command of SHOW HELP, and no SHOW that does not exist."""
-    w = weirpool(pg15)
+    w = weirpool(pg15, query_stats=1)
     page = (SRC / 'doc/console.md').read_text()
     notices = []
     with w.console() as c:

@@ -8,7 +8,6 @@ import pytest
 import rawmy
 import rawpg
 from servers import eventually
-from weir import CONSOLE
 
 
 @pytest.fixture
@@ -219,24 +218,6 @@ def test_mysql(weirpool, anymy):
     assert q['update q_t set b = ? where a in ( ? )']['rows'] == 2
     assert (q['select no_such_column from q_t']['calls'], q['select no_such_column from q_t']['errors']) == (1, 1)
     assert 'hunter2' not in repr(q)
-
-
-def test_names_of_proxysql(weirpool, pg15, maria1011):
-    wp = weirpool(pg15, mysql=maria1011, auth_type='trust')
-    with my(wp, 'myapp') as c, c.cursor() as cur, wp.raw() as other:
-        other.q('select 1 as not_of_mysql')
-        cur.execute('select 7 as seven')
-    with my(wp, CONSOLE, 'admin') as c, c.cursor(pymysql.cursors.DictCursor) as cur:
-        cur.execute("SELECT * FROM stats_mysql_query_digest WHERE count_star > 0 ORDER BY sum_time DESC LIMIT 10")
-        [row] = [r for r in cur.fetchall() if 'seven' in r['digest_text']]
-        assert (row['schemaname'], row['username'], row['count_star'], row['sum_rows_sent']) == ('myapp', 'app', 1, 1)
-        assert re.fullmatch('0x[0-9A-F]{16}', row['digest'])
-        cur.execute("SELECT count(*) FROM stats_mysql_query_digest WHERE digest_text LIKE '%not_of_mysql%'")
-        assert cur.fetchone() == {'count': 0}
-        with pytest.raises(pymysql.Error, match='stats_mysql_connection_pool'):
-            cur.execute('SELECT * FROM stats_mysql_connection_pool')
-    with pytest.raises(rawpg.PgError, match='SHOW SERVERS'):
-        wp.admin('SELECT * FROM stats_mysql_connection_pool')
 
 
 def test_mysql_prepared(weirpool, anymy):

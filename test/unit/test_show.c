@@ -49,7 +49,7 @@ static const char *run(const char *sql)
 	int rc = show_parse(sql, is_name, &q, &e);
 	if (rc == 0) {
 		snprintf(out, sizeof out, "another");
-	} else if (rc < 0 || show_apply(q, &rs, &e) != 0) {
+	} else if (rc < 0 || show_fits(q, &rs, &e) != 0 || show_apply(q, &rs, &e) != 0) {
 		snprintf(out, sizeof out, "! %s|%s", e.msg, e.hint);
 	} else {
 		for (size_t i = 0; i < rs.n_rows; i++)
