@@ -6,6 +6,8 @@ The info string of a block says how (scripts/check-docs insists on test=NAME):
     text test=NAME output   what the block before it printed; a line `...` stands for any lines, ... inside a line for anything
 Blocks of one page with the same NAME are one story: they run in order, in one directory, against one server.
 
+What a story starts in its directory and does not end (a server, a client that waits) ends with the story.
+
 In the pages db.example.com is the database server (port 5432, role app, password secret, database app), my.example.com a
 MariaDB (port 3306, the same account and schema), weirpool listens on ports 6432 and 6033, and its files are in /etc/weirpool.
 Here these become servers of the tests, free ports and a temporary directory."""
@@ -27,6 +29,7 @@ import pytest
 from servers import as_test_user, eventually, free_port, give_to_test_user
 from weir import SANITIZER, SRC, find_binary
 
+TUTORIAL_PORTS = ('5441', '5442', '5443', '3341', '3342')  # of servers that a tutorial starts itself
 SLOW = {'build'}                  # stories for ./check --slow
 FENCE = re.compile(r'^```(.*)$')
 
@@ -85,6 +88,7 @@ class Stage:
                        ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
                        ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port)),
                        ('9127', str(self.http_port))]
+        self.places += [(p, str(free_port())) for p in TUTORIAL_PORTS]
         if mysql:
             self.places += [('@my.example.com', '@127.0.0.1:%d' % mysql.port), ('port=3306', ''),
                             ('host=my.example.com', 'host=127.0.0.1 port=%d' % mysql.port),
@@ -106,13 +110,12 @@ class Stage:
             del self.env[name]
 
     def here(self, text):
-        for was, becomes in self.places:
-            text = text.replace(was, becomes)
-        return text
+        becomes = dict(reversed(self.places))
+        return re.sub('|'.join(re.escape(was) for was, _ in self.places), lambda m: becomes[m.group()], text)
 
     def back(self, text):
-        return text.replace(str(self.port), '6432').replace(str(self.mysql_port), '6033') \
-            .replace(str(self.http_port), '9127').replace(str(self.dir), '/etc/weirpool')
+        was = {becomes: was for was, becomes in self.places if was.isdigit()} | {str(self.dir): '/etc/weirpool'}
+        return re.sub('|'.join(map(re.escape, was)), lambda m: was[m.group()], text)
 
     def put(self, name, text, mode=0o644):
         p = self.dir / name
