@@ -225,6 +225,7 @@ struct sql_my_iter {
 	size_t n;
 	struct sql_my_lex lex;
 	bool ended;
+	bool vars; /* an @ is in the text */
 	/* an earlier statement may have changed sql_mode, the character set */
 	bool mode_shaken, charset_shaken;
 };

@@ -78,6 +78,8 @@ struct sql_route {
 	 * vouches for what it calls (a rule). */
 	bool movable;
 	bool unsure; /* ... and somebody has to vouch for it */
+	bool begins; /* one of its statements begins a transaction */
+	unsigned statements_n;
 	struct sql_hint hint;
 };
 

@@ -49,6 +49,13 @@ static void route_text(const struct my_client *c, enum sql_route_tx tx, const ch
 	sql_route_my(o_r, &ctx, text, n, r);
 }
 
+/* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it
+ * is not looked through. */
+static bool begins_among(const struct my_client *c, const struct sql_route *r)
+{
+	return r->begins && (r->statements_n > 1 || !c->ro_tx);
+}
+
 static bool text_reads(const struct my_client *c, const char *text, size_t n, struct wish_sum *w)
 {
 	struct sql_my_opts o;
@@ -60,22 +67,7 @@ static bool text_reads(const struct my_client *c, const char *text, size_t n, st
 		struct sql_lang lang = { .my = &as_code };
 		rule = rules_find(c->ruling, &lang, text, n, false);
 	}
-	return wish_add(w, &r, rule);
-}
-
-/* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it
- * is not looked through. */
-static bool begins_among(const struct my_client *c, const char *text, size_t n)
-{
-	struct sql_my_opts o = { .multi_statements = c->multi, .mariadb = c->mariadb };
-	struct sql_my_iter it;
-	struct sql_my_stmt st;
-	bool begins = false;
-	unsigned statements = 0;
-	sql_my_start(&it, &o, text, n);
-	for (; sql_my_next(&it, &st); statements++)
-		begins = begins || (st.flags & SQL_MY_TX_BEGIN);
-	return begins && (statements > 1 || !c->ro_tx);
+	return wish_add(w, &r, rule) && !begins_among(c, &r);
 }
 
 static bool query_reads(
@@ -84,7 +76,7 @@ static bool query_reads(
 	struct myquery q;
 	const char *where;
 	return myquery_read(body, n, n, c->caps, &q, &where) > 0 &&
-	       text_reads(c, q.text.p, q.text.n, w) && !begins_among(c, q.text.p, q.text.n);
+	       text_reads(c, q.text.p, q.text.n, w);
 }
 
 static bool execute_reads(

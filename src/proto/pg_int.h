@@ -6,6 +6,7 @@
 #include "proto/proto.h"
 #include "base/hmap.h"
 #include "flow.h"
+#include "sql/classify.h"
 #include "stmtmap.h"
 #include "vars.h"
 
@@ -16,6 +17,7 @@
 #define PG_ASYNC_MAX_BYTES 65536U  /* E, N, S, A, C above this are passed or swallowed unread */
 #define PG_OWED_MAX_N (1U << 16)   /* replies owed by one link: then the client waits */
 #define PG_REPLAY_MAX_BYTES 2048U  /* of a batch kept for healing */
+#define PG_SEEN_MAX_BYTES 2048U    /* of the text that was read last */
 
 /* ---- per worker ---- */
 struct proto_env {
@@ -31,6 +33,14 @@ struct proto_env {
 		bool valid, scs, unsafe_encoding;
 		unsigned server_major;
 	} lex;
+	/* The text that was read last to find its node: it is read again when it is sent. Of texts
+	 * that set something nothing is kept; n is then 0. */
+	struct pg_seen {
+		size_t n;
+		struct pg_lex_opts lex;
+		struct sql_stmt_info info; /* up to set_name */
+		char text[PG_SEEN_MAX_BYTES];
+	} seen;
 	struct proto_wish wish; /* of the last PEV_REQUEST */
 	char **track_extra;     /* NULL-terminated copy, or NULL */
 };

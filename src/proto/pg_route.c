@@ -4,6 +4,7 @@
 #include "rules.h"
 #include "wish.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "wire/pg/error.h"
@@ -41,11 +42,37 @@ static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *te
 	sql_route_pg(&o, &ctx, text, n, info_r, out_r);
 }
 
+static void remember(
+	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info)
+{
+	struct pg_seen *s = &c->env->seen;
+	bool sets = info->set_kind != SQL_SET_NONE || info->set_name_n || info->set_value_n;
+	s->n = n <= sizeof(s->text) && !sets ? n : 0;
+	if (s->n == 0)
+		return;
+	s->lex = *pg_lex(c);
+	memcpy(&s->info, info, offsetof(struct sql_stmt_info, set_name));
+	memcpy(s->text, text, n);
+}
+
+bool pg_seen(struct pg_client *c, const char *text, size_t n, struct sql_stmt_info *info_r)
+{
+	const struct pg_seen *s = &c->env->seen;
+	const struct pg_lex_opts *x = pg_lex(c);
+	if (n == 0 || s->n != n || s->lex.scs != x->scs ||
+		s->lex.unsafe_encoding != x->unsafe_encoding ||
+		s->lex.server_major != x->server_major || memcmp(s->text, text, n) != 0)
+		return false;
+	memcpy(info_r, &s->info, offsetof(struct sql_stmt_info, set_name));
+	return true;
+}
+
 /* ... at the start of a request. */
 static void look_at(struct pg_client *c, const char *text, size_t n, struct sql_route *r)
 {
 	struct sql_stmt_info info;
 	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, r);
+	remember(c, text, n, &info);
 	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict == SQL_ROUTE_REPLICA && c->no_ro_tx)
 		r->verdict = SQL_ROUTE_PRIMARY;
 	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict != SQL_ROUTE_REPLICA)

@@ -140,6 +140,8 @@ void up_count_executed(struct upx *u, const uint8_t *body, size_t n); /* as much
 /* pg_route.c: may the request at p run on a replica? And what it wishes. */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
 /* Is a transaction that began READ ONLY open on the link of a replica? Is this nothing for it? */
+/* What the text is, if pg_reads() has just read it; false: it has not. */
+bool pg_seen(struct pg_client *c, const char *text, size_t n, struct sql_stmt_info *info_r);
 bool pg_in_ro(const struct pg_client *c, const struct pg_link *l);
 bool pg_ro_refused(
 	struct pg_client *c, const struct pg_link *l, const char *text, size_t n, struct err *why);

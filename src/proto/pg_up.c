@@ -156,6 +156,8 @@ const struct pg_lex_opts *pg_lex(struct pg_client *c)
 
 void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info *info_r)
 {
+	if (pg_seen(u->c, text, n, info_r))
+		return;
 	const struct pg_lex_opts *x = pg_lex(u->c);
 	struct sql_opts o = { .dialect = &sql_dialect_pg,
 		.standard_conforming_strings = x->scs,

@@ -190,7 +190,7 @@ static void on_token(struct my_pass *p)
 
 	p->after_sysvar = p->tok.kind == SQL_MY_TOK_SYSVAR || (p->in_sysvar && p->tok.ch == '.');
 	p->in_sysvar = part;
-	if (!p->quiet)
+	if (p->vars && !p->quiet)
 		user_variable(p, my_place_step(&p->place, &p->tok));
 	p->prev2 = p->prev;
 	p->prev = now;
@@ -241,6 +241,7 @@ void sql_my_start(struct sql_my_iter *it, const struct sql_my_opts *o, const cha
 	it->o = o;
 	it->text = text != NULL ? text : "";
 	it->n = n;
+	it->vars = n != 0 && memchr(it->text, '@', n) != NULL;
 	sql_my_lex_init(&it->lex, o, it->text, n);
 }
 
@@ -265,7 +266,8 @@ static void run(struct my_pass *p)
 	if (p->depth != 0)
 		my_unsure(p);
 	/* what stands at the end decides about the variable before it */
-	user_variable(p, my_place_step(&p->place, &p->tok));
+	if (p->vars)
+		user_variable(p, my_place_step(&p->place, &p->tok));
 }
 
 /* How the next statement will be read. */
@@ -292,9 +294,12 @@ static bool is_shaken(const struct sql_my_iter *it, const char *text, size_t n)
 /* One statement, or nothing but blanks. */
 static void one(struct sql_my_iter *it, struct sql_my_stmt *out, struct my_route *route)
 {
-	struct my_pass p = {
-		.o = it->o, .out = out, .route = route, .text = it->text, .lex = it->lex
-	};
+	struct my_pass p = { .o = it->o,
+		.out = out,
+		.route = route,
+		.text = it->text,
+		.lex = it->lex,
+		.vars = it->vars };
 	size_t at = (size_t)(it->lex.p - it->text);
 
 	memset(out, 0, offsetof(struct sql_my_stmt, name));

@@ -43,6 +43,7 @@ struct my_pass {
 	bool ended;         /* tok is behind the statement */
 	bool expressions;   /* names before "(" may be calls here */
 	bool quiet;         /* what stands here is stored, not run */
+	bool vars;          /* an @ is in the text: p->place is kept up to date */
 	bool program;       /* the body of a stored program: semicolons may be its own */
 	bool with_list;     /* WITH a AS (..), b AS (..) before its statement */
 	bool after_sysvar;  /* @@: a scope or name follows */

@@ -13,26 +13,30 @@ enum {
 	C_IDENT = 4,       /* the same, digits and $ */
 	C_TAG = 8,         /* may continue the tag of a dollar quote: C_IDENT without $ */
 	C_DIGIT = 16,
-	C_OP = 32,      /* may be part of an operator */
-	C_FOREIGN = 64, /* an operator character that SQL's own operators lack */
-	C_PUNCT = 128,
+	C_UPPER = 32,    /* A to Z; by its value also what makes them small */
+	C_OP = 64,       /* may be part of an operator */
+	C_FOREIGN = 128, /* an operator character that SQL's own operators lack */
+	C_PUNCT = 256,
+	C_SINGLE = 512,   /* ... and always a token of one byte */
+	C_COMMENT = 1024, /* may start a comment */
 };
 
 #define LETTER (C_IDENT_START | C_IDENT | C_TAG)
 #define FOREIGN (C_OP | C_FOREIGN)
+#define SINGLE (C_PUNCT | C_SINGLE)
 
 /* clang-format off */
-static const uint8_t class_of[256] = {
+static const uint16_t class_of[256] = {
 	[' '] = C_SPACE, ['\t'] = C_SPACE, ['\n'] = C_SPACE, ['\r'] = C_SPACE, ['\f'] = C_SPACE,
 	['\v'] = C_SPACE,
-	['+'] = C_OP, ['-'] = C_OP, ['*'] = C_OP, ['/'] = C_OP, ['<'] = C_OP, ['>'] = C_OP,
-	['='] = C_OP,
+	['+'] = C_OP, ['*'] = C_OP, ['<'] = C_OP, ['>'] = C_OP, ['='] = C_OP,
+	['-'] = C_OP | C_COMMENT, ['/'] = C_OP | C_COMMENT,
 	['~'] = FOREIGN, ['!'] = FOREIGN, ['@'] = FOREIGN, ['#'] = FOREIGN, ['^'] = FOREIGN,
 	['&'] = FOREIGN, ['|'] = FOREIGN, ['`'] = FOREIGN, ['?'] = FOREIGN, ['%'] = FOREIGN,
-	['('] = C_PUNCT, [')'] = C_PUNCT, ['['] = C_PUNCT, [']'] = C_PUNCT, [','] = C_PUNCT,
-	[';'] = C_PUNCT, ['.'] = C_PUNCT, [':'] = C_PUNCT,
+	['('] = SINGLE, [')'] = SINGLE, ['['] = SINGLE, [']'] = SINGLE, [','] = SINGLE,
+	[';'] = SINGLE, ['.'] = C_PUNCT, [':'] = C_PUNCT,
 	['$'] = C_IDENT, ['_'] = LETTER, ['0' ... '9'] = C_DIGIT | C_IDENT | C_TAG,
-	['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, [0x80 ... 0xff] = LETTER,
+	['A' ... 'Z'] = LETTER | C_UPPER, ['a' ... 'z'] = LETTER, [0x80 ... 0xff] = LETTER,
 };
 /* clang-format on */
 
@@ -109,8 +113,13 @@ static const char *line_end(const char *p, const char *end)
 static bool skip_blanks(struct sql_lex *l)
 {
 	for (;;) {
-		while (l->p < l->end && is(*l->p, C_SPACE))
-			l->p++;
+		const char *p = l->p;
+
+		while (p < l->end && is(*p, C_SPACE))
+			p++;
+		l->p = p;
+		if (p == l->end || !is(*p, C_COMMENT))
+			return true;
 		if (at(l, 0, '-') && at(l, 1, '-'))
 			l->p = line_end(l->p + 2, l->end);
 		else if (!(at(l, 0, '/') && at(l, 1, '*')))
@@ -206,18 +215,21 @@ static void lex_quoted_ident(struct sql_lex *l, struct sql_tok *t, enum sql_toke
 
 static void lex_word(struct sql_lex *l, struct sql_tok *t)
 {
-	const char *p = l->p, *end = l->end, *full = end;
+	const char *p = l->p, *end = l->end;
+	size_t n = 0, max = (size_t)(end - p) < SQL_IDENT_MAX ? (size_t)(end - p) : SQL_IDENT_MAX;
 	uint32_t h = 0;
 
-	if (end - p > SQL_IDENT_MAX)
-		full = p + SQL_IDENT_MAX;
-	for (char *out = t->name; p < full && is(*p, C_IDENT); p++) {
-		unsigned char c = fold(*p);
+	for (; n < max; n++) {
+		unsigned char c = (unsigned char)p[n];
+		unsigned classes = class_of[c];
 
+		if (!(classes & C_IDENT))
+			break;
+		c |= classes & C_UPPER;
 		h = sql_hash_step(h, c);
-		*out++ = (char)c;
+		t->name[n] = (char)c;
 	}
-	size_t n = (size_t)(p - l->p);
+	p += n;
 
 	if (p < end && is(*p, C_IDENT)) {
 		t->decoded_too_long = true;
@@ -350,6 +362,31 @@ static void lex_punct(struct sql_lex *l, struct sql_tok *t)
 	done(l, t, SQL_TOK_PUNCT);
 }
 
+/* A token that starts with neither a letter nor a parenthesis or comma. */
+static void lex_other(struct sql_lex *l, struct sql_tok *t)
+{
+	char c = *l->p;
+
+	if (is(c, C_DIGIT) || (c == '.' && (size_t)(l->end - l->p) > 1 && is(l->p[1], C_DIGIT)))
+		lex_number(l, t);
+	else if (is(c, C_PUNCT))
+		lex_punct(l, t);
+	else if (is(c, C_OP))
+		lex_operator(l, t);
+	else if (c == '\'')
+		lex_string(l, t, l->escape_strings ? SQL_TOK_ESTRING : SQL_TOK_STRING);
+	else if (c == '"')
+		lex_quoted_ident(l, t, SQL_TOK_QUOTED);
+	else if (c == '$')
+		lex_dollar(l, t);
+	else if (c == '\0')
+		bad(l, t);
+	else {
+		l->p++;
+		done(l, t, SQL_TOK_OTHER);
+	}
+}
+
 void sql_lex_next(struct sql_lex *l, struct sql_tok *t)
 {
 	t->ch = 0;
@@ -368,26 +405,14 @@ void sql_lex_next(struct sql_lex *l, struct sql_tok *t)
 	}
 	char c = *l->p;
 
-	if (is(c, C_IDENT_START))
+	if (is(c, C_IDENT_START)) {
 		lex_letter(l, t);
-	else if (is(c, C_DIGIT) ||
-		 (c == '.' && (size_t)(l->end - l->p) > 1 && is(l->p[1], C_DIGIT)))
-		lex_number(l, t);
-	else if (c == '\'')
-		lex_string(l, t, l->escape_strings ? SQL_TOK_ESTRING : SQL_TOK_STRING);
-	else if (c == '"')
-		lex_quoted_ident(l, t, SQL_TOK_QUOTED);
-	else if (c == '$')
-		lex_dollar(l, t);
-	else if (is(c, C_OP))
-		lex_operator(l, t);
-	else if (is(c, C_PUNCT))
-		lex_punct(l, t);
-	else if (c == '\0')
-		bad(l, t);
-	else {
+	} else if (is(c, C_SINGLE)) {
 		l->p++;
-		done(l, t, SQL_TOK_OTHER);
+		t->ch = c;
+		done(l, t, SQL_TOK_PUNCT);
+	} else {
+		lex_other(l, t);
 	}
 }
 

@@ -14,7 +14,9 @@ enum {
 	C_DIGIT = 4,
 	C_VAR = 8, /* may be part of an unquoted @name: these, digits and . */
 	C_PUNCT = 16,
-	C_QUOTE = 32,
+	C_UPPER = 32, /* A to Z; by its value also what makes them small */
+	C_QUOTE = 64,
+	C_COMMENT = 128, /* may start a comment, or end an executable one */
 };
 
 #define LETTER (C_START | C_VAR)
@@ -23,13 +25,14 @@ enum {
 /* clang-format off */
 static const uint8_t class_of[256] = {
 	['\t' ... '\r'] = C_SPACE, [' '] = C_SPACE,
-	['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['$'] = LETTER,
+	['A' ... 'Z'] = LETTER | C_UPPER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['$'] = LETTER,
 	[0x80 ... 0xff] = LETTER,
 	['0' ... '9'] = C_DIGIT | C_VAR,
 	['.'] = C_PUNCT | C_VAR,
 	['('] = C_PUNCT, [')'] = C_PUNCT, [','] = C_PUNCT, [';'] = C_PUNCT, [':'] = C_PUNCT,
 	['{'] = C_PUNCT, ['}'] = C_PUNCT,
 	['\''] = C_QUOTE, ['"'] = C_QUOTE, ['`'] = C_QUOTE,
+	['#'] = C_COMMENT, ['-'] = C_COMMENT, ['/'] = C_COMMENT, ['*'] = C_COMMENT,
 };
 /* clang-format on */
 
@@ -203,8 +206,13 @@ static bool is_dash_comment(const struct sql_my_lex *l)
 static bool skip_blanks(struct sql_my_lex *l)
 {
 	for (;;) {
-		while (l->p < l->end && is(*l->p, C_SPACE))
-			l->p++;
+		const char *p = l->p;
+
+		while (p < l->end && is(*p, C_SPACE))
+			p++;
+		l->p = p;
+		if (p == l->end || !is(*p, C_COMMENT))
+			return true;
 		if (at(l, 0, '#') || (at(l, 0, '-') && at(l, 1, '-') && is_dash_comment(l))) {
 			if (!skip_line(l))
 				return false;
@@ -289,20 +297,27 @@ static bool is_dollar_quote(const struct sql_my_lex *l, const struct sql_my_tok 
 static void lex_word(struct sql_my_lex *l, struct sql_my_tok *t)
 {
 	char name[MY_WORD_MAX];
+	const char *p = l->p;
+	size_t n = 0, max = (size_t)(l->end - p) < MY_WORD_MAX ? (size_t)(l->end - p) : MY_WORD_MAX;
 	uint32_t h = 0;
-	size_t n = 0;
-	bool high = false;
+	unsigned char all = 0;
 
-	for (; l->p < l->end && is(*l->p, C_IDENT); l->p++, n++) {
-		char c = my_fold(*l->p);
+	for (; n < max; n++) {
+		unsigned char c = (unsigned char)p[n];
+		unsigned classes = class_of[c];
 
-		high |= is_high(c);
-		if (n < MY_WORD_MAX) {
-			name[n] = c;
-			h = sql_hash_step(h, (unsigned char)c);
-		}
+		if (!(classes & C_IDENT))
+			break;
+		all |= c;
+		c |= classes & C_UPPER;
+		name[n] = (char)c;
+		h = sql_hash_step(h, c);
 	}
-	if ((high && l->o->charset != SQL_MY_CS_SAFE) || is_dollar_quote(l, t)) {
+	if (n == MY_WORD_MAX)
+		for (; p + n < l->end && is(p[n], C_IDENT); n++)
+			all |= (unsigned char)p[n];
+	l->p = p + n;
+	if ((is_high((char)all) && l->o->charset != SQL_MY_CS_SAFE) || is_dollar_quote(l, t)) {
 		bad(l, t);
 		return;
 	}

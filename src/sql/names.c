@@ -20,6 +20,7 @@ struct slot {
 struct sql_names {
 	struct slot *slots; /* a power of two */
 	size_t slots_n, count;
+	unsigned shift; /* leaves as many bits of 32 as number the slots */
 	char *bytes;
 	size_t bytes_n, bytes_cap;
 	bool fold;
@@ -71,12 +72,19 @@ static bool is_name(const struct sql_names *s, const struct slot *slot, const ch
 	return true;
 }
 
+/* Names of a kind (log_1, log_2) differ in few bits of their hash: the product spreads them, and
+ * strangers, which most names are, end at once. */
+static size_t first_slot(const struct sql_names *s, uint32_t hash)
+{
+	return hash * 0x9E3779B1u >> s->shift;
+}
+
 /* The slot of the name, or the free one where it belongs. There is always a free one. */
 static struct slot *slot_of(const struct sql_names *s, uint32_t hash, const char *name, size_t n)
 {
 	size_t mask = s->slots_n - 1;
 
-	for (size_t i = (hash ^ hash >> 16) & mask;; i = (i + 1) & mask) {
+	for (size_t i = first_slot(s, hash);; i = (i + 1) & mask) {
 		struct slot *slot = &s->slots[i];
 
 		if (slot->known == 0 || (slot->hash == hash && is_name(s, slot, name, n)))
@@ -89,6 +97,7 @@ static bool grow_slots(struct sql_names *s)
 	struct sql_names bigger = *s;
 
 	bigger.slots_n = s->slots_n != 0 ? s->slots_n * 2 : 64;
+	bigger.shift = s->slots_n != 0 ? s->shift - 1 : 26;
 	bigger.slots = mem_alloc(MEM_MISC, bigger.slots_n * sizeof(*bigger.slots));
 	if (bigger.slots == NULL)
 		return false;
@@ -162,7 +171,16 @@ bool sql_names_add(struct sql_names *s, const char *name, size_t n, unsigned kno
 
 unsigned sql_names_find_hashed(const struct sql_names *s, const char *name, size_t n, uint32_t hash)
 {
-	return s->count == 0 ? 0 : slot_of(s, hash, name, n)->known;
+	size_t mask = s->slots_n - 1;
+
+	if (s->count == 0)
+		return 0;
+	for (size_t i = first_slot(s, hash);; i = (i + 1) & mask) {
+		const struct slot *slot = &s->slots[i];
+
+		if (slot->known == 0 || (slot->hash == hash && is_name(s, slot, name, n)))
+			return slot->known;
+	}
 }
 
 unsigned sql_names_find(const struct sql_names *s, const char *name, size_t n)

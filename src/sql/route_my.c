@@ -59,9 +59,10 @@ static void system_variable(struct my_pass *p, const struct sql_my_word *w)
 		mark(p, ROUTE_LOCAL, "a variable that may differ between nodes");
 }
 
-static bool starts_with(const struct sql_my_tok *t, const char *prefix)
+static bool is_innodb_table(const struct sql_my_tok *t)
 {
-	size_t n = strlen(prefix), at = t->kind == SQL_MY_TOK_QUOTED ? 1 : 0;
+	static const char prefix[] = "innodb_";
+	size_t n = sizeof(prefix) - 1, at = t->kind == SQL_MY_TOK_QUOTED ? 1 : 0;
 
 	if (t->n < n + at)
 		return false;
@@ -118,7 +119,7 @@ void route_my_name(struct my_pass *p, const struct sql_my_word *w)
 	r->schema = schema_of(w);
 	if (r->names != NULL)
 		known_name(p);
-	if (starts_with(&p->tok, "innodb_"))
+	if (is_innodb_table(&p->tok))
 		mark(p, ROUTE_LOCAL, own_view);
 	if (p->prev.ch != '.' || schema == MY_SCHEMA_NONE)
 		return;

@@ -15,6 +15,8 @@ struct my_text {
 	const struct sql_route_ctx *ctx;
 	struct route_mark all;
 	unsigned statements_n;
+	unsigned most; /* statements, of the readings of the text */
+	bool begins;
 };
 
 /* What only the link that ran the session's earlier statements can do, or what ties the session to
@@ -336,7 +338,7 @@ static void statement(struct my_text *t, struct my_route *r, const struct sql_my
 	if (st->verb == SQL_MY_V_SET_STATEMENT)
 		set(t, r, st);
 	/* SET STATEMENT reads the variables of its own that are in the flags */
-	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+	for (size_t i = 0; st->flags != 0 && i < sizeof(facts) / sizeof(facts[0]); i++)
 		if (st->flags & facts[i].flags)
 			mark(r, facts[i].level, facts[i].reason);
 	verb(t, r, st);
@@ -356,6 +358,7 @@ static void read_text(struct my_text *t, const struct sql_my_opts *o)
 {
 	struct sql_my_iter it;
 	struct sql_my_stmt st;
+	unsigned n = 0;
 
 	t->o = o;
 	t->tx = t->ctx->tx;
@@ -371,6 +374,8 @@ static void read_text(struct my_text *t, const struct sql_my_opts *o)
 			return;
 		statement(t, &r, &st);
 		route_join(&t->all, &r.mark, t->statements_n++ == 0);
+		t->most = ++n > t->most ? n : t->most;
+		t->begins |= (st.flags & SQL_MY_TX_BEGIN) != 0;
 		if (t->autocommit_off && t->tx == SQL_ROUTE_TX_NONE)
 			t->tx = tx_without_begin(t);
 	}
@@ -408,4 +413,6 @@ void sql_route_my(const struct sql_my_opts *o, const struct sql_route_ctx *c, co
 	else if (t.statements_n == 0)
 		t.all = (struct route_mark){ ROUTE_REPLICA, "empty", text };
 	route_finish(&t.all, text, n, out_r);
+	out_r->begins = t.begins;
+	out_r->statements_n = t.most;
 }

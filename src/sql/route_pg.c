@@ -555,4 +555,6 @@ void sql_route_pg(const struct sql_opts *o, const struct sql_route_ctx *c, const
 	else if (p.out->n_statements == 0)
 		r.all = (struct route_mark){ ROUTE_REPLICA, "empty", text };
 	route_finish(&r.all, text, n, out_r);
+	out_r->begins = (p.out->flags & SQL_F_TX_BEGIN) != 0;
+	out_r->statements_n = p.out->n_statements;
 }

@@ -171,7 +171,7 @@ static bool mentions(const char *p, const char *end, const char *word)
 	size_t n = strlen(word);
 
 	for (; (size_t)(end - p) >= n; p++)
-		if (strncasecmp(p, word, n) == 0)
+		if ((*p | 32) == (word[0] | 32) && strncasecmp(p, word, n) == 0)
 			return true;
 	return false;
 }

@@ -97,6 +97,26 @@ Test(pg_route, wishes_of_hints)
 	cr_assert_not(wish.hinted || wish.unclear || wish.node);
 }
 
+/* What was read to find the node is not read again to send it: if it is the same, read alike. */
+Test(pg_route, a_text_that_was_just_read)
+{
+	struct pg_client *c = s->cst;
+	struct sql_stmt_info info;
+	static const char text[] = "select 'a\\' , setseed(1)";
+	cr_assert_not(query_reads(text));
+	cr_assert(pg_seen(c, text, sizeof(text) - 1, &info));
+	cr_assert(info.flags & SQL_F_SEED);
+	cr_assert_eq(info.n_statements, 1);
+	cr_assert_not(pg_seen(c, text, sizeof(text) - 2, &info));
+	cr_assert_not(pg_seen(c, "select 'b\\' , setseed(1)", sizeof(text) - 1, &info));
+	c->env->lex.scs = false; /* a session for which it is an unfinished string */
+	cr_assert_not(pg_seen(c, text, sizeof(text) - 1, &info));
+	c->env->lex.scs = true;
+	cr_assert_not(query_reads("set x.y = 1"));
+	cr_assert_not(pg_seen(c, "set x.y = 1", 11, &info), "of what it sets nothing is kept");
+	cr_assert_not(pg_seen(c, text, sizeof(text) - 1, &info));
+}
+
 Test(pg_route, without_a_catalog_nothing_reads)
 {
 	struct proto_names *none = NULL;
