@@ -157,6 +157,22 @@ struct core_place { /* where a session is, in its process */
 	uint32_t worker, slot, id;
 };
 
+/* What became of a KILL. */
+enum core_killed { CORE_KILLED, CORE_KILLED_NOBODY, CORE_KILLED_NOT_OWNER };
+
+/* Why a client is still with the process before an upgrade. */
+enum core_stays {
+	CORE_STAYS_BUSY, /* a query, a transaction, or it waits for a server */
+	CORE_STAYS_LINK, /* pinned, or session mode */
+	CORE_STAYS_TLS,
+	CORE_STAYS_CODED,
+	CORE_STAYS_UNSETTLED, /* half a message, or something of it is not known */
+	CORE_STAYS_TOO_BIG,
+	CORE_STAYS_REFUSED,
+	CORE_STAYS_OTHER, /* logging in, replication, consoles */
+	CORE_STAYS_N
+};
+
 struct core {
 	struct loop *loop; /* control's */
 	unsigned n_workers;
@@ -184,12 +200,20 @@ struct core {
 	void (*stray_cancel)(
 		void *arg, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
 	void *stray_arg;
+	/* A KILL of a session that is not here: account asks for it. False: it cannot be asked;
+	 * else core_kill_told() or core_kills_lost() follows. And the answer to one of its own. The
+	 * same. */
+	bool (*stray_kill)(void *arg, uint32_t id, const struct proto_ops *ops, uint32_t number,
+		bool whole, bool any, const char *account);
+	void (*stray_killed)(void *arg, uint32_t id, enum core_killed how);
 	_Atomic bool has_other; /* ... and is asked */
+	struct list kills;      /* control's: those that it is asked */
+	uint32_t kill_ids;
 	/* Sessions on their way to the process after an upgrade, or from the one before. All are
 	 * called on the control thread. */
 	struct core_moves {
 		void *arg;
-		unsigned each_n, next; /* so many of a worker's at a time; whose turn it is */
+		unsigned each_n; /* so many of a worker's at a time */
 		/* A session of this process is to go; fd is its own. False: it stays. Else
 		 * core_move_end() follows. */
 		bool (*out)(void *arg, const struct core_place *from, const struct proto_ops *ops,
@@ -200,9 +224,11 @@ struct core {
 		 * cannot. */
 		void (*in)(void *arg, const struct core_place *from, const struct core_place *at,
 			bool in);
+		/* The answer to core_count_stays(): CORE_STAYS_N numbers. */
+		void (*stay)(void *arg, const unsigned *n);
 	} moves;
 	/* Of the process before this one, as long as it serves clients; its pid 0: it does not. */
-	_Atomic unsigned before_pid, before_clients;
+	_Atomic unsigned before_pid, before_clients, before_stays[CORE_STAYS_N];
 	/* The console: admin/ sets it. Called on the control thread; r is answered with
 	 * core_console_done(). */
 	void (*console)(struct core *c, struct core_console *r);
@@ -389,6 +415,7 @@ struct worker {
 	bool running, closed;     /* closed: links may be in LINK_CLOSING */
 	bool suspended;           /* SUSPEND: nothing is read from clients */
 	bool deaf;                /* it does not listen any more */
+	bool old_numbers;         /* a session has a number that could be given again */
 	bool hands_over;          /* sessions that become idle go to the next process */
 	struct list offers;       /* struct session.offer */
 	char extra_names[16][64]; /* track_extra_parameters */
@@ -463,7 +490,8 @@ struct session {
 		counted_db, long_key, notified, unread, proxy_due;
 	/* OUT: the process after an upgrade gets it; IN: this one just got it. It reads nothing. */
 	enum { MOVING_NOT, MOVING_OUT, MOVING_IN } moving;
-	bool stays; /* that process did not take it */
+	uint8_t stays; /* enum proto_stays, when it was last to go */
+	bool refused;  /* that process did not take it */
 	_Alignas(8) uint8_t cst[];
 };
 
@@ -514,12 +542,21 @@ void core_reload(struct core *c, struct core_gen *gen);
 void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n);
 /* As cancel_request() on a worker; nobody else is asked. Takes fd. */
 void core_cancel(struct core *c, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
+/* A KILL of the other process: stray_killed() follows. False: no memory. */
+bool core_kill(struct core *c, uint32_t id, const struct proto_ops *ops, uint32_t number,
+	bool whole, bool any, const char *account);
+void core_kill_told(struct core *c, uint32_t id, enum core_killed how);
+void core_kills_lost(struct core *c); /* the other process is gone */
 /* Sessions that can move are stopped and offered to moves.out, moves.each_n of each worker. */
 void core_move_out(struct core *c);
 /* The other process has the session: it ends here without a word. Or it does not, and it goes on
  * here: REFUSED for good, LATER until it is offered again. moves.gone follows. */
 enum core_moved { CORE_MOVED, CORE_MOVE_REFUSED, CORE_MOVE_LATER };
 void core_move_end(struct core *c, const struct core_place *at, enum core_moved what);
+/* Why those that are still here are; moves.stay follows. */
+void core_count_stays(struct core *c);
+const char *core_stays_text(enum core_stays why); /* for the log */
+const char *core_stays_key(enum core_stays why);  /* for SHOW STATE */
 /* A session of another process; moves.in follows. Takes fd; false: it does not. */
 bool core_move_in(struct core *c, const struct core_place *from, const struct proto_ops *ops,
 	int fd, const uint8_t *state, size_t n);

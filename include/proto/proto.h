@@ -430,6 +430,14 @@ struct proto_client_conf { /* after login is known */
 	const char *login_notice; /* NULL: none */
 };
 
+/* May a session go to another process of this program? */
+enum proto_stays {
+	PROTO_STAYS_NOT,
+	PROTO_STAYS_PINNED,    /* it has something that only its server has */
+	PROTO_STAYS_UNSETTLED, /* not now: it is in the middle, or something of it is not known */
+	PROTO_STAYS_TOO_BIG
+};
+
 /* A link was lost: what its client hears. Borrowed. */
 #define PROTO_TX_LOST_TEXT \
 	"the server of this transaction was lost, and with it all that the transaction has done"
@@ -571,9 +579,9 @@ struct proto_ops {
 	bool (*client_in_request)(const void *cst, const uint8_t *in,
 		size_t n); /* does it owe us more of a batch, or we it? for draining */
 
-	/* For another process of this program: puts all that cst is. False: that cannot be done, or
-	 * not now; what was put is of no use then. NULL: never. */
-	bool (*client_move_out)(void *cst, struct buf *out);
+	/* For another process of this program: puts all that cst is. Unless it says STAYS_NOT, what
+	 * was put is of no use. NULL: never. */
+	enum proto_stays (*client_move_out)(void *cst, struct buf *out);
 	/* ... and there, of a cst that is all zero, instead of all up to client_ready(). k: as for
 	 * client_conf(). Nothing in r is trusted. -1 with e: client_fini() follows all the same. */
 	int (*client_move_in)(void *cst, struct proto_env *v, const struct proto_client_conf *k,

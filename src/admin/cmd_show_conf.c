@@ -260,6 +260,14 @@ void show_state(struct core_console *r, const struct cmd_line *l)
 			atomic_load(&r->core->before_clients));
 	else
 		rowset_set(&r->result, row, 1, "no");
+	for (unsigned i = 0; pid && i < CORE_STAYS_N; i++) {
+		unsigned n = atomic_load(&r->core->before_stays[i]);
+		if (n == 0)
+			continue;
+		row = rowset_row(&r->result);
+		rowset_set(&r->result, row, 0, core_stays_key((enum core_stays)i));
+		rowset_setf(&r->result, row, 1, "%u", n);
+	}
 	admin_done(r, "SHOW");
 }
 

@@ -125,6 +125,7 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	unsigned n_ls, struct err *e)
 {
 	struct core *c = mem_xalloc(MEM_MISC, sizeof *c);
+	list_init(&c->kills);
 	c->loop = loop;
 	c->gen = gen_ref(gen);
 	c->n_listen = n_ls < CORE_LISTEN_MAX ? n_ls : CORE_LISTEN_MAX;
@@ -283,6 +284,7 @@ static void free_cluster(void *v)
 
 void core_free(struct core *c)
 {
+	kills_free(c);
 	for (unsigned i = 0; i < c->n_workers; i++) {
 		struct worker *w = c->worker[i];
 		if (!w->running)

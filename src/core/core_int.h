@@ -244,9 +244,13 @@ void session_detach(struct session *s);
 #define NUMBER_BITS 28
 #define NUMBER_GENERATIONS 16u
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
+/* Where a session of that number is, if it is here. */
+struct worker *number_worker(struct core *c, uint32_t number);
+void number_take_over(struct session *s, uint32_t number); /* of the process before */
 
 /* kill.c */
 void session_kill_other(struct session *s, const struct pev *ev); /* PEV_KILL */
+void kills_free(struct core *c);                                  /* control */
 
 /* stand_in.c: begin false: so many read at the primary that this one waits. end: also of a session
  * that does not. */

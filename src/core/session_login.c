@@ -27,16 +27,43 @@ bool session_login_begin(struct session *s)
 	return s->login != NULL;
 }
 
+static uint32_t generation_bits(const struct core *c)
+{
+	return ((c->generation - 1) % NUMBER_GENERATIONS) << NUMBER_BITS;
+}
+
+static bool has_number(const struct worker *w, uint32_t number)
+{
+	for (unsigned i = 0; i < w->n_slots; i++)
+		if (w->slots[i].session && w->slots[i].session->number == number)
+			return true;
+	return false;
+}
+
 /* Unique among the sessions that live (until a worker has had 2^28 / workers of them), also beside
  * those of the process before an upgrade; and the worker is known by it. Never 0. */
 static uint32_t next_number(struct worker *w)
 {
 	unsigned n = w->core->n_workers ? w->core->n_workers : 1;
-	uint32_t v;
+	uint32_t v, bits = generation_bits(w->core);
 	do
 		v = w->numbers++ % ((NUMBER_MASK + 1) / n) * n + w->id;
-	while (v == 0);
-	return v | ((w->core->generation - 1) % NUMBER_GENERATIONS) << NUMBER_BITS;
+	while (v == 0 || (w->old_numbers && has_number(w, v | bits)));
+	return v | bits;
+}
+
+struct worker *number_worker(struct core *c, uint32_t number)
+{
+	return c->worker[(number & NUMBER_MASK) % c->n_workers];
+}
+
+void number_take_over(struct session *s, uint32_t number)
+{
+	const struct core *c = s->w->core;
+	s->number = number;
+	/* One that has outlived as many processes as there are generations. */
+	if ((number & ~NUMBER_MASK) == generation_bits(c))
+		s->w->old_numbers = true;
 }
 
 static bool offers_tls(const struct session *s)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORM 1 /* of what is written here; proto/ has forms of its own */
+#define FORM 2 /* of what is written here; proto/ has forms of its own */
 #define STATE_MAX_BYTES 60000u
 
 struct move_mail {
@@ -133,9 +133,19 @@ static bool get_creds(struct rd *r, struct proto_creds *c)
 	return true;
 }
 
-static bool put_session(struct session *s, struct buf *b)
+static uint8_t role_of(const struct pool_shard *p, unsigned endpoint)
 {
+	return !p->cdb->cluster               ? PROTO_ROLE_ITS_OWN
+	       : endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
+					      : PROTO_ROLE_PRIMARY;
+}
+
+/* The number first: it says which worker's it will be. */
+static enum proto_stays put_session(struct session *s, struct buf *b)
+{
+	buf_put_u32be(b, s->number);
 	buf_put_u8(b, FORM);
+	buf_put_u8(b, role_of(s->shard, s->endpoint));
 	buf_put_u8(b, s->came_to);
 	buf_put_u8(b, s->endpoint);
 	buf_put_u8(b, s->long_key);
@@ -149,14 +159,15 @@ static bool put_session(struct session *s, struct buf *b)
 	put_text(b, s->db->name);
 	put_text(b, s->account->name);
 	put_creds(b, s->shard->creds);
-	return s->ops->client_move_out(s->cst, b) && !b->failed;
+	enum proto_stays why = s->ops->client_move_out(s->cst, b);
+	return why == PROTO_STAYS_NOT && b->failed ? PROTO_STAYS_TOO_BIG : why;
 }
 
 /* ---- out: the old process ---- */
 
 static bool may_move(const struct session *s)
 {
-	return s->state == SESSION_IDLE && s->ops->client_move_out && !s->stays && !s->moving &&
+	return s->state == SESSION_IDLE && s->ops->client_move_out && !s->refused && !s->moving &&
 	       !s->link && !s->login && !s->is_console && !s->raw && !s->console &&
 	       !s->answer_due && !s->want_close && !s->unread && !s->st.ssl && !s->st.coding &&
 	       s->shard && s->shard->cdb && s->slot != UINT32_MAX && !s->cut &&
@@ -181,7 +192,8 @@ static bool move_out(struct session *s)
 	struct buf b;
 	struct move_mail *m = NULL;
 	buf_init(&b, STATE_MAX_BYTES);
-	if (put_session(s, &b) && stream_is_quiet(&s->st))
+	s->stays = (uint8_t)put_session(s, &b);
+	if (s->stays == PROTO_STAYS_NOT && stream_is_quiet(&s->st))
 		m = mail_new(w->core, &at, buf_len(&b), on_out);
 	if (m && stream_detach(&s->st) == 0) {
 		memcpy(m->state, buf_data(&b), buf_len(&b));
@@ -253,7 +265,7 @@ static void on_end(struct mail *mail, void *owner)
 		stream_close(&s->st); /* the connection lives on in the other's descriptor */
 		session_close_by(s, 'A', "moved to the new process");
 	} else if (s) {
-		s->stays = m->moved == CORE_MOVE_REFUSED;
+		s->refused = m->moved == CORE_MOVE_REFUSED;
 		if (!session_stay(s))
 			session_close(s, NULL, "out of memory");
 	}
@@ -274,7 +286,8 @@ void core_move_end(struct core *c, const struct core_place *at, enum core_moved 
 /* ---- in: the new process ---- */
 
 struct arrival { /* what was read, checked for its form only */
-	uint8_t came_to, endpoint, long_key;
+	uint8_t role, came_to, endpoint, long_key;
+	uint32_t number;
 	uint64_t key;
 	int64_t connected_us;
 	struct token token;
@@ -290,7 +303,9 @@ static bool is_time(int64_t us, int64_t now)
 
 static bool read_arrival(struct rd *r, struct arrival *a, int64_t now)
 {
+	a->number = rd_u32be(r);
 	uint8_t form = rd_u8(r);
+	a->role = rd_u8(r);
 	a->came_to = rd_u8(r);
 	a->endpoint = rd_u8(r);
 	a->long_key = rd_u8(r);
@@ -359,9 +374,8 @@ static int configure(struct session *s, struct rd *r, struct err *e)
 		.no_simple_query = set->disable_pqexec,
 		.no_tracking = set->server_state_tracking == CONF_TRACKING_OFF,
 		.counters = &p->stats->proto,
-		.role = !p->cdb->cluster                  ? PROTO_ROLE_ITS_OWN
-			: s->endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
-							  : PROTO_ROLE_PRIMARY,
+		.role = role_of(p, s->endpoint),
+		.read_only_tx = (int)set->read_only_tx,
 		.names = p->cdb->cluster ? &p->stats->names : NULL,
 		.ruling = &s->ruling,
 		.meter = &s->meter,
@@ -387,6 +401,8 @@ static int settle_in(struct session *s, const struct arrival *a, struct rd *r, s
 		return err_is(e) ? -1 : err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (!count(s, &p->set))
 		return err_set(e, ERR_TOO_MANY, "no more connections allowed");
+	if (a->role != role_of(p, s->endpoint))
+		return err_set(e, ERR_CONFIG, "its database is served in another way now");
 	s->shard = p;
 	p->n_sessions++;
 	p->last_used_us = worker_now(w);
@@ -397,6 +413,7 @@ static int settle_in(struct session *s, const struct arrival *a, struct rd *r, s
 	s->wait.link_class = (uint8_t)s->ops->client_link_class(s->cst);
 	key_take_over(s, a->key);
 	s->long_key = a->long_key;
+	number_take_over(s, a->number);
 	return s->slot == UINT32_MAX ? err_set(e, ERR_NO_MEMORY, "out of memory") : 0;
 }
 
@@ -461,7 +478,8 @@ bool core_move_in(struct core *c, const struct core_place *from, const struct pr
 	memcpy(m->state, state, n);
 	m->ops = ops;
 	m->fd = fd;
-	loop_post(c->worker[c->moves.next++ % c->n_workers]->loop, &m->mail);
+	struct rd r = rd_of(state, n);
+	loop_post(number_worker(c, rd_u32be(&r))->loop, &m->mail); /* who seeks it looks there */
 	return true;
 }
 

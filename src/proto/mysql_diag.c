@@ -111,6 +111,51 @@ void my_diag_own(struct my_client *c, unsigned number, const char *msg, enum my_
 	buf_fini(&row);
 }
 
+/* ---- to another process ---- */
+
+void my_diag_pack(const struct my_diag *d, struct buf *out)
+{
+	buf_put_u32le(out, d->n_defs);
+	buf_put_u32le(out, d->n_rows);
+	buf_put_u32le(out, d->n_errors);
+	buf_put_u32le(out, d->n_told);
+	buf_put_u8(out, (uint8_t)(d->cut | d->own << 1));
+	buf_put_u32le(out, (uint32_t)buf_len(&d->packets));
+	buf_append(out, buf_data(&d->packets), buf_len(&d->packets));
+}
+
+/* So many packets and nothing else. */
+static bool is_whole(const uint8_t *p, size_t n, uint64_t n_packets)
+{
+	struct rd r = rd_of(p, n);
+	for (; n_packets > 0 && rd_ok(&r); n_packets--)
+		(void)rd_bytes(&r, rd_u32le(&r));
+	return rd_ok(&r) && rd_left(&r) == 0;
+}
+
+bool my_diag_unpack(struct my_diag **d_r, struct rd *r)
+{
+	struct my_diag got = { .n_defs = rd_u32le(r) };
+	got.n_rows = rd_u32le(r);
+	got.n_errors = rd_u32le(r);
+	got.n_told = rd_u32le(r);
+	uint8_t flags = rd_u8(r);
+	uint32_t n = rd_u32le(r);
+	const uint8_t *p = rd_bytes(r, n);
+	if (!rd_ok(r) || flags > 3 || n > DIAG_MAX_BYTES || got.n_errors > got.n_rows ||
+		got.n_told > got.n_rows || !is_whole(p, n, (uint64_t)got.n_defs + got.n_rows))
+		return false;
+	struct my_diag *d = mem_alloc(MEM_PROTO, sizeof(*d));
+	if (d == NULL)
+		return false;
+	*d = got;
+	d->cut = flags & 1;
+	d->own = flags & 2;
+	buf_init(&d->packets, 0);
+	*d_r = d;
+	return n == 0 || buf_append(&d->packets, p, n);
+}
+
 /* ---- which questions ---- */
 
 enum asks { ASK_NONE, ASK_N_ALL, ASK_N_ERRORS, ASK_ROW_COUNT, ASK_FOUND_ROWS, ASK_LAST_ID, ASK_ID };

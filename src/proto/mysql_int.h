@@ -337,6 +337,9 @@ void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
 void my_client_answer(void *cst, void *lst, const struct rowset *r, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);
+enum proto_stays my_client_move_out(void *cst, struct buf *out);
+int my_client_move_in(void *cst, struct proto_env *v, const struct proto_client_conf *k,
+	struct rd *r, struct err *e);
 unsigned my_client_link_class(const void *cst);
 bool my_client_fits(const void *cst, const void *lst, struct err *e);
 unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max);

@@ -157,6 +157,9 @@ bool my_diag_asks(const struct sql_my_opts *lex, const char *text, size_t n);
 /* How many there are, as COM_PING tells (MariaDB's: none), if they are kept. */
 uint16_t my_diag_warnings(const struct my_client *c);
 void my_diag_free(struct my_diag **dp);
+/* As bytes, for another process. unpack: *d_r is NULL; false: malformed, or no memory. */
+void my_diag_pack(const struct my_diag *d, struct buf *out);
+bool my_diag_unpack(struct my_diag **d_r, struct rd *r);
 
 /* ---- mysql_sync.c ---- */
 /* The variable that a SET of this one changes as well, without a word; or NULL. */

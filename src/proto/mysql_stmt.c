@@ -157,21 +157,27 @@ uint32_t my_stmts_pins(const struct my_client *c)
 	       (m->n_long ? PIN(LONG_DATA) : 0);
 }
 
-/* text NULL: too large. NULL: no memory, or the budget for texts is spent. */
-static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
+static struct my_stmts *stmts_of(struct my_client *c)
 {
-	struct my_stmts *m = c->stmts;
-	struct my_stmt *s = mem_alloc(MEM_STMT, sizeof(*s));
-	if (m == NULL && (m = c->stmts = mem_alloc(MEM_STMT, sizeof(*m))) != NULL)
-		hmap_init(&m->by_id);
-	if (m == NULL || s == NULL) {
-		mem_free(MEM_STMT, s);
+	if (c->stmts == NULL && (c->stmts = mem_alloc(MEM_STMT, sizeof(*c->stmts))) != NULL)
+		hmap_init(&c->stmts->by_id);
+	return c->stmts;
+}
+
+static bool is_free(const struct my_stmts *m, uint32_t id)
+{
+	/* 0 and MYSTMT_LAST_ID mean something else */
+	return id != 0 && id != MYSTMT_LAST_ID && !hmap_get_by(&m->by_id, id, &id, sizeof(id));
+}
+
+struct my_stmt *my_stmt_add(
+	struct my_client *c, uint32_t id, const char *text, size_t n, struct varset *want_at)
+{
+	struct my_stmts *m = stmts_of(c);
+	struct my_stmt *s = m && is_free(m, id) ? mem_alloc(MEM_STMT, sizeof(*s)) : NULL;
+	if (s == NULL)
 		return NULL;
-	}
-	do /* 0 and MYSTMT_LAST_ID mean something else */
-		s->id = ++m->last_id;
-	while (s->id == 0 || s->id == MYSTMT_LAST_ID ||
-		hmap_get_by(&m->by_id, s->id, &s->id, sizeof(s->id)));
+	s->id = id;
 	if (text) {
 		struct hash128 key = stmt_key(text, n, NULL, 0, 0);
 		s->text = stmt_find(&c->env->stmts, key);
@@ -184,10 +190,22 @@ static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
 		mem_free(MEM_STMT, s);
 		return NULL;
 	}
-	varset_assign(&c->env->vars, &s->want_at, c->want);
+	varset_assign(&c->env->vars, &s->want_at, want_at);
 	if (s->text)
 		s->fresh = key_of(s->text, s->want_at, "f", NULL, 0);
 	return s;
+}
+
+/* text NULL: too large. NULL: no memory, or the budget for texts is spent. */
+static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
+{
+	struct my_stmts *m = stmts_of(c);
+	if (m == NULL)
+		return NULL;
+	do
+		m->last_id++;
+	while (!is_free(m, m->last_id));
+	return my_stmt_add(c, m->last_id, text, n, c->want);
 }
 
 /* ---- handles ---- */

@@ -31,6 +31,10 @@ struct my_stmts {
 };
 
 struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id);
+/* A new one under an id of which there is none; c->stmts->last_id is the caller's. text NULL: too
+ * large. NULL: the id cannot be, no memory, or the budget for texts is spent. */
+struct my_stmt *my_stmt_add(
+	struct my_client *c, uint32_t id, const char *text, size_t n, struct varset *want_at);
 /* The key of handles that have been executed with these types (NULL: without parameters), with a
  * cursor or without. */
 struct hash128 my_stmt_key(

@@ -278,7 +278,7 @@ bool pg_link_movable(const void *lst);
 void pg_link_move_out(void *lst);
 bool pg_link_move_in(void *lst, struct proto_env *v);
 /* pg_move.c */
-bool pg_client_move_out(void *cst, struct buf *out);
+enum proto_stays pg_client_move_out(void *cst, struct buf *out);
 int pg_client_move_in(void *cst, struct proto_env *v, const struct proto_client_conf *k,
 	struct rd *r, struct err *e);
 unsigned pg_n_statements(const void *cst_or_lst, bool is_link);

@@ -31,7 +31,7 @@ static bool is_settled(const struct pg_client *c)
 		return false;
 	if (!c->ready || c->login || c->console || c->mode == PROTO_RAW)
 		return false;
-	if (c->acc || c->acc_asking || c->salt || c->raw_flags || c->pins || c->pins_kept)
+	if (c->acc || c->acc_asking || c->salt || c->raw_flags)
 		return false;
 	if (c->up_left || c->in_batch || c->skip_to_sync || c->fail_next || c->unnamed_raw)
 		return false;
@@ -75,11 +75,15 @@ static bool put_stmts(struct pg_client *c, struct buf *out)
 	return true;
 }
 
-bool pg_client_move_out(void *cst, struct buf *out)
+enum proto_stays pg_client_move_out(void *cst, struct buf *out)
 {
 	struct pg_client *c = cst;
-	if (!is_settled(c) || stmtmap_n(c->stmts) > STATEMENTS_MAX_N)
-		return false;
+	if (c->pins || c->pins_kept)
+		return PROTO_STAYS_PINNED;
+	if (!is_settled(c))
+		return PROTO_STAYS_UNSETTLED;
+	if (stmtmap_n(c->stmts) > STATEMENTS_MAX_N)
+		return PROTO_STAYS_TOO_BIG;
 	buf_put_u8(out, PG_MOVE_FORM);
 	buf_put_u8(out, c->mode);
 	buf_put_u8(out, c->role);
@@ -92,7 +96,9 @@ bool pg_client_move_out(void *cst, struct buf *out)
 	buf_put_u8(out, (uint8_t)n);
 	for (unsigned i = 0; i < n; i++)
 		buf_putz(out, c->learn->names[i]);
-	return put_stmts(c, out) && !out->failed;
+	if (!put_stmts(c, out))
+		return PROTO_STAYS_UNSETTLED;
+	return out->failed ? PROTO_STAYS_TOO_BIG : PROTO_STAYS_NOT;
 }
 
 /* ---- in ---- */

@@ -58,6 +58,7 @@ static void close_wire(struct upgrade *u)
 	u->fd = -1;
 	moving_lost(&u->moving, u->phase == PH_NEW);
 	atomic_store(&u->o.core->has_other, false);
+	core_kills_lost(u->o.core);
 }
 
 static bool say(struct upgrade *u, enum upg_type type, const struct buf *b, int fd)
@@ -318,18 +319,6 @@ static void on_ready(struct upgrade *u)
 		fail(u, "it cannot be told to serve");
 }
 
-static void on_cancel(struct upgrade *u, struct upg_msg *m)
-{
-	const char *name = upg_get_text(&m->body);
-	const struct proto_ops *ops = name ? proto_by_name(name) : NULL;
-	size_t n = rd_left(&m->body);
-	const uint8_t *key = rd_bytes(&m->body, n);
-	if (m->fd < 0 || !ops || !key)
-		return;
-	core_cancel(u->o.core, ops, m->fd, key, n);
-	m->fd = -1;
-}
-
 static void on_failed(struct upgrade *u, struct upg_msg *m)
 {
 	const char *text = upg_get_text(&m->body);
@@ -338,11 +327,6 @@ static void on_failed(struct upgrade *u, struct upg_msg *m)
 		if ((unsigned char)*p < ' ')
 			*p = ' ';
 	fail(u, "");
-}
-
-static void on_left(struct upgrade *u, struct upg_msg *m)
-{
-	atomic_store(&u->o.core->before_clients, rd_u32be(&m->body));
 }
 
 static void on_commit(struct upgrade *u)
@@ -374,8 +358,8 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 		commit(u, rd_u8(&m->body) != 0);
 	else if (m->type == UPG_FAILED && u->phase < PH_OVER)
 		on_failed(u, m);
-	else if (m->type == UPG_CANCEL && both)
-		on_cancel(u, m);
+	else if ((m->type == UPG_CANCEL || m->type == UPG_KILL || m->type == UPG_KILLED) && both)
+		ok = stray_msg(u->o.core, &u->fd, m);
 	else if (m->type == UPG_END && (u->phase == PH_OVER || u->phase == PH_ENDING))
 		on_end(u, m);
 	else if (m->type == UPG_TAKEN && u->phase >= PH_OVER && u->phase <= PH_ENDING)
@@ -385,7 +369,7 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 	else if (m->type == UPG_OWN && u->phase == PH_NEW)
 		ok = moving_own(&u->moving, m);
 	else if (m->type == UPG_LEFT && u->phase == PH_NEW)
-		on_left(u, m);
+		moving_left(&u->moving, m);
 	else if (m->type == UPG_COMMIT && u->phase == PH_NEW)
 		on_commit(u);
 	else if (u->phase < PH_OVER)
@@ -445,30 +429,13 @@ static int watch_wire(struct upgrade *u, int fd)
 	return u->ev && event_add(u->ev, NULL) == 0 ? 0 : -1;
 }
 
-static void stray_cancel(
-	void *arg, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n)
-{
-	struct upgrade *u = arg;
-	struct buf b;
-	buf_init(&b, UPG_BYTES_MAX);
-	upg_put_text(&b, ops->name);
-	buf_append(&b, key, n);
-	(void)say(u, UPG_CANCEL, &b, fd);
-	buf_fini(&b);
-	close(fd);
-}
-
 /* ---- time ---- */
 
 static void on_timer(struct timer *t, void *arg)
 {
 	struct upgrade *u = arg;
 	if (u->phase == PH_OVER) {
-		struct buf b;
-		buf_init(&b, UPG_BYTES_MAX);
-		buf_put_u32be(&b, core_n_sessions(u->o.core));
-		(void)say(u, UPG_LEFT, &b, -1);
-		buf_fini(&b);
+		moving_tell(&u->moving);
 		core_end_consoles(u->o.core);
 		moving_begin(&u->moving);
 		timer_set(u->o.loop, t, loop_now_us(u->o.loop) + TELL_US);
@@ -486,8 +453,7 @@ struct upgrade *upgrade_new(const struct upgrade_opts *o)
 	u->fd = -1;
 	timer_init(&u->timer, on_timer, u);
 	moving_init(&u->moving, o->core, &u->fd);
-	o->core->stray_arg = u;
-	o->core->stray_cancel = stray_cancel;
+	stray_init(o->core, &u->fd);
 	return u;
 }
 

@@ -14,7 +14,7 @@
 #define UPG_VERSION 1
 #define UPG_BYTES_MAX 65000
 /* Of what core/ and proto/ write of sessions, which move only to a process of the same. */
-#define UPG_SESSIONS 1
+#define UPG_SESSIONS 2
 #define UPG_MOVING_MAX 64 /* sessions that are on their way at a time */
 
 enum upg_type {
@@ -29,12 +29,15 @@ enum upg_type {
 	UPG_COMMIT,    /* old: it accepts no more; the service is yours */
 	UPG_FAILED,    /* new: why it ends */
 	UPG_CANCEL,    /* both: protocol, key of a cancel request; fd: its connection */
-	UPG_LEFT,      /* old: how many clients it still serves */
+	UPG_LEFT,      /* old: how many clients it still serves; how many for each core_stays */
 	UPG_END,       /* new: it ends as an operator wants: enum core_state */
 	UPG_KEY,       /* old, before all else: the key of hashes; taken before main() makes any */
 	UPG_SESSION,   /* old: place, protocol, state of a session; fd: its connection */
 	UPG_TAKEN,     /* new: place, 1: it has it and waits; 0: it cannot */
 	UPG_OWN,       /* old: place, 1: it has let go of it; 0: it has not */
+	UPG_KILL,   /* both: number of the question, protocol, thread id, 1: whole | 2: anybody's,
+			  account */
+	UPG_KILLED, /* both: number of the question, enum core_killed */
 	UPG_N
 };
 
@@ -64,6 +67,8 @@ struct moving {
 	int *fd; /* the wire; -1: gone */
 	bool on; /* old: the other one can take sessions */
 	unsigned n, round_n;
+	unsigned stays[CORE_STAYS_N]; /* old: as it was last logged */
+	int64_t stays_us;
 	struct moving_one {
 		bool used;
 		struct core_place from, at; /* in the old process, in the new one */
@@ -72,12 +77,19 @@ struct moving {
 };
 void moving_init(struct moving *m, struct core *core, int *fd);
 void moving_begin(struct moving *m); /* old: those that can move are on their way */
+void moving_tell(struct moving *m);  /* old: who is left, for the other one and the log */
+void moving_left(struct moving *m, struct upg_msg *msg); /* new: ... and here it is */
 /* Of the other process; closes or takes m->fd. False: it is malformed. */
 bool moving_session(struct moving *m, struct upg_msg *msg);
 bool moving_taken(struct moving *m, struct upg_msg *msg);
 bool moving_own(struct moving *m, struct upg_msg *msg);
 /* The wire has gone: old: they stay; new: they were not ours. */
 void moving_lost(struct moving *m, bool is_new);
+
+/* upgrade_stray.c: requests for sessions that are not here. fd: the wire; -1: gone. */
+void stray_init(struct core *core, int *fd);
+/* Of the other process; takes or leaves m->fd. False: it is malformed. */
+bool stray_msg(struct core *core, int *fd, struct upg_msg *m);
 
 /* upgrade_exec.c: which program, with which words. */
 const char *upgrade_program(void); /* "": not known */

@@ -5,6 +5,9 @@
  * thread. */
 #include "upgrade_int.h"
 
+#include "base/clock.h"
+
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +109,54 @@ void moving_begin(struct moving *m)
 	core_move_out(m->core);
 }
 
+/* ---- those that stay ---- */
+
+#define SAY_US 10000000 /* who stays is logged when it changes, but not more often */
+
+/* "TLS 3, in a transaction 1"; "": nobody does. */
+static void describe(const unsigned *n, char *out, size_t size)
+{
+	size_t at = 0;
+	*out = 0;
+	for (unsigned i = 0; i < CORE_STAYS_N && at < size; i++)
+		if (n[i])
+			at += (size_t)snprintf(out + at, size - at, "%s%s %u", at ? ", " : "",
+				core_stays_text((enum core_stays)i), n[i]);
+}
+
+static void stay(void *arg, const unsigned *n)
+{
+	struct moving *m = arg;
+	struct buf b;
+	char text[300];
+	int64_t now = clock_mono_us();
+	buf_init(&b, UPG_BYTES_MAX);
+	buf_put_u32be(&b, core_n_sessions(m->core));
+	for (unsigned i = 0; i < CORE_STAYS_N; i++)
+		buf_put_u32be(&b, n[i]);
+	if (*m->fd >= 0) /* if it has gone its end tells */
+		(void)!upg_send(*m->fd, UPG_LEFT, &b, -1);
+	buf_fini(&b);
+	describe(n, text, sizeof text);
+	if (!*text || now - m->stays_us < SAY_US || memcmp(n, m->stays, sizeof m->stays) == 0)
+		return;
+	m->stays_us = now;
+	memcpy(m->stays, n, sizeof m->stays);
+	log_event(EVENT_UPGRADE, "upgrade: clients that do not move yet: %s", text);
+}
+
+void moving_tell(struct moving *m)
+{
+	core_count_stays(m->core);
+}
+
+void moving_left(struct moving *m, struct upg_msg *msg)
+{
+	atomic_store(&m->core->before_clients, rd_u32be(&msg->body));
+	for (unsigned i = 0; i < CORE_STAYS_N && rd_left(&msg->body) >= 4; i++)
+		atomic_store(&m->core->before_stays[i], rd_u32be(&msg->body));
+}
+
 bool moving_taken(struct moving *m, struct upg_msg *msg)
 {
 	struct core_place from = get_place(&msg->body);
@@ -186,10 +237,11 @@ void moving_lost(struct moving *m, bool is_new)
 void moving_init(struct moving *m, struct core *core, int *fd)
 {
 	unsigned n = UPG_MOVING_MAX / core->n_workers;
-	*m = (struct moving){ .core = core, .fd = fd };
+	*m = (struct moving){ .core = core, .fd = fd, .stays_us = -SAY_US };
 	core->moves.each_n = n ? n : 1; /* workers read it: not changed any more */
 	core->moves.arg = m;
 	core->moves.out = out;
 	core->moves.gone = gone;
 	core->moves.in = in;
+	core->moves.stay = stay;
 }

@@ -1,0 +1,63 @@
+"""Upgrades of a weirpool, for tests: who has taken over, and whether the process before has ended."""
+import contextlib
+import os
+
+import pytest
+from rawpg import PgError
+from servers import eventually, running
+
+
+class Adopted:
+    """The newest process of a weirpool, in the place of its Popen: it is a child of the one before."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+
+    def poll(self):
+        if self.returncode is None and not running(self.pid):
+            self.returncode = 0  # whatever it was: the log tells
+        return self.returncode
+
+    def wait(self, seconds=None):
+        eventually(lambda: self.poll() is not None, seconds or 20)
+        return self.returncode
+
+    def send_signal(self, sig):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, sig)
+
+
+def upgrade(wp):
+    """UPGRADE; wp is the new process from here on. What stood for the old one."""
+    old = wp.proc
+    row = wp.admin('UPGRADE')[0]
+    wp.proc = Adopted(int(row['pid']))
+    return old
+
+
+def refused(wp, sqlstate='55000'):
+    """UPGRADE fails; what it says."""
+    with pytest.raises(PgError) as e:
+        wp.admin('UPGRADE')
+    assert sqlstate is None or e.value.fields['C'] == sqlstate
+    return e.value.fields['M'] + ' ' + e.value.fields.get('D', '')
+
+
+def state(wp):
+    return {r['key']: r['value'] for r in wp.admin('SHOW STATE')}
+
+
+def alone(wp):
+    """Wait until the process before has ended."""
+    eventually(lambda: state(wp)['predecessor'] == 'no', 30)
+
+
+def ended(proc, seconds=30):
+    assert proc.wait(seconds) == 0
+
+
+def moved(wp, old):
+    """All idle sessions have moved, and nobody is left there."""
+    ended(old)
+    alone(wp)
