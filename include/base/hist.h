@@ -31,4 +31,9 @@ static inline void hist_add(struct hist *h, int64_t us)
 /* Adds what is in more to h. */
 void hist_merge(struct hist *h, const struct hist *more);
 uint64_t hist_count(const struct hist *h);
+/* What was added to h since it was then. */
+struct hist hist_since(const struct hist *h, const struct hist *then);
+/* In how many microseconds that share of them was over, evenly spread within a bucket; NAN: there
+ * are none. */
+double hist_share_us(const struct hist *h, double share);
 #endif

@@ -1,6 +1,8 @@
 /* hist - counts of durations in fixed buckets. */
 #include "base/hist.h"
 
+#include <math.h>
+
 #define MS UINT64_C(1000)
 #define S UINT64_C(1000000)
 
@@ -26,4 +28,26 @@ uint64_t hist_count(const struct hist *h)
 	for (unsigned i = 0; i <= HIST_BOUNDS; i++)
 		n += h->n[i];
 	return n;
+}
+
+struct hist hist_since(const struct hist *h, const struct hist *then)
+{
+	struct hist d = { .sum_us = h->sum_us - then->sum_us };
+	for (unsigned i = 0; i <= HIST_BOUNDS; i++)
+		d.n[i] = h->n[i] - then->n[i];
+	return d;
+}
+
+double hist_share_us(const struct hist *h, double share)
+{
+	double wanted = (double)hist_count(h) * share, below = 0;
+	if (wanted <= 0)
+		return NAN;
+	for (unsigned i = 0; i < HIST_BOUNDS; i++) {
+		double n = (double)h->n[i], from = i ? (double)hist_bound_us[i - 1] : 0;
+		if (below + n >= wanted)
+			return from + ((double)hist_bound_us[i] - from) * (wanted - below) / n;
+		below += n;
+	}
+	return (double)hist_bound_us[HIST_BOUNDS - 1]; /* longer than that is all that is known */
 }

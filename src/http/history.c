@@ -1,5 +1,5 @@
 /* history - the last hour in memory: a sample every few seconds of what SHOW TOTALS, WORKERS and
- * NODES say. Ignorant of how it is drawn. Control thread. */
+ * NODES say, and the pools' histograms. Ignorant of how it is drawn. Control thread. */
 #include "history.h"
 
 #include "base/clock.h"
@@ -65,7 +65,7 @@ static void on_totals(void *arg, struct rowset *r)
 	}
 	bool first = !hi->counted_us || dt <= 0;
 	hi->counted_us = at;
-	for (int i = 0; first && i < HISTORY_VALUES; i++)
+	for (int i = 0; first && i < HISTORY_COUNTED; i++)
 		s->v[i] = NAN;
 	if (first)
 		return;
@@ -124,7 +124,7 @@ static void on_nodes(void *arg, struct rowset *r)
 
 /* ---- samples ---- */
 
-static void part_done(struct history *hi)
+void history_part_done(struct history *hi)
 {
 	if (--hi->left)
 		return;
@@ -138,19 +138,19 @@ static void part_done(struct history *hi)
 static void totals_done(void *arg, struct rowset *r)
 {
 	on_totals(arg, r);
-	part_done(arg);
+	history_part_done(arg);
 }
 
 static void workers_done(void *arg, struct rowset *r)
 {
 	on_workers(arg, r);
-	part_done(arg);
+	history_part_done(arg);
 }
 
 static void nodes_done(void *arg, struct rowset *r)
 {
 	on_nodes(arg, r);
-	part_done(arg);
+	history_part_done(arg);
 }
 
 static void on_timer(struct timer *t, void *arg)
@@ -160,8 +160,9 @@ static void on_timer(struct timer *t, void *arg)
 	timer_set(h->core->loop, t, loop_now_us(h->core->loop) + HISTORY_STEP_US);
 	if (hi->left) /* the one before is still asking */
 		return;
-	hi->left = 3;
+	hi->left = 4;
 	console_ask(h, "SHOW TOTALS", "status", totals_done, hi);
+	latency_ask(hi);
 	console_ask(h, "SHOW WORKERS", "status", workers_done, hi);
 	console_ask(h, "SHOW NODES", "status", nodes_done, hi);
 }

@@ -7,6 +7,7 @@
 #define HISTORY_N 720 /* an hour */
 #define HISTORY_LAGS_MAX 32
 #define HISTORY_COUNTERS 8
+#define HISTORY_COUNTED HISTORY_QUERY_P50 /* values before this one are made of counters */
 
 enum history_value {
 	HISTORY_XACTS, /* per second */
@@ -16,6 +17,12 @@ enum history_value {
 	HISTORY_XACT_MS, /* mean of those that ended; NAN: none did */
 	HISTORY_QUERY_MS,
 	HISTORY_WAIT_MS,
+	HISTORY_QUERY_P50, /* milliseconds, of those that ended; NAN: none did */
+	HISTORY_QUERY_P99,
+	HISTORY_XACT_P50,
+	HISTORY_XACT_P99,
+	HISTORY_WAIT_P50,
+	HISTORY_WAIT_P99,
 	HISTORY_CLIENTS,
 	HISTORY_WAITING,
 	HISTORY_ACTIVE,
@@ -38,6 +45,8 @@ struct history {
 	struct history_sample now; /* being filled */
 	double counted[HISTORY_COUNTERS];
 	int64_t counted_us;
+	struct hist hist[POOL_HISTS_N]; /* of all pools, at the last sample */
+	bool has_hist;
 	struct history_lag *lags[HISTORY_LAGS_MAX];
 	unsigned lags_n;
 	struct history_sample v[HISTORY_N];
@@ -50,6 +59,11 @@ static inline unsigned history_place(const struct history *hi, unsigned age)
 {
 	return (hi->next + HISTORY_N - 1 - age) % HISTORY_N;
 }
+
+/* ---- latency.c, for history.c ---- */
+
+void latency_ask(struct history *hi);       /* for the sample that is being filled */
+void history_part_done(struct history *hi); /* ... which has that now */
 
 /* ---- a row by the names of its columns ---- */
 

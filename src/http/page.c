@@ -17,6 +17,7 @@
 #define ROWS_MAX 50
 #define COLUMNS_MAX 16
 #define EVENTS_MAX 25
+#define TEXT_MAX 300 /* bytes of a cell */
 
 void html_put(struct buf *b, const char *s)
 {
@@ -98,11 +99,34 @@ static const char *mood(const char *v)
 /* May be long: it is broken into lines. */
 static bool is_text(const char *name)
 {
-	static const char *const texts[] = { "why", "waits_for", "pins" };
+	static const char *const texts[] = { "why", "waits_for", "pins", "query" };
 	for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (!strcmp(name, texts[i]))
 			return true;
 	return false;
+}
+
+/* A statement may fill a page: its beginning. */
+static void put_some(struct buf *b, const char *v)
+{
+	char some[TEXT_MAX + 1];
+	size_t n = TEXT_MAX;
+	if (!v || strlen(v) <= TEXT_MAX) {
+		html_put(b, v);
+		return;
+	}
+	while (n && ((unsigned char)v[n] & 0xc0) == 0x80) /* not within a character */
+		n--;
+	snprintf(some, sizeof some, "%.*s", (int)n, v);
+	html_put(b, some);
+	buf_puts(b, " …");
+}
+
+/* Shown in milliseconds. */
+static bool is_us(const char *name)
+{
+	size_t n = strlen(name);
+	return n > 3 && !strcmp(name + n - 3, "_us");
 }
 
 static void put_cell(struct buf *b, const struct rowset *r, size_t row, const struct column *c)
@@ -118,7 +142,10 @@ static void put_cell(struct buf *b, const struct rowset *r, size_t row, const st
 		hot ? " hot" : "", how ? how : "");
 	if (how)
 		buf_puts(b, !strcmp(how, "ok") ? "● " : !strcmp(how, "warn") ? "▲ " : "✖ ");
-	html_put(b, v);
+	if (v && is_us(c->name))
+		buf_printf(b, "%.2f", (double)whole(r, row, c->name) / 1000);
+	else
+		put_some(b, v);
 	buf_puts(b, "</td>");
 }
 
@@ -233,9 +260,16 @@ static void put_plots(struct buf *b, const struct history *hi)
 {
 	static const struct plot_line speed[] = { { "transactions", "xacts", HISTORY_XACTS, NULL },
 		{ "queries", "queries", HISTORY_QUERIES, NULL } };
-	static const struct plot_line times[] = { { "query", "query_ms", HISTORY_QUERY_MS, NULL },
-		{ "transaction", "xact_ms", HISTORY_XACT_MS, NULL },
-		{ "wait", "wait_ms", HISTORY_WAIT_MS, NULL } };
+	static const struct plot_line query[] = { { "p99", "query_p99_ms", HISTORY_QUERY_P99,
+							  NULL },
+		{ "p50", "query_p50_ms", HISTORY_QUERY_P50, NULL },
+		{ "mean", "query_ms", HISTORY_QUERY_MS, NULL } };
+	static const struct plot_line xact[] = { { "p99", "xact_p99_ms", HISTORY_XACT_P99, NULL },
+		{ "p50", "xact_p50_ms", HISTORY_XACT_P50, NULL },
+		{ "mean", "xact_ms", HISTORY_XACT_MS, NULL } };
+	static const struct plot_line wait[] = { { "p99", "wait_p99_ms", HISTORY_WAIT_P99, NULL },
+		{ "p50", "wait_p50_ms", HISTORY_WAIT_P50, NULL },
+		{ "mean", "wait_ms", HISTORY_WAIT_MS, NULL } };
 	static const struct plot_line clients[] = {
 		{ "connected", "clients", HISTORY_CLIENTS, NULL },
 		{ "active", "active", HISTORY_ACTIVE, NULL },
@@ -246,7 +280,9 @@ static void put_plots(struct buf *b, const struct history *hi)
 		{ "at work", "busy", HISTORY_BUSY, NULL } };
 	buf_puts(b, "<div class=\"plots\">\n");
 	plot_put(b, hi, "Throughput", "per second", speed, 2);
-	plot_put(b, hi, "Latency", "ms, mean", times, 3);
+	plot_put(b, hi, "Queries take", "ms", query, 3);
+	plot_put(b, hi, "Transactions take", "ms", xact, 3);
+	plot_put(b, hi, "Clients wait for a connection", "ms", wait, 3);
 	plot_put(b, hi, "Clients", "", clients, 3);
 	plot_put(b, hi, "Server connections", "", servers, 2);
 	buf_puts(b, "</div>\n");
@@ -375,6 +411,22 @@ static void put_pools(struct buf *b, const struct rowset *r, const char *filter)
 			    "<a href=\"/show/pools.json\">all of them</a>.</p>\n");
 }
 
+/* ---- statements ---- */
+
+static void put_queries(struct buf *b, const struct status *s)
+{
+	static const struct column columns[] = { { "query", "statement", false, NULL },
+		{ "database", "database", false, NULL }, { "user", "user", false, NULL },
+		{ "calls", "calls", true, NULL }, { "errors", "errors", true, "errors" },
+		{ "total_us", "all ms", true, NULL }, { "avg_us", "mean ms", true, NULL },
+		{ "p99_us", "p99 ms", true, NULL }, { "wait_us", "waited ms", true, NULL },
+		{ "rows", "rows", true, NULL }, { "replica", "on replicas", true, NULL } };
+	bool on = s->http->core->gen->conf->global.query_stats;
+	put_simple(b, "Statements that took the most time",
+		on ? "None has come yet." : "Nothing is counted: query_stats is off.",
+		&s->rows[STATUS_QUERIES], COLUMNS(columns));
+}
+
 /* ---- sessions, events ---- */
 
 static void put_sessions(struct buf *b, const struct status *s)
@@ -437,8 +489,9 @@ static void put_live(struct buf *b, const struct status *s, const char *filter)
 	put_plots(b, s->history);
 	for (size_t i = 0; i < s->rows[STATUS_CLUSTERS].n_rows; i++)
 		put_cluster(b, s, i);
-	put_pools(b, &s->rows[STATUS_POOLS], filter);
 	put_sessions(b, s);
+	put_queries(b, s);
+	put_pools(b, &s->rows[STATUS_POOLS], filter);
 	put_events(b);
 }
 

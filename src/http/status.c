@@ -19,10 +19,13 @@
 #define STATUS_MAX_BYTES (64u << 20)
 
 static const char *const commands[STATUS_N] = { "SHOW POOLS", "SHOW CLUSTERS", "SHOW NODES",
-	"SHOW WAITS", "SHOW PINS" };
-static const char *const names[STATUS_N] = { "pools", "clusters", "nodes", "waits", "pins" };
+	"SHOW WAITS", "SHOW PINS", "SHOW QUERIES LIMIT 10" };
+static const char *const names[STATUS_N] = { "pools", "clusters", "nodes", "waits", "pins",
+	"queries" };
 static const char *const values[HISTORY_VALUES] = { "xacts", "queries", "received", "sent",
-	"xact_ms", "query_ms", "wait_ms", "clients", "waiting", "active", "servers", "busy" };
+	"xact_ms", "query_ms", "wait_ms", "query_p50_ms", "query_p99_ms", "xact_p50_ms",
+	"xact_p99_ms", "wait_p50_ms", "wait_p99_ms", "clients", "waiting", "active", "servers",
+	"busy" };
 
 /* ---- gathering ---- */
 

@@ -3,7 +3,15 @@
 #define HTTP_STATUS_H
 #include "history.h"
 
-enum { STATUS_POOLS, STATUS_CLUSTERS, STATUS_NODES, STATUS_WAITS, STATUS_PINS, STATUS_N };
+enum {
+	STATUS_POOLS,
+	STATUS_CLUSTERS,
+	STATUS_NODES,
+	STATUS_WAITS,
+	STATUS_PINS,
+	STATUS_QUERIES, /* those that took the most time */
+	STATUS_N
+};
 struct status {
 	struct http *http;
 	struct history *history;

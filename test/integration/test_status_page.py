@@ -169,16 +169,49 @@ def test_many_pools(web, pg15):  # noqa: F811
 def test_status_json(web, pg15):  # noqa: F811
     wp = web(pg15)
     wp.usable()
-    eventually(lambda: len(ask(wp, '/status.json').json['history']['at']) >= 2, LIMIT_S)
+    eventually(lambda: ask(wp, '/status.json').json['history']['at'], LIMIT_S)
+    with wp.raw() as c:
+        c.simple('select pg_sleep(0.12)')
+    eventually(lambda: any(ask(wp, '/status.json').json['history']['query_p99_ms']), LIMIT_S)
     s = ask(wp, '/status.json').json
     h = s['history']
     assert s['ready'] and s['pid'] == wp.pid and s['version'] and h['step_s'] == 5
     assert {len(h[k]) for k in h if k != 'step_s'} == {len(h['at'])}
     assert h['xacts'][0] is None and h['xacts'][-1] is not None and h['clients'][-1] == 0
+    for what in ('query', 'xact', 'wait'):  # of those that ended since the sample before; the first has none before it
+        p50, p99 = [h['%s_p%d_ms' % (what, n)] for n in (50, 99)]
+        assert p50[0] is None and all(a is None and b is None or a <= b for a, b in zip(p50, p99))
+    assert max(v for v in h['query_p99_ms'] if v) > 100 < max(v for v in h['xact_p99_ms'] if v)
+    assert [t for t, a in page(wp).tags if t == 'svg' and a['data-keys'] == 'query_p99_ms|query_p50_ms|query_ms']
     assert [p for p in s['pools'] if p['database'] == 'app'] and s['clusters'] == [] and s['lag'] == {}
     wp.reload(query_wait_timeout=78)
     e = eventually(lambda: [e for e in ask(wp, '/status.json').json['events'] if 'reloaded' in e['text']], LIMIT_S)
     assert e[0]['times'] == 1 and e[0]['level'] == 'info' and re.fullmatch(r'[A-Z][0-9]+', e[0]['code']), e
+
+
+def test_statements(web, pg15):  # noqa: F811
+    """Those that took the most time; long ones are cut between two characters; none while nothing is counted."""
+    wp = web(pg15, query_stats=1)
+    c = wp.raw()
+    for _ in range(3):
+        c.simple('select pg_sleep(0.1)')
+    c.simple('select nothing_like_it')
+    c.simple('select 1 as "<b>%s"' % ('\u00e9' * 400))
+    for i in range(10):
+        c.simple('select 1 as quick%d' % i)
+    p = page(wp)
+    rows = p.table('statement', 'calls', 'p99 ms')
+    assert len(rows) == 10 and (rows[0]['statement'], rows[0]['calls'], rows[0]['errors']) == ('select pg_sleep ( ? )', '3', '0')
+    assert float(rows[0]['all ms']) >= 300 and float(rows[0]['mean ms']) >= 100
+    wp.admin('RESET QUERIES')
+    c.simple('select 1 as "<b>%s"' % ('\u00e9' * 400))
+    eventually(lambda: len(page(wp).table('statement', 'calls')) == 1, LIMIT_S)
+    [row] = page(wp).table('statement', 'calls')
+    assert re.fullmatch('select \\? as "<b>\u00e9{100,150} …', row['statement'])
+    assert ask(wp, '/status.json').json['queries'][0]['calls'] == 1
+    wp.admin('RESET QUERIES')
+    wp.admin('SET query_stats = 0')
+    eventually(lambda: 'query_stats is off' in ''.join(page(wp).words), LIMIT_S)
 
 
 def test_many_ask_at_once(web, pg15):  # noqa: F811
@@ -224,7 +257,7 @@ def test_in_chromium(web, pg15, cluster, tmp_path):  # noqa: F811
     """It lives (new pools appear by themselves), breaks no rule of its policy, and fits a phone and a desk, light and dark."""
     dbs = {'shop%03d' % i: dict(host=pg15.host, port=pg15.port, dbname='app', server_lifetime=0) for i in range(1000)}
     dbs['orders'] = 'cluster=main dbname=app'
-    wp = web(pg15, databases=dbs, clusters={'main': cluster.entry(probe_interval='200ms')}, default_pool_size=2)
+    wp = web(pg15, query_stats=1, databases=dbs, clusters={'main': cluster.entry(probe_interval='200ms')}, default_pool_size=2)
     visit(wp, ['shop%03d' % i for i in range(1000)])
     stop = threading.Event()
 

@@ -2,6 +2,7 @@
 #include "base/hist.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 
 /* The definition that hist_bucket() is a shortcut for. */
 static unsigned bucket_by_looking(uint64_t us)
@@ -53,4 +54,34 @@ Test(hist, counts_and_sums)
 	cr_assert_eq(a.n[0], 2);
 	cr_assert_eq(a.n[1], 2);
 	cr_assert_eq(a.n[HIST_BOUNDS], 1);
+}
+
+Test(hist, what_was_added_since)
+{
+	struct hist a = { 0 }, then;
+	hist_add(&a, 70);
+	then = a;
+	hist_add(&a, 80);
+	hist_add(&a, 700);
+	struct hist d = hist_since(&a, &then);
+	cr_assert_eq(hist_count(&d), 2);
+	cr_assert_eq(d.sum_us, 780);
+	cr_assert_eq(d.n[1], 1);
+}
+
+Test(hist, shares_are_spread_within_a_bucket)
+{
+	struct hist a = { 0 };
+	cr_assert(isnan(hist_share_us(&a, 0.5)));
+	for (int i = 0; i < 4; i++)
+		hist_add(&a, 150); /* above 100, up to 200 */
+	cr_assert_float_eq(hist_share_us(&a, 0.5), 150, 1e-9);
+	cr_assert_float_eq(hist_share_us(&a, 1), 200, 1e-9);
+	for (int i = 0; i < 4; i++)
+		hist_add(&a, 40);
+	cr_assert_float_eq(hist_share_us(&a, 0.5), 50, 1e-9); /* the end of the first */
+	cr_assert_float_eq(hist_share_us(&a, 0.75), 150, 1e-9);
+	for (int i = 0; i < 100; i++)
+		hist_add(&a, INT64_C(500000000));
+	cr_assert_float_eq(hist_share_us(&a, 0.99), 1e8, 1e-9); /* longer is not known */
 }
