@@ -225,7 +225,15 @@
 	X(LOG_LOST, 7001, WARN, EVENT_NOTE, "lines of the log were lost", \
 		"Whoever reads the log (a pipe, syslog) was too slow or stood still, or the " \
 		"disk was full. weirpool does not wait for its log.", \
-		"SHOW LOG says which of them; look at the reader or the disk.")
+		"SHOW LOG says which of them; look at the reader or the disk.") \
+	X(OTLP_FAILS, 7002, WARN, EVENT_NOTE, "traces cannot be sent", \
+		"`otlp_endpoint` cannot be reached, does not answer within `otlp_timeout`, or " \
+		"refuses what it gets. It is tried again; what does not fit into `otlp_queue` " \
+		"meanwhile is dropped and counted. Clients notice nothing.", \
+		"Is the collector there, and does it take OTLP over HTTP at that path? See " \
+		"SHOW TRACES and [traces](traces.md).") \
+	X(OTLP_WORKS, 7003, INFO, EVENT_NOTE, "traces are sent again", \
+		"`otlp_endpoint` takes them after it did not.", "Nothing.")
 
 /* id of base/err.h, number, EVENT_*, cause, what to do */
 #define EVENT_ERRORS(X) \

@@ -98,6 +98,12 @@ struct conf_global {
 	bool query_stats;
 	int query_stats_max;
 	enum conf_columns console_columns;
+	/* traces: see conf/otlp.h for the texts */
+	const char *otlp_endpoint; /* "" = off */
+	const char *otlp_headers;  /* secret */
+	const char *otlp_service_name;
+	int64_t otlp_interval_us, otlp_timeout_us;
+	int otlp_batch, otlp_queue; /* spans */
 	/* names */
 	const char *resolv_conf;
 	int64_t dns_max_ttl_us, dns_nxdomain_ttl_us, dns_zone_check_period_us;

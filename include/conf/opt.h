@@ -11,6 +11,7 @@
 enum opt_type {
 	OPT_BOOL,     /* bool; 0/1/no/yes/off/on/false/true */
 	OPT_INT,      /* int */
+	OPT_FRACTION, /* int, in millionths; text from 0 to 1 */
 	OPT_DURATION, /* int64_t microseconds; text without a unit is in opt.unit_us */
 	OPT_BYTES,    /* int64_t */
 	OPT_MODE,     /* uint32_t, octal */

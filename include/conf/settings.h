@@ -49,6 +49,7 @@ enum conf_consistency {
 	CONF_CONSISTENCY_STRONG
 };
 enum conf_slow_text { CONF_SLOW_TEXT_NORMALISED, CONF_SLOW_TEXT_FULL };
+enum conf_trace_text { CONF_TRACE_TEXT_OFF, CONF_TRACE_TEXT_NORMALISED, CONF_TRACE_TEXT_FULL };
 enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_AUTO };
 
 /* TLS of one side. Paths, and OpenSSL names or PgBouncer's shortcuts, as written in the file. */
@@ -78,6 +79,8 @@ struct settings {
 	int64_t query_timeout_us, transaction_timeout_us;
 	int64_t log_min_duration_us; /* 0: nothing */
 	enum conf_slow_text log_slow_text;
+	int trace_sample; /* millionths of the statements without a trace */
+	enum conf_trace_text trace_text;
 	int64_t idle_transaction_timeout_us, client_idle_timeout_us;
 	int64_t pool_idle_timeout_us;
 	/* server connections */

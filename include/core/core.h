@@ -23,6 +23,7 @@
 #include "conf/conf.h"
 #include "cluster/token.h"
 #include "core/topology.h"
+#include "core/trace.h"
 #include "ev/addr.h"
 #include "ev/listen.h"
 #include "ev/loop.h"
@@ -242,6 +243,7 @@ struct core {
 	 * after more samples. The same. */
 	void (*node_token)(void *arg, struct core_token *t);
 	void *node_arg;
+	struct traces traces;
 };
 
 /* ---- a worker ---- */
@@ -347,7 +349,7 @@ struct pool_shard {
 	bool welcomed; /* the cache has learned a welcome: logins that wait may be over */
 	struct dbstats *stats;
 	struct poolstats *counts;
-	bool metered;       /* its statements are counted, or may be logged */
+	uint8_t metered; /* PROTO_METER_*: its statements are counted, or may be logged or traced */
 	struct timer timer; /* retry, reserve, caps */
 	int64_t last_used_us;
 	unsigned n_sessions;
@@ -404,6 +406,15 @@ struct worker {
 		int64_t second_us;
 		unsigned lines, dropped;
 	} slow;
+	struct worker_trace {
+		struct list ended; /* struct span.node: on their way to control */
+		unsigned n;
+		uint32_t no; /* given last */
+		struct timer timer;
+		uint64_t coin;       /* of trace_sample; 0: not begun */
+		uint8_t random[256]; /* for ids */
+		unsigned random_n;   /* not used yet */
+	} trace;
 	struct list probes, probes_done; /* connections that listen for facts */
 	struct timer facts_timer;
 	int64_t hold_until_us;
@@ -463,6 +474,7 @@ struct session {
 	struct proto_meter meter;
 	int64_t answered_us;       /* when its last statement was */
 	struct query_said *said;   /* query_log.c; NULL: nothing */
+	struct span *spans;        /* of statements that are not answered, oldest first */
 	uint32_t waited_us;        /* for the link of the request at hand */
 	struct proto_rules *rules; /* of the worker's generation, those for it; NULL: none */
 	int64_t rule_timeout_us;   /* of the request at hand, if timed_by_rule */

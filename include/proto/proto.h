@@ -379,19 +379,25 @@ struct proto_statement {
 	bool has_digest; /* else it does not lex, or is not known */
 	/* Its text without values (sql/digest.h), at most max bytes. False: it has none. */
 	bool (*normal)(const struct proto_statement *s, struct buf *out, size_t max);
+	/* Where its first token stands; n: there is none. text is not NULL. */
+	size_t (*first)(const struct proto_statement *s);
 };
 /* What core wants to know of it when the answer has come. All zero: it is not counted. */
 struct proto_ticket {
 	int64_t sent_us; /* loop clock */
-	uint32_t entry, serial, wait_us;
+	uint32_t entry, serial, wait_us, span;
 };
 struct proto_answer {
 	uint64_t rows, bytes; /* returned or changed; of the answer, as its client gets it */
 	bool failed;
+	/* Of its error, as the protocol has them: an SQLSTATE, or MySQL's number; "": none. */
+	char code[6];
 };
+#define PROTO_METER_ON 1
+#define PROTO_METER_DIGEST 2 /* the statement's digest is wanted as well */
 /* A session's; core's, alive as long as cst. */
 struct proto_meter {
-	const bool *on; /* NULL: it is off. May change at any time */
+	const uint8_t *on; /* PROTO_METER_*; NULL: it is off. May change at any time */
 	const struct proto_meter_ops {
 		void (*sent)(struct proto_meter *m, const struct proto_statement *s,
 			struct proto_ticket *ticket_r);

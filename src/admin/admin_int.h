@@ -220,7 +220,7 @@ cmd_fn show_clusters, show_nodes, show_probes, show_routes;
 cmd_fn ctl_drain, ctl_promoted, ctl_resolve, ctl_switchover;
 /* PAUSE or (on false) RESUME of a cluster, or RESUME of a node. False: it is for a database. */
 bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on);
-cmd_fn show_events, show_log;
+cmd_fn show_events, show_log, show_traces;
 cmd_fn show_rules, ctl_explain, show_prometheus;
 cmd_fn show_queries, ctl_reset;
 cmd_fn show_proxysql_digest, show_proxysql_digest_reset, show_proxysql_commands, show_proxysql_pool,

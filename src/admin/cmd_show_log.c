@@ -1,5 +1,5 @@
 /* cmd_show_log - SHOW EVENTS: what was of note lately; SHOW LOG: how the places where lines go are
- * doing. Control thread. */
+ * doing; SHOW TRACES: the same of who gets traces. Control thread. */
 #include "admin_int.h"
 
 #include "base/clock.h"
@@ -55,5 +55,34 @@ void show_log(struct core_console *r, const struct cmd_line *l)
 		rowset_setf(rs, row, 4, "%u", c.queued_bytes);
 		rowset_set(rs, row, 5, c.last_errno ? strerror(c.last_errno) : "");
 	}
+	admin_done(r, "SHOW");
+}
+
+static void set_time(struct rowset *rs, char **row, unsigned i, int64_t wall_us)
+{
+	char when[40];
+	if (wall_us)
+		rowset_set(rs, row, i, clock_format_ms(wall_us, when, sizeof when));
+}
+
+void show_traces(struct core_console *r, const struct cmd_line *l)
+{
+	struct rowset *rs = &r->result;
+	const struct traces *t = &r->core->traces;
+	const char *endpoint = r->core->gen->conf->global.otlp_endpoint;
+	(void)l;
+	admin_cols(rs, "ssqqqqqqqqTTs",
+		"endpoint state open waiting sent dropped lost rejected posts posts_failed "
+		"last_sent last_failed error");
+	const uint64_t n[] = { atomic_load(&t->open), t->waiting, t->sent,
+		atomic_load(&t->dropped), t->lost, t->rejected, t->posts, t->posts_failed };
+	char **row = rowset_row(rs);
+	rowset_set(rs, row, 0, endpoint);
+	rowset_set(rs, row, 1, !*endpoint ? "off" : t->failing ? "failing" : "on");
+	for (unsigned i = 0; i < sizeof n / sizeof *n; i++)
+		rowset_setf(rs, row, 2 + i, "%llu", (unsigned long long)n[i]);
+	set_time(rs, row, 10, t->sent_wall_us);
+	set_time(rs, row, 11, t->failed_wall_us);
+	rowset_set(rs, row, 12, t->error);
 	admin_done(r, "SHOW");
 }

@@ -103,6 +103,11 @@ static void fill_process(struct admin *a, const struct metrics_part *sum, struct
 	row->v[V_ENDING] = state >= CORE_WAIT_CLIENTS;
 	row->v[V_SERIES_MAX] = c->gen->conf->global.metrics_max_pools;
 	row->v[V_LOG_LOST] = (double)log_lost();
+	row->v[V_TRACES_WAITING] = c->traces.waiting;
+	row->v[V_TRACES_SENT] = (double)c->traces.sent;
+	row->v[V_TRACES_DROPPED] = (double)atomic_load(&c->traces.dropped);
+	row->v[V_TRACES_LOST] = (double)c->traces.lost;
+	row->v[V_TRACES_REJECTED] = (double)c->traces.rejected;
 	row->v[V_RELOADS] = (double)a->reloads.n;
 	row->v[V_RELOADS_FAILED] = (double)a->reloads.failed;
 	row->v[V_RELOAD_OK] = a->reloads.ok;

@@ -3,6 +3,7 @@
 #include "conf_int.h"
 
 #include "base/cidr.h"
+#include "conf/otlp.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -166,6 +167,24 @@ static void check_http(struct check *c)
 	if (token_n && !*g->http_tls_cert_file)
 		TELL(c, CONF_WARNING, "http_token",
 			"http_token goes over the network as plain text: set http_tls_cert_file");
+}
+
+static void check_otlp(struct check *c)
+{
+	const struct conf_global *g = &c->conf->global;
+	struct otlp_url url;
+	char why[200];
+	if (*g->otlp_endpoint && otlp_url_parse(g->otlp_endpoint, &url, why, sizeof why) != 0)
+		TELL(c, CONF_ERROR, "otlp_endpoint", "otlp_endpoint %s", why);
+	const char *at = g->otlp_headers;
+	struct otlp_header h;
+	unsigned n = 1;
+	for (; otlp_header_next(&at, &h); n++)
+		;
+	if (!at) /* what it is, is a secret */
+		TELL(c, CONF_ERROR, "otlp_headers",
+			"otlp_headers must be name=value,name=value, and number %u of them is not",
+			n);
 }
 
 static void check_networks(struct check *c)
@@ -378,6 +397,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 	struct check c = { .conf = conf, .m = m };
 	check_listen(&c);
 	check_http(&c);
+	check_otlp(&c);
 	check_shutdown(&c);
 	check_networks(&c);
 	check_tls(&c);

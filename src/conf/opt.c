@@ -122,6 +122,25 @@ static int parse_int(
 	return -1;
 }
 
+/* At most six decimals, as that is what the field holds. */
+static int parse_fraction(const char *text, struct opt_value *v, char *why, size_t n)
+{
+	const char *dot = strchr(text, '.'), *decimals = dot ? dot + 1 : "";
+	size_t whole_n = dot ? (size_t)(dot - text) : strlen(text), n_decimals = strlen(decimals);
+	uint64_t whole = 0, part = 0;
+	bool ok = whole_n ? num_u64n(text, whole_n, 0, 1, &whole) == 0 : n_decimals > 0;
+	ok = ok && n_decimals <= 6 &&
+	     (!n_decimals || num_u64n(decimals, n_decimals, 0, 999999, &part) == 0);
+	for (size_t i = n_decimals; i < 6; i++)
+		part *= 10;
+	if (!ok || whole * 1000000 + part > 1000000) {
+		snprintf(why, n, "must be a fraction from 0 to 1, as 0.05, of at most 6 decimals");
+		return -1;
+	}
+	v->i = (int64_t)(whole * 1000000 + part);
+	return 0;
+}
+
 static int parse_duration(
 	const struct opt *o, const char *text, struct opt_value *v, char *why, size_t n)
 {
@@ -201,6 +220,10 @@ int opt_parse(const struct opt *o, const char *text, struct opt_value *v_r, char
 		if (parse_int(o, text, &v, why, n) != 0)
 			return -1;
 		break;
+	case OPT_FRACTION:
+		if (parse_fraction(text, &v, why, n) != 0)
+			return -1;
+		break;
 	case OPT_DURATION:
 		if (parse_duration(o, text, &v, why, n) != 0)
 			return -1;
@@ -243,6 +266,7 @@ void opt_store(const struct opt *o, void *base, const struct opt_value *v)
 	switch (o->type) {
 	case OPT_BOOL: *(bool *)f = v->i != 0; break;
 	case OPT_INT:
+	case OPT_FRACTION:
 	case OPT_ENUM: /* all our enums are as wide as int: see the assertion below */
 		*(int *)f = (int)v->i;
 		break;
@@ -268,6 +292,20 @@ static const char *show_enum(const struct opt *o, int v, char *tmp, size_t n)
 	return tmp;
 }
 
+/* Without the zeros at its end, and never with an exponent. */
+static const char *show_fraction(int millionths, char *tmp, size_t n)
+{
+	int digits = 6;
+	int rest = millionths % 1000000;
+	for (; digits > 0 && rest % 10 == 0; digits--)
+		rest /= 10;
+	if (digits == 0)
+		snprintf(tmp, n, "%d", millionths / 1000000);
+	else
+		snprintf(tmp, n, "%d.%0*d", millionths / 1000000, digits, rest);
+	return tmp;
+}
+
 const char *opt_show(const struct opt *o, const void *base, char *tmp, size_t n)
 {
 	if (o->in == OPT_IN_NOWHERE)
@@ -276,6 +314,7 @@ const char *opt_show(const struct opt *o, const void *base, char *tmp, size_t n)
 	switch (o->type) {
 	case OPT_BOOL: return *(const bool *)f ? "1" : "0";
 	case OPT_INT: snprintf(tmp, n, "%d", *(const int *)(const void *)f); return tmp;
+	case OPT_FRACTION: return show_fraction(*(const int *)(const void *)f, tmp, n);
 	case OPT_DURATION:
 		snprintf(tmp, n, "%g",
 			(double)*(const int64_t *)(const void *)f / (double)o->unit_us);
@@ -308,6 +347,7 @@ const char *opt_type_name(const struct opt *o)
 	static const char *const names[] = {
 		[OPT_BOOL] = "0 or 1",
 		[OPT_INT] = "number",
+		[OPT_FRACTION] = "fraction, 0 to 1",
 		[OPT_DURATION] = "time",
 		[OPT_BYTES] = "size",
 		[OPT_MODE] = "octal",

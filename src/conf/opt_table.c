@@ -38,6 +38,8 @@
 	}
 #define BOOL(where, nm, f, sc, ap, ...) ROW(where, nm, f, OPT_BOOL, bool, sc, ap, __VA_ARGS__)
 #define INT(where, nm, f, sc, ap, ...) ROW(where, nm, f, OPT_INT, int, sc, ap, __VA_ARGS__)
+#define FRACTION(where, nm, f, sc, ap, ...) \
+	ROW(where, nm, f, OPT_FRACTION, int, sc, ap, __VA_ARGS__)
 #define BYTES(where, nm, f, sc, ap, ...) \
 	ROW(where, nm, f##_bytes, OPT_BYTES, int64_t, sc, ap, __VA_ARGS__)
 #define TIME(where, nm, f, sc, ap, ...) \
@@ -427,6 +429,25 @@ const struct opt opt_table[] = {
 		     "abstract one. Empty: none.")),
 	STR(db, "options", options, DB, NEW_CONN, D(""),
 		HELP("Command line options for the server, as libpq's options: -c name=value.")),
+	INT(global, "otlp_batch", otlp_batch, GLOBAL, NOW, D("256"), RANGE(1, 10000),
+		HELP("Traced requests that one message to otlp_endpoint has at most.")),
+	STR(global, "otlp_endpoint", otlp_endpoint, GLOBAL, NOW, D(""),
+		HELP("URL that gets traces as OTLP over HTTP (JSON), as "
+		     "http://127.0.0.1:4318/v1/traces: doc/traces.md. Empty: none.")),
+	SECRET(global, "otlp_headers", otlp_headers, GLOBAL, NOW, D(""),
+		HELP("Headers for otlp_endpoint, as OTEL_EXPORTER_OTLP_HEADERS has them: "
+		     "name=value,name=value, values percent-encoded.")),
+	TIME_MS(global, "otlp_interval", otlp_interval, GLOBAL, NOW, D("1000"),
+		RANGE(10000, 60000000),
+		HELP("A traced request is sent so long after its end at the latest, when "
+		     "otlp_endpoint answers.")),
+	INT(global, "otlp_queue", otlp_queue, GLOBAL, NOW, D("4096"), RANGE(1, 1000000),
+		HELP("Traced requests that may wait for otlp_endpoint; what comes then is "
+		     "dropped and counted.")),
+	STR(global, "otlp_service_name", otlp_service_name, GLOBAL, NOW, D("weirpool"),
+		HELP("What weirpool is called in traces (service.name).")),
+	TIME_MS(global, "otlp_timeout", otlp_timeout, GLOBAL, NOW, D("10000"),
+		RANGE(100000, 600000000), HELP("How long otlp_endpoint may take to answer.")),
 	SECRET(db, "password", password, DB, NEW_CONN, D(""),
 		HELP("Password of user= at the server. Unset: the secret of that user in "
 		     "auth_file.")),
@@ -711,6 +732,14 @@ const struct opt opt_table[] = {
 	STR(db, "timezone", timezone, DB, NEW_CONN, D(""),
 		HELP("TimeZone of server connections of this database, until a client sets its "
 		     "own.")),
+	FRACTION(settings, "trace_sample", trace_sample, POOL, NOW, D("0"),
+		HELP("Of the statements that bring no traceparent, how many begin a trace of "
+		     "their own. Those that bring one are traced if it says so.")),
+	ENUM(settings, "trace_text", trace_text, conf_trace_text, POOL, NOW, D("off"),
+		NAMES("off,normalised,full"),
+		HELP("Statements' texts in traces: none (off), without their values "
+		     "(normalised), or as the client sent them, with all secrets that are in "
+		     "them (full).")),
 	LIST(settings, "track_extra_parameters", track_extra_parameters, GLOBAL, NEW_CONN,
 		D("IntervalStyle"),
 		HELP("Further parameters that the server reports, and that are to be carried "

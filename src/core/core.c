@@ -133,6 +133,7 @@ struct core *core_new(struct loop *loop, struct core_gen *gen, const struct core
 	c->client_fd_end = client_fd_end();
 	gen->serial = gen->serial ? gen->serial : 1;
 	pthread_mutex_init(&c->lock, NULL);
+	traces_init(c);
 	hmap_init(&c->dbases);
 	hmap_init(&c->accounts);
 	hmap_init(&c->pools);
@@ -296,6 +297,7 @@ void core_free(struct core *c)
 	}
 	for (unsigned i = 0; i < c->n_workers; i++)
 		worker_free(c->worker[i]);
+	traces_fini(c);
 	hmap_fini(&c->pools, free_pool);
 	hmap_fini(&c->dbases, free_dbase);
 	hmap_fini(&c->accounts, free_account);

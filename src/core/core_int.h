@@ -43,6 +43,21 @@ static inline void session_waited(struct session *s, int64_t us)
 }
 void query_log_free(struct session *s); /* query_log.c */
 
+/* trace.c */
+/* s goes on, and what it has not been told of its statements it never will. */
+void trace_forget_all(struct session *s);
+static inline void trace_forget(struct session *s)
+{
+	if (s->spans)
+		trace_forget_all(s);
+}
+/* All that is not answered ends with e. NULL: its client has left. */
+void trace_fail(struct session *s, const struct err *e);
+void traces_init(struct core *c);
+void traces_fini(struct core *c); /* when the workers are gone */
+void trace_worker_init(struct worker *w);
+void trace_worker_fini(struct worker *w); /* what has not been handed over is thrown away */
+
 /* pool_table.c */
 /* db: the name of its struct dbase (entry_dbase()). */
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,

@@ -248,7 +248,9 @@ void shard_refresh(struct pool_shard *p)
 	if (was && !same_target(was, p->cdb))
 		outdate_links(p);
 	conf_effective(conf, p->cdb, conf_user_find(conf, p->pool->account->name), &p->set);
-	p->metered = conf->global.query_stats || p->set.log_min_duration_us > 0;
+	p->metered = conf->global.query_stats ? PROTO_METER_ON | PROTO_METER_DIGEST : 0;
+	if (p->set.log_min_duration_us > 0 || *conf->global.otlp_endpoint)
+		p->metered |= PROTO_METER_ON;
 	const struct topo_cluster *tc =
 		p->cdb && p->cdb->cluster ? topo_find(w->gen->topo, p->cdb->cluster->name) : NULL;
 	p->topo = tc && (p->home == p || topo_has(tc, p->pool->node)) ? tc : NULL;

@@ -24,9 +24,22 @@ const char *query_table_text(const struct query_table *t, uint32_t row); /* NULL
 
 /* query_log.c */
 bool query_log_wanted(const struct session *s);
-/* Keeps what the log may want of it. 0: no memory. */
-uint32_t query_log_keep(struct session *s, const struct proto_statement *st);
+/* Keeps what the log may want of it. traceparent: NULL, or as traceparent_find() has it. 0: no
+ * memory. */
+uint32_t query_log_keep(
+	struct session *s, const struct proto_statement *st, const char *traceparent);
 void query_log_slow(struct session *s, const struct proto_ticket *t, const struct query_call *c);
 void query_log_free(struct session *s);
+
+/* trace.c */
+static inline bool trace_wanted(const struct session *s)
+{
+	return *s->w->gen->conf->global.otlp_endpoint != '\0';
+}
+/* A number for trace_end(), or 0: it is not traced. */
+uint32_t trace_begin(struct session *s, const struct proto_statement *st,
+	const struct proto_ticket *t, const char *traceparent);
+/* Its answer has come; its server had nothing else to do since began_us. */
+void trace_end(struct session *s, uint32_t no, const struct proto_answer *a, int64_t began_us);
 
 #endif

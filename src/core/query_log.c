@@ -7,46 +7,19 @@
 #include <string.h>
 
 #define TEXT_BYTES 2000      /* of a text in the log: a line has no more than 3000 */
-#define TRACE_CHARS 55       /* "00-", 32 digits, "-", 16 digits, "-", 2 digits */
 #define LINES_PER_SECOND 50U /* of each worker */
 
 /* The statement that a session has sent last. */
 struct query_said {
 	uint32_t serial;
 	bool cut;
-	char trace[TRACE_CHARS + 1];
+	char trace[TRACEPARENT_CHARS + 1];
 	char text[TEXT_BYTES + 1];
 };
 
 bool query_log_wanted(const struct session *s)
 {
 	return s->shard && s->shard->set.log_min_duration_us > 0;
-}
-
-/* W3C's form, of any version. */
-static bool is_trace(const char *p, size_t n)
-{
-	if (n < TRACE_CHARS)
-		return false;
-	for (size_t i = 0; i < TRACE_CHARS; i++) {
-		bool dash = i == 2 || i == 35 || i == 52;
-		bool hex = (p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f');
-		if (dash ? p[i] != '-' : !hex)
-			return false;
-	}
-	return true;
-}
-
-/* As sqlcommenter has it, traceparent='...' in a comment. Whether it stands in one is not looked
- * at: it is believed for the log only. */
-static const char *trace_in(const char *text, size_t n)
-{
-	static const char key[] = "traceparent='";
-	const char *p = text ? memmem(text, n, key, sizeof key - 1) : NULL;
-	if (!p)
-		return NULL;
-	p += sizeof key - 1;
-	return is_trace(p, n - (size_t)(p - text)) ? p : NULL;
 }
 
 static void keep_text(struct query_said *q, const struct proto_statement *st, bool full)
@@ -69,17 +42,15 @@ static void keep_text(struct query_said *q, const struct proto_statement *st, bo
 	buf_fini(&b);
 }
 
-uint32_t query_log_keep(struct session *s, const struct proto_statement *st)
+uint32_t query_log_keep(
+	struct session *s, const struct proto_statement *st, const char *traceparent)
 {
 	if (!s->said && !(s->said = mem_alloc(MEM_SESSION, sizeof *s->said)))
 		return 0;
 	struct query_said *q = s->said;
-	const char *trace = st->trace && is_trace(st->trace, st->trace_n)
-				    ? st->trace
-				    : trace_in(st->text, st->n);
 	if (++q->serial == 0)
 		q->serial = 1;
-	memcpy(q->trace, trace ? trace : "", trace ? TRACE_CHARS : 1);
+	memcpy(q->trace, traceparent ? traceparent : "", traceparent ? TRACEPARENT_CHARS : 1);
 	keep_text(q, st, s->shard->set.log_slow_text == CONF_SLOW_TEXT_FULL);
 	return q->serial;
 }

@@ -1,6 +1,15 @@
-/* query_stats - statements of sessions as they are sent and answered, into the worker's table and
- * the slow-query log. Ignorant of both's insides, and of messages. Runs on the session's worker. */
+/* query_stats - statements of sessions as they are sent and answered, into the worker's table, the
+ * slow-query log and traces. Ignorant of their insides, and of messages. Runs on the session's
+ * worker. */
 #include "query_int.h"
+
+/* The client's word beside the text comes before that in it. */
+static const char *traceparent_of(const struct proto_statement *st)
+{
+	return st->trace && traceparent_is(st->trace, st->trace_n)
+		       ? st->trace
+		       : traceparent_find(st->text, st->n);
+}
 
 static void on_sent(
 	struct proto_meter *m, const struct proto_statement *st, struct proto_ticket *ticket_r)
@@ -15,8 +24,14 @@ static void on_sent(
 		ticket_r->entry = query_table_find(
 			&w->queries, &k, (unsigned)g->query_stats_max, st);
 	}
-	if (query_log_wanted(s))
-		ticket_r->serial = query_log_keep(s, st);
+	bool log = query_log_wanted(s), trace = trace_wanted(s);
+	if (!log && !trace)
+		return;
+	const char *parent = traceparent_of(st);
+	if (log)
+		ticket_r->serial = query_log_keep(s, st, parent);
+	if (trace)
+		ticket_r->span = trace_begin(s, st, ticket_r, parent);
 }
 
 /* What is sent before the one before was answered begins when that is. */
@@ -37,6 +52,8 @@ static void on_answered(
 	s->answered_us = now;
 	if (w->gen->conf->global.query_stats)
 		query_table_count(&w->queries, t->entry, &c);
+	if (t->span)
+		trace_end(s, t->span, a, began);
 	if (query_log_wanted(s) && c.total_us >= (uint64_t)s->shard->set.log_min_duration_us)
 		query_log_slow(s, t, &c);
 }

@@ -405,6 +405,8 @@ void session_close(struct session *s, const struct err *e, const char *why)
 		}
 	}
 	session_log_end(s, e, why);
+	if (e || s->request_us)
+		trace_fail(s, e);
 	pool_wait_cancel(&s->wait);
 	give_up_link(s);
 	if (s->login)
@@ -432,6 +434,7 @@ void session_free(struct session *s)
 	session_forget_again(s);
 	session_forget_rules(s);
 	query_log_free(s);
+	trace_forget(s);
 	s->w->n_sessions[SESSION_CLOSING]--;
 	if (s->greeted)
 		s->ops->client_fini(s->cst);

@@ -142,6 +142,7 @@ static bool outlive(struct link *l, const char *why, const struct err *said, con
 	if (s->request_us || s->in_tx)
 		session_log(EVENT_GOES_ON, s, "goes on without its server connection: %s:%u: %s",
 			l->host, l->port, why);
+	trace_fail(s, e);
 	session_detach(s);
 	link_close(l, why);
 	s->again_n = 0;

@@ -47,6 +47,7 @@ void session_became_idle(struct session *s)
 {
 	session_set_state(s, SESSION_IDLE);
 	s->tally.state = 0;
+	trace_forget(s);
 	if (s->w->hands_over && list_empty(&s->offer))
 		list_append(&s->w->offers, &s->offer);
 	if (s->shard->set.client_idle_timeout_us)

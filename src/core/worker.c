@@ -329,6 +329,7 @@ struct worker *worker_new(struct core *c, unsigned id, struct err *e)
 		worker_free(w);
 		return NULL;
 	}
+	trace_worker_init(w);
 	janitor_start(w);
 	facts_start(w);
 	return w;
@@ -378,6 +379,7 @@ void worker_free(struct worker *w)
 		stop_listening(w);
 		helper_free(w);
 		facts_free(w);
+		trace_worker_fini(w);
 		timer_clear(w->loop, &w->janitor);
 		shards_free(w);
 	}

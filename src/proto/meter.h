@@ -8,7 +8,7 @@
 
 static inline bool meter_on(const struct proto_meter *m)
 {
-	return m != NULL && m->on != NULL && *m->on;
+	return m != NULL && m->on != NULL && *m->on != 0;
 }
 
 /* A statement goes to a server now. text NULL: it is not known. known: where the digest of a text

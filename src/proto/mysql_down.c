@@ -387,6 +387,7 @@ static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, stru
 		my_stmt_refused(d->c, o->stmt);
 	if (to_client(d, o) && !is_statement(o->cmd))
 		other_failed(d, &x);
+	snprintf(d->l->answer.code, sizeof d->l->answer.code, "%u", x.number);
 	give(d, h, o);
 	return over(d, x.number ? x.number : UNKNOWN_ERROR);
 }

@@ -667,6 +667,8 @@ static enum dn_next dn_error(struct dnx *d, const struct pgmsg_head *h)
 	if (d->l->healing)
 		d->l->healing = PG_HEAL_FAILED;
 	drop_stale(d, o, &f);
+	if (to_client(d, o))
+		memcpy(d->l->answer.code, f.sqlstate ? f.sqlstate : "", f.sqlstate ? 6 : 1);
 	error_to(d, h, o, &f);
 	if (simple) {
 		o->flags |= OWED_F_ERROR;

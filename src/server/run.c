@@ -5,6 +5,7 @@
 #include "base/audit.h"
 #include "base/clock.h"
 #include "conf/places.h"
+#include "http/otlp.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -19,6 +20,7 @@ struct server {
 	struct core_gen *gen;
 	struct admin *admin;
 	struct http *http;
+	struct otlp *otlp;
 	struct http_listen http_ls[HTTP_LISTEN_MAX]; /* until http has them */
 	unsigned http_n;
 	struct clusters *clusters;
@@ -494,6 +496,9 @@ static int prepare(struct server *s, struct err *e)
 	if (!s->core)
 		return -1;
 	s->core->version = PACKAGE_VERSION;
+	s->otlp = otlp_new(s->core);
+	if (!s->otlp)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	ending_init(&s->ending, s->loop, s->core, &s->sockets);
 	struct admin_hooks h = { .arg = s,
 		.reload = reload,
@@ -563,6 +568,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	}
 	bool ended = clusters_free(&s.clusters);
 	http_free(&s.http);
+	otlp_free(&s.otlp);
 	upgrade_free(&s.upgrade);
 	if (s.admin)
 		admin_free(s.admin);

@@ -78,6 +78,7 @@ class Stage:
         self.dir = pathlib.Path(directory)
         self.port, self.mysql_port = port, mysql_port
         self.http_port = 9127 if port == 6432 else free_port()
+        self.otlp_port = free_port()
         self.serves_mysql = False
         self.log = self.dir / 'log'
         self.daemons = []
@@ -87,7 +88,7 @@ class Stage:
                        ('db.example.com', '127.0.0.1'),
                        ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
                        ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port)),
-                       ('9127', str(self.http_port))]
+                       ('9127', str(self.http_port)), ('4318', str(self.otlp_port))]
         self.places += [(p, str(free_port())) for p in TUTORIAL_PORTS]
         if mysql:
             self.places += [('@my.example.com', '@127.0.0.1:%d' % mysql.port), ('port=3306', ''),

@@ -204,11 +204,11 @@ Test(admin_parse, privileges)
 		"servers", "users", "version", "peers", "peer_pools", "sockets", "active_sockets",
 		"lists", "mem", "state", "dns_hosts", "dns_zones", "stats", "stats_totals",
 		"stats_averages", "totals", "workers", "pins", "waits", "clusters", "nodes",
-		"probes", "rules", "routes", "events", "log", "queries", "stats_mysql_query_digest",
-		"stats_mysql_commands_counters", "stats_mysql_connection_pool",
-		"stats_mysql_processlist", "stats_mysql_global", "stats_mysql_users",
-		"mysql_servers", "runtime_mysql_servers", "mysql_users", "runtime_mysql_users",
-		"config_sources", "prometheus metrics" };
+		"probes", "rules", "routes", "events", "log", "traces", "queries",
+		"stats_mysql_query_digest", "stats_mysql_commands_counters",
+		"stats_mysql_connection_pool", "stats_mysql_processlist", "stats_mysql_global",
+		"stats_mysql_users", "mysql_servers", "runtime_mysql_servers", "mysql_users",
+		"runtime_mysql_users", "config_sources", "prometheus metrics" };
 	unsigned open = 0;
 	for (unsigned i = 0; i < cmd_table_n; i++) {
 		const struct cmd *c = &cmd_table[i];

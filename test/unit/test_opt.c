@@ -272,6 +272,20 @@ Test(opt, values_good_and_bad)
 		{ "tcp_user_timeout", "1500", 1500000 },
 		{ "tcp_user_timeout", "2s", 2000000 },
 		{ "stats_period", "0", -1 },
+		{ "trace_sample", "0", 0 },
+		{ "trace_sample", "1", 1000000 },
+		{ "trace_sample", "1.0", 1000000 },
+		{ "trace_sample", "0.25", 250000 },
+		{ "trace_sample", ".000001", 1 },
+		{ "trace_sample", "1.000001", -1 },
+		{ "trace_sample", "0.0000001", -1 },
+		{ "trace_sample", "2", -1 },
+		{ "trace_sample", "-0.5", -1 },
+		{ "trace_sample", "0.-5", -1 },
+		{ "trace_sample", "1e-3", -1 },
+		{ "trace_sample", "5%", -1 },
+		{ "trace_sample", ".", -1 },
+		{ "trace_sample", "", -1 },
 		{ "max_packet_size", "1GB", 1 << 30 },
 		{ "max_packet_size", "1", -1 },
 		{ "max_packet_size", "16EB", -1 },
@@ -306,6 +320,17 @@ Test(opt, shows_as_pgbouncer_prints)
 		.tcp_user_timeout_us = 30000000, .unix_socket_mode = 0700, .log_stats = true
 	};
 	char tmp[40];
+	static const struct {
+		int v;
+		const char *text;
+	} fraction[] = { { 0, "0" }, { 1000000, "1" }, { 1, "0.000001" }, { 50000, "0.05" },
+		{ 123456, "0.123456" } };
+	for (size_t i = 0; i < N(fraction); i++) {
+		s.trace_sample = fraction[i].v;
+		cr_assert_str_eq(
+			opt_show(opt_find("trace_sample", OPT_GLOBAL), &s, tmp, sizeof(tmp)),
+			fraction[i].text);
+	}
 	cr_assert_str_eq(
 		opt_show(opt_find("query_timeout", OPT_GLOBAL), &s, tmp, sizeof(tmp)), "1.5");
 	cr_assert_str_eq(

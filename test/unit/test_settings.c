@@ -49,6 +49,7 @@ static const char *other_value(const struct opt *o)
 	switch (o->type) {
 	case OPT_BOOL: return strcmp(o->dflt, "1") == 0 ? "0" : "1";
 	case OPT_INT: return "7";
+	case OPT_FRACTION: return "0.25";
 	case OPT_DURATION: return "77";
 	case OPT_BYTES: return "77777";
 	case OPT_MODE: return "0123";
