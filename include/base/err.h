@@ -38,6 +38,7 @@
 	X(NO_FDS,          "53000", 1040, "08004", true,  "out of file descriptors") \
 	X(OUTCOME_UNKNOWN, "08007", 1158, "08007", false, "nobody knows whether it was applied") \
 	X(TX_LOST,         "40001", 1213, "40001", false, "the transaction's server was lost") \
+	X(TX_LOST_LINK,    "08006", 1184, "08006", false, "the transaction's connection was lost") \
 	X(NO_PRIMARY,      "57P03", 1290, "HY000", false, "no primary that can be written to") \
 	X(READ_ONLY,       "25006", 1792, "25006", false, "the transaction only reads") \
 	X(NO_NODE,         "42704", 1105, "HY000", false, "no such node in the cluster") \

@@ -362,6 +362,10 @@
 		"RELOAD or SET with a mistake (nothing was changed), an `auth_query` that " \
 		"does not work, or a TLS file that cannot be used.", "The text says where.") \
 	X(INTERNAL, 1043, EVENT_NOTE | EVENT_HELD, "A mistake of weirpool's own.", \
-		"Please report it, with the lines of the log before it.")
+		"Please report it, with the lines of the log before it.") \
+	X(TX_LOST_LINK, 1044, EVENT_NOTE | EVENT_HELD, \
+		"`lost_tx_sqlstate = 08006`: the server was lost in the middle of a transaction, " \
+		"which is rolled back.", \
+		"Run it again. The session goes on; PostgreSQL: after ROLLBACK.")
 /* clang-format on */
 #endif

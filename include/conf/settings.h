@@ -41,6 +41,7 @@ enum conf_read_only_tx { /* as proto_client_conf.read_only_tx */
 	CONF_RO_TX_REPLICA,
 	CONF_RO_TX_PRIMARY
 };
+enum conf_lost_tx { CONF_LOST_TX_40001, CONF_LOST_TX_08006 };
 enum conf_consistency {
 	CONF_CONSISTENCY_EVENTUAL,
 	CONF_CONSISTENCY_BOUNDED,
@@ -101,6 +102,7 @@ struct settings {
 	enum conf_endpoint endpoint;
 	enum conf_consistency consistency;
 	enum conf_read_only_tx read_only_tx;
+	enum conf_lost_tx lost_tx_sqlstate;
 	int64_t max_staleness_us;       /* 0 = no bound */
 	int64_t primary_after_write_us; /* 0 = off */
 	int64_t causal_wait_us;         /* 0 = do not */

@@ -368,6 +368,13 @@ const struct opt opt_table[] = {
 		     "syslog.")),
 	STR(settings, "login_notify_message", login_notify_message, POOL, NEW_CONN, D(""),
 		HELP("Text sent as a notice to each client after its login.")),
+	ENUM(settings, "lost_tx_sqlstate", lost_tx_sqlstate, conf_lost_tx, POOL, NEW_CONN,
+		D("40001"), NAMES("40001,08006"),
+		HELP("What a client hears when its transaction was lost with its server, before "
+		     "COMMIT was sent: 40001 (MySQL: error 1213), a failed serialization, after "
+		     "which frameworks run the transaction again; or 08006 (MySQL: error 1184), a "
+		     "lost connection, after which many of them connect anew. The session goes on "
+		     "with both.")),
 	INT(global, "max_client_conn", max_client_conn, GLOBAL, NOW, D("10000"), PGB("100"),
 		RANGE(1, 10000000),
 		HELP("Most clients in total. Each needs a file descriptor, as does each server "

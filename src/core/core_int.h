@@ -239,6 +239,8 @@ void session_link_refused(struct link *l, const struct err *e);
 /* l does not work any more. said: the server's own last words, for its client as they are; NULL if
  * it had none. */
 void session_link_gone(struct link *l, const char *why, const struct err *said);
+/* What its client hears of a transaction that was lost. */
+enum err_code session_tx_lost(const struct session *s);
 void session_link_fenced(struct link *l); /* its server must not be used any more */
 
 /* session_run.c */

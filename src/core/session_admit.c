@@ -173,6 +173,7 @@ static int configure(struct session *s, struct err *e)
 			: s->endpoint == CONF_ENDPOINT_RO ? PROTO_ROLE_STANDBY
 							  : PROTO_ROLE_PRIMARY,
 		.read_only_tx = (int)set->read_only_tx,
+		.tx_lost = session_tx_lost(s),
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.ruling = &s->ruling,
 		.meter = &s->meter,

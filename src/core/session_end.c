@@ -25,6 +25,7 @@ static char who_of(enum err_code c)
 	case ERR_SERVER_PROTOCOL:
 	case ERR_OUTCOME_UNKNOWN:
 	case ERR_TX_LOST:
+	case ERR_TX_LOST_LINK:
 	case ERR_NO_PRIMARY:
 	case ERR_READ_ONLY:
 	case ERR_STALE_PLAN: return 'S';

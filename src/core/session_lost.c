@@ -95,6 +95,12 @@ void session_link_refused(struct link *l, const struct err *e)
 
 /* ---- the link is lost ---- */
 
+enum err_code session_tx_lost(const struct session *s)
+{
+	return s->shard->set.lost_tx_sqlstate == CONF_LOST_TX_08006 ? ERR_TX_LOST_LINK
+								    : ERR_TX_LOST;
+}
+
 /* What its client is to know of what it has sent. */
 static void lost_error(
 	const struct session *s, const struct link *l, const char *why, struct err *e)
@@ -102,7 +108,7 @@ static void lost_error(
 	bool busy = s->request_us || s->in_tx;
 	bool read = s->reads && s->ops->client_only_read(s->cst);
 	if (session_is_confined(s, l) && s->in_tx)
-		err_set(e, ERR_TX_LOST,
+		err_set(e, session_tx_lost(s),
 			"the replica of this read-only transaction was lost: begin it again");
 	else if (l->place >= 0 && s->request_us && !read && !s->raw)
 		err_set(e, ERR_OUTCOME_UNKNOWN,
@@ -131,7 +137,7 @@ static bool outlive(struct link *l, const char *why, const struct err *said, con
 	if (l->place < 0 || s->login || s->raw || s->shard->set.pool_mode == CONF_POOL_SESSION ||
 		!s->ops->client_lost || (said && !is_shutdown(said)))
 		return false;
-	err_set(&tx, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
+	err_set(&tx, session_tx_lost(s), PROTO_TX_LOST_TEXT);
 	err_detail(&tx, "%s:%u: %s", l->host, l->port, why);
 	if (!s->ops->client_lost(s->cst, l->lst, &x, &w->down)) {
 		buf_consume(&w->down, buf_len(&w->down));

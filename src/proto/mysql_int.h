@@ -159,6 +159,7 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool multi;              /* CLIENT_MULTI_STATEMENTS, as COM_SET_OPTION left it */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool ro_tx;              /* read-only transactions may run on replicas */
+	uint8_t tx_lost;         /* enum err_code: what it hears of a transaction that was lost */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
 	bool found_known;
 	bool id_set;        /* it may have set LAST_INSERT_ID() to anything */

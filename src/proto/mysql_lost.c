@@ -63,6 +63,7 @@ static bool is_rollback(const struct myup *u, const struct mypacket_head *h)
 bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r_r)
 {
 	struct my_client *c = u->c;
+	const struct err_info *x = err_info((enum err_code)c->tx_lost);
 	switch (*myup_body(u)) {
 	case MYCOM_PING: /* nothing to do with it */
 	case MYCOM_STATISTICS:
@@ -77,8 +78,7 @@ bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r
 	if (*myup_body(u) == MYCOM_QUERY && is_rollback(u, h))
 		*r_r = my_local_ok(u, h);
 	else
-		*r_r = my_local_err(u, h, err_info(ERR_TX_LOST)->mysql_errno,
-			err_info(ERR_TX_LOST)->mysql_sqlstate,
+		*r_r = my_local_err(u, h, x->mysql_errno, x->mysql_sqlstate,
 			PROTO_TX_LOST_TEXT "; try restarting transaction");
 	c->lost = *r_r != MY_NEXT;
 	return true;

@@ -146,6 +146,7 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	if (ok && k->role == PROTO_ROLE_STANDBY) /* the primary may stand in for replicas */
 		ok = varset_put(t, &start, "transaction_read_only", "ON");
 	c->ro_tx = k->read_only_tx == PROTO_RO_TX_REPLICA;
+	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
 	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);
 	for (const struct proto_kv *kv = k->forced; ok && kv && kv->key; kv++)
 		ok = varset_put(t, &start, kv->key, kv->value);

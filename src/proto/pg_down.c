@@ -315,7 +315,7 @@ static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 static void put_lost(struct dnx *d, const struct pgmsg_head *h)
 {
 	struct err why;
-	err_set(&why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
+	err_set(&why, (enum err_code)d->c->tx_lost, PROTO_TX_LOST_TEXT);
 	flow_cut(&d->f);
 	pgerror_put(d->down, "ERROR", &why);
 	flow_drop(&d->f, total_of(h));

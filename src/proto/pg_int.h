@@ -107,6 +107,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool only_read;     /* it has said yes to all that went to the link */
 	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
 	uint8_t lost;       /* enum pg_lost */
+	uint8_t tx_lost;    /* enum err_code: what it hears of that */
 	bool lost_commit;   /* ... and a COMMIT of it was sent */
 	bool ends_tx; /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
 	bool mixed;   /* state outside of the transaction was changed before it began, and is

@@ -101,7 +101,7 @@ bool lost_refused(struct pg_client *c, const struct sql_stmt_info *info, struct 
 	if (c->lost != PG_LOST_UNTOLD || !commits)
 		return false;
 	c->lost_commit = alone;
-	err_set(why, ERR_TX_LOST, PROTO_TX_LOST_TEXT);
+	err_set(why, (enum err_code)c->tx_lost, PROTO_TX_LOST_TEXT);
 	return !alone;
 }
 

@@ -106,6 +106,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->meter = k->meter;
 	c->no_simple = k->no_simple_query;
 	c->no_ro_tx = k->read_only_tx == PROTO_RO_TX_PRIMARY;
+	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
 	c->no_asking = k->no_tracking;
 	if (k->counters)
 		c->counters = k->counters;

@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 
+import pymysql
 import pytest
 
 import rawmy as my
@@ -54,7 +55,8 @@ def server(base, request):
 
 @pytest.fixture
 def wp(server, base, binary, request):
-    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'), default_pool_size=2,
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'cut': dict(cluster='main', dbname='app', lost_tx_sqlstate='08006', pool_size=3)},
+                 userlist=dict(app='app', admin='admin'), default_pool_size=2,
                  clusters={'main': dict(host='127.0.0.1', port=server.port, protocol='mysql', probe_user='super', probe_password='super')})
     request.node.weirpools = [w]
     ready(w)
@@ -101,6 +103,27 @@ def test_idle_in_a_transaction(server, wp):
         assert r.q('show warnings')[0][1] == '1213'
         assert not r.do("insert into t values ('again')").status & my.IN_TRANS
     assert rows(server, 'idle') == 0 and rows(server, 'again') == 1
+
+
+def test_the_sqlstate_is_chosen(server, wp):
+    """lost_tx_sqlstate = 08006: whichever way the client hears of it."""
+    with wp.my(db='cut') as idle, wp.my(db='cut') as busy_one, pymysql.connect(
+            host='127.0.0.1', port=wp.mysql_port, user='app', password='app', database='cut') as real:
+        for c in idle, busy_one:
+            c.do('begin')
+            c.do("insert into t values ('cut')")
+        real.cursor().execute("insert into t values ('cut')")  # not committed
+        join = in_thread(lambda: busy_one.do("insert into t select 'cut' from (select sleep(62)) x"))
+        busy(server, 'sleep(62)')
+        lose(server, wp)
+        assert code(join()) == code(idle.error('commit')) == (1184, '08006')
+        with pytest.raises(pymysql.err.OperationalError) as e:
+            real.commit()
+        assert e.value.args[0] == 1184
+        for c in idle, busy_one:
+            assert c.one('select 1') == '1'
+        real.cursor().execute('select 1')
+    assert rows(server, 'cut') == 0
 
 
 @pytest.mark.parametrize('end', ['rollback', 'ROLLBACK;'])

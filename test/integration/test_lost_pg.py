@@ -30,7 +30,8 @@ def server(base):
 
 @pytest.fixture
 def wp(server, base, binary, request):
-    w = Weirpool(base, binary, databases={'app': dict(cluster='main')}, default_pool_size=2,
+    w = Weirpool(base, binary, databases={'app': dict(cluster='main'), 'cut': dict(cluster='main', dbname='app', lost_tx_sqlstate='08006', pool_size=3)},
+                 default_pool_size=2,
                  clusters={'main': dict(host='127.0.0.1', port=server.port, probe_user='super', probe_password='super')})
     request.node.weirpools = [w]
     ready(w)
@@ -81,6 +82,38 @@ def test_idle_in_a_transaction(server, wp):
         c.execute("insert into t values ('again')")
         c.commit()
     assert rows(server, 'idle') == 0 and rows(server, 'again') == 1
+
+
+def test_the_sqlstate_is_chosen(server, wp):
+    """lost_tx_sqlstate = 08006: whichever way the client hears of it. An outcome that nobody knows is another thing."""
+    with wp.connect(dbname='cut', autocommit=False) as idle, wp.connect(dbname='cut', autocommit=False) as busy_one, wp.raw(dbname='cut') as r:
+        idle.execute("insert into t values ('cut')")
+        busy_one.execute("insert into t values ('cut')")
+        r.q('begin')
+        r.q("insert into t values ('cut')")
+        join = in_thread(lambda: busy_one.execute('select pg_sleep(62)'))
+        busy(server, 'pg_sleep(62)')
+        lose(server, wp)
+        assert join().sqlstate == '08006'
+        assert errors(r.simple('commit'))[0]['C'] == '08006'
+        assert r.q('select 1') == [('1',)]
+        for c in idle, busy_one:
+            if c is idle:
+                with pytest.raises(psycopg.errors.ConnectionFailure) as e:
+                    c.execute('select 1')
+                assert 'was lost' in str(e.value) and e.value.sqlstate == '08006'
+            assert status(c) == FAILED
+            with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+                c.execute('select 1')
+            c.rollback()
+            c.execute('select 1')
+            c.commit()
+    with wp.connect(dbname='cut') as c:
+        join = in_thread(lambda: c.execute("insert into slow values ('cut')"))
+        busy(server, 'insert into slow')
+        lose(server, wp)
+        assert join().sqlstate == '08007'
+    assert rows(server, 'cut') == 0
 
 
 def test_idle_in_a_transaction_that_is_rolled_back(server, wp):
