@@ -6,9 +6,9 @@ gendoc=$PWD/weirpool-gendoc
 "$src/scripts/check-generated" "$gendoc" "$src"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir -p "$dir/doc" "$dir/etc/grafana" "$dir/etc/prometheus" "$dir/src/sql"
+mkdir -p "$dir/doc/images" "$dir/etc/grafana" "$dir/etc/prometheus" "$dir/src/sql"
 cp "$src"/src/sql/*-route.tsv "$dir/src/sql/" # this page is made from itself
-cp "$src/doc/routing.md" "$dir/doc/"
+cp "$src/doc/routing.md" "$src/doc/performance.md" "$dir/doc/"
 "$src/scripts/check-generated" --write "$gendoc" "$dir" >/dev/null
 "$src/scripts/check-generated" "$gendoc" "$dir"
 echo 'added by hand' >>"$dir/doc/options.md"
