@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define AGAIN_MAX_BYTES (64u << 10) /* of a request that is kept until it is answered */
@@ -162,6 +163,20 @@ static bool outlive(struct link *l, const char *why, const struct err *said, con
 	return true;
 }
 
+/* It ends with its link: which state of it was there alone, so that its client makes it anew. */
+static void hint_at_state(const struct session *s, struct err *e)
+{
+	uint32_t pins = s->ops->client_pins(s->cst);
+	char names[100] = "";
+	size_t n = 0;
+	for (unsigned p = 0; p < PIN_N && n < sizeof(names); p++)
+		if (pins >> p & 1)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "",
+				proto_pin_name((enum proto_pin)p));
+	if (n && !*e->hint)
+		err_hint(e, "Connect again, and make anew what was there alone: %s.", names);
+}
+
 void session_link_gone(struct link *l, const char *why, const struct err *said)
 {
 	struct session *s = l->session;
@@ -191,6 +206,8 @@ void session_link_gone(struct link *l, const char *why, const struct err *said)
 		lost_error(s, l, why, &e);
 	if (outlive(l, why, said, &e))
 		return;
+	if (!s->login && !s->raw)
+		hint_at_state(s, &e);
 	session_detach(s);
 	link_close(l, why);
 	session_close(s, &e, why);

@@ -312,13 +312,37 @@ def test_a_promoted_replica_is_followed(new_cluster, weir):
     assert row['primary'] == cluster.where(1) and int(row['epoch']) >= 2, row
 
 
+def listener(wp, dbname):
+    r = wp.raw(dbname=dbname)
+    r.simple('listen news')
+    return r
+
+
+def ends_at_once(r, hint):
+    """It has sent nothing, and is told all the same: a listener that is not told waits for ever."""
+    r.sock.settimeout(60)
+    with pytest.raises(rawpg.Closed) as e:
+        r.until_ready()
+    [error] = rawpg.errors(e.value.messages)
+    assert error['S'] == 'FATAL' and error['C'] == '08006' and (hint in error.get('H', '')), error
+
+
 def test_an_old_primary_gets_no_writes(new_cluster, weir):
     cluster = new_cluster(1)
-    wp = weir(cluster)
+    wp = weir(cluster, databases={'app_session': dict(cluster='main', dbname='app', pool_mode='session')})
     wait_ready(wp, cluster, 1)
+    listening = listener(wp, 'app')
+    in_session = listener(wp, 'app_session')
     cluster.nodes[0].kill9()
+    ends_at_once(listening, 'listen')
+    ends_at_once(in_session, '')
     cluster.nodes[1].query('select pg_promote()')
     eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1), 30)
+    for name in 'app', 'app_session':  # as its program does that connects again
+        with listener(wp, name) as r, wp.raw() as other:
+            other.simple("notify news, 'again'")
+            r.recv_until('A')
+            assert r.notifications[-1][1:] == ('news', 'again')
     cluster.nodes[0].start()  # it believes that it still is the primary
     eventually(lambda: nodes(wp)[cluster.where(0)]['state'] == 'quarantined', 30)
     with wp.connect(dbname='app') as c:
