@@ -14,9 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_S "5"
-#define NOTHING "/dev/null/none" /* the name of no file */
-
 static const char usage_text[] =
 	"Usage: weirpool check [--connect] CONFIG-FILE | URL\n"
 	"       weirpool check [--running [CONFIG-FILE]]\n"
@@ -60,48 +57,8 @@ static void say(
 	t->bad_n += !ok;
 }
 
-/* Words for libpq; texts are borrowed. */
-struct words {
-	const char *name[20], *value[20];
-	unsigned n;
-	char port[8], host[256];
-};
-
-static void put(struct words *w, const char *name, const char *value)
-{
-	if (!value || !*value)
-		return;
-	w->name[w->n] = name;
-	w->value[w->n++] = value;
-}
-
-static void fill(struct words *w, const struct target *to)
-{
-	static const char *const modes[] = { "disable", "allow", "prefer", "require", "verify-ca",
-		"verify-full" };
-	const struct conf_tls *tls = &to->set.server_tls;
-	snprintf(w->port, sizeof w->port, "%u", (unsigned)to->host->port);
-	snprintf(w->host, sizeof w->host, "%s%s", to->host->kind == CONF_HOST_ABSTRACT ? "@" : "",
-		to->host->host);
-	put(w, "host", w->host);
-	put(w, "port", w->port);
-	put(w, "dbname", to->dbname);
-	put(w, "user", *to->user ? to->user : "weirpool");
-	put(w, "password", to->password);
-	put(w, "sslmode", modes[tls->mode]);
-	/* what libpq would find in the home directory is not what weirpool uses */
-	put(w, "sslrootcert",
-		*tls->ca_file                     ? tls->ca_file
-		: tls->mode >= CONF_TLS_VERIFY_CA ? "/etc/ssl/certs/ca-certificates.crt"
-						  : NOTHING);
-	put(w, "sslcert", *tls->cert_file ? tls->cert_file : NOTHING);
-	put(w, "sslkey", tls->key_file);
-	put(w, "connect_timeout", CONNECT_S);
-	put(w, "application_name", "weirpool check");
-}
-
 /* Nobody to log in as: clients bring their own. Does it answer? */
-static void ping_pg(struct trial *t, const struct target *to, const struct words *w)
+static void ping_pg(struct trial *t, const struct target *to, const struct pg_words *w)
 {
 	int64_t since = clock_mono_us();
 	PGPing p = PQpingParams(w->name, w->value, 0);
@@ -113,10 +70,11 @@ static void ping_pg(struct trial *t, const struct target *to, const struct words
 
 static void try_pg(struct trial *t, const struct target *to)
 {
-	struct words w = { .n = 0 };
+	struct pg_words w;
 	char text[300];
 	int64_t since = clock_mono_us();
-	fill(&w, to);
+	const struct server_account who = { to->user, to->password, to->dbname, &to->set };
+	pg_words_fill(&w, to->host, &who, "weirpool check");
 	if (!*to->user || !*to->password) {
 		ping_pg(t, to, &w);
 		return;
@@ -138,26 +96,24 @@ static void try_pg(struct trial *t, const struct target *to)
 	PQfinish(c);
 }
 
-/* Without TLS: the login of an entry that insists on it is not tried. */
 static void try_my(struct trial *t, const struct target *to)
 {
-	const struct my_account who = { to->user, to->password, to->dbname };
+	const struct server_account who = { to->user, to->password, to->dbname, &to->set };
+	struct my_said said;
 	struct err e = { 0 };
-	char cells[2][64], text[300];
+	char text[300];
 	int64_t since = clock_mono_us();
-	bool login = *to->user && to->set.server_tls.mode <= CONF_TLS_PREFER;
-	int rc = names_ask_my(to->host, &who, "select version(), @@read_only", cells, &e);
+	int rc = server_ask_my(to->host, &who, "select version(), @@read_only", &said, &e);
+	bool spoke = !*to->user && e.code == ERR_SERVER_REFUSED;
 	if (rc == 0)
-		snprintf(text, sizeof text, "%s %s, %s, as user %s, without TLS",
-			strstr(cells[0], "MariaDB") ? "MariaDB" : "MySQL", cells[0],
-			!strcmp(cells[1], "0") ? "writable" : "read-only", to->user);
-	else if (!login && e.code == ERR_SERVER_REFUSED) /* it spoke */
-		snprintf(text, sizeof text, "answers; %s",
-			*to->user ? "this check cannot log in with TLS"
-				  : "the configuration names nobody to log in as");
+		snprintf(text, sizeof text, "%s %s, %s, as user %s, %s",
+			strstr(said.cells[0], "MariaDB") ? "MariaDB" : "MySQL", said.cells[0],
+			!strcmp(said.cells[1], "0") ? "writable" : "read-only", to->user,
+			*said.tls ? said.tls : "without TLS");
 	else
-		snprintf(text, sizeof text, "%s", e.msg);
-	say(t, to, rc == 0 || (!login && e.code == ERR_SERVER_REFUSED), since, text);
+		snprintf(text, sizeof text, "%s",
+			spoke ? "answers; the configuration names nobody to log in as" : e.msg);
+	say(t, to, rc == 0 || spoke, since, text);
 }
 
 static void try_db(struct trial *t, const struct conf_db *db)

@@ -157,45 +157,49 @@ static struct server_sum *sum_of(struct server_sum *list, unsigned *n, const str
 	return &list[(*n)++];
 }
 
-/* max_connections without what is kept for superusers; below 0: nobody knows. */
-static long long ask_pg(const struct doctor *d, const struct server_sum *s)
+/* Who may ask a server, and how. */
+static struct server_account account_of(
+	const struct doctor *d, const struct server_sum *s, struct settings *set)
 {
-	struct settings set;
-	char port[8];
+	conf_effective(d->conf, s->db, NULL, set);
+	return (struct server_account){ s->db->force_user,
+		server_secret_of(d->gen, s->db->force_user, s->db->password), s->db->dbname, set };
+}
+
+static const char max_connections_sql[] =
+	"select pg_catalog.current_setting('max_connections')::int - "
+	"pg_catalog.current_setting('superuser_reserved_connections')::int";
+
+/* max_connections without what is kept for superusers; below 0: nobody knows, and e may say why. */
+static long long ask_pg(const struct server_sum *s, struct server_account *who, struct err *e)
+{
+	struct pg_words w;
 	long long most = -1;
-	conf_effective(d->conf, s->db, NULL, &set);
-	const char *password = server_secret_of(d->gen, s->db->force_user, s->db->password);
-	snprintf(port, sizeof port, "%u", (unsigned)s->host->port);
-	const char *const words[] = { "host", "port", "user", "password", "dbname",
-		"connect_timeout", "sslcert", "sslmode", NULL };
-	const char *const values[] = { s->host->host, port, s->db->force_user, password,
-		*s->db->dbname ? s->db->dbname : "postgres", "5", "/dev/null/none",
-		set.server_tls.mode >= CONF_TLS_REQUIRE ? "require" : "prefer", NULL };
-	if (!*s->db->force_user || !*password)
-		return -1;
-	PGconn *c = PQconnectdbParams(words, values, 0);
-	PGresult *r = PQexec(c,
-		"select pg_catalog.current_setting('max_connections')::int - "
-		"pg_catalog.current_setting('superuser_reserved_connections')::int");
 	int64_t v;
+	if (!*who->user || !*who->password)
+		return -1;
+	if (!*who->database)
+		who->database = "postgres";
+	pg_words_fill(&w, s->host, who, "weirpool doctor");
+	PGconn *c = PQconnectdbParams(w.name, w.value, 0);
+	PGresult *r = PQstatus(c) == CONNECTION_OK ? PQexec(c, max_connections_sql) : NULL;
 	if (PQresultStatus(r) == PGRES_TUPLES_OK &&
 		num_i64(PQgetvalue(r, 0, 0), 0, INT32_MAX, &v) == 0)
 		most = v;
+	else
+		err_set(e, ERR_SERVER_CONNECT, "%s", PQerrorMessage(c));
 	PQclear(r);
 	PQfinish(c);
 	return most;
 }
 
-static long long ask_my(const struct doctor *d, const struct server_sum *s)
+static long long ask_my(const struct server_sum *s, const struct server_account *who, struct err *e)
 {
-	const struct my_account who = { s->db->force_user,
-		server_secret_of(d->gen, s->db->force_user, s->db->password), s->db->dbname };
-	struct err e = { 0 };
-	char cells[2][64];
+	struct my_said said;
 	int64_t v;
-	if (!*who.user ||
-		names_ask_my(s->host, &who, "select @@max_connections, 1", cells, &e) != 0 ||
-		num_i64(cells[0], 0, INT32_MAX, &v) != 0)
+	if (!*who->user ||
+		server_ask_my(s->host, who, "select @@max_connections, 1", &said, e) != 0 ||
+		num_i64(said.cells[0], 0, INT32_MAX, &v) != 0)
 		return -1;
 	return v;
 }
@@ -203,13 +207,17 @@ static long long ask_my(const struct doctor *d, const struct server_sum *s)
 static void check_server(struct doctor *d, const struct server_sum *s)
 {
 	char node[300];
-	long long most = strcmp(s->db->kind->name, "mysql") == 0 ? ask_my(d, s) : ask_pg(d, s);
+	struct settings set;
+	struct server_account who = account_of(d, s, &set);
+	struct err e = { 0 };
+	bool my = strcmp(s->db->kind->name, "mysql") == 0;
+	long long most = my ? ask_my(s, &who, &e) : ask_pg(s, &who, &e);
 	const char *each = s->more ? " for each user who comes" : "";
 	conf_node_name(s->host, node, sizeof node);
 	if (most < 0)
 		printf("-     %s: up to %lld connections%s; its max_connections could not be "
-		       "asked\n",
-			node, s->links, each);
+		       "asked%s%.*s\n",
+			node, s->links, each, *e.msg ? ": " : "", (int)strcspn(e.msg, "\n"), e.msg);
 	else if (s->links > most)
 		found(d, node,
 			"lower pool_size, set max_db_connections, or raise max_connections there",

@@ -191,11 +191,21 @@ static void put_encoded(struct buf *b, const char *s)
 		buf_printf(b, "%%%02X", (unsigned char)*s);
 }
 
-static char *url_of(
-	const struct core_gen *gen, const struct conf_cluster *c, const struct conf_host *h)
+static void put_option(struct buf *b, char sep, const char *name, const char *value)
 {
+	if (!*value)
+		return;
+	buf_printf(b, "%c%s=", sep, name);
+	put_encoded(b, value);
+}
+
+static char *url_of(const struct core_gen *gen, const struct conf_db *d, const struct conf_host *h)
+{
+	const struct conf_cluster *c = d->cluster;
+	struct settings set;
 	struct buf b;
 	buf_init(&b, 64u << 10);
+	conf_effective(gen->conf, d, NULL, &set);
 	buf_puts(&b, "mysql://");
 	put_encoded(&b, c->probe_user);
 	buf_puts(&b, ":");
@@ -203,6 +213,13 @@ static char *url_of(
 	buf_puts(&b, "@");
 	put_encoded(&b, h->host);
 	buf_printf(&b, ":%u/", h->port);
+	put_option(&b, '?', "sslmode", ssl_mode(set.server_tls.mode));
+	put_option(&b, '&', "server_tls_ca_file", set.server_tls.ca_file);
+	put_option(&b, '&', "server_tls_cert_file", set.server_tls.cert_file);
+	put_option(&b, '&', "server_tls_key_file", set.server_tls.key_file);
+	put_option(&b, '&', "server_tls_protocols", set.server_tls.protocols);
+	put_option(&b, '&', "server_tls_ciphers", set.server_tls.ciphers);
+	put_option(&b, '&', "server_tls13_ciphers", set.server_tls.tls13_ciphers);
 	buf_put_u8(&b, 0);
 	char *text = mem_xstrdup(MEM_MSG, b.failed ? "" : (const char *)buf_data(&b));
 	buf_wipe(&b);
@@ -256,7 +273,7 @@ static void look_at(struct namer *n, struct dbase *db)
 	q->as_of = proto_catalog_no();
 	const struct conf_host *h = &tc->conf->nodes[v->primary];
 	q->mysql = strcmp(db->ops->name, "mysql") == 0;
-	q->dsn = q->mysql ? url_of(gen, d->cluster, h) : dsn_of(gen, d, db->name, h);
+	q->dsn = q->mysql ? url_of(gen, d, h) : dsn_of(gen, d, db->name, h);
 	k->asking = true;
 	k->from = from;
 	n->asked = q;

@@ -221,14 +221,29 @@ int server_watch(int argc, char **argv);
 /* names_read_my.c: the same of a MySQL or MariaDB server; sets flavour and version of *o_r.
  * need_all: an account that may not see all views is refused. */
 struct sql_my_opts;
-struct my_account {
-	const char *user, *password, *database; /* "": none */
-};
-/* One query with a row of two cells, without TLS, waiting. */
-int names_ask_my(const struct conf_host *h, const struct my_account *who, const char *sql,
-	char cells[2][64], struct err *e);
 int names_read_my(const char *url, bool need_all, struct sql_names **names_r,
 	struct sql_my_opts *o_r, struct err *e);
+
+/* How the command line logs in to a server. */
+struct server_account {
+	const char *user, *password, *database; /* "": none */
+	const struct settings *set;             /* TLS, PROXY protocol */
+};
+/* ask_my.c: one query with a row of two cells. Waits. e as of my_asker_open(). */
+struct my_said {
+	char cells[2][64];
+	char tls[16]; /* "TLSv1.3"; "": none */
+};
+int server_ask_my(const struct conf_host *h, const struct server_account *who, const char *sql,
+	struct my_said *said, struct err *e);
+/* ask_pg.c: for PQconnectdbParams(). Texts are borrowed from who, or in w. */
+struct pg_words {
+	const char *name[20], *value[20]; /* n of them, and a NULL */
+	unsigned n;
+	char port[8], host[256];
+};
+void pg_words_fill(struct pg_words *w, const struct conf_host *h, const struct server_account *who,
+	const char *program);
 
 /* clusters.c: a monitor for each cluster of the configuration. core must outlive it. */
 struct clusters;

@@ -288,6 +288,36 @@ auth_file = %s
     assert said['myping'].startswith('ok ') and 'nobody to log in as' in said['myping']
 
 
+def test_check_connect_over_tls(binary, here, pg15, certs, anymy):  # noqa: F811
+    """To MySQL as the daemon would: TLS where it is there, checked as the options say, and nothing else where they insist."""
+    to = 'host=%s port=%d dbname=app password=app' % (anymy.host, anymy.port)
+    ca, other = certs.crt('ca'), certs.crt('otherca')
+    entries = dict(prefer=to + ' user=app', plain=to + ' user=app server_tls_sslmode=disable',
+                   full=to + ' user=app server_tls_sslmode=verify-full server_tls_ca_file=' + ca,
+                   must=to + ' user=apptls server_tls_sslmode=require',
+                   x509=to + ' user=appx509 server_tls_sslmode=verify-ca server_tls_ca_file=%s server_tls_cert_file=%s server_tls_key_file=%s' % (
+                       ca, certs.crt('app'), certs.key('app')),
+                   untrusted=to + ' user=app server_tls_sslmode=verify-ca server_tls_ca_file=' + other,
+                   clear=to + ' user=apptls server_tls_sslmode=disable', nobody=to.replace('password=app', '') + ' server_tls_sslmode=require')
+    text = '[mysql_databases]\n' + ''.join('%s = %s\n' % e for e in entries.items()) + '[weirpool]\nauth_type = trust\n'
+    r = tool(binary, 'check', '--connect', write(here, text))
+    said = {line.split()[1]: line for line in r.stdout.splitlines()[1:]}
+    assert set(said) == set(entries), r
+    for name in ('prefer', 'full', 'must', 'x509'):
+        assert said[name].startswith('ok ') and re.search(r'TLSv1\.[23] \(', said[name]), said[name]
+    assert said['plain'].startswith('ok ') and 'without TLS' in said['plain']
+    assert said['untrusted'].startswith('FAIL') and 'certificate' in said['untrusted']
+    assert said['clear'].startswith('FAIL') and 'Access denied' in said['clear']
+    assert said['nobody'].startswith('ok ') and 'nobody to log in as' in said['nobody']
+    assert r.returncode == 1 and '2 of 8 servers cannot be used' in r.stderr
+    r = tool(binary, 'doctor', write(here, '[mysql_databases]\na = %s pool_size=100000\n[weirpool]\nauth_type = trust\nunix_socket_dir=\n' % entries['must']))
+    assert re.search(r'may open 100000 connections, but the server takes \d+', r.stdout), r.stdout
+    for kind, entry in (('mysql_databases', entries['untrusted']), ('databases', 'host=%s port=%d user=app password=app server_tls_sslmode=verify-ca '
+                                                                    'server_tls_ca_file=%s' % (pg15.host, pg15.port, other))):
+        r = tool(binary, 'doctor', write(here, '[%s]\na = %s\n[weirpool]\nauth_type = trust\nunix_socket_dir=\n' % (kind, entry)))
+        assert re.search('its max_connections could not be asked: .*certificate', r.stdout), r.stdout
+
+
 def test_check_of_a_running_one(weirpool, pg15, maria1011):
     wp = weirpool(pg15, mysql=maria1011)
     env = {'WEIRPOOL_CONFFILE': str(wp.conffile)}
@@ -524,3 +554,23 @@ def test_doctor_of_a_running_one(weirpool, pg15):
     assert r.returncode == 1 and 'with other values than the file has: query_wait_timeout' in r.stdout, r.stdout
     assert re.search(r'FOUND 2 clients keep their server connection between transactions: \S+', r.stdout), r.stdout
     assert 'FOUND 1 clients wait for a server connection' in r.stdout, r.stdout
+
+
+# --- what weirpool reads from a catalog
+def test_catalog_over_tls(weirpool, mysql97, certs):
+    """Names that are not for a replica are read as all else is: over TLS, from a server that is the right one."""
+    mysql97.query("drop user if exists catalog")
+    mysql97.query("create user catalog identified by 'catalog' require ssl")
+    mysql97.query("grant all on *.* to catalog")
+    wp = weirpool(clusters={'main': dict(host='localhost', port=mysql97.port, protocol='mysql', probe_user='catalog', probe_password='catalog')},
+                  mysql_databases={'app': dict(cluster='main', server_tls_sslmode='verify-full', server_tls_ca_file=certs.crt('ca'))},
+                  userlist=dict(app='app', admin='admin'))
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 40)
+    with wp.my() as c:
+        c.q('select 1')  # now somebody wants to know
+
+    def verdict():
+        """where a read of a table may go"""
+        return wp.admin('EXPLAIN ROUTE FOR app select a from some_table')[0]['verdict']
+    eventually(lambda: verdict() == 'replica')
+    assert 'cannot be read' not in wp.log()
