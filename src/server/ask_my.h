@@ -1,5 +1,5 @@
-/* ask_my - see ask_my.c: one connection to a MySQL or MariaDB server, and questions over it. Private
- * to src/server. */
+/* ask_my - see ask_my.c: a connection to a MySQL or MariaDB server, and questions over it. Private
+ * to src/server/. */
 #ifndef SERVER_ASK_MY_H
 #define SERVER_ASK_MY_H
 #include "server_int.h"

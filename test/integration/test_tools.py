@@ -569,8 +569,8 @@ def test_catalog_over_tls(weirpool, mysql97, certs):
     with wp.my() as c:
         c.q('select 1')  # now somebody wants to know
 
-    def verdict():
-        """where a read of a table may go"""
-        return wp.admin('EXPLAIN ROUTE FOR app select a from some_table')[0]['verdict']
-    eventually(lambda: verdict() == 'replica')
+    def reason():
+        """why a read of a table may go where it goes"""
+        return wp.admin('EXPLAIN ROUTE FOR app select a from some_table')[0]['reason']
+    eventually(lambda: 'catalog is not known' not in reason())
     assert 'cannot be read' not in wp.log()
