@@ -89,7 +89,7 @@ bool dn_can_heal(const struct dnx *d, const struct owed *o, const struct pgerror
 	struct pg_link *l = d->l;
 	const struct pg_client *c = d->c;
 	if (c == NULL || l->no_replay || l->replay_n == 0 || l->tx != TX_IDLE || c->up_left > 0 ||
-		c->in_batch != l->ext_open || l->healing)
+		(c->in_batch && !l->ext_open) || l->healing)
 		return false;
 	return (o->kind == OWED_BIND || o->kind == OWED_DESC_STMT) && !(o->flags & OWED_F_FORCED) &&
 	       o->p.ls && !o->p.ls->gone && o->p.ls->confirmed && is_one_batch(l) &&

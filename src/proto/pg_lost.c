@@ -65,7 +65,7 @@ static bool answer(
 		bool over = i == last && c->ends_tx && !c->in_batch;
 		pgsession_put_ready(down, tx && !over ? 'E' : 'I');
 	}
-	if (c->in_batch) { /* its Sync is still to come */
+	if (c->in_batch || l->skipping) { /* its Sync is still to come */
 		if (!told)
 			pgerror_put(down, "ERROR", e);
 		c->skip_to_sync = any = true;

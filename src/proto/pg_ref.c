@@ -222,7 +222,7 @@ static enum ref_kind hold_learning(struct upx *u)
 		flow_cut(&u->f);
 		pgext_put_flush(u->up);
 		u->l->learn_flushed = true;
-		up_in_batch(u);
+		u->l->ext_open = true; /* nothing of the client's was taken yet: see pg_lost.c */
 	}
 	return REF_HOLD;
 }

@@ -1,6 +1,7 @@
 """What a client sees when the server of its request or transaction is lost (PostgreSQL, in a cluster): an error, and a session
 that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
 import os
+import signal
 import tempfile
 
 import psycopg
@@ -287,6 +288,24 @@ def test_prepared_statements_end_it(server, wp):
         r.send(bind('', 'ins', ['prepared 2']) + execute() + sync())
         assert not errors(r.until_ready())
     assert rows(server, 'prepared') == 0 and rows(server, 'prepared 2') == 1
+
+
+def test_a_statement_that_was_not_sent_yet(server, wp):
+    """A link that does not know a prepared statement is asked what it is before anything of the client's is sent: nothing is
+    lost with that link, and the client notices nothing."""
+    with wp.raw() as r, wp.raw() as other:
+        r.send(parse('w', "insert into t values ('unsent') returning 1") + describe('S', 'w') + sync())
+        assert not errors(r.until_ready())
+        other.simple('begin')  # has the link that knows it
+        with wp.raw() as third:
+            pid = int(third.one('select pg_backend_pid()'))
+        os.kill(pid, signal.SIGSTOP)
+        r.send(bind('', 'w') + describe('P') + execute() + sync())
+        sv = eventually(lambda: [x for x in wp.admin('SHOW SERVERS') if int(x['remote_pid'] or 0) == pid and x['state'] == 'active'])
+        assert len(sv) == 1
+        lose(server, wp)
+        assert kinds(r.until_ready()) == '2TDCZ'
+        assert rows(server, 'unsent') == 1
 
 
 def test_the_session_keeps_its_settings(server, wp):
