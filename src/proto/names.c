@@ -1,5 +1,5 @@
 /* names - what a database's catalog says of names, counted, so that sessions of all workers can
- * share one set. Any thread. */
+ * share one set; and the names of pins. Any thread. */
 #include "proto/proto.h"
 
 #include "base/mem.h"
@@ -51,4 +51,16 @@ void proto_names_unref(struct proto_names **n)
 		return;
 	sql_names_free(&x->set);
 	mem_free(MEM_PROTO, x);
+}
+
+const char *proto_pin_name(enum proto_pin p)
+{
+	switch (p) {
+#define X(id, name) \
+	case PIN_##id##_BIT: return name;
+		PROTO_PINS(X)
+#undef X
+	case PIN_N: break;
+	}
+	return "?";
 }

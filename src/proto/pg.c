@@ -34,18 +34,6 @@ static bool link_facts(const void *lst, struct buf *out)
 	return false;
 }
 
-const char *proto_pin_name(enum proto_pin p)
-{
-	switch (p) {
-#define X(id, name) \
-	case PIN_##id##_BIT: return name;
-		PROTO_PINS(X)
-#undef X
-	case PIN_N: break;
-	}
-	return "?";
-}
-
 const struct proto_ops proto_pg = {
 	.name = "postgresql",
 	.key_names_link = true,
