@@ -51,9 +51,16 @@ struct cluster_live_node {
 	_Atomic uint64_t missing; /* bytes or transactions behind; UINT64_MAX unknown */
 	_Atomic uint32_t life;    /* grows when the node may have gone back in time: a restart */
 };
+/* MySQL: what clients were told of the own transactions of the epoch's primary. */
+struct cluster_live_acked {
+	_Atomic bool known;    /* source is there, and stays */
+	char source[37];       /* its server_uuid. Written once, by the control thread */
+	_Atomic uint64_t last; /* the highest number, 0: none. Any thread raises it */
+};
 /* Views of one epoch share one; that of an older epoch stands still. */
 struct cluster_live {
 	_Atomic unsigned refs;
+	struct cluster_live_acked acked;
 	struct cluster_live_node node[CLUSTER_NODES_MAX];
 };
 struct cluster_vnode {
@@ -89,6 +96,9 @@ struct cluster_view {
 };
 struct cluster_view *cluster_view_ref(const struct cluster_view *v);
 void cluster_view_unref(struct cluster_view **v); /* *v may be NULL; it becomes NULL */
+/* A client is told that these GTIDs (MySQL's text, as in an OK packet) are committed. Those of other
+ * sources than the primary, and with tags, are not noted. Any thread. */
+void cluster_view_acked(const struct cluster_view *v, const char *gtids, size_t n);
 static inline int64_t cluster_view_fresh(const struct cluster_view *v, unsigned i)
 {
 	return atomic_load_explicit(&v->live->node[i].fresh_us, memory_order_acquire);

@@ -602,6 +602,9 @@ struct proto_ops {
 	 * follow. */
 	bool (*link_mid_reply)(const void *lst);
 	enum tx_state (*link_tx)(const void *lst);
+	/* The GTIDs of which it has told its client last; 0 bytes: of none since this was asked
+	 * before. NULL: the protocol has no such thing. */
+	size_t (*link_acked)(void *lst, const char **gtids_r);
 	/* The client is gone in the middle: puts what brings the server to a request boundary
 	 * (CopyFail, Sync). False: cannot, close it. */
 	bool (*link_abort)(void *lst, struct buf *up);

@@ -152,6 +152,8 @@ static void count_lost(struct cluster *c, const struct node *q)
 static void add_sample(struct cluster *c, struct node *p)
 {
 	struct pos copy;
+	if (pos_includes(&p->pos, &c->acked))
+		pos_fini(&c->acked); /* the sample says it from now on */
 	if (pos_copy(&copy, &p->pos) < 0)
 		return;
 	enum fresh_add r = fresh_history_add(&c->history, p->sent_us, &copy);
@@ -171,6 +173,7 @@ static bool new_live(struct cluster *c)
 		return false;
 	view_live_unref(&c->live);
 	c->live = l;
+	c->acked_no = 0;
 	for (unsigned i = 0; i < c->n; i++)
 		atomic_store(&l->node[i].life, c->node[i].life);
 	return true;
@@ -303,9 +306,30 @@ static void check_authority(struct cluster *c)
 	c->cut = cut;
 }
 
+/* What clients were told since the newest sample was taken is in no sample. */
+static void take_acks(struct cluster *c)
+{
+	const struct node *p = c->primary >= 0 ? &c->node[c->primary] : NULL;
+	char text[64];
+	struct pos pos;
+	struct err e;
+	if (!p || c->o.kind != CLUSTER_MYSQL)
+		return;
+	if (p->has_facts)
+		view_live_source(c->live, p->facts.server);
+	uint64_t last = atomic_load(&c->live->acked.last);
+	if (last == c->acked_no)
+		return;
+	c->acked_no = last;
+	int n = snprintf(text, sizeof text, "%s:%" PRIu64, c->live->acked.source, last);
+	if (pos_parse_gtid(text, (size_t)n, &pos, &e) == 0)
+		cluster_on_ack(c, c->epoch, &pos, c->now_us);
+}
+
 void cluster_decide(struct cluster *c)
 {
 	struct verdict v;
+	take_acks(c);
 	if (!c->settled || !*c->system)
 		settle(c);
 	check_authority(c);

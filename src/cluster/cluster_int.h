@@ -97,8 +97,9 @@ struct cluster {
 	bool forced; /* an operator named the primary of this epoch */
 	char evidence[256], identity[96];
 	struct fresh_history history;
-	int64_t primary_us; /* newest sample in history: received */
-	struct pos acked;
+	int64_t primary_us;   /* newest sample in history: received */
+	struct pos acked;     /* what clients were told, as far as no sample says so */
+	uint64_t acked_no;    /* of live->acked, as far as it was taken over */
 	int64_t moves_us[16]; /* changes of primary without an authority, newest first */
 
 	struct cluster_authority authority;
@@ -161,6 +162,8 @@ void cluster_look_around(struct cluster *c, int sampled);
 
 /* view.c */
 struct cluster_live *view_live_new(unsigned n);
+/* The primary's server_uuid, once it is known; any other text is none. */
+void view_live_source(struct cluster_live *l, const char *uuid);
 void view_live_unref(struct cluster_live **l);
 struct cluster_view *view_new(unsigned n, struct cluster_live *live);
 #endif

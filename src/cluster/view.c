@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <string.h>
 
 const char *cluster_kind_name(enum cluster_kind k)
 {
@@ -77,6 +78,42 @@ void view_live_unref(struct cluster_live **l)
 	if (*l && atomic_fetch_sub(&(*l)->refs, 1u) == 1)
 		mem_free(MEM_CLUSTER, *l);
 	*l = NULL;
+}
+
+void view_live_source(struct cluster_live *l, const char *uuid)
+{
+	if (strlen(uuid) != sizeof(l->acked.source) - 1 || atomic_load(&l->acked.known))
+		return;
+	memcpy(l->acked.source, uuid, sizeof(l->acked.source));
+	atomic_store_explicit(&l->acked.known, true, memory_order_release);
+}
+
+/* "5", "5-6", "1-3:5": the last number, 0 for anything else. */
+static uint64_t last_number(const char *p, size_t n)
+{
+	uint64_t v = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '-' || p[i] == ':')
+			v = 0;
+		else if (p[i] < '0' || p[i] > '9' || v > UINT64_MAX / 16)
+			return 0;
+		else
+			v = v * 10 + (uint64_t)(p[i] - '0');
+	}
+	return v;
+}
+
+void cluster_view_acked(const struct cluster_view *v, const char *gtids, size_t n)
+{
+	struct cluster_live_acked *a = &v->live->acked;
+	size_t source_n = sizeof(a->source) - 1;
+	if (!atomic_load_explicit(&a->known, memory_order_acquire) || n <= source_n + 1 ||
+		memcmp(gtids, a->source, source_n) != 0 || gtids[source_n] != ':')
+		return;
+	uint64_t no = last_number(gtids + source_n + 1, n - source_n - 1);
+	uint64_t was = atomic_load_explicit(&a->last, memory_order_relaxed);
+	while (no > was && !atomic_compare_exchange_weak(&a->last, &was, no))
+		;
 }
 
 struct cluster_view *view_new(unsigned n, struct cluster_live *live)

@@ -363,6 +363,16 @@ void route_ended(struct link *l, enum balance_result r)
 	l->place = -1;
 }
 
+/* What its client has been told must be on the next primary, too. */
+static void wrote(struct session *s, struct link *l, const struct cluster_view *v, int64_t now)
+{
+	const char *gtids;
+	size_t n = s->ops->link_acked ? s->ops->link_acked(l->lst, &gtids) : 0;
+	if (n && l->place == v->primary)
+		cluster_view_acked(v, gtids, n);
+	token_wrote(&s->token, &l->shard->home->topo->cluster->last_write_us, now);
+}
+
 void route_answered(struct session *s, struct link *l, int64_t took_us)
 {
 	const struct pool_shard *home = l->shard->home;
@@ -377,7 +387,7 @@ void route_answered(struct session *s, struct link *l, int64_t took_us)
 	else if (s->reads && s->ops->client_only_read(s->cst))
 		token_read_primary(&s->token, now);
 	else
-		token_wrote(&s->token, &home->topo->cluster->last_write_us, now);
+		wrote(s, l, seen->view, now);
 }
 
 bool route_is_replica(const struct link *l)

@@ -77,6 +77,7 @@ const struct proto_ops proto_mysql = {
 	.link_abort = my_link_abort,
 	.link_clean = my_link_clean,
 	.link_query = my_link_query,
+	.link_acked = my_link_acked,
 	.link_ping = my_link_ping,
 	.link_cancel_key = my_link_cancel_key,
 	.put_cancel = my_put_cancel,

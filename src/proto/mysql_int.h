@@ -20,6 +20,7 @@
 #define MY_HEAD_BYTES 4U              /* length (3), sequence id */
 #define MY_FRAME_MAX_BYTES 0xffffffU  /* a frame of that length is continued by the next one */
 #define MY_WHOLE_MAX_BYTES (1U << 20) /* OK, ERR and the like above this are malformed */
+#define MY_ACKED_MAX_BYTES 64U        /* of the GTIDs of one OK */
 #define MY_OWED_MAX_N (1U << 16)      /* replies owed by one link */
 
 /* Entries of a session's and a link's settings that are no system variables. No variable's name
@@ -268,14 +269,16 @@ struct my_link {
 	 * answer to the ring's head. */
 	struct proto_ticket ticket;
 	struct proto_answer answer;
-	int64_t affected;       /* by the last statement, -1: it gave rows or failed */
-	uint32_t last_attached; /* n_attached of that client then */
-	uint32_t version_n;     /* as in executable comments: 90704, 101119. Login half */
-	uint32_t thread_id;     /* Login half */
-	uint32_t down_left;     /* bytes of the current frame that are still to come */
-	uint32_t prep_handle;   /* the answer */
-	uint32_t n_forward;     /* entries of the client in the ring */
-	uint16_t status;        /* SERVER_STATUS_* as last said. Login half first */
+	int64_t affected;               /* by the last statement, -1: it gave rows or failed */
+	uint32_t last_attached;         /* n_attached of that client then */
+	uint32_t version_n;             /* as in executable comments: 90704, 101119. Login half */
+	uint32_t thread_id;             /* Login half */
+	uint32_t down_left;             /* bytes of the current frame that are still to come */
+	uint32_t prep_handle;           /* the answer */
+	uint32_t n_forward;             /* entries of the client in the ring */
+	uint16_t status;                /* SERVER_STATUS_* as last said. Login half first */
+	uint8_t acked_n;                /* of acked */
+	char acked[MY_ACKED_MAX_BYTES]; /* the GTIDs of the newest OK that had some */
 	uint16_t peek_status, peek_warnings; /* of the end, if peeked */
 	uint8_t down_rest;                   /* enum flow_rest */
 	uint8_t down_seq;                    /* sequence id of its next packet, if begun */
@@ -349,6 +352,7 @@ bool my_link_owes(const void *lst);
 unsigned my_link_requests(const void *lst);
 bool my_link_mid_reply(const void *lst);
 enum tx_state my_link_tx(const void *lst);
+size_t my_link_acked(void *lst, const char **gtids_r);
 bool my_link_abort(void *lst, struct buf *up);
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up);
 void my_link_query(void *lst, const char *sql, const char *param, struct buf *up);

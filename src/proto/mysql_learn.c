@@ -180,6 +180,26 @@ static void learn_autocommit(struct my_client *c, struct my_link *l)
 		l->failed = true;
 }
 
+/* One transaction, as most do: a longer text is of something else. */
+static void note_acked(struct my_link *l, struct mystr data)
+{
+	struct mystr text;
+	uint8_t encoding;
+	if (mytrack_read_gtids(data, &encoding, &text) || text.n > sizeof(l->acked))
+		return;
+	memcpy(l->acked, text.p, text.n);
+	l->acked_n = (uint8_t)text.n;
+}
+
+size_t my_link_acked(void *lst, const char **gtids_r)
+{
+	struct my_link *l = lst;
+	size_t n = l->acked_n;
+	*gtids_r = l->acked;
+	l->acked_n = 0;
+	return n;
+}
+
 bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 {
 	l->status = ok->status;
@@ -203,6 +223,8 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 		changed = changed || t.type == MYTRACK_STATE;
 		told = told || t.type == MYTRACK_SCHEMA ||
 		       (t.type == MYTRACK_VAR && !is_heartbeat(&t));
+		if (t.type == MYTRACK_GTIDS)
+			note_acked(l, t.data);
 		if (c && !learn_entry(c, l, &t))
 			return false;
 	}

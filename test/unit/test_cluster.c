@@ -465,6 +465,45 @@ Test(cluster, gtid_loss_is_refused)
 	expect(CLUSTER_NORMAL, 1);
 }
 
+static void acked(const struct cluster_view *v, const char *gtids)
+{
+	cluster_view_acked(v, gtids, strlen(gtids));
+}
+
+/* ... also when only a client knows: by what it was told since the newest sample. */
+Test(cluster, gtid_loss_of_what_a_client_was_told)
+{
+	start_my(false);
+	acked(cluster_view(c), U(1) ":19"); /* whose transactions these are is not known yet */
+	struct cluster_facts f = { .sent_us = ++now, .recv_us = now, .repl = UPSTREAM_NONE };
+	snprintf(f.system, sizeof f.system, "sys");
+	snprintf(f.server, sizeof f.server, U(1));
+	cluster_on_facts(c, 0, &f);
+	sample(0, true, 0, U(1) ":1-10");
+	struct cluster_view *v = cluster_view_ref(cluster_view(c));
+	acked(v, U(1) ":11"); /* the next sample will say so */
+	sample(0, true, 0, U(1) ":1-11");
+	acked(v, U(1) ":13-15");
+	acked(v, U(1) ":14"); /* of another worker, and late */
+	acked(v, U(2) ":99");
+	acked(v, U(1) ":tag:99");
+	acked(v, U(1) ":");
+	acked(v, U(1) ":99999999999999999999999999");
+	acked(v, U(1) ":98," U(2) ":1");
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(1, true, 0, U(1) ":1-12");
+	facts(1, UPSTREAM_NONE, 0, "");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(strstr(cluster_view(c)->why, "lacks 1 transactions"), "%s", cluster_view(c)->why);
+	sample(1, true, 0, U(1) ":1-15");
+	expect(CLUSTER_NORMAL, 1);
+	acked(v, U(1) ":200"); /* who still looks at the view of before changes nothing */
+	sample(1, true, 0, U(1) ":1-15");
+	expect(CLUSTER_NORMAL, 1);
+	cluster_view_unref(&v);
+}
+
 Test(cluster, gtid_loss_is_counted)
 {
 	start_my(true);
