@@ -96,8 +96,8 @@ struct cluster_view {
 };
 struct cluster_view *cluster_view_ref(const struct cluster_view *v);
 void cluster_view_unref(struct cluster_view **v); /* *v may be NULL; it becomes NULL */
-/* A client is told that these GTIDs (MySQL's text, as in an OK packet) are committed. Those of other
- * sources than the primary, and with tags, are not noted. Any thread. */
+/* A client is told that these GTIDs (MySQL's text, as in an OK packet) are committed. Those of
+ * other sources than the primary, and with tags, are not noted. Any thread. */
 void cluster_view_acked(const struct cluster_view *v, const char *gtids, size_t n);
 static inline int64_t cluster_view_fresh(const struct cluster_view *v, unsigned i)
 {
