@@ -241,3 +241,127 @@ def test_userlist_that_changed_by_itself(weirpool, pg15):
     assert e.value.sqlstate == '28P01'
     time.sleep(0.1)
     assert wp.usable()
+
+
+# --- many, half of them broken
+
+MISTAKES = [
+    lambda wp: wp.put('weirpool.ini', wp.text() + 'no_such_option = 1\n'),
+    lambda wp: wp.put('weirpool.ini', wp.text().replace('[databases]', '[databases]\nx = port=99999')),
+    lambda wp: wp.put('weirpool.ini', wp.text() + '[databases'),
+    lambda wp: wp.put('weirpool.ini', wp.text().replace('[databases]', '[databases]\ny = host=\'127.0.0.1')),
+    lambda wp: wp.put('weirpool.ini', wp.text() + 'auth_file = /nonexistent/users.txt\n'),
+    lambda wp: wp.put('weirpool.ini', 'not an ini file\0\xff\n'),
+    lambda wp: wp.put('weirpool.ini', wp.text() + 'client_tls_sslmode = require\nclient_tls_key_file = /nonexistent\n'),
+    lambda wp: wp.put('weirpool.ini', wp.text() + '[nonsense]\nx = 1\n'),
+]
+
+
+class Crowd:
+    """Clients of both protocols that stay, and others that come and go."""
+
+    def __init__(self, wp):
+        self.wp, self.failures, self.done = wp, [], {}
+        self.stop = threading.Event()
+        work = [self.pg_stays] * 2 + [self.my_stays] * 2 + [self.pg_visits, self.my_visits]
+        self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(work)]
+        for t in self.threads:
+            t.start()
+
+    def guard(self, f, i):
+        try:
+            while not self.stop.is_set():
+                f(i)
+        except Exception as e:  # whatever it is, no client may see it
+            self.failures.append('%s: %r' % (f.__name__, e))
+
+    def did(self, i):
+        self.done[i] = self.done.get(i, 0) + 1
+
+    def flows(self):
+        """Wait until each of them has got something done."""
+        was = dict(self.done)
+        eventually(lambda: self.failures or all(self.done.get(i, 0) > was.get(i, 0) for i in range(len(self.threads))), 60)
+        assert not self.failures, self.failures[:3]
+
+    def pg_stays(self, i):
+        with self.wp.raw() as c:
+            c.simple("set app.who = '%d'" % i)
+            c.send(rawpg.parse('st', 'select $1::int + 1') + rawpg.sync())
+            assert not rawpg.errors(c.until_ready())
+            while not self.stop.is_set():
+                assert not rawpg.errors(c.simple('begin'))
+                out = c.send(rawpg.bind('', 'st', [b'41']) + rawpg.execute() + rawpg.sync()).until_ready()
+                assert rawpg.rows(out) == [('42',)], out
+                assert not rawpg.errors(c.simple('commit'))
+                assert c.one("select current_setting('app.who')") == str(i)
+                self.did(i)
+            c.bye()
+
+    def my_stays(self, i):
+        with self.wp.my(db='myapp') as c:
+            c.do('set @who = %d' % i)
+            st = c.prepare('select @who + ?')
+            while not self.stop.is_set():
+                c.do('begin')
+                assert float(c.execute(st, [1]).rows[0][0]) == i + 1
+                c.do('commit')
+                self.did(i)
+            c.bye()
+
+    def pg_visits(self, i):
+        with self.wp.raw() as c:
+            assert c.one('select %d' % i) == str(i)
+            c.bye()
+        self.did(i)
+
+    def my_visits(self, i):
+        with self.wp.my(db='myapp') as c:
+            assert c.one('select %d' % i) == str(i)
+            c.bye()
+        self.did(i)
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join(60)
+        assert not self.failures, self.failures[:3]
+
+
+def check_reloads(wp, rounds):
+    """Each second one is broken: nothing changes then; the others change options, users and databases."""
+    crowd = Crowd(wp)
+    rss = 0
+    try:
+        crowd.flows()
+        for i in range(rounds):
+            if i % 2:
+                MISTAKES[i // 2 % len(MISTAKES)](wp)
+                reload_error(wp)
+            else:
+                wp.userlist['user%d' % (i % 7)] = 'secret'
+                wp.databases['extra%d' % (i % 5)] = dict(host='127.0.0.1', port=1)
+                wp.databases.pop('extra%d' % ((i + 2) % 5), None)
+                wp.reload(default_pool_size=4 + i % 3, query_wait_timeout=60 + i % 9, max_client_conn=200 + i % 11)
+                assert value(wp, 'query_wait_timeout') == str(60 + i % 9)
+            if i % 20 == 19:
+                crowd.flows()
+            if i == rounds // 5:
+                rss = wp.rss_kib()
+            assert not crowd.failures, crowd.failures[:3]
+        if rounds >= 500:  # fewer say nothing
+            print('grown by %d KiB in %d reloads, %s done' % (wp.rss_kib() - rss, rounds * 4 // 5, crowd.done))
+            assert wp.rss_kib() - rss < 20000
+    finally:
+        crowd.end()
+    assert wp.log().count('RELOAD command issued') == rounds
+
+
+def test_good_and_broken_reloads_under_load(weirpool, pg15, maria118):
+    check_reloads(weirpool(pg15, mysql=maria118, pool_mode='transaction', workers=2), 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_1000_reloads_under_load(weirpool, pg15, mysql97):
+    check_reloads(weirpool(pg15, mysql=mysql97, pool_mode='transaction', workers=2), 1000)

@@ -537,6 +537,49 @@ def test_http(weirpool, pg15):
     ended(old)
 
 
+def http_get(port, path):
+    """The status and the body of a page."""
+    with socket.create_connection(('127.0.0.1', port), 20) as c:
+        c.sendall(b'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' % path.encode())
+        got = b''
+        while piece := c.recv(65536):
+            got += piece
+    head, _, body = got.partition(b'\r\n\r\n')
+    return int(head.split()[1]), body
+
+
+def test_http_after_a_failed_start(changeable, pg15):
+    """The status page and all else on the HTTP port are there as before, whatever the new process failed of."""
+    port, taken = free_port(), socket.socket()
+    taken.bind(('127.0.0.1', 0))
+    taken.listen(1)
+    wp = changeable(pg15, http_port=port)
+
+    def served():
+        status, page = http_get(port, '/')
+        assert status == 200 and b'</html>' in page.lower()
+        for path in ('/livez', '/readyz', '/status.json', '/metrics'):
+            assert http_get(port, path)[0] == 200, path
+    served()
+    good = wp.text()
+    with taken:
+        for config in (good + 'no_such_option = 1\n', good.replace('http_port = %d' % port, 'http_port = %d' % taken.getsockname()[1])):
+            assert config != good
+            wp.put('weirpool.ini', config)
+            refused(wp, None)
+            served()
+    wp.put('weirpool.ini', good)
+    for script in ('exit 3\n', 'kill -SEGV $$'):
+        replace(wp, script)
+        refused(wp, None)
+        served()
+    replace(wp)
+    old = upgrade(wp)
+    served()
+    ended(old)
+    served()
+
+
 def test_service_manager(weirpool, pg15):
     """systemd hears which process is the main one from the old one, and then READY from the new one."""
     path = '@weirpool-upgrade-%d' % os.getpid()
