@@ -153,6 +153,16 @@ int cluster_switch_begin(struct cluster *c, unsigned to, int64_t now_us, struct 
 	__attribute__((warn_unused_result));
 void cluster_switch_end(struct cluster *c, int64_t now_us);
 
+/* ---- an upgrade: the process after this one goes on in the same epoch ---- */
+
+/* What cannot be seen anew: the epoch and its primary, positions, quarantines, and what operators
+ * have said of nodes. False: it does not fit. */
+bool cluster_bequeath(const struct cluster *c, struct buf *out) __attribute__((warn_unused_result));
+/* ... of a cluster that was told nothing yet. Nothing in p is trusted. Nodes that it has not got
+ * are left out, and the epoch, if its primary is one of them. False: it is malformed, or of another
+ * kind: nothing was taken. */
+bool cluster_inherit(struct cluster *c, const uint8_t *p, size_t n, int64_t now_us);
+
 /* ---- results ---- */
 
 /* The newest; belongs to c (take a reference to keep it). Never NULL. */

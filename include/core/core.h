@@ -158,6 +158,17 @@ struct core_place { /* where a session is, in its process */
 	uint32_t worker, slot, id;
 };
 
+/* What operators have stopped. */
+#define CORE_HELD_PAUSED 1U
+#define CORE_HELD_KILLED 2U
+#define CORE_HELD_DISABLED 4U
+struct core_held {
+	enum { CORE_HELD_ALL, CORE_HELD_DBASE, CORE_HELD_CLUSTER } what;
+	const struct proto_ops *ops; /* CORE_HELD_DBASE */
+	const char *name;            /* ... and CORE_HELD_CLUSTER; else "" */
+	unsigned how;                /* bits; 0: not any more */
+};
+
 /* What became of a KILL. */
 enum core_killed { CORE_KILLED, CORE_KILLED_NOBODY, CORE_KILLED_NOT_OWNER };
 
@@ -207,6 +218,8 @@ struct core {
 	bool (*stray_kill)(void *arg, uint32_t id, const struct proto_ops *ops, uint32_t number,
 		bool whole, bool any, const char *account);
 	void (*stray_killed)(void *arg, uint32_t id, enum core_killed how);
+	/* What operators hold has changed here: the other process is told. The same. */
+	void (*held)(void *arg, const struct core_held *h);
 	_Atomic bool has_other; /* ... and is asked */
 	struct list kills;      /* control's: those that it is asked */
 	uint32_t kill_ids;
@@ -554,6 +567,12 @@ void core_reload(struct core *c, struct core_gen *gen);
 void core_listen_also(struct core *c, const struct core_listen *ls, unsigned n);
 /* As cancel_request() on a worker; nobody else is asked. Takes fd. */
 void core_cancel(struct core *c, const struct proto_ops *ops, int fd, const uint8_t *key, size_t n);
+/* To be called when an operator has changed what is held: of d, or of everything (NULL). */
+void core_held_changed(struct core *c, const struct dbase *d);
+void core_held_cluster_changed(struct core *c, const char *cluster);
+/* All that is held, until fn says false; it must not call core. False: it has. */
+bool core_held_each(struct core *c, bool (*fn)(void *arg, const struct core_held *h), void *arg);
+void core_held_take(struct core *c, const struct core_held *h); /* as the other process says */
 /* A KILL of the other process: stray_killed() follows. False: no memory. */
 bool core_kill(struct core *c, uint32_t id, const struct proto_ops *ops, uint32_t number,
 	bool whole, bool any, const char *account);

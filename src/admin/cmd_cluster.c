@@ -92,6 +92,7 @@ bool cluster_pause(struct core_console *r, const struct cmd_line *l, bool on)
 	if (!is_cluster(r, name))
 		return false;
 	(void)topo_pause(r->core, name, on);
+	core_held_cluster_changed(r->core, name);
 	admin_done(r, on ? "PAUSE" : "RESUME");
 	return true;
 }

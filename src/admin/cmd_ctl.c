@@ -204,6 +204,7 @@ void ctl_pause(struct core_console *r, const struct cmd_line *l)
 		atomic_store(&c->paused, true);
 	}
 	look_again(c);
+	core_held_changed(c, d);
 	wait_for(r, WAIT_PAUSE, d);
 }
 
@@ -253,6 +254,7 @@ static void resume_all(struct core_console *r)
 	}
 	atomic_store(&c->paused, false);
 	core_set_state(c, CORE_RUNNING);
+	core_held_changed(c, NULL);
 	ctl_poll(&admin_of(r)->poll, admin_of(r));
 	admin_done(r, "RESUME");
 }
@@ -277,6 +279,7 @@ void ctl_resume(struct core_console *r, const struct cmd_line *l)
 	atomic_store(&d->killed, false);
 	atomic_store(&d->paused, false);
 	look_again(r->core);
+	core_held_changed(r->core, d);
 	ctl_poll(&admin_of(r)->poll, admin_of(r));
 	admin_done(r, "RESUME");
 }
@@ -287,6 +290,7 @@ void ctl_disable(struct core_console *r, const struct cmd_line *l)
 	if (!d)
 		return;
 	atomic_store(&d->disabled, true);
+	core_held_changed(r->core, d);
 	admin_done(r, "DISABLE");
 }
 
@@ -296,6 +300,7 @@ void ctl_enable(struct core_console *r, const struct cmd_line *l)
 	if (!d)
 		return;
 	atomic_store(&d->disabled, false);
+	core_held_changed(r->core, d);
 	admin_done(r, "ENABLE");
 }
 
@@ -362,6 +367,7 @@ void ctl_kill(struct core_console *r, const struct cmd_line *l)
 	} else {
 		atomic_store(&r->core->paused, true);
 	}
+	core_held_changed(r->core, q.db);
 	admin_ask(r, &q, 1, each_kill, kill_done);
 }
 

@@ -70,8 +70,9 @@ static bool primary_gone(const struct cluster *c)
 	if (c->primary < 0)
 		return true;
 	const struct node *p = &c->node[c->primary];
+	/* before its facts are known, what it takes writes for is not */
 	return p->health == HEALTH_DOWN || p->fence == FENCE_WRONG ||
-	       (choose_speaks(c, p) && !choose_claims(c, p));
+	       (choose_speaks(c, p) && (p->has_facts || !p->writable) && !choose_claims(c, p));
 }
 
 static void keep_or_none(const struct cluster *c, struct verdict *v, const char *why)
@@ -465,7 +466,7 @@ void choose(const struct cluster *c, struct verdict *v_r)
 		say(v_r, VERDICT_NONE, "the authority has not been reached for too long");
 		return;
 	}
-	if (!c->epoch && !c->settled) {
+	if ((!c->epoch || c->inherited) && !c->settled) {
 		say(v_r, VERDICT_NONE, "not every node has been asked yet");
 		return;
 	}

@@ -197,7 +197,7 @@ void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v)
 	c->epoch_us = c->now_us;
 	c->timeline = n->timeline;
 	c->primary = (int)q;
-	c->forced = false;
+	c->forced = c->inherited = false;
 	if (c->o.kind == CLUSTER_PG)
 		snprintf(c->identity, sizeof c->identity, "%s/%" PRIu32, c->system, c->timeline);
 	c->counts.epochs++;

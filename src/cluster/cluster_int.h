@@ -95,6 +95,9 @@ struct cluster {
 	int64_t epoch_us;
 	uint32_t timeline;
 	bool forced; /* an operator named the primary of this epoch */
+	/* It began in the process before an upgrade: nothing is decided before every node has
+	 * answered. */
+	bool inherited;
 	char evidence[256], identity[96];
 	struct fresh_history history;
 	int64_t primary_us;   /* newest sample in history: received */

@@ -84,6 +84,25 @@ static void ask_authority(struct monitor *m, int64_t now_us, bool burst)
 		patroni_ask(&m->patroni[i]);
 }
 
+static void inherit(struct monitor *m)
+{
+	if (!m->c || !buf_len(&m->heir))
+		return;
+	if (!cluster_inherit(m->c, buf_data(&m->heir), buf_len(&m->heir), clock_mono_us()))
+		log_event(EVENT_CLUSTER_STATE,
+			"cluster %s: what the process before knew of it cannot be used", m->name);
+	buf_fini(&m->heir);
+	monitor_told(m);
+}
+
+void monitor_inherit(struct monitor *m, const uint8_t *p, size_t n)
+{
+	buf_fini(&m->heir);
+	buf_init(&m->heir, 0);
+	(void)buf_append(&m->heir, p, n);
+	inherit(m);
+}
+
 static void begin(struct monitor *m, enum cluster_kind kind)
 {
 	m->co.kind = kind;
@@ -94,6 +113,7 @@ static void begin(struct monitor *m, enum cluster_kind kind)
 	for (unsigned i = 0; i < m->n; i++) {
 		probe_init(&m->probe[i], m, i, &m->find[i].o, kind);
 	}
+	inherit(m);
 	monitor_told(m);
 }
 

@@ -224,7 +224,8 @@ struct monitor {
 	struct timer timer;
 	struct task task;
 	struct cluster *c;
-	uint64_t shown; /* version of the view that was handed out */
+	struct buf heir; /* for cluster_inherit(), until there is one */
+	uint64_t shown;  /* version of the view that was handed out */
 	bool find_kind;
 	struct find find[CLUSTER_NODES_MAX];
 	struct probe probe[CLUSTER_NODES_MAX];

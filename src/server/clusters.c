@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HEIR_MAX_BYTES 60000 /* fits into a message of an upgrade */
 #define PATRONI_MAX CONF_NODES_MAX
 #define NAMES_PERIOD_US 250000
 #define SWITCH_MAX_US INT64_C(3600000000) /* switchover.c ends it much earlier */
@@ -423,6 +424,37 @@ void clusters_apply(struct clusters *all, const struct core_gen *gen)
 		if (d->cluster && !d->is_auto)
 			(void)core_dbase(all->core, proto_by_name(d->kind->name), d->name);
 	}
+}
+
+/* ---- an upgrade ---- */
+
+bool clusters_bequeath(const struct clusters *all,
+	bool (*put)(void *to, const char *cluster, const struct buf *b), void *to)
+{
+	bool ok = true;
+	list_for(n, &all->watches) {
+		const struct watch *w = list_entry(n, struct watch, node);
+		const struct cluster *c = w->monitor ? monitor_cluster(w->monitor) : NULL;
+		struct buf b;
+		if (!c || !ok)
+			continue;
+		buf_init(&b, HEIR_MAX_BYTES);
+		if (cluster_bequeath(c, &b))
+			ok = put(to, w->name, &b);
+		else
+			log_event(EVENT_UPGRADE,
+				"upgrade: cluster %s: its positions are too long to be handed over",
+				w->name);
+		buf_fini(&b);
+	}
+	return ok;
+}
+
+void clusters_inherit(struct clusters *all, const char *cluster, const uint8_t *p, size_t n)
+{
+	struct watch *w = find(all, cluster);
+	if (w && w->monitor)
+		monitor_inherit(w->monitor, p, n);
 }
 
 /* ---- names of catalogs ---- */

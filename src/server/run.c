@@ -328,6 +328,13 @@ static void took_back(void *arg)
 		http_accept(s->http, true);
 }
 
+static bool bequeath(
+	void *arg, bool (*put)(void *to, const char *cluster, const struct buf *b), void *to)
+{
+	const struct server *s = arg;
+	return clusters_bequeath(s->clusters, put, to);
+}
+
 static int upgrade(void *arg, admin_upgraded *done, void *done_arg, struct err *e)
 {
 	struct server *s = arg;
@@ -386,11 +393,13 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		log_event(EVENT_GOT_SIGNAL, "got SIGUSR1, pausing all activity");
 		atomic_store(&s->core->paused, true);
 		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
+		core_held_changed(s->core, NULL);
 		break;
 	case SIGUSR2:
 		log_event(EVENT_GOT_SIGNAL, "got SIGUSR2, continuing from PAUSE");
 		atomic_store(&s->core->paused, false);
 		core_set_state(s->core, (enum core_state)atomic_load(&s->core->state));
+		core_held_changed(s->core, NULL);
 		break;
 	default: break;
 	}
@@ -451,7 +460,7 @@ static int serve(struct server *s, struct err *e)
 	bool upgraded = h->fd >= 0;
 	if (upgraded) {
 		heritage_apply(h, s->core);
-		if (heritage_wait(h, e) != 0)
+		if (heritage_wait(h, s->core, s->clusters, e) != 0)
 			return -1;
 	}
 	if ((upgraded && take_pidfile(s, e) != 0) || core_start(s->core, e) != 0)
@@ -516,6 +525,7 @@ static int prepare(struct server *s, struct err *e)
 		.conf = conf_now,
 		.handed = handed,
 		.took_back = took_back,
+		.bequeath = bequeath,
 		.end = shutdown_to };
 	s->upgrade = upgrade_new(&uo);
 	s->ending.upgrade = s->upgrade;

@@ -114,7 +114,10 @@ struct upgrade_opts {
 	const struct conf_global *(*conf)(void *arg); /* as it is now */
 	/* The new process serves: clients stop coming here. */
 	void (*handed)(void *arg, bool took_pidfile);
-	void (*took_back)(void *arg);                /* it died: they come here again */
+	void (*took_back)(void *arg); /* it died: they come here again */
+	/* clusters_bequeath() */
+	bool (*bequeath)(void *arg, bool (*put)(void *to, const char *cluster, const struct buf *b),
+		void *to);
 	void (*end)(void *arg, enum core_state how); /* it ends, and so do we */
 };
 struct upgrade *upgrade_new(const struct upgrade_opts *o);
@@ -127,6 +130,7 @@ bool upgrade_moves(const struct upgrade *u); /* sessions are between the process
 void upgrade_say_end(struct upgrade *u, enum core_state how);
 void upgrade_free(struct upgrade **u); /* ends what is under way; *u may be NULL */
 
+struct clusters;
 /* upgrade_new.c: the new process's part, until it serves. Each waits for the old one, half a minute
  * at most; -1: it is gone, or something is wrong. fd is UPG_FD. */
 struct heritage {
@@ -135,18 +139,13 @@ struct heritage {
 	int old_pid;
 	int pid_fd; /* the open pid file, or -1 */
 	char pidfile[512];
-	unsigned disabled_n;
-	struct {
-		const struct proto_ops *ops;
-		char name[256];
-	} disabled[64];
 };
 void heritage_begin(void); /* standard output and error are the service's own again */
 /* Says hello, and takes all that the old process hands over. */
 int heritage_take(struct heritage *h, struct sockets *s, struct err *e);
 void heritage_apply(const struct heritage *h, struct core *c); /* before core_start() */
-/* Waits for the word to accept clients. */
-int heritage_wait(struct heritage *h, struct err *e);
+/* Takes what operators have said in the old process, and waits for the word to accept clients. */
+int heritage_wait(struct heritage *h, struct core *core, struct clusters *clusters, struct err *e);
 /* Clients are accepted: from now on by upgrade.c. */
 void heritage_serve(struct heritage *h, bool has_pidfile, struct upgrade *u);
 void heritage_failed(const struct heritage *h, const struct err *e);
@@ -259,6 +258,11 @@ bool clusters_report(
 /* See struct admin_hooks. */
 int clusters_switchover(struct clusters *c, const char *cluster, const char *node,
 	admin_switched *done, void *arg, struct err *e);
+/* For the process after this one: what cannot be seen anew, of each cluster, until put() says
+ * false. */
+bool clusters_bequeath(const struct clusters *c,
+	bool (*put)(void *to, const char *cluster, const struct buf *b), void *to);
+void clusters_inherit(struct clusters *c, const char *cluster, const uint8_t *p, size_t n);
 /* No switchover is under way: another process may take over. */
 int clusters_may_leave(const struct clusters *c, struct err *e);
 bool clusters_free(struct clusters **c); /* as namer_free() */

@@ -97,36 +97,15 @@ static int refuse(struct err *e, const char *fmt, ...)
 
 /* ---- may it be? ---- */
 
-static int check_databases(struct core *c, struct err *e)
-{
-	char name[200] = "";
-	pthread_mutex_lock(&c->lock);
-	for (struct hmap_it it = hmap_begin(&c->dbases); hmap_next(&it);) {
-		const struct dbase *d = it.value;
-		if (atomic_load(&d->paused) || atomic_load(&d->killed))
-			snprintf(name, sizeof name, "%.190s", d->name);
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (*name)
-		return refuse(e, "database \"%s\" is paused: RESUME it first", name);
-	return 0;
-}
-
-/* Whoever waits for RESUME here would wait for ever: the command would go to the new process. */
+/* What is paused stays so in both (held.c); SUSPEND is for programs that cannot do that. */
 static int check_state(struct core *c, struct err *e)
 {
 	int state = atomic_load(&c->state);
 	if (state > CORE_SUSPENDED)
 		return refuse(e, "weirpool is shutting down");
-	if (state == CORE_SUSPENDED || atomic_load(&c->paused))
-		return refuse(e, "weirpool is %s: RESUME it first",
-			state == CORE_SUSPENDED ? "suspended" : "paused");
-	for (struct hmap_it it = hmap_begin(&c->clusters); hmap_next(&it);) {
-		const struct server_cluster *cl = it.value;
-		if (atomic_load(&cl->paused))
-			return refuse(e, "cluster \"%.190s\" is paused: RESUME it first", cl->name);
-	}
-	return check_databases(c, e);
+	if (state == CORE_SUSPENDED)
+		return refuse(e, "weirpool is suspended: RESUME it first");
+	return 0;
 }
 
 /* ---- the end of an attempt ---- */
@@ -220,26 +199,6 @@ static bool send_sockets(struct upgrade *u)
 	return ok;
 }
 
-static bool send_disabled(struct upgrade *u)
-{
-	struct core *c = u->o.core;
-	bool ok = true;
-	pthread_mutex_lock(&c->lock);
-	for (struct hmap_it it = hmap_begin(&c->dbases); ok && hmap_next(&it);) {
-		const struct dbase *d = it.value;
-		if (!atomic_load(&d->disabled))
-			continue;
-		struct buf b;
-		buf_init(&b, UPG_BYTES_MAX);
-		upg_put_text(&b, d->ops->name);
-		upg_put_text(&b, d->name);
-		ok = say(u, UPG_DISABLED, &b, -1);
-		buf_fini(&b);
-	}
-	pthread_mutex_unlock(&c->lock);
-	return ok;
-}
-
 static bool send_all(struct upgrade *u)
 {
 	struct buf b;
@@ -249,7 +208,7 @@ static bool send_all(struct upgrade *u)
 	upg_put_text(&b, u->o.conf(u->o.arg)->pidfile);
 	bool ok = say(u, UPG_STATE, &b, daemon_pidfile_fd());
 	buf_fini(&b);
-	ok = ok && send_sockets(u) && send_disabled(u);
+	ok = ok && send_sockets(u);
 	buf_init(&b, UPG_BYTES_MAX);
 	buf_put_u32be(&b, u->o.sockets->n + u->o.sockets->also_n);
 	ok = ok && say(u, UPG_ALL, &b, -1);
@@ -257,22 +216,27 @@ static bool send_all(struct upgrade *u)
 	return ok;
 }
 
-/* A PAUSE that came in this moment is undone: its RESUME would not come here. */
-static void unpause(struct core *c)
+static bool send_held(void *arg, const struct core_held *h)
 {
-	atomic_store(&c->paused, false);
-	pthread_mutex_lock(&c->lock);
-	for (struct hmap_it it = hmap_begin(&c->dbases); hmap_next(&it);)
-		atomic_store(&((struct dbase *)it.value)->paused, false);
-	pthread_mutex_unlock(&c->lock);
-	for (struct hmap_it it = hmap_begin(&c->clusters); hmap_next(&it);)
-		atomic_store(&((struct server_cluster *)it.value)->paused, false);
+	const struct upgrade *u = arg;
+	return stray_put_held(u->fd, h);
+}
+
+static bool send_cluster(void *arg, const char *cluster, const struct buf *heir)
+{
+	struct upgrade *u = arg;
+	struct buf b;
+	buf_init(&b, UPG_BYTES_MAX);
+	upg_put_text(&b, cluster);
+	buf_append(&b, buf_data(heir), buf_len(heir));
+	bool ok = say(u, UPG_CLUSTER, &b, -1);
+	buf_fini(&b);
+	return ok;
 }
 
 static void commit(struct upgrade *u, bool took_pidfile)
 {
 	u->phase = PH_OVER;
-	unpause(u->o.core);
 	u->o.handed(u->o.arg, took_pidfile);
 	core_end_consoles(u->o.core);
 	notify_send("MAINPID=%d\nSTATUS=weirpool %s takes over", u->pid, u->version);
@@ -315,7 +279,9 @@ static void on_ready(struct upgrade *u)
 	}
 	u->phase = PH_GO;
 	atomic_store(&u->o.core->has_other, true);
-	if (!say(u, UPG_GO, NULL, -1))
+	/* as late as can be: what operators say from now on is told as it comes */
+	if (!core_held_each(u->o.core, send_held, u) || !u->o.bequeath(u->o.arg, send_cluster, u) ||
+		!say(u, UPG_GO, NULL, -1))
 		fail(u, "it cannot be told to serve");
 }
 
@@ -358,7 +324,9 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 		commit(u, rd_u8(&m->body) != 0);
 	else if (m->type == UPG_FAILED && u->phase < PH_OVER)
 		on_failed(u, m);
-	else if ((m->type == UPG_CANCEL || m->type == UPG_KILL || m->type == UPG_KILLED) && both)
+	else if ((m->type == UPG_CANCEL || m->type == UPG_KILL || m->type == UPG_KILLED ||
+			 m->type == UPG_HELD) &&
+		 both)
 		ok = stray_msg(u->o.core, &u->fd, m);
 	else if (m->type == UPG_END && (u->phase == PH_OVER || u->phase == PH_ENDING))
 		on_end(u, m);

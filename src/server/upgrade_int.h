@@ -11,7 +11,7 @@
 /* The wire between them is one SOCK_SEQPACKET pair: each message is whole, and may bring a
  * descriptor. What it says is looked at as if it came from the network: the other end may be
  * another version. */
-#define UPG_VERSION 1
+#define UPG_VERSION 2
 #define UPG_BYTES_MAX 65000
 /* Of what core/ and proto/ write of sessions, which move only to a process of the same. */
 #define UPG_SESSIONS 2
@@ -21,9 +21,9 @@ enum upg_type {
 	UPG_HELLO = 1, /* new: pid, version, UPG_SESSIONS; the configuration is read */
 	UPG_STATE,     /* old: pid, generation, path of the pid file; fd: the pid file, if any */
 	UPG_SOCKET,    /* old: its words (sockets.c); fd: it listens */
-	UPG_DISABLED,  /* old: protocol, name of a database that DISABLE has shut */
 	UPG_ALL,       /* old: that was all; how many sockets */
 	UPG_READY,     /* new: nothing can go wrong any more but threads; nobody is accepted yet */
+	UPG_CLUSTER,   /* old: name, cluster_bequeath(); before GO */
 	UPG_GO,        /* old: accept */
 	UPG_SERVING,   /* new: clients are accepted; 1 if the pid file is taken over */
 	UPG_COMMIT,    /* old: it accepts no more; the service is yours */
@@ -38,6 +38,7 @@ enum upg_type {
 	UPG_KILL,   /* both: number of the question, protocol, thread id, 1: whole | 2: anybody's,
 			  account */
 	UPG_KILLED, /* both: number of the question, enum core_killed */
+	UPG_HELD,   /* both: struct core_held, when an operator changes it; old: all, before GO */
 	UPG_N
 };
 
@@ -88,6 +89,8 @@ void moving_lost(struct moving *m, bool is_new);
 
 /* upgrade_stray.c: requests for sessions that are not here. fd: the wire; -1: gone. */
 void stray_init(struct core *core, int *fd);
+bool stray_put_held(int fd, const struct core_held *h);
+bool stray_get_held(struct core *core, struct upg_msg *m); /* false: it is malformed */
 /* Of the other process; takes or leaves m->fd. False: it is malformed. */
 bool stray_msg(struct core *core, int *fd, struct upg_msg *m);
 

@@ -76,19 +76,6 @@ static bool take_socket(struct sockets *s, struct upg_msg *m)
 	return true;
 }
 
-static bool take_disabled(struct heritage *h, struct upg_msg *m)
-{
-	const char *proto = upg_get_text(&m->body);
-	const char *name = upg_get_text(&m->body);
-	if (!proto || !name || strlen(name) >= sizeof h->disabled[0].name)
-		return false;
-	if (h->disabled_n == sizeof h->disabled / sizeof *h->disabled)
-		return false;
-	h->disabled[h->disabled_n].ops = proto_by_name(proto);
-	memcpy(h->disabled[h->disabled_n++].name, name, strlen(name) + 1);
-	return true;
-}
-
 int heritage_take(struct heritage *h, struct sockets *s, struct err *e)
 {
 	struct upg_msg m;
@@ -102,10 +89,9 @@ int heritage_take(struct heritage *h, struct sockets *s, struct err *e)
 			return gone(got, e);
 		if (m.type == UPG_ALL)
 			return h->old_pid && rd_u32be(&m.body) == s->brought_n ? 0 : malformed(e);
-		ok = m.type == UPG_STATE      ? take_state(h, &m)
-		     : m.type == UPG_SOCKET   ? take_socket(s, &m)
-		     : m.type == UPG_DISABLED ? take_disabled(h, &m)
-					      : false;
+		ok = m.type == UPG_STATE    ? take_state(h, &m)
+		     : m.type == UPG_SOCKET ? take_socket(s, &m)
+					    : false;
 		if (m.fd >= 0)
 			close(m.fd);
 	}
@@ -118,26 +104,38 @@ void heritage_apply(const struct heritage *h, struct core *c)
 {
 	c->generation = h->generation;
 	atomic_store(&c->has_other, true);
-	for (unsigned i = 0; i < h->disabled_n; i++) {
-		struct dbase *d = h->disabled[i].ops
-					  ? core_dbase(c, h->disabled[i].ops, h->disabled[i].name)
-					  : NULL;
-		if (d)
-			atomic_store(&d->disabled, true);
-	}
 }
 
-int heritage_wait(struct heritage *h, struct err *e)
+static bool take_cluster(struct clusters *all, struct upg_msg *m)
+{
+	const char *name = upg_get_text(&m->body);
+	size_t n = rd_left(&m->body);
+	const uint8_t *p = rd_bytes(&m->body, n);
+	if (!name || !p)
+		return false;
+	clusters_inherit(all, name, p, n);
+	return true;
+}
+
+int heritage_wait(struct heritage *h, struct core *core, struct clusters *clusters, struct err *e)
 {
 	struct upg_msg m;
+	bool ok = true;
 	if (upg_send(h->fd, UPG_READY, NULL, -1) != 0)
 		return gone(UPG_ENDED, e);
-	enum upg_got got = upg_wait(h->fd, clock_mono_us() + WAIT_US, &m);
-	if (got != UPG_GOT)
-		return gone(got, e);
-	if (m.fd >= 0)
-		close(m.fd);
-	return m.type == UPG_GO ? 0 : malformed(e);
+	while (ok) {
+		enum upg_got got = upg_wait(h->fd, clock_mono_us() + WAIT_US, &m);
+		if (got != UPG_GOT)
+			return gone(got, e);
+		if (m.fd >= 0)
+			close(m.fd);
+		if (m.type == UPG_GO)
+			return 0;
+		ok = m.type == UPG_HELD      ? stray_get_held(core, &m)
+		     : m.type == UPG_CLUSTER ? take_cluster(clusters, &m)
+					     : false;
+	}
+	return malformed(e);
 }
 
 void heritage_serve(struct heritage *h, bool has_pidfile, struct upgrade *u)

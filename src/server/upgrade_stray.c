@@ -1,6 +1,6 @@
-/* upgrade_stray - requests that come to one of the two processes of an upgrade and may be for a
- * session of the other: cancel requests, of which nobody hears an answer, and KILL, whose answer
- * comes back. Ignorant of what they look like to clients. Control thread. */
+/* upgrade_stray - what comes to one of the two processes of an upgrade and is for the other as
+ * well: cancel requests, of which nobody hears an answer, KILL, whose answer comes back, and what
+ * operators hold (PAUSE). Ignorant of what they look like to clients. Control thread. */
 #include "upgrade_int.h"
 
 #include <unistd.h>
@@ -87,10 +87,48 @@ static bool killed_in(struct core *c, struct upg_msg *m)
 	return true;
 }
 
+bool stray_put_held(int fd, const struct core_held *h)
+{
+	struct buf b;
+	buf_init(&b, UPG_BYTES_MAX);
+	buf_put_u8(&b, (uint8_t)h->what);
+	buf_put_u8(&b, (uint8_t)h->how);
+	upg_put_text(&b, h->ops ? h->ops->name : "");
+	upg_put_text(&b, h->name);
+	bool ok = say(&fd, UPG_HELD, &b, -1);
+	buf_fini(&b);
+	return ok;
+}
+
+static void held_out(void *arg, const struct core_held *h)
+{
+	(void)stray_put_held(*(int *)arg, h); /* if the other one has gone it needs not know */
+}
+
+bool stray_get_held(struct core *core, struct upg_msg *m)
+{
+	uint8_t what = rd_u8(&m->body);
+	struct core_held h = { .how = rd_u8(&m->body) };
+	const char *ops = upg_get_text(&m->body);
+	h.name = upg_get_text(&m->body);
+	if (!rd_ok(&m->body) || !ops || !h.name || what > CORE_HELD_CLUSTER || h.how > 7)
+		return false;
+	h.ops = proto_by_name(ops);
+	if (what == CORE_HELD_DBASE && (!h.ops || !*h.name))
+		return false;
+	h.what = what == CORE_HELD_ALL     ? CORE_HELD_ALL
+		 : what == CORE_HELD_DBASE ? CORE_HELD_DBASE
+					   : CORE_HELD_CLUSTER;
+	core_held_take(core, &h);
+	return true;
+}
+
 bool stray_msg(struct core *core, int *fd, struct upg_msg *m)
 {
 	if (m->type == UPG_CANCEL)
 		return cancel_in(core, m);
+	if (m->type == UPG_HELD)
+		return stray_get_held(core, m);
 	return m->type == UPG_KILL ? kill_in(core, fd, m) : killed_in(core, m);
 }
 
@@ -100,4 +138,5 @@ void stray_init(struct core *core, int *fd)
 	core->stray_cancel = cancel_out;
 	core->stray_kill = kill_out;
 	core->stray_killed = killed_out;
+	core->held = held_out;
 }

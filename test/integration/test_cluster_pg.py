@@ -9,6 +9,7 @@ import pytest
 import promtext
 import rawpg
 from servers import PgServer, eventually, give_to_test_user
+from upgrading import moved, state, upgrade
 from weir import Weirpool
 
 
@@ -250,6 +251,11 @@ def test_a_replica_is_drained(cluster, weir):
     eventually(lambda: nodes(wp)[cluster.where(1)]['state'] == 'draining')
     with wp.connect(dbname='ro') as c:
         assert {node_of(c) for _ in range(20)} == {cluster.nodes[2].port}
+    moved(wp, upgrade(wp))  # what an operator has said holds in the next process
+    with wp.connect(dbname='ro') as c:
+        eventually(lambda: node_of(c) == cluster.nodes[2].port)
+        assert {node_of(c) for _ in range(20)} == {cluster.nodes[2].port}
+    assert nodes(wp)[cluster.where(1)]['state'] == 'draining'
     wp.admin('RESUME "%s"' % cluster.where(1))
     eventually(lambda: nodes(wp)[cluster.where(1)]['state'] in ('up', 'warming'))
     with pytest.raises(rawpg.PgError) as e:
@@ -274,18 +280,24 @@ def test_the_end_while_catalogs_are_read(new_cluster, weir):
         cluster.nodes[0].sigcont()
 
 
-def test_a_cluster_is_paused(cluster, weir):
+@pytest.mark.parametrize('upgrades', [False, True])
+def test_a_cluster_is_paused(cluster, weir, upgrades):
+    """... and stays so over an upgrade, which leaves who waits in the old process: RESUME reaches it there."""
     wp = weir(cluster)
     wait_ready(wp, cluster)
     with wp.connect(dbname='app') as c:
         c.execute("insert into t (v) values ('a')")
+        c.execute("delete from t where v = 'held'")
         wp.admin('PAUSE main')
         t = threading.Thread(target=lambda: c.execute("insert into t (v) values ('held')"))
         t.start()
         eventually(lambda: any(r['cl_waiting'] == '1' for r in wp.admin('SHOW POOLS')))
+        if upgrades:
+            upgrade(wp)
+            eventually(lambda: state(wp).get('predecessor_busy') == '1', 30)
         assert wp.admin('SHOW CLUSTERS')[0]['paused'] == 'yes'
         wp.admin('RESUME main')
-        t.join(10)
+        t.join(30)
         assert not t.is_alive()
         assert c.execute("select count(*) from t where v = 'held'").fetchone()[0] == 1
 

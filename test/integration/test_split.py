@@ -13,6 +13,7 @@ from servers import eventually, give_to_test_user, remove_tree
 from test_cluster_my import Cluster as MyCluster
 from test_cluster_pg import new_cluster, node_of, nodes, scans, wait_ready, weir  # noqa: F401
 from traffic import PgClient, Traffic
+from upgrading import moved, upgrade
 from weir import Weirpool
 
 pytestmark = pytest.mark.timeout(300)
@@ -65,10 +66,22 @@ def test_two_promoted_on_one_timeline(new_cluster, weir):
         for _ in range(20):
             assert c.execute("insert into t (v) values ('after') returning inet_server_port()").fetchone()[0] == r.port
         assert nodes(wp)[cluster.where(1)]['state'] == 'quarantined'
+        goes_on_after_an_upgrade(wp, cluster.where(2), cluster.where(1))
+        for _ in range(20):
+            assert c.execute("insert into t (v) values ('upgraded') returning inet_server_port()").fetchone()[0] == r.port
         eventually(lambda: q.backends("application_name <> 'weirpool-monitor' and usename = 'app'") == 0)
     assert count(q, 'after') == 0 and count(r, 'after') == 20
     with pytest.raises(Exception, match='not split, but normal'):
         wp.admin('RESOLVE main TO ' + cluster.where(1))
+
+
+def goes_on_after_an_upgrade(wp, primary, quarantined):
+    """What an operator has decided holds in the next process: it is no question any more, and both still are writable."""
+    epoch = state(wp)['epoch']
+    moved(wp, upgrade(wp))
+    eventually(lambda: state(wp)['state'] == 'normal', 30)
+    assert state(wp)['primary'] == primary and state(wp)['epoch'] == epoch
+    assert nodes(wp)[quarantined]['state'] == 'quarantined'
 
 
 def promote(n):
@@ -108,7 +121,10 @@ def test_two_writers(base, binary, request, kind):
             eventually(lambda: state(wp)['state'] == 'normal' and state(wp)['primary'] == cluster.where(1))
             for _ in range(20):
                 c.do("insert into app.t (v) values ('after')")
-        assert q.query("select count(*) from app.t where v = 'after'")[0][0] == 20
+            goes_on_after_an_upgrade(wp, cluster.where(1), cluster.where(0))
+            for _ in range(20):
+                c.do("insert into app.t (v) values ('after')")
+        assert q.query("select count(*) from app.t where v = 'after'")[0][0] == 40
         assert p.query("select count(*) from app.t where v in ('after', 'split')")[0][0] == 0
         assert nodes(wp)[cluster.where(0)]['state'] == 'quarantined'
     finally:

@@ -387,20 +387,118 @@ def test_one_at_a_time(changeable, pg15):
 
 
 def test_refused(weirpool, pg15):
-    """What is paused would wait for a RESUME that goes to the new process; who is shut stays shut."""
     wp = weirpool(pg15)
     wp.usable()
-    for pause, resume in (('PAUSE', 'RESUME'), ('PAUSE app', 'RESUME app'), ('SUSPEND', 'RESUME'), ('KILL app', 'RESUME app')):
-        wp.admin(pause)
-        assert 'RESUME' in refused(wp)
-        wp.admin(resume)
+    wp.admin('SUSPEND')
+    assert 'RESUME' in refused(wp)
+    wp.admin('RESUME')
     with pytest.raises(PgError, match='admin access'):
         wp.admin('UPGRADE', user='stats')
+    ended(upgrade(wp))
+
+
+# --- what operators have stopped
+
+def asks(c, sql):
+    """Asks, and gives what waits for the answer."""
+    c.send(query(sql))
+
+    def answer():
+        return rawpg.rows(c.until_ready())
+    return answer
+
+
+def comes(wp, sql):
+    """A client who comes, and cannot even log in as long as no server may be asked; gives what waits for its answer."""
+    out = []
+
+    def run():
+        with wp.raw() as c:
+            out.append(c.one(sql))
+            c.bye()
+    t = threading.Thread(target=run, daemon=True)
+    t.start()
+
+    def answer():
+        t.join(60)
+        return out
+    return answer
+
+
+def waiting(wp, n, database='app'):
+    eventually(lambda: sum(int(r['cl_waiting']) for r in wp.admin('SHOW POOLS') if r['database'] == database) == n)
+
+
+def silent(c, seconds=0.3):
+    """Nothing comes: it is held. (If it were not, a slow machine might not see it.)"""
+    c.sock.settimeout(seconds)
+    with pytest.raises((TimeoutError, OSError)):
+        c.sock.recv(1, socket.MSG_PEEK)
+    c.sock.settimeout(20)
+
+
+@pytest.mark.both_workers
+@pytest.mark.parametrize('pause, resume', [('PAUSE', 'RESUME'), ('PAUSE app', 'RESUME app'), ('KILL app', 'RESUME app')])
+def test_paused_stays_paused(weirpool, pg15, pause, resume):
+    """Who waits in the old process and who comes to the new one wait for the same RESUME."""
+    wp = weirpool(pg15, pool_mode='transaction')
+    wp.usable()
+    wp.admin(pause)
+    there = wp.raw()
+    waits = asks(there, 'select 1')
+    waiting(wp, 1)
+    old = upgrade(wp)
+    assert wp.admin("SHOW DATABASES WHERE name = 'app'")[0]['paused'] == ('0' if pause == 'PAUSE' else '1')
+    assert state(wp)['paused'] == ('yes' if pause == 'PAUSE' else 'no')
+    here = comes(wp, 'select 2')
+    waiting(wp, 1)
+    silent(there)
+    eventually(lambda: state(wp)['predecessor'] == 'pid %d, 1 clients' % old.pid)
+    wp.admin(resume)
+    assert waits() == [('1',)] and here() == ['2']
+    moved(wp, old)
+    assert there.one('select 3') == '3'
+
+
+def test_pause_meanwhile(weirpool, pg15):
+    """PAUSE, RESUME, DISABLE and ENABLE in the new process hold for the clients of the old one; signals do as well."""
+    wp = weirpool(pg15, pool_mode='transaction')
     wp.admin('DISABLE app2')
+    c = wp.raw()
+    c.simple('begin')
     old = upgrade(wp)
     with pytest.raises(PgError, match='disabled'):
         wp.raw('app', 'app2')
-    ended(old)
+    wp.admin('ENABLE app2')
+    assert wp.usable(dbname='app2')
+    wp.kill(signal.SIGUSR1)
+    eventually(lambda: state(wp)['paused'] == 'yes')
+    here = comes(wp, 'select 0')
+    waiting(wp, 1)
+    assert c.one('select 1') == '1'  # a transaction goes on
+    c.simple('commit')
+    c.send(query('select 2'))
+    silent(c)
+    wp.kill(signal.SIGUSR2)
+    assert rawpg.rows(c.until_ready()) == [('2',)] and here() == ['0']
+    moved(wp, old)
+
+
+def test_paused_and_the_new_process_dies(weirpool, pg15):
+    """The old one takes clients again, and is as paused as it was."""
+    wp = weirpool(pg15, pool_mode='transaction')
+    wp.usable()
+    wp.admin('PAUSE app')
+    there = wp.raw()
+    waits = asks(there, 'select 1')
+    waiting(wp, 1)
+    old = upgrade(wp)
+    wp.kill(signal.SIGKILL)
+    wp.proc = old
+    wp.wait_log('takes clients again')
+    assert wp.admin("SHOW DATABASES WHERE name = 'app'")[0]['paused'] == '1'
+    wp.admin('RESUME app')
+    assert waits() == [('1',)]
 
 
 # --- both live

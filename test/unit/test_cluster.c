@@ -791,3 +791,145 @@ Test(cluster, paused_replay_is_a_state)
 	facts(1, UPSTREAM_RUNS, 5, "");
 	cr_assert_eq(cluster_view(c)->node[1].fresh, FRESH_OK);
 }
+
+/* ---- the process after an upgrade ---- */
+
+static struct buf heir;
+
+/* c is another one now, which has been told nothing but what the one before knew. */
+static bool upgraded(enum cluster_kind kind)
+{
+	buf_init(&heir, 100000);
+	cr_assert(cluster_bequeath(c, &heir));
+	cluster_free(&c);
+	fenced = 0;
+	make(kind, false, false);
+	now += MS;
+	bool took = cluster_inherit(c, buf_data(&heir), buf_len(&heir), now);
+	buf_fini(&heir);
+	actions();
+	return took;
+}
+
+Test(cluster, inherits_an_operators_choice)
+{
+	struct err e;
+	start_pg(false);
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(1, true, 6, "0/1100");
+	sample(2, true, 6, "0/1100");
+	expect(CLUSTER_SPLIT, -1);
+	cr_assert_eq(cluster_promoted(c, 2, now, &e), 0);
+	cr_assert(upgraded(CLUSTER_PG));
+	expect(CLUSTER_NO_PRIMARY, -1); /* nobody has answered */
+	cr_assert_eq(cluster_view(c)->epoch, 3);
+	cr_assert(fenced & 2);
+	facts(1, UPSTREAM_NONE, 0, "");
+	sample(1, true, 6, "0/1100"); /* the one that was turned down is the first to answer */
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(2, true, 6, "0/1100");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	facts(2, UPSTREAM_NONE, 0, "");
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	expect(CLUSTER_NORMAL, 2);
+	cr_assert_eq(cluster_view(c)->epoch, 3, "no new one");
+	cr_assert_eq(state(1), NODE_QUARANTINED);
+	sample(1, true, 7, "0/1100");
+	expect(CLUSTER_NORMAL, 1); /* news are news */
+}
+
+Test(cluster, inherits_drained_nodes)
+{
+	struct err e;
+	start_pg(false);
+	cr_assert_eq(cluster_drain(c, 1, now, &e), 0);
+	cr_assert_eq(cluster_maint(c, 2, now, &e), 0);
+	cr_assert(upgraded(CLUSTER_PG));
+	for (unsigned i = 0; i < 3; i++)
+		facts(i, i ? UPSTREAM_RUNS : UPSTREAM_NONE, i ? 5 : 0, "");
+	sample(0, true, 5, "0/1000");
+	sample(1, false, 0, "0/1000");
+	sample(2, false, 0, "0/1000");
+	expect(CLUSTER_NORMAL, 0);
+	cr_assert_eq(state(1), NODE_DRAINING);
+	cr_assert_eq(state(2), NODE_MAINT);
+	cluster_resume(c, 1, now);
+	actions();
+	cr_assert_neq(state(1), NODE_DRAINING);
+}
+
+/* The old process has seen 12 transactions of the primary, which dies at that moment. */
+Test(cluster, inherits_what_the_primary_has_told)
+{
+	start_my(false);
+	sample(0, true, 0, U(1) ":1-12");
+	cr_assert(upgraded(CLUSTER_MYSQL));
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+	sample(2, false, 0, U(1) ":1-11");
+	sample(1, true, 0, U(1) ":1-11");
+	facts(1, UPSTREAM_NONE, 0, "");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	cr_assert(strstr(cluster_view(c)->why, "lacks"), "%s", cluster_view(c)->why);
+	sample(1, true, 0, U(1) ":1-12");
+	expect(CLUSTER_NORMAL, 1);
+}
+
+/* The primary is the first to answer, but what it replicates is told later than its rival's. */
+Test(cluster, an_inherited_primary_is_waited_for)
+{
+	start_my(false);
+	cr_assert(upgraded(CLUSTER_MYSQL));
+	sample(1, true, 0, U(1) ":1-10");
+	facts(1, UPSTREAM_NONE, 0, "");
+	sample(0, true, 0, U(1) ":1-10");
+	facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+	sample(2, false, 0, U(1) ":1-10");
+	for (int i = 0; i < 30; i++) { /* long after each node could have answered */
+		pass(100);
+		for (unsigned k = 0; k < 3; k++)
+			sample(k, k < 2, 0, U(1) ":1-10");
+		cr_assert_neq(cluster_view(c)->writes, WRITES_OPEN);
+		cr_assert_neq(cluster_view(c)->primary, 1);
+	}
+	facts(0, UPSTREAM_NONE, 0, "");
+	sample(1, true, 0, U(1) ":1-10");
+	expect(CLUSTER_SPLIT, -1);
+}
+
+Test(cluster, inherits_nothing_of_another_kind)
+{
+	start_my(false);
+	cr_assert_not(upgraded(CLUSTER_MARIADB));
+	cr_assert_eq(cluster_view(c)->epoch, 0);
+}
+
+/* Each is refused, or a state that can be. */
+Test(cluster, inherits_hostile_bytes)
+{
+	struct buf b;
+	start_my(false);
+	buf_init(&b, 100000);
+	cr_assert(cluster_bequeath(c, &b));
+	size_t n = buf_len(&b);
+	uint8_t *p = buf_data(&b);
+	for (size_t i = 0; i < n * 8 + n; i++) {
+		size_t len = i < n ? i : n;
+		if (i >= n)
+			p[(i - n) / 8] ^= (uint8_t)(1U << (i - n) % 8);
+		cluster_free(&c);
+		make(CLUSTER_MYSQL, false, false);
+		bool took = cluster_inherit(c, p, len, now);
+		cr_assert(i >= n || !took, "cut at %zu", i);
+		actions();
+		sample(0, true, 0, U(1) ":1-10");
+		facts(0, UPSTREAM_NONE, 0, "");
+		pass(100);
+		if (i >= n)
+			p[(i - n) / 8] ^= (uint8_t)(1U << (i - n) % 8);
+	}
+	buf_fini(&b);
+}

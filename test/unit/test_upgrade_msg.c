@@ -73,12 +73,12 @@ static void expect_strange(const char *bytes, size_t n)
 Test(upgrade_msg, strangers)
 {
 	expect_strange("W", 1);
-	expect_strange("WPup\0\1\0", 7);
+	expect_strange("WPup\0\2\0", 7);
 	expect_strange("XPup\0\1\0\1", 8); /* another magic */
-	expect_strange("WPup\0\2\0\1", 8); /* another version */
-	expect_strange("WPup\0\1\0\0", 8); /* types that there are not */
-	expect_strange("WPup\0\1\377\377", 8);
-	static char big[UPG_BYTES_MAX + 1] = "WPup\0\1\0\1";
+	expect_strange("WPup\0\3\0\1", 8); /* another version */
+	expect_strange("WPup\0\2\0\0", 8); /* types that there are not */
+	expect_strange("WPup\0\2\377\377", 8);
+	static char big[UPG_BYTES_MAX + 1] = "WPup\0\2\0\1";
 	expect_strange(big, sizeof big); /* cut */
 }
 
@@ -91,7 +91,7 @@ Test(upgrade_msg, too_many_descriptors)
 	} room = { 0 };
 	int fds[3] = { dup(0), dup(0), dup(0) }, next = dup(0); /* the lowest that is free */
 	close(next);
-	struct iovec iov = { (char[]){ "WPup\0\1\0\3" }, 8 };
+	struct iovec iov = { (char[]){ "WPup\0\2\0\3" }, 8 };
 	struct msghdr mh = { .msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = room.bytes,
