@@ -10,7 +10,7 @@ CONTENDERS = {'bench': 'direct,pgbouncer,pgbouncer-sid,haproxy,weirpool-1', 'ben
               'bench-route': 'single,session'}
 PARTS = {'bench': 'pgbench latency churn bulk memory start strace stub'.split(),
          'bench-mysql': 'point readonly tls state changed bulk memory start strace stub'.split(),
-         'bench-route': 'reads queries mysql failover'.split()}  # the others need valgrind
+         'bench-route': 'reads queries mysql scaling failover'.split()}  # the others need valgrind
 
 
 @pytest.mark.slow
