@@ -21,6 +21,8 @@ enum metric_type { METRIC_GAUGE, METRIC_COUNTER, METRIC_HISTOGRAM };
 	X(PIN,         "client",      "reason") \
 	X(DATABASE,    "database",    "database") \
 	X(POOL,        "pool",        "database,user,node") \
+	X(ROUTE,       "route",       "database,user,node") \
+	X(QUERY,       "query",       "") \
 	X(RULE,        "rule",        "rule") \
 	X(CLUSTER,     "cluster",     "cluster") \
 	X(NODE,        "node",        "cluster,node") \

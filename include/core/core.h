@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "cluster/token.h"
+#include "core/query.h"
 #include "core/topology.h"
 #include "core/trace.h"
 #include "ev/addr.h"
@@ -126,6 +127,9 @@ struct pool {
 	_Atomic int64_t retry_at_us;       /* nobody connects before */
 	_Atomic unsigned failures;         /* connects or logins failed in a row */
 	_Atomic unsigned next_host;
+	_Atomic int64_t
+		cert_end_s;        /* of the certificate that its server showed last, since 1970; 0:
+				       none */
 	_Atomic uint8_t series;    /* enum core_series */
 	_Atomic uint64_t wanted;   /* bit w: worker w has waiters and published oldest[w] */
 	_Atomic uint64_t has_idle; /* bit w: worker w has idle links */
@@ -414,8 +418,10 @@ struct worker {
 		uint64_t followed, gave_up;
 	} * rule_counts; /* by id */
 	unsigned rule_counts_n;
-	struct query_table *queries; /* core/query.h; NULL: nothing was counted */
-	struct worker_slow {         /* of the slow-query log */
+	struct query_table *queries;        /* NULL: nothing was counted */
+	struct query_totals queries_before; /* what it had when it was reset */
+	uint64_t slow_n;                    /* statements that took log_min_duration or longer */
+	struct worker_slow {                /* of the slow-query log */
 		int64_t second_us;
 		unsigned lines, dropped;
 	} slow;

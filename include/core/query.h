@@ -44,6 +44,12 @@ struct query_rows {
 	bool no_memory;
 };
 struct query_table;
+/* Over all statements, also those that made room. */
+struct query_totals {
+	uint64_t statements; /* that have a row */
+	uint64_t evicted, calls, errors, rows, total_us, wait_us;
+};
+void query_table_totals(const struct query_table *t, struct query_totals *sum); /* adds */
 /* Copies all of t (NULL: nothing), or says no_memory. The rows are the caller's. */
 void query_table_copy(const struct query_table *t, int64_t loop_us, struct query_rows *out);
 void query_rows_fini(struct query_rows *r);

@@ -51,6 +51,8 @@ size_t tls_peer_cn(void *ssl, char *out, size_t n);
  * False: there is none, or it is longer. */
 bool tls_peer_name(void *ssl, bool issuer, char *out, size_t n);
 bool tls_peer_verified(void *ssl);
+/* When the peer's certificate ends, in seconds since 1970. False: there is none. */
+bool tls_peer_expiry(void *ssl, int64_t *at_s_r);
 /* RFC 5929 tls-server-end-point data of the server's certificate: ours (accepting) or the peer's
  * (connecting). Returns its length (<= 64), or 0. */
 size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64]);

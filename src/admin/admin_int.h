@@ -149,6 +149,7 @@ struct pool_fact {
 	bool many_hosts;
 	unsigned cl_active, cl_waiting, cl_cancel, sv[LINK_N];
 	int64_t maxwait_us;
+	int64_t cert_end_s; /* of the certificate that is shown to servers; 0: none */
 };
 struct pool_part {
 	struct pool_fact *v;

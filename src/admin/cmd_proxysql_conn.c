@@ -18,7 +18,7 @@ struct px_part {
 		struct proxysql_counts n;
 	} * counts;
 	size_t counts_n;
-	uint64_t logins_failed;
+	uint64_t logins_failed, slow_n;
 	bool no_memory;
 };
 
@@ -51,6 +51,7 @@ static void each(struct worker *w, void *part, void *arg)
 	copy_counts(w, p);
 	collect_conns(w, &p->conns, (unsigned)q->id);
 	stats_collect(w, &p->stats);
+	p->slow_n = w->slow_n;
 	for (int i = 0; i < LOGIN_FAILURES_N; i++)
 		p->logins_failed += w->logins_failed[i];
 }
@@ -284,7 +285,7 @@ void show_proxysql_processlist(struct core_console *r, const struct cmd_line *l)
 /* ---- stats_mysql_global ---- */
 
 struct px_sum {
-	uint64_t clients, busy, in_tx, links, logins_failed;
+	uint64_t clients, busy, in_tx, links, logins_failed, slow;
 	uint64_t stat[STAT_N];
 	struct proxysql_counts n;
 };
@@ -313,6 +314,7 @@ static void sum_up(struct px_sum *sum, struct scatter *s)
 		const struct px_part *p = scatter_part(s, i);
 		sum_conns(sum, &p->conns);
 		sum->logins_failed += p->logins_failed;
+		sum->slow += p->slow_n;
 		for (size_t j = 0; j < p->counts_n; j++)
 			add_counts(&sum->n, &p->counts[j].n);
 		for (size_t j = 0; j < p->stats.n; j++) {
@@ -351,6 +353,7 @@ static void global_done(struct scatter *s)
 		{ "Com_frontend_stmt_prepare", sum.stat[STAT_CLIENT_PARSES] },
 		{ "Com_frontend_stmt_execute", sum.stat[STAT_BINDS] },
 		{ "Questions", sum.stat[STAT_QUERIES] },
+		{ "Slow_queries", sum.slow },
 		{ "MySQL_Thread_Workers", s->n },
 	};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -16,8 +16,11 @@ void query_parts_each(struct worker *w, void *part, void *arg)
 {
 	const struct admin_ask *q = arg;
 	query_table_copy(w->queries, loop_now_us(w->loop), part);
-	if (q->what & QUERY_RESET)
-		query_table_free(&w->queries);
+	if (!(q->what & QUERY_RESET))
+		return;
+	query_table_totals(w->queries, &w->queries_before);
+	w->queries_before.statements = 0; /* that one is not counted up */
+	query_table_free(&w->queries);
 }
 
 static int by_key(const void *pa, const void *pb)

@@ -200,6 +200,8 @@ static void add_pool(struct pool_fact *f, const struct pool_shard *p, int64_t no
 	f->mode = p->set.pool_mode;
 	f->balance = p->set.load_balance_hosts;
 	f->many_hosts = p->cdb && p->cdb->hosts_n > 1;
+	if (p->tls)
+		(void)tls_ctx_expiry(p->tls, &f->cert_end_s);
 	list_for(n, &p->waiting) {
 		struct waiter *wt = list_entry(n, struct waiter, node);
 		if (!wt->session)

@@ -63,6 +63,18 @@ const struct alert alert_table[] = {
 		"weirpool_certificate_expiry_timestamp_seconds - time() < 14 * 86400", "0m",
 		"warning", "A certificate ends in less than 14 days.",
 		"Replace the file and RELOAD." },
+	{ "WeirpoolServerCertificateExpires",
+		"min by (instance, database, node) "
+		"(weirpool_pool_server_certificate_expiry_timestamp_seconds) - time() < 14 * 86400",
+		"0m", "warning", "A server's certificate ends in less than 14 days.",
+		"Renew it there: who verifies it will refuse the server." },
+	{ "WeirpoolClientCertificateExpires",
+		"min by (instance, database) "
+		"(weirpool_pool_client_certificate_expiry_timestamp_seconds) - time() < 14 * 86400",
+		"0m", "warning",
+		"A certificate that is shown to servers (server_tls_cert_file) ends in less than "
+		"14 days.",
+		"Replace the file and RELOAD." },
 	{ "WeirpoolLogLinesLost", "increase(weirpool_log_lines_lost_total[5m]) > 0", "0m",
 		"warning", "The log could not take lines.",
 		"The disk is full, or nobody reads the pipe." },

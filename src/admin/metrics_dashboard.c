@@ -25,6 +25,8 @@ static const struct row {
 	{ "node", "Nodes", true },
 	{ "worker", "Workers", true },
 	{ "process", "Process", true },
+	{ "route", "Routes", true },
+	{ "query", "Statements", true },
 	{ "rule", "Rules", true },
 };
 

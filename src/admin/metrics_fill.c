@@ -124,6 +124,11 @@ static void fill_pool(struct metric_rows *all, const struct pool_fact *f)
 	row->v[V_P_SIZE] = atomic_load(&f->pool->limit);
 	row->v[V_P_RESERVE] = atomic_load(&f->pool->reserve);
 	row->v[V_P_FAILING] = atomic_load(&f->pool->failures);
+	int64_t server_s = atomic_load(&f->pool->cert_end_s);
+	if (server_s)
+		row->v[V_P_SERVER_CERT] = (double)server_s;
+	if (f->cert_end_s)
+		row->v[V_P_CLIENT_CERT] = (double)f->cert_end_s;
 }
 
 static void fill_pgb_pool(struct metric_rows *all, const struct pool_fact *f)
@@ -162,6 +167,25 @@ static void fill_counts(struct metric_rows *all, const struct poolstats *k)
 	row->v[V_P_WAIT_TIMEOUTS] = (double)k->wait_timeouts;
 }
 
+/* A pool of a node, or of those who wait for one; of others no route is chosen. */
+static void fill_route(struct metric_rows *all, const struct poolstats *k)
+{
+	if (!k->assigned && !k->parked && !k->held && !(k->pool && k->pool->node))
+		return;
+	struct metric_row *row = pool_row(all, SCOPE_ROUTE, k->pool);
+	if (!row)
+		return;
+	if (!k->pool || k->pool->node) {
+		row->v[V_RT_ASSIGNED] = (double)k->assigned;
+		row->v[V_RT_READS] = (double)k->reads;
+		row->v[V_RT_STAND_INS] = (double)k->stand_ins;
+	}
+	if (!k->pool || !k->pool->node) {
+		row->v[V_RT_PARKED] = (double)k->parked;
+		row->v[V_RT_HELD] = (double)k->held;
+	}
+}
+
 /* Before fill_workers() has looked at the parts: it takes their lists. */
 static void fill_pools(struct scatter *s, struct metric_rows *all)
 {
@@ -177,7 +201,11 @@ static void fill_pools(struct scatter *s, struct metric_rows *all)
 	for (unsigned i = 0; i < s->n; i++)
 		for (size_t j = 0; j < part(s, i)->counts_n; j++)
 			fill_counts(all, &part(s, i)->counts[j]);
+	for (unsigned i = 0; i < s->n; i++)
+		for (size_t j = 0; j < part(s, i)->counts_n; j++)
+			fill_route(all, &part(s, i)->counts[j]);
 	metric_rows_join(all, SCOPE_POOL);
+	metric_rows_join(all, SCOPE_ROUTE);
 	metric_rows_join(all, SCOPE_PGB_POOL);
 }
 
@@ -276,6 +304,26 @@ static void fill_rules(struct core *c, struct scatter *s, struct metric_rows *al
 	metric_rows_join(all, SCOPE_RULE);
 }
 
+static void fill_queries(struct scatter *s, struct metric_rows *all)
+{
+	struct metric_row *row = metric_row_add(all, SCOPE_QUERY, NULL);
+	if (!row)
+		return;
+	for (int v = 0; v < V_QUERY_N; v++)
+		row->v[v] = 0;
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct query_totals *t = &part(s, i)->queries;
+		row->v[V_Q_STATEMENTS] += (double)t->statements;
+		row->v[V_Q_EVICTED] += (double)t->evicted;
+		row->v[V_Q_CALLS] += (double)t->calls;
+		row->v[V_Q_ERRORS] += (double)t->errors;
+		row->v[V_Q_ROWS] += (double)t->rows;
+		row->v[V_Q_SECONDS] += (double)t->total_us / 1e6;
+		row->v[V_Q_WAIT] += (double)t->wait_us / 1e6;
+		row->v[V_Q_SLOW] += (double)part(s, i)->slow_n;
+	}
+}
+
 void metrics_fill(struct admin *a, struct scatter *s, struct metric_rows *all)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -286,6 +334,7 @@ void metrics_fill(struct admin *a, struct scatter *s, struct metric_rows *all)
 	fill_pgb_dbs(a->core, all);
 	fill_pools(s, all);
 	fill_clients(a->core, s, all);
+	fill_queries(s, all);
 	fill_rules(a->core, s, all);
 	metrics_fill_clusters(a, all);
 }

@@ -24,6 +24,12 @@ static const struct section {
 	{ "pool", "Pools",
 		"A pool is a database and the user at the server; in a cluster each node has pools "
 		"of its own, and what waits for the cluster itself stands without `node`." },
+	{ "route", "Routes",
+		"Of databases in clusters: where requests went, and without `node` how many had to "
+		"wait for one." },
+	{ "query", "Statements",
+		"Sums over what SHOW QUERIES tells of each; they grow with `query_stats` only, but "
+		"for the last." },
 	{ "rule", "Rules", NULL },
 	{ "cluster", "Clusters", NULL },
 	{ "node", "Nodes of clusters", NULL },

@@ -65,7 +65,21 @@ enum value_pool {
 	V_P_CONNECTS_FAILED,
 	V_P_FAILING,
 	V_P_WAIT_TIMEOUTS,
+	V_P_SERVER_CERT,
+	V_P_CLIENT_CERT,
 	V_POOL_N
+};
+enum value_route { V_RT_ASSIGNED, V_RT_READS, V_RT_STAND_INS, V_RT_PARKED, V_RT_HELD, V_ROUTE_N };
+enum value_query {
+	V_Q_STATEMENTS,
+	V_Q_EVICTED,
+	V_Q_CALLS,
+	V_Q_ERRORS,
+	V_Q_ROWS,
+	V_Q_SECONDS,
+	V_Q_WAIT,
+	V_Q_SLOW,
+	V_QUERY_N
 };
 enum value_rule { V_R_FOLLOWED, V_R_GAVE_UP, V_RULE_N };
 enum value_cluster {
@@ -173,6 +187,8 @@ struct metrics_part {
 	unsigned rules_n;
 	unsigned pins[PIN_N], pinned;
 	uint64_t logins_failed[LOGIN_FAILURES_N];
+	struct query_totals queries;
+	uint64_t slow_n;
 	int64_t cpu_us, delay_us;
 	bool no_memory;
 };

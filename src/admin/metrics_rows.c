@@ -130,14 +130,21 @@ static bool is_most(enum metric_scope s, int value)
 	       (s == SCOPE_PGB_POOL && value == V_B_MAXWAIT);
 }
 
+/* Of two certificates the one that ends first matters. */
+static bool is_least(enum metric_scope s, int value)
+{
+	return s == SCOPE_POOL && (value == V_P_SERVER_CERT || value == V_P_CLIENT_CERT);
+}
+
 static void join_two(enum metric_scope s, struct metric_row *sum, struct metric_row *more)
 {
 	for (int i = 0; i < METRIC_VALUES_MAX; i++) {
 		if (isnan(more->v[i]))
 			continue;
-		if (isnan(sum->v[i]) || (is_most(s, i) && more->v[i] > sum->v[i]))
+		if (isnan(sum->v[i]) || (is_most(s, i) && more->v[i] > sum->v[i]) ||
+			(is_least(s, i) && more->v[i] < sum->v[i]))
 			sum->v[i] = more->v[i];
-		else if (!is_most(s, i))
+		else if (!is_most(s, i) && !is_least(s, i))
 			sum->v[i] += more->v[i];
 	}
 	for (int h = 0; h < POOL_HISTS_N && sum->hist && more->hist; h++)

@@ -169,6 +169,14 @@ const struct metric metric_table[] = {
 		"SHOW WAITS, reason"),
 	C(POOL, "weirpool_pool_wait_timeouts_total", V_P_WAIT_TIMEOUTS,
 		"Clients that waited too long (query_wait_timeout).", NULL),
+	G(POOL, "weirpool_pool_server_certificate_expiry_timestamp_seconds", V_P_SERVER_CERT,
+		"When the certificate ends that its server showed last, since 1970. Absent: no "
+		"TLS.",
+		NULL),
+	G(POOL, "weirpool_pool_client_certificate_expiry_timestamp_seconds", V_P_CLIENT_CERT,
+		"When the certificate ends that is shown to its server (server_tls_cert_file), "
+		"since 1970. Absent: none is.",
+		NULL),
 	H("weirpool_pool_wait_duration_seconds", HIST_WAIT,
 		"How long clients waited for a server connection, those that did not wait "
 		"included."),
@@ -178,6 +186,38 @@ const struct metric metric_table[] = {
 		"From a transaction's first request to its end."),
 	H("weirpool_pool_connect_duration_seconds", HIST_CONNECT,
 		"How long a server connection took to be made, login included."),
+
+	/* routes */
+	C(ROUTE, "weirpool_route_assignments_total", V_RT_ASSIGNED,
+		"How often a session got a connection of that node.", "SHOW ROUTES, assigned"),
+	C(ROUTE, "weirpool_route_reads_total", V_RT_READS,
+		"How many of these were for a statement that only reads.", "SHOW ROUTES, reads"),
+	C(ROUTE, "weirpool_route_stand_ins_total", V_RT_STAND_INS,
+		"How many of these reads stood in for replicas that could not answer.",
+		"SHOW ROUTES, stand_ins"),
+	C(ROUTE, "weirpool_route_parked_total", V_RT_PARKED,
+		"Reads that waited until a replica had what they must see.", "SHOW ROUTES, parked"),
+	C(ROUTE, "weirpool_route_held_total", V_RT_HELD,
+		"Requests that waited for want of any node.", "SHOW ROUTES, held"),
+
+	/* statements */
+	G(QUERY, "weirpool_query_statements", V_Q_STATEMENTS,
+		"Statements that are told apart, by worker, database and user.", "SHOW QUERIES"),
+	C(QUERY, "weirpool_query_evictions_total", V_Q_EVICTED,
+		"How often one made room for another (query_stats_max).", NULL),
+	C(QUERY, "weirpool_query_calls_total", V_Q_CALLS,
+		"Answers counted with query_stats. RESET QUERIES does not take them back.",
+		"SHOW QUERIES, calls"),
+	C(QUERY, "weirpool_query_errors_total", V_Q_ERRORS, "How many of them were errors.",
+		"SHOW QUERIES, errors"),
+	C(QUERY, "weirpool_query_rows_total", V_Q_ROWS, "Rows returned or changed.",
+		"SHOW QUERIES, rows"),
+	C(QUERY, "weirpool_query_seconds_total", V_Q_SECONDS, "Time that they took.",
+		"SHOW QUERIES, total_us"),
+	C(QUERY, "weirpool_query_wait_seconds_total", V_Q_WAIT,
+		"How much of it they waited for a server connection.", "SHOW QUERIES, wait_us"),
+	C(QUERY, "weirpool_slow_statements_total", V_Q_SLOW,
+		"Statements that took log_min_duration or longer, logged or not.", NULL),
 
 	/* rules */
 	C(RULE, "weirpool_rule_hits_total", V_R_FOLLOWED, "How often a rule was followed.",

@@ -126,6 +126,9 @@ void metrics_collect(struct worker *w, struct metrics_part *p, int64_t asked_us)
 	copy_pool_counts(w, p);
 	count_sessions(w, p);
 	memcpy(p->logins_failed, w->logins_failed, sizeof p->logins_failed);
+	p->queries = w->queries_before;
+	query_table_totals(w->queries, &p->queries);
+	p->slow_n = w->slow_n;
 	p->rules = w->rule_counts_n ? mem_alloc(MEM_ADMIN, w->rule_counts_n * sizeof *p->rules)
 				    : NULL;
 	if (p->rules) {

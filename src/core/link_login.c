@@ -130,6 +130,9 @@ void link_login_handshaken(struct stream *st, void *owner, const struct err *e)
 		failed(l, &copy, false);
 		return;
 	}
+	int64_t end_s;
+	if (tls_peer_expiry(st->ssl, &end_s))
+		atomic_store(&l->pool->cert_end_s, end_s);
 	size_t n = tls_server_end_point(st->ssl, false, cbind);
 	l->ops->link_tls_done(l->lst, n ? cbind : NULL, n, &l->w->up);
 	link_put(l, &l->w->up);

@@ -91,6 +91,7 @@ void query_log_slow(struct session *s, const struct proto_ticket *t, const struc
 	const struct query_said *q = s->said;
 	bool kept = q && t->serial && q->serial == t->serial;
 	char node[80] = "";
+	s->w->slow_n++;
 	if (!may_log(s->w, c->now_us))
 		return;
 	if (s->link)

@@ -246,6 +246,26 @@ const char *query_table_text(const struct query_table *t, uint32_t number)
 	return r ? r->text : NULL;
 }
 
+static void add_totals(struct query_totals *sum, const struct query_counts *n)
+{
+	sum->calls += n->calls;
+	sum->errors += n->errors;
+	sum->rows += n->rows;
+	sum->total_us += n->total_us;
+	sum->wait_us += n->wait_us;
+}
+
+void query_table_totals(const struct query_table *t, struct query_totals *sum)
+{
+	if (!t)
+		return;
+	sum->statements += t->n;
+	sum->evicted += t->evicted;
+	for (uint32_t i = 0; i < t->n; i++)
+		add_totals(sum, &t->v[i].n);
+	add_totals(sum, &t->others);
+}
+
 /* ---- copies ---- */
 
 static void copy_row(struct query_rows *out, const struct query_key *k,

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include <time.h>
 
 const char *tls_version(void *ssl)
 {
@@ -63,6 +64,17 @@ bool tls_peer_name(void *ssl, bool issuer, char *out, size_t n)
 		memcpy(out, line, len + 1);
 	OPENSSL_free(line);
 	return len < n;
+}
+
+bool tls_peer_expiry(void *ssl, int64_t *at_s_r)
+{
+	struct tm tm;
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+
+	if (cert == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return false;
+	*at_s_r = (int64_t)timegm(&tm);
+	return true;
 }
 
 bool tls_peer_verified(void *ssl)

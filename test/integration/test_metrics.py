@@ -217,12 +217,61 @@ def test_pins(weirpool, pg15):
         assert m['weirpool_pinned_sessions_by_reason'].value(reason='listen') == 0
 
 
+def ends_at(certs, name):
+    """When that certificate ends, as openssl says."""
+    ends = subprocess.run(['openssl', 'x509', '-in', certs.crt(name), '-noout', '-enddate', '-dateopt', 'iso_8601'], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip().split('=')[1]
+    return datetime.datetime.strptime(ends, '%Y-%m-%d %H:%M:%SZ').replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def test_certificates_of_servers(weirpool, pg15, mysql97, certs):
+    """What they show, and what is shown to them; nothing of a pool without TLS."""
+    wp = weirpool(pg15, mysql=mysql97, databases={'tls': dict(
+        host=pg15.host, port=pg15.port, dbname='app', server_tls_sslmode='require', server_tls_cert_file=certs.crt('app'),
+        server_tls_key_file=certs.key('app'))}, mysql_databases={'mytls': dict(
+            host=mysql97.host, port=mysql97.port, dbname='app', server_tls_sslmode='require')}, auth_type='trust')
+    for db in ('tls', 'app'):
+        with wp.connect(dbname=db) as c:
+            c.execute('select 1')
+    with wp.my(db='mytls') as c:
+        c.q('select 1')
+    m = scrape(wp)
+    shown = m['weirpool_pool_server_certificate_expiry_timestamp_seconds']
+    assert shown.labels('database') == {'tls', 'mytls'}
+    assert shown.value(database='tls') == shown.value(database='mytls') == ends_at(certs, 'server')
+    ours = m['weirpool_pool_client_certificate_expiry_timestamp_seconds']
+    assert ours.labels('database') == {'tls'} and ours.value(database='tls') == ends_at(certs, 'app')
+
+
+def test_statements_and_routes(weirpool, pg15):
+    """As SHOW QUERIES and SHOW ROUTES have them; RESET QUERIES takes nothing back."""
+    wp = weirpool(clusters={'main': dict(host=pg15.host, port=pg15.port, probe_user='super', probe_password='super')},
+                  databases={'app': dict(cluster='main')}, query_stats=1, log_min_duration=50)
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 40)
+    with wp.raw() as c:
+        for _ in range(3):
+            c.simple('select 1')
+        c.simple('select 1 / 0')
+        c.simple('select pg_sleep(0.1)')
+        c.simple('create temp table metrics_t (a int)')
+    for kept in (4, 0):
+        m = scrape(wp)
+        assert m['weirpool_query_statements'].value() == kept
+        assert [m['weirpool_query_%s_total' % n].value() for n in ('calls', 'errors', 'rows', 'evictions')] == [6, 1, 4, 0]
+        assert m['weirpool_query_seconds_total'].value() >= 0.1 and m['weirpool_slow_statements_total'].value() >= 1
+        wp.admin('RESET QUERIES')
+    [row] = wp.admin('SELECT * FROM routes WHERE node IS NOT NULL')
+    labels = dict(database='app', user='app', node='%s:%d' % (pg15.host, pg15.port))
+    for name in ('assigned', 'reads', 'stand_ins'):
+        metric = 'weirpool_route_%s_total' % ('assignments' if name == 'assigned' else name)
+        assert m[metric].value(**labels) == int(row[name])
+    assert int(row['assigned']) >= 6
+
+
 def test_certificate(weirpool, pg15, certs):
     wp = weirpool(pg15, client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'),
                   http_port=free_port(), http_tls_cert_file=certs.crt('server'), http_tls_key_file=certs.key('server'))
-    ends = subprocess.run(['openssl', 'x509', '-in', certs.crt('server'), '-noout', '-enddate', '-dateopt', 'iso_8601'], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip().split('=')[1]
-    want = datetime.datetime.strptime(ends, '%Y-%m-%d %H:%M:%SZ').replace(tzinfo=datetime.timezone.utc).timestamp()
+    want = ends_at(certs, 'server')
     found = scrape(wp)['weirpool_certificate_expiry_timestamp_seconds']
     assert found.value(certificate='client_tls_cert_file') == found.value(certificate='http_tls_cert_file') == want
 
@@ -431,7 +480,7 @@ def test_page_with_a_choice(web):
     assert names['scope=pool'] == {n for n in names[''] if n.startswith('weirpool_pool_')} and names['name=%77ait'] == names['name=wait']
     assert names['scope=node'] == names['name=no_such'] == set()
     status, _, body = get(web, '/metrics?scope=pols')
-    assert status == 400 and b'\\"pols\\"' in body and b'process, worker, client, database, pool, rule' in body
+    assert status == 400 and b'\\"pols\\"' in body and b'process, worker, client, database, pool, route, query, rule' in body
     assert get(web, '/metrics?scope=%00')[0] in (200, 400) and get(web, '/metrics?' + 'a=b&' * 500)[0] in (200, 400)
 
 

@@ -81,6 +81,15 @@ CASES = {
                                      'weirpool_node_weight{%s}' % N: '0x80'}),
     'WeirpoolCertificateExpires': (dict(ALL, certificate='c'), {'weirpool_certificate_expiry_timestamp_seconds{%s,certificate="c"}' % I: '1200000x80'},
                                    {'weirpool_certificate_expiry_timestamp_seconds{%s,certificate="c"}' % I: '1211000x80'}),
+    'WeirpoolServerCertificateExpires': (
+        dict(INSTANCE, database='d', node='n'),
+        {'weirpool_pool_server_certificate_expiry_timestamp_seconds{%s,database="d",user="%s",node="n"}' % (I, u): v
+         for u, v in (('a', '1200000x80'), ('b', '9200000x80'))},
+        {'weirpool_pool_server_certificate_expiry_timestamp_seconds{%s,database="d",user="a",node="n"}' % I: '1220000x80'}),
+    'WeirpoolClientCertificateExpires': (
+        dict(INSTANCE, database='d'),
+        {'weirpool_pool_client_certificate_expiry_timestamp_seconds{%s,database="d",user="a"}' % I: '1200000x80'},
+        {'weirpool_pool_client_certificate_expiry_timestamp_seconds{%s,database="d",user="a"}' % I: '1220000x80'}),
     'WeirpoolLogLinesLost': (ALL, {'weirpool_log_lines_lost_total{%s}' % I: '7x70 8x9'}, {'weirpool_log_lines_lost_total{%s}' % I: '7x80'}),
     'WeirpoolFewFilesLeft': (ALL, {'process_open_fds{%s}' % I: '950x80', 'process_max_fds{%s}' % I: '1000x80', INFO: '1x80'},
                              {'process_open_fds{%s}' % I: '890x80', 'process_max_fds{%s}' % I: '1000x80', INFO: '1x80',

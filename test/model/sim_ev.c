@@ -502,6 +502,13 @@ bool tls_peer_verified(void *ssl)
 	return false;
 }
 
+bool tls_peer_expiry(void *ssl, int64_t *at_s_r)
+{
+	(void)ssl;
+	(void)at_s_r;
+	return false;
+}
+
 size_t tls_server_end_point(void *ssl, bool accepting, uint8_t out[64])
 {
 	(void)ssl;
