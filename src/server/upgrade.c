@@ -348,7 +348,7 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	if (m->type == UPG_SESSION)
-		mem_wipe(m->bytes, sizeof m->bytes);
+		mem_wipe(m->bytes, m->n);
 }
 
 /* The wire is gone, or useless. */
@@ -444,11 +444,14 @@ static int start(struct upgrade *u, struct err *e)
 {
 	char env[] = UPG_ENV_VALUE;
 	char *envp[] = { env };
+	const int room = 4 * UPG_BYTES_MAX;
 	uint8_t key[16];
 	struct buf b;
 	int sv[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
 		return err_set(e, ERR_NO_FDS, "cannot make a socket: %s", strerror(errno));
+	for (int i = 0; i < 2; i++) /* where the default is less than a message */
+		(void)setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	hash_key_get(key);
 	buf_init(&b, UPG_BYTES_MAX);
 	buf_append(&b, key, sizeof key);

@@ -12,7 +12,8 @@
  * descriptor. What it says is looked at as if it came from the network: the other end may be
  * another version. */
 #define UPG_VERSION 2
-#define UPG_BYTES_MAX 65000
+/* Below what Linux lets through by default (net.core.wmem_default). */
+#define UPG_BYTES_MAX 200000
 /* Of what core/ and proto/ write of sessions, which move only to a process of the same. */
 #define UPG_SESSIONS 2
 #define UPG_MOVING_MAX 64 /* sessions that are on their way at a time */
@@ -46,6 +47,7 @@ struct upg_msg {
 	enum upg_type type;
 	struct rd body; /* points into bytes */
 	int fd;         /* the reader's; -1: none */
+	size_t n;       /* of bytes */
 	uint8_t bytes[UPG_BYTES_MAX];
 };
 

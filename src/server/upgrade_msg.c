@@ -92,7 +92,8 @@ enum upg_got upg_recv(int sock, struct upg_msg *m)
 	if (n == 0)
 		return UPG_ENDED;
 	m->fd = take_fd(&mh, &bad);
-	m->body = rd_of(m->bytes, (size_t)n);
+	m->n = (size_t)n;
+	m->body = rd_of(m->bytes, m->n);
 	bool ours = rd_u32be(&m->body) == MAGIC && rd_u16be(&m->body) == UPG_VERSION;
 	unsigned type = rd_u16be(&m->body);
 	m->type = (enum upg_type)type;

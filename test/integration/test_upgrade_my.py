@@ -7,6 +7,7 @@ import uuid
 import pymysql
 import pytest
 import rawmy
+import rawpg
 from rawmy import P, MyError
 from servers import eventually
 from upgrading import alone, ended, moved, state, upgrade
@@ -172,7 +173,7 @@ def test_what_does_not_move(upgradable, anymy, certs):
     half.seq = 1
     data = rawmy.frames(rawmy.query('select 77', caps=half.caps))
     half.send_bytes(data[:7])
-    time.sleep(0.1)  # so that it was read; if not, it moves a little later, or not
+    assert [lock.one('select 1') for _ in range(3)]  # its worker has read the half, too
     old = upgrade(wp)
     stay(wp, busy=1, pinned=3, tls=1, compressed=1, unsettled=1)
     assert tls.one('select 1') == packed.one('select 1') == '1'
@@ -192,6 +193,31 @@ def test_what_does_not_move(upgradable, anymy, certs):
     packed.bye()
     moved(wp, old)
     assert 'clients that do not move yet: ' in wp.log()
+
+
+@pytest.mark.parametrize('n, goes', [(30, True), (60, False)])
+def test_large_sessions(upgradable, mysql97, pg15, n, goes):
+    """Many prepared statements: what does not fit into a message stays, and works there."""
+    wp = upgradable(pg15, mysql=mysql97, max_prepared_statements=100)
+    my, pg = wp.my(db='myapp'), wp.raw()
+    text = "select %%d, '%s'" % ('x' * 5000)
+    statements = [my.prepare(text % i) for i in range(n)]
+    for i in range(n):
+        pg.send(rawpg.parse('s%d' % i, text % i) + rawpg.sync())
+        assert not rawpg.errors(pg.until_ready())
+    old = upgrade(wp)
+    if goes:
+        moved(wp, old)
+    else:
+        stay(wp, too_big=2)
+    for i in (0, n // 2, n - 1):
+        assert my.execute(statements[i]).rows[0][0] == i
+        out = pg.send(rawpg.bind('', 's%d' % i, []) + rawpg.execute() + rawpg.sync()).until_ready()
+        assert rawpg.rows(out)[0][0] == str(i)
+    my.bye()
+    pg.bye()
+    if not goes:
+        ended(old)
 
 
 def in_background(fn):
