@@ -123,6 +123,37 @@ def test_ready_asks_for_a_server(web, pg15, policy, status, beside):
     assert ask(wp, '/livez').status == 200  # an outage of a server is no reason to restart weirpool
 
 
+def test_ready_asks_for_a_primary(web, pg15, victim):
+    """A cluster that loses its primary: with ready_policy=primary not ready, and why, until it has one again; any_pool and all_pools are
+    met as long as its replica answers reads, or something beside it does."""
+    replica = victim.make_replica('ready')
+    try:
+        wp = web(pg15, ready_policy='primary', clusters={'main': dict(
+            host='%s,%s' % (victim.host, victim.host), port='%d,%d' % (victim.port, replica.port), probe_user='super', probe_password='super',
+            probe_interval='200ms')}, databases={'ha': dict(cluster='main', dbname='app')})
+
+        def policy(name):
+            """the status of /readyz by that policy"""
+            wp.reload(ready_policy=name)
+            return eventually(lambda: (lambda r: r if r.json['policy'] == name else None)(ask(wp, '/readyz')), LIMIT_S).status
+        eventually(lambda: ask(wp, '/readyz').status == 200, LIMIT_S)
+        eventually(lambda: {r['role'] for r in wp.admin('SHOW NODES')} == {'primary', 'replica'}, LIMIT_S)
+        wp.usable()
+        victim.kill9()
+        r = eventually(lambda: (lambda r: r if r.status == 503 else None)(ask(wp, '/readyz')), LIMIT_S)
+        assert r.json['clusters_without_primary'] == 1 and any(w.startswith('cluster main: ') for w in r.json['reasons']), r.body
+        assert ask(wp, '/livez').status == 200
+        eventually(lambda: wp.admin("SELECT node FROM nodes WHERE role = 'replica' AND reads = 'yes'"), LIMIT_S)
+        assert [policy(p) for p in ('any_pool', 'all_pools', 'none', 'primary')] == [200, 200, 200, 503]
+        victim.start()
+        eventually(lambda: ask(wp, '/readyz').status == 200, LIMIT_S)
+        assert ask(wp, '/readyz').json['clusters_without_primary'] == 0
+    finally:
+        if not victim.alive():
+            victim.start()
+        replica.stop('immediate')
+
+
 def test_live_tells_of_a_worker_that_is_stuck(web, pg15):
     """A thread is held: the other threads answer, and /livez says which worker does not turn."""
     wp = web(pg15)
