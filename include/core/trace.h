@@ -25,8 +25,8 @@ struct trace_context {
 };
 /* Does one begin at p? Of any version. */
 bool traceparent_is(const char *p, size_t n);
-/* As sqlcommenter has it, traceparent='...' in a comment of a text. Whether it stands in one is not
- * looked at. NULL: there is none. text may be NULL. */
+/* As sqlcommenter has it, traceparent='...' in a comment of a text: behind a slash, that is, and no
+ * more is looked at. NULL: there is none. text may be NULL. */
 const char *traceparent_find(const char *text, size_t n);
 /* False: what p points to (traceparent_is()) names no trace, by its zeros or its version. */
 bool traceparent_read(const char *p, struct trace_context *c_r);

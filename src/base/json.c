@@ -24,7 +24,7 @@ static unsigned utf8_len(const unsigned char *s)
 
 static bool is_plain(unsigned char c)
 {
-	return c >= 0x20 && c < 0x7f && !strchr("\"\\<>&", c);
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
 }
 
 void json_put(struct buf *b, const char *s)

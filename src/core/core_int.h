@@ -53,6 +53,9 @@ static inline void trace_forget(struct session *s)
 }
 /* All that is not answered ends with e. NULL: its client has left. */
 void trace_fail(struct session *s, const struct err *e);
+/* The request of s, which has come to no server, is refused with e: a span for it, if it is to have
+ * one. */
+void trace_refused(struct session *s, const struct err *e);
 void traces_init(struct core *c);
 void traces_fini(struct core *c); /* when the workers are gone */
 void trace_worker_init(struct worker *w);

@@ -407,6 +407,8 @@ void session_close(struct session *s, const struct err *e, const char *why)
 	session_log_end(s, e, why);
 	if (e || s->request_us)
 		trace_fail(s, e);
+	if (e && s->state == SESSION_WAITING)
+		trace_refused(s, e);
 	pool_wait_cancel(&s->wait);
 	give_up_link(s);
 	if (s->login)

@@ -213,6 +213,7 @@ static void refuse_request(struct session *s, const struct err *e)
 {
 	if (s->w->gen->conf->global.log_pooler_errors)
 		session_log(event_of_err(e->code), s, "pooler error: %s (%s)", e->msg, e->detail);
+	trace_refused(s, e);
 	s->ops->client_fail_request(s->cst, e, &s->w->down);
 	session_send(s, &s->w->down);
 }

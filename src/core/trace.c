@@ -169,7 +169,8 @@ static void note_operation(struct span *sp, const char *text, size_t n)
 	while (k < n && isalpha((unsigned char)text[k]))
 		k++;
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (strlen(words[i]) == k && strncasecmp(words[i], text, k) == 0)
+		if (k && words[i][0] == toupper((unsigned char)text[0]) && strlen(words[i]) == k &&
+			strncasecmp(words[i], text, k) == 0)
 			sp->operation = words[i];
 }
 
@@ -231,6 +232,25 @@ static bool note_ids(struct span *sp, struct worker_trace *t, const struct trace
 	       random_bytes(t, sp->server_id, sizeof sp->server_id);
 }
 
+/* NULL: it is not traced. */
+static struct span *begin(struct session *s, const char *traceparent)
+{
+	struct trace_context c;
+	struct worker_trace *t = &s->w->trace;
+	bool told = traceparent && traceparent_read(traceparent, &c);
+	if (told ? !c.sampled : !toss(t, s->shard->set.trace_sample))
+		return NULL;
+	struct span *sp = span_new(s->w);
+	if (!sp)
+		return NULL;
+	sp->operation = "";
+	note_place(sp, s);
+	if (note_ids(sp, t, told ? &c : NULL))
+		return sp;
+	trace_free(s->w->core, sp);
+	return NULL;
+}
+
 /* Where the next one of s goes; NULL: there are too many. */
 static struct span **last_of(struct session *s)
 {
@@ -245,21 +265,13 @@ uint32_t trace_begin(struct session *s, const struct proto_statement *st,
 	const struct proto_ticket *t, const char *traceparent)
 {
 	struct worker_trace *wt = &s->w->trace;
-	struct trace_context c;
-	bool told = traceparent && traceparent_read(traceparent, &c);
-	if (told ? !c.sampled : !toss(wt, s->shard->set.trace_sample))
-		return 0;
-	struct span **at = last_of(s), *sp = at ? span_new(s->w) : NULL;
-	if (!at)
+	struct span *sp = begin(s, traceparent), **at = sp ? last_of(s) : NULL;
+	if (sp && !at) {
 		atomic_fetch_add_explicit(&s->w->core->traces.dropped, 1, memory_order_relaxed);
-	if (!sp)
-		return 0;
-	if (!note_ids(sp, wt, told ? &c : NULL)) {
 		trace_free(s->w->core, sp);
-		return 0;
 	}
-	note_place(sp, s);
-	sp->operation = "";
+	if (!at)
+		return 0;
 	note_text(sp, st, s->shard->set.trace_text);
 	sp->sent_us = sp->server_us = t->sent_us;
 	sp->begun_us = t->sent_us - t->wait_us;
@@ -343,4 +355,20 @@ void trace_fail(struct session *s, const struct err *e)
 		note_error(sp, s, e);
 		send_off(s->w, sp);
 	}
+}
+
+/* Its text is not known here: what has not been sent has not been taken apart. */
+void trace_refused(struct session *s, const struct err *e)
+{
+	if (!s->shard || s->login || !trace_wanted(s))
+		return;
+	struct span *sp = begin(
+		s, traceparent_find((const char *)buf_data(&s->st.in), buf_len(&s->st.in)));
+	if (!sp)
+		return;
+	int64_t now = worker_now(s->w);
+	sp->begun_us = s->state == SESSION_WAITING ? s->state_us : now;
+	sp->sent_us = sp->server_us = now;
+	note_error(sp, s, e);
+	send_off(s->w, sp);
 }

@@ -7,52 +7,85 @@
 #include "base/json.h"
 #include "core/core.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
 enum kind { INTERNAL = 1, SERVER = 2, CLIENT = 3 };
 /* of a span's flags: it is sampled; whether its parent is remote is known; and so it is */
 enum { SAMPLED = 1, KNOWS_REMOTE = 0x100, IS_REMOTE = 0x200 };
 
+/* Names are literals without anything to escape, and there are many: they are written as they
+ * are. */
+
+static void name(struct buf *b, const char *text)
+{
+	json_comma(b);
+	buf_puts(b, "\"");
+	buf_puts(b, text);
+	buf_puts(b, "\":");
+}
+
 static void put_hex(struct buf *b, const char *key, const uint8_t *p, size_t n)
 {
-	char text[2 * TRACE_ID_BYTES + 1];
-	for (size_t i = 0; i < n; i++)
-		snprintf(text + 2 * i, 3, "%02x", p[i]);
-	json_pair(b, key, text);
+	static const char digits[] = "0123456789abcdef";
+	char text[2 * TRACE_ID_BYTES + 2], *at = text;
+	*at++ = '"';
+	for (size_t i = 0; i < n; i++) {
+		*at++ = digits[p[i] >> 4];
+		*at++ = digits[p[i] & 15];
+	}
+	*at++ = '"';
+	name(b, key);
+	buf_append(b, text, (size_t)(at - text));
+}
+
+static void put_number(struct buf *b, uint64_t v)
+{
+	char text[20], *at = text + sizeof text;
+	do
+		*--at = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_append(b, at, (size_t)(text + sizeof text - at));
 }
 
 static void put_time(struct buf *b, const char *key, int64_t wall_us)
 {
-	json_key(b, key);
-	buf_printf(b, "\"%" PRId64 "000\"", wall_us);
+	name(b, key);
+	buf_puts(b, "\"");
+	put_number(b, wall_us > 0 ? (uint64_t)wall_us : 0);
+	buf_puts(b, "000\"");
+}
+
+static void begin_attr(struct buf *b, const char *key, const char *type)
+{
+	json_comma(b);
+	buf_puts(b, "{\"key\":\"");
+	buf_puts(b, key);
+	buf_puts(b, "\",\"value\":{\"");
+	buf_puts(b, type);
+	buf_puts(b, "\":");
 }
 
 static void attr(struct buf *b, const char *key, const char *value)
 {
 	if (!value || !*value)
 		return;
-	json_comma(b);
-	buf_puts(b, "{");
-	json_pair(b, "key", key);
-	buf_puts(b, ",\"value\":{");
-	json_pair(b, "stringValue", value);
+	begin_attr(b, key, "stringValue");
+	json_put(b, value);
 	buf_puts(b, "}}");
 }
 
 static void attr_int(struct buf *b, const char *key, uint64_t value)
 {
-	json_comma(b);
-	buf_puts(b, "{");
-	json_pair(b, "key", key);
-	buf_printf(b, ",\"value\":{\"intValue\":\"%" PRIu64 "\"}}", value);
+	begin_attr(b, key, "intValue");
+	buf_puts(b, "\"");
+	put_number(b, value);
+	buf_puts(b, "\"}}");
 }
 
 static void attr_bool(struct buf *b, const char *key, bool value)
 {
-	json_comma(b);
-	buf_puts(b, "{");
-	json_pair(b, "key", key);
-	buf_printf(b, ",\"value\":{\"boolValue\":%s}}", value ? "true" : "false");
+	begin_attr(b, key, "boolValue");
+	buf_puts(b, value ? "true}}" : "false}}");
 }
 
 static void put_server(struct buf *b, const struct span *sp)
@@ -103,7 +136,7 @@ static void put_client(struct buf *b, const struct span *sp)
 
 /* Up to the attributes. */
 static void begin_span(struct buf *b, const struct span *sp, const uint8_t *id,
-	const uint8_t *parent, const char *name, enum kind kind)
+	const uint8_t *parent, const char *title, enum kind kind)
 {
 	bool remote = parent == sp->parent;
 	json_comma(b);
@@ -112,9 +145,12 @@ static void begin_span(struct buf *b, const struct span *sp, const uint8_t *id,
 	put_hex(b, "spanId", id, SPAN_ID_BYTES);
 	if (parent)
 		put_hex(b, "parentSpanId", parent, SPAN_ID_BYTES);
-	json_pair_int(b, "flags", SAMPLED | KNOWS_REMOTE | (remote ? IS_REMOTE : 0));
-	json_pair(b, "name", name);
-	json_pair_int(b, "kind", kind);
+	name(b, "flags");
+	put_number(b, SAMPLED | KNOWS_REMOTE | (remote ? IS_REMOTE : 0));
+	name(b, "kind");
+	put_number(b, kind);
+	name(b, "name");
+	json_put(b, title);
 }
 
 static void put_times(struct buf *b, int64_t from_us, int64_t to_us)
@@ -135,9 +171,9 @@ static void end_span(struct buf *b, const struct span *sp)
 	buf_puts(b, "}");
 }
 
-static void put_statement(struct buf *b, const struct span *sp, const char *name)
+static void put_statement(struct buf *b, const struct span *sp, const char *title)
 {
-	begin_span(b, sp, sp->id, sp->has_parent ? sp->parent : NULL, name, SERVER);
+	begin_span(b, sp, sp->id, sp->has_parent ? sp->parent : NULL, title, SERVER);
 	put_times(b, sp->begun_us, sp->ended_us);
 	buf_puts(b, ",\"attributes\":[");
 	put_server(b, sp);
@@ -151,8 +187,7 @@ static void put_statement(struct buf *b, const struct span *sp, const char *name
 	if (sp->route != SPAN_NOWHERE) {
 		buf_puts(b, ",\"events\":[{");
 		put_time(b, "timeUnixNano", sp->sent_us);
-		json_pair(b, "name", "weirpool.route");
-		buf_puts(b, ",\"attributes\":[");
+		buf_puts(b, ",\"name\":\"weirpool.route\",\"attributes\":[");
 		put_route(b, sp);
 		attr(b, "server.address", sp->host);
 		attr_int(b, "server.port", sp->port);
@@ -168,9 +203,9 @@ static void put_wait(struct buf *b, const struct span *sp)
 	buf_puts(b, "}");
 }
 
-static void put_server_time(struct buf *b, const struct span *sp, const char *name)
+static void put_server_time(struct buf *b, const struct span *sp, const char *title)
 {
-	begin_span(b, sp, sp->server_id, sp->id, name, CLIENT);
+	begin_span(b, sp, sp->server_id, sp->id, title, CLIENT);
 	put_times(b, sp->server_us, sp->ended_us);
 	buf_puts(b, ",\"attributes\":[");
 	put_server(b, sp);
@@ -182,14 +217,14 @@ static void put_server_time(struct buf *b, const struct span *sp, const char *na
 
 static void put_all_of(struct buf *b, const struct span *sp)
 {
-	char name[100];
-	snprintf(name, sizeof name, "%s%s%s", sp->operation, *sp->operation ? " " : "",
+	char title[100];
+	snprintf(title, sizeof title, "%s%s%s", sp->operation, *sp->operation ? " " : "",
 		sp->namespace);
-	put_statement(b, sp, name);
+	put_statement(b, sp, title);
 	if (sp->sent_us > sp->begun_us)
 		put_wait(b, sp);
 	if (sp->route != SPAN_NOWHERE)
-		put_server_time(b, sp, name);
+		put_server_time(b, sp, title);
 }
 
 void otlp_put_request(struct buf *b, const struct otlp_who *w, struct list *spans)

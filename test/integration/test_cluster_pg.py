@@ -6,6 +6,7 @@ import time
 import psycopg
 import pytest
 
+import otlp
 import promtext
 import rawpg
 from servers import PgServer, eventually, give_to_test_user
@@ -118,6 +119,32 @@ def test_the_primary_is_found(cluster, weir):
     assert c['primary'] == cluster.where(0) and c['state'] == 'normal' and c['writes'] == 'open', c
     assert nodes(wp)[cluster.where(0)]['writes'] == 'yes'
     assert nodes(wp)[cluster.where(1)]['writes'] == 'no'
+
+
+def test_traces_tell_the_route(cluster, weir):
+    """Which node, as what, and whether the statement was known to only read."""
+    collector = otlp.Collector()
+    try:
+        wp = weir(cluster, otlp_endpoint=collector.url, otlp_interval=50)
+        wait_ready(wp, cluster)
+        write = otlp.parent()
+        with wp.raw() as c:
+            def read():
+                """a read that a replica has answered"""  # once its table is known to be one
+                trace, _, tp = otlp.parent()
+                c.q("select v from t /*traceparent='%s'*/" % tp)
+                root, below = collector.one(trace)
+                return root.a['weirpool.route'] == 'replica' and (root, below)
+            root, below = eventually(read, 60)
+            c.q("insert into t(v) values ('traced') /*traceparent='%s'*/" % write[2])
+        assert (root.a['weirpool.reads_only'], root.a['weirpool.stands_in'], root.a['weirpool.asked_before']) == (True, False, 0)
+        assert root.a['server.port'] in [n.port for n in cluster.nodes[1:]]
+        assert below['client'].a['server.port'] == root.a['server.port']
+        root, _ = collector.one(write[0])
+        assert (root.a['weirpool.route'], root.a['weirpool.reads_only'], root.a['server.port']) == ('primary', False, cluster.nodes[0].port)
+        assert root.events['weirpool.route'][1]['weirpool.route'] == 'primary'
+    finally:
+        collector.close()
 
 
 def metrics(wp):

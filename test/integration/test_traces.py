@@ -1,113 +1,16 @@
 """Traces: what a receiver of OTLP gets of the statements of PostgreSQL's and MySQL's clients, and what becomes of them when the receiver is slow,
 gone, full or no receiver at all. The receiver is a real HTTP server that checks the form of each message."""
 import contextlib
-import http.server
-import json
 import pathlib
-import re
-import secrets
 import socket
 import tempfile
-import threading
 import time
 
 import pytest
 import rawmy
 import rawpg
+from otlp import Collector, parent
 from servers import eventually, free_port, give_to_test_user
-
-KINDS = {1: 'internal', 2: 'server', 3: 'client'}
-
-
-def value(v):
-    (kind, x), = v.items()
-    return {'stringValue': str, 'intValue': int, 'boolValue': bool}[kind](x)
-
-
-def attributes(list_):
-    names = [a['key'] for a in list_]
-    assert len(set(names)) == len(names), names
-    return {a['key']: value(a['value']) for a in list_}
-
-
-class Span:
-    def __init__(self, j):
-        self.trace, self.id, self.parent = j['traceId'], j['spanId'], j.get('parentSpanId')
-        assert re.fullmatch('[0-9a-f]{32}', self.trace) and set(self.trace) != {'0'}
-        assert re.fullmatch('[0-9a-f]{16}', self.id) and set(self.id) != {'0'}
-        assert self.parent is None or re.fullmatch('[0-9a-f]{16}', self.parent)
-        self.name, self.kind, self.flags = j['name'], KINDS[j['kind']], j['flags']
-        self.start, self.end = int(j['startTimeUnixNano']), int(j['endTimeUnixNano'])
-        self.a = attributes(j.get('attributes', []))
-        self.events = {e['name']: (int(e['timeUnixNano']), attributes(e['attributes'])) for e in j.get('events', [])}
-        self.status = j.get('status', {})
-        assert self.start <= self.end
-        assert all(self.start <= t <= self.end for t, _ in self.events.values())
-
-    @property
-    def seconds(self):
-        return (self.end - self.start) / 1e9
-
-
-class Collector:
-    """An OTLP receiver. answer(body) -> (status, headers, text) may be replaced."""
-
-    def __init__(self, port=None):
-        self.spans, self.requests, self.resources = [], [], []
-        self.answer = lambda body: (200, {}, '{}')
-        self.open = threading.Event()
-        self.open.set()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = 'HTTP/1.1'
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
-                outer.open.wait(60)
-                status, headers, text = outer.answer(body)
-                if 200 <= status < 300:
-                    outer.take(body)
-                outer.requests.append((self.path, dict(self.headers), status, body))
-                try:
-                    self.send_response(status)
-                    for k, v in dict({'Content-Length': len(text), 'Content-Type': 'application/json'}, **headers).items():
-                        self.send_header(k, str(v))
-                    self.end_headers()
-                    self.wfile.write(text.encode())
-                except OSError:
-                    pass  # the other side has given up
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port or 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        self.url = 'http://127.0.0.1:%d/v1/traces' % self.port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def take(self, body):
-        for r in body['resourceSpans']:
-            self.resources.append(attributes(r['resource']['attributes']))
-            for s in r['scopeSpans']:
-                self.spans += [Span(j) for j in s['spans']]
-
-    def roots(self, trace=None):
-        ids = {s.id for s in self.spans}
-        return [s for s in self.spans if s.parent not in ids and trace in (None, s.trace)]
-
-    def children(self, root):
-        return {s.kind: s for s in self.spans if s.parent == root.id}
-
-    def one(self, trace=None):
-        root, = eventually(lambda: self.roots(trace))
-        return root, self.children(root)
-
-    def close(self):
-        self.open.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -122,11 +25,6 @@ def traced(weirpool, collector):
     def start(*args, **kw):
         return weirpool(*args, **dict(dict(otlp_endpoint=collector.url, otlp_interval=50), **kw))
     return start
-
-
-def parent(flags='01'):
-    trace, span = secrets.token_hex(16), secrets.token_hex(8)
-    return trace, span, '00-%s-%s-%s' % (trace, span, flags)
 
 
 def counts(wp):
@@ -180,6 +78,22 @@ def test_waiting_is_a_span(traced, pg15, collector):
     assert wait.name == 'wait for a server connection'
     assert wait.seconds >= 0.25 and (wait.start, wait.end) == (root.start, root.events['weirpool.route'][0])
     assert wait.end <= server.start and server.end == root.end
+
+
+def test_no_server_in_time(traced, pg15, collector):
+    """The trace says how long it waited, and for what in vain."""
+    wp = traced(pg15, default_pool_size=1, query_wait_timeout=1)
+    trace, span, tp = parent()
+    with wp.raw() as a, wp.raw() as b:
+        a.q('begin')
+        with pytest.raises(rawpg.Closed, match='query_wait_timeout'):
+            b.simple("select 1 /*traceparent='%s'*/" % tp)
+    root, below = collector.one(trace)
+    assert (root.parent, root.name, root.a['error.type'], root.a['weirpool.user']) == (span, 'app', '57014', 'app')
+    assert root.status['message'].startswith('query_wait_timeout: ')
+    assert 'server.address' not in root.a and 'weirpool.route' not in root.a and root.events == {}
+    assert set(below) == {'internal'} and below['internal'].seconds >= 0.9
+    assert (below['internal'].start, below['internal'].end) == (root.start, root.end)
 
 
 def test_errors_and_texts(traced, pg15, collector):
@@ -389,7 +303,8 @@ def test_slow_receiver_keeps_nobody_waiting(traced, pg15, collector):
         eventually(lambda: counts(wp)['open'] == '0')
         assert (counts(wp)['sent'], counts(wp)['dropped']) == ('50', '250')
         assert len(collector.roots()) == 50
-        assert [len([s for s in b['resourceSpans'][0]['scopeSpans'][0]['spans'] if s['kind'] == 2]) for *_, b in collector.requests] == [10] * 5
+        sizes = [sum(s['kind'] == 2 for s in body['resourceSpans'][0]['scopeSpans'][0]['spans']) for *_, body in collector.requests]
+        assert max(sizes) <= 10 and sum(sizes) == 50
         c.q('select 1')
         eventually(lambda: counts(wp)['sent'] == '51')
 
@@ -400,6 +315,7 @@ def test_receiver_that_never_answers(traced, pg15, collector):
     wp.raw().q('select 1')
     eventually(lambda: 'otlp_timeout' in counts(wp)['error'])
     assert counts(wp)['state'] == 'failing'
+    wp.admin("SET otlp_timeout = '60s'")
     collector.open.set()
     eventually(lambda: counts(wp)['sent'] == '1')
 

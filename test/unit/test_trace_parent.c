@@ -35,6 +35,9 @@ Test(trace_parent, is_found)
 	cr_expect_null(find("select 1 /*traceparent='00-x'*/"));
 	cr_expect_null(find("select 1 /*traceparent='"));
 	cr_expect_null(find("select 1"));
+	cr_expect_null(find("select 1 -- traceparent='" GOOD "'"));
+	s = "/*traceparent='" GOOD "'*/ select 1";
+	cr_expect_eq(find(s), s + strlen("/*traceparent='"));
 	cr_expect_null(find(""));
 	cr_expect_null(traceparent_find(NULL, 0));
 }
