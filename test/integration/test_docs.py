@@ -383,3 +383,44 @@ def test_authentication_matrix(weirpool, pg15, proof, stored, kind, works):
 
 def test_matrix_is_found():
     assert len(matrix()) == 21
+
+
+COLUMNS_ELSEWHERE = {'QUERIES': 'query-statistics.md', 'PROBES': 'clusters.md', 'TRACES': 'traces.md'}
+
+
+def columns_sections():
+    """{names of SHOWs: columns} as doc/columns.md has them."""
+    out, now = {}, set()
+    for line in (SRC / 'doc/columns.md').read_text().split('\n'):
+        if line.startswith('## '):
+            now = out.setdefault(tuple(re.findall(r'SHOW ([A-Z_]+)', line)), set())
+        elif line.startswith('| `'):
+            now |= set(re.findall(r'`([a-z0-9_]+)`', line.split('|')[1]))
+    return out
+
+
+def test_columns_page_is_complete(weirpool, pg15):
+    """doc/columns.md names each column of each SHOW, and none that does not exist."""
+    w = weirpool(pg15)
+    notices = []
+    with w.console() as c:
+        c.add_notice_handler(lambda d: notices.append((d.message_primary or '') + '\n' + (d.message_detail or '')))
+        c.execute('SHOW HELP')
+
+        def columns(name):
+            return {d.name for d in c.execute('SHOW %s LIMIT 0' % name).description}
+
+        shows = set(re.findall(r'[A-Z_]+', ' '.join(re.findall(r'SHOW ([A-Z_|]+)$', '\n'.join(notices), re.M))))
+        shows = {x for x in shows if not re.search('MYSQL', x)} - {'HELP'}
+        sections = columns_sections()
+        described = {x for names in sections for x in names}
+        assert len(shows) > 20 and shows - described - set(COLUMNS_ELSEWHERE) - {'STATS_TOTALS', 'STATS_AVERAGES'} == set()
+        for names, said in sections.items():
+            real = set().union(*map(columns, names))
+            if 'SOCKETS' in names:
+                real -= columns('CLIENTS')
+            assert said == real, 'doc/columns.md, SHOW %s: said and not there %s, there and not said %s' % (
+                ', '.join(names), said - real, real - said)
+        for name, page in COLUMNS_ELSEWHERE.items():
+            text = (SRC / 'doc' / page).read_text()
+            assert {x for x in columns(name) if not re.search(r'\b%s\b' % x, text)} == set(), page
