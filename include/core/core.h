@@ -247,6 +247,9 @@ struct core {
 	} moves;
 	/* Of the process before this one, as long as it serves clients; its pid 0: it does not. */
 	_Atomic unsigned before_pid, before_clients, before_stays[CORE_STAYS_N];
+	/* Control's: its server connections of what is held, when it had heard so many changes; and
+	 * how many it was told. In that process: how many it has heard. */
+	unsigned before_links, before_heard, held_told, held_heard;
 	/* The console: admin/ sets it. Called on the control thread; r is answered with
 	 * core_console_done(). */
 	void (*console)(struct core *c, struct core_console *r);
@@ -579,6 +582,9 @@ void core_held_cluster_changed(struct core *c, const char *cluster);
 /* All that is held, until fn says false; it must not call core. False: it has. */
 bool core_held_each(struct core *c, bool (*fn)(void *arg, const struct core_held *h), void *arg);
 void core_held_take(struct core *c, const struct core_held *h); /* as the other process says */
+unsigned core_held_links(struct core *c); /* server connections of what is paused */
+/* The process before has none of what is paused here. */
+bool core_held_before(const struct core *c);
 /* A KILL of the other process: stray_killed() follows. False: no memory. */
 bool core_kill(struct core *c, uint32_t id, const struct proto_ops *ops, uint32_t number,
 	bool whole, bool any, const char *account);

@@ -156,7 +156,7 @@ static void look_at(struct admin *a, struct pending *p)
 		bool held = p->db ? atomic_load(&p->db->paused) : atomic_load(&c->paused);
 		if (!held)
 			wait_over(p, NULL, "PAUSE was undone by RESUME before it was complete");
-		else if (core_n_links(c, p->db) == 0)
+		else if (core_n_links(c, p->db) == 0 && core_held_before(c))
 			wait_over(p, "PAUSE", NULL);
 		return;
 	}

@@ -5,8 +5,10 @@
 
 static void tell(struct core *c, const struct core_held *h)
 {
-	if (c->held && atomic_load(&c->has_other))
-		c->held(c->stray_arg, h);
+	if (!c->held || !atomic_load(&c->has_other))
+		return;
+	c->held_told++;
+	c->held(c->stray_arg, h);
 }
 
 static unsigned how_of(const struct dbase *d)
@@ -82,9 +84,31 @@ static void take_dbase(struct core *c, const struct core_held *h)
 	atomic_store(&d->disabled, (h->how & CORE_HELD_DISABLED) != 0);
 }
 
+unsigned core_held_links(struct core *c)
+{
+	unsigned n = 0;
+	if (atomic_load(&c->paused))
+		return core_n_links(c, NULL);
+	pthread_mutex_lock(&c->lock);
+	for (struct hmap_it it = hmap_begin(&c->dbases); hmap_next(&it);) {
+		const struct dbase *d = it.value;
+		if (atomic_load(&d->paused))
+			n += atomic_load(&d->links);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+bool core_held_before(const struct core *c)
+{
+	return atomic_load(&c->before_pid) == 0 ||
+	       (c->before_heard == c->held_told && c->before_links == 0);
+}
+
 void core_held_take(struct core *c, const struct core_held *h)
 {
 	bool pause = h->how & CORE_HELD_PAUSED;
+	c->held_heard++;
 	switch (h->what) {
 	case CORE_HELD_ALL: atomic_store(&c->paused, pause); break;
 	case CORE_HELD_DBASE: take_dbase(c, h); break;

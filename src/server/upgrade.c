@@ -279,6 +279,7 @@ static void on_ready(struct upgrade *u)
 	}
 	u->phase = PH_GO;
 	atomic_store(&u->o.core->has_other, true);
+	u->o.core->held_heard = 0;
 	/* as late as can be: what operators say from now on is told as it comes */
 	if (!core_held_each(u->o.core, send_held, u) || !u->o.bequeath(u->o.arg, send_cluster, u) ||
 		!say(u, UPG_GO, NULL, -1))

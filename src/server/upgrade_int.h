@@ -30,16 +30,17 @@ enum upg_type {
 	UPG_COMMIT,    /* old: it accepts no more; the service is yours */
 	UPG_FAILED,    /* new: why it ends */
 	UPG_CANCEL,    /* both: protocol, key of a cancel request; fd: its connection */
-	UPG_LEFT,      /* old: how many clients it still serves; how many for each core_stays */
-	UPG_END,       /* new: it ends as an operator wants: enum core_state */
-	UPG_KEY,       /* old, before all else: the key of hashes; taken before main() makes any */
-	UPG_SESSION,   /* old: place, protocol, state of a session; fd: its connection */
-	UPG_TAKEN,     /* new: place, 1: it has it and waits; 0: it cannot */
-	UPG_OWN,       /* old: place, 1: it has let go of it; 0: it has not */
-	UPG_KILL,   /* both: number of the question, protocol, thread id, 1: whole | 2: anybody's,
+	UPG_LEFT, /* old: how many clients it still serves, links of what is held, HELDs heard; how
+			  many clients for each core_stays */
+	UPG_END,  /* new: it ends as an operator wants: enum core_state */
+	UPG_KEY,  /* old, before all else: the key of hashes; taken before main() makes any */
+	UPG_SESSION, /* old: place, protocol, state of a session; fd: its connection */
+	UPG_TAKEN,   /* new: place, 1: it has it and waits; 0: it cannot */
+	UPG_OWN,     /* old: place, 1: it has let go of it; 0: it has not */
+	UPG_KILL,    /* both: number of the question, protocol, thread id, 1: whole | 2: anybody's,
 			  account */
-	UPG_KILLED, /* both: number of the question, enum core_killed */
-	UPG_HELD,   /* both: struct core_held, when an operator changes it; old: all, before GO */
+	UPG_KILLED,  /* both: number of the question, enum core_killed */
+	UPG_HELD,    /* both: struct core_held, when an operator changes it; old: all, before GO */
 	UPG_N
 };
 

@@ -132,6 +132,8 @@ static void stay(void *arg, const unsigned *n)
 	int64_t now = clock_mono_us();
 	buf_init(&b, UPG_BYTES_MAX);
 	buf_put_u32be(&b, core_n_sessions(m->core));
+	buf_put_u32be(&b, core_held_links(m->core));
+	buf_put_u32be(&b, m->core->held_heard);
 	for (unsigned i = 0; i < CORE_STAYS_N; i++)
 		buf_put_u32be(&b, n[i]);
 	if (*m->fd >= 0) /* if it has gone its end tells */
@@ -153,6 +155,8 @@ void moving_tell(struct moving *m)
 void moving_left(struct moving *m, struct upg_msg *msg)
 {
 	atomic_store(&m->core->before_clients, rd_u32be(&msg->body));
+	m->core->before_links = rd_u32be(&msg->body);
+	m->core->before_heard = rd_u32be(&msg->body);
 	for (unsigned i = 0; i < CORE_STAYS_N && rd_left(&msg->body) >= 4; i++)
 		atomic_store(&m->core->before_stays[i], rd_u32be(&msg->body));
 }

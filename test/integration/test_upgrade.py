@@ -484,6 +484,32 @@ def test_pause_meanwhile(weirpool, pg15):
     moved(wp, old)
 
 
+@pytest.mark.parametrize('what', ['', ' app'])
+def test_pause_waits_for_the_old_process(weirpool, pg15, what):
+    """PAUSE is answered when no transaction runs in either: the server may be restarted then."""
+    wp = weirpool(pg15, pool_mode='transaction')
+    c, other = wp.raw(), wp.raw('app', 'app2')
+    c.simple('begin')
+    other.simple('begin')
+    old = upgrade(wp)
+    done = threading.Event()
+    t = threading.Thread(target=lambda: (wp.admin('PAUSE' + what), done.set()))
+    t.start()
+    if not what:
+        other.simple('commit')
+    assert not done.wait(2.5)  # the old one has told more than once by now
+    assert c.one('select 1') == '1'
+    c.simple('commit')
+    t.join(60)
+    assert done.is_set()
+    assert pg15.backends("datname = 'app' and usename = 'app'") == 0
+    wp.admin('RESUME' + what)
+    if what:
+        other.simple('commit')
+    moved(wp, old)
+    assert c.one('select 2') == '2' and other.one('select 3') == '3'
+
+
 def test_paused_and_the_new_process_dies(weirpool, pg15):
     """The old one takes clients again, and is as paused as it was."""
     wp = weirpool(pg15, pool_mode='transaction')
