@@ -234,6 +234,7 @@ def test_headers_are_secret(traced, pg15, collector, base):
     assert 'hunter2' not in repr(wp.admin('SHOW TRACES')) + wp.log()
 
 
+@pytest.mark.sandbox
 def test_by_name(traced, pg15, collector):
     """Looked up by c-ares, in the sandbox, with the name in the header Host."""
     wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url.replace('127.0.0.1', 'localhost'), sandbox='on')
