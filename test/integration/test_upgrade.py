@@ -437,8 +437,8 @@ def silent(c, seconds=0.3):
     c.sock.settimeout(20)
 
 
-@pytest.mark.both_workers
-@pytest.mark.parametrize('pause, resume', [('PAUSE', 'RESUME'), ('PAUSE app', 'RESUME app'), ('KILL app', 'RESUME app')])
+@pytest.mark.parametrize('pause, resume', [('PAUSE', 'RESUME'), pytest.param('PAUSE app', 'RESUME app', marks=pytest.mark.slow),
+                                           ('KILL app', 'RESUME app')])
 def test_paused_stays_paused(weirpool, pg15, pause, resume):
     """Who waits in the old process and who comes to the new one wait for the same RESUME."""
     wp = weirpool(pg15, pool_mode='transaction')
@@ -484,7 +484,7 @@ def test_pause_meanwhile(weirpool, pg15):
     moved(wp, old)
 
 
-@pytest.mark.parametrize('what', ['', ' app'])
+@pytest.mark.parametrize('what', [pytest.param('', marks=pytest.mark.slow), ' app'])
 def test_pause_waits_for_the_old_process(weirpool, pg15, what):
     """PAUSE is answered when no transaction runs in either: the server may be restarted then."""
     wp = weirpool(pg15, pool_mode='transaction')

@@ -91,7 +91,7 @@ def test_idle_sessions_move(upgradable, anymy):
         c.do('drop table moving%d' % i)
 
 
-@on('mysql97', 'maria118')
+@on('maria118')
 def test_what_is_answered_without_the_server(upgradable, anymy):
     """Warnings, errors and counts of the last statement: asked for after the move, they are those of the one before."""
     wp = upgradable(anymy, default_pool_size=1)
@@ -195,7 +195,7 @@ def test_what_does_not_move(upgradable, anymy, certs):
     assert 'clients that do not move yet: ' in wp.log()
 
 
-@pytest.mark.parametrize('n, goes', [(30, True), (60, False)])
+@pytest.mark.parametrize('n, goes', [(30, True), pytest.param(60, False, marks=pytest.mark.slow)])
 def test_large_sessions(upgradable, mysql97, pg15, n, goes):
     """Many prepared statements: what does not fit into a message stays, and works there."""
     wp = upgradable(pg15, mysql=mysql97, max_prepared_statements=100)
