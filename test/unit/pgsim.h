@@ -29,7 +29,7 @@ struct pgsim {
 	char copy_nonce[64];
 	unsigned copy_n, n_execs;
 	uint32_t type; /* of all columns; 0: text */
-	bool dead; /* it got what no server takes */
+	bool dead;     /* it got what no server takes */
 };
 void pgsim_init(struct pgsim *s);
 void pgsim_fini(struct pgsim *s);
