@@ -369,6 +369,13 @@ struct proto_explained {
 
 /* A statement that is about to go to a server. */
 struct sql_lang;
+/* How a text is read, kept for later. */
+struct proto_lang {
+	/* As proto_statement.normal, of a text that is read so. */
+	bool (*normal)(const struct proto_lang *l, const char *text, size_t n, struct buf *out,
+		size_t max);
+	_Alignas(8) uint8_t opaque[64];
+};
 struct proto_statement {
 	const char *text; /* NULL: not known */
 	size_t n;
@@ -381,6 +388,7 @@ struct proto_statement {
 	bool (*normal)(const struct proto_statement *s, struct buf *out, size_t max);
 	/* Where its first token stands; n: there is none. text is not NULL. */
 	size_t (*first)(const struct proto_statement *s);
+	void (*keep_lang)(const struct proto_statement *s, struct proto_lang *lang_r);
 };
 /* What core wants to know of it when the answer has come. All zero: it is not counted. */
 struct proto_ticket {

@@ -13,6 +13,9 @@
 struct query_said {
 	uint32_t serial;
 	bool cut;
+	size_t n;
+	bool as_sent; /* the text still has its values: they go when it is logged */
+	struct proto_lang lang;
 	char trace[TRACEPARENT_CHARS + 1];
 	char text[TEXT_BYTES + 1];
 };
@@ -22,23 +25,46 @@ bool query_log_wanted(const struct session *s)
 	return s->shard && s->shard->set.log_min_duration_us > 0;
 }
 
-static void keep_text(struct query_said *q, const struct proto_statement *st, bool full)
+static void set_text(struct query_said *q, const char *p, size_t n)
 {
-	struct buf b;
-	const char *p = st->text;
-	size_t n = st->text ? st->n : 0;
-	buf_init(&b, 0);
-	if (!full) {
-		bool ok = st->normal(st, &b, TEXT_BYTES + 1) && !b.failed;
-		p = (const char *)buf_data(&b);
-		n = ok ? buf_len(&b) : 0;
-	}
 	q->cut = n > TEXT_BYTES;
 	if (q->cut)
 		n = TEXT_BYTES;
 	if (n)
 		memcpy(q->text, p, n);
 	q->text[n] = '\0';
+	q->n = n;
+}
+
+/* Few statements are slow: values are taken out of those only. But what does not fit as it was sent
+ * may fit without them. */
+static void keep_text(struct query_said *q, const struct proto_statement *st, bool full)
+{
+	struct buf b;
+	q->as_sent = !full && st->text && st->n <= TEXT_BYTES;
+	if (full || q->as_sent) {
+		set_text(q, st->text, st->text ? st->n : 0);
+		if (q->as_sent)
+			st->keep_lang(st, &q->lang);
+		return;
+	}
+	buf_init(&b, 0);
+	bool ok = st->normal(st, &b, TEXT_BYTES + 1) && !b.failed;
+	set_text(q, (const char *)buf_data(&b), ok ? buf_len(&b) : 0);
+	buf_fini(&b);
+}
+
+/* The text as it may be logged. */
+static void take_values_out(struct query_said *q)
+{
+	struct buf b;
+	if (!q->as_sent)
+		return;
+	q->as_sent = false;
+	buf_init(&b, 0);
+	bool ok = q->lang.normal(&q->lang, q->text, q->n, &b, TEXT_BYTES + 1) && !b.failed;
+	mem_wipe(q->text, sizeof q->text);
+	set_text(q, (const char *)buf_data(&b), ok ? buf_len(&b) : 0);
 	buf_fini(&b);
 }
 
@@ -88,7 +114,7 @@ static struct log_field number(const char *key, uint64_t n)
 
 void query_log_slow(struct session *s, const struct proto_ticket *t, const struct query_call *c)
 {
-	const struct query_said *q = s->said;
+	struct query_said *q = s->said;
 	bool kept = q && t->serial && q->serial == t->serial;
 	char node[80] = "";
 	s->w->slow_n++;
@@ -107,6 +133,8 @@ void query_log_slow(struct session *s, const struct proto_ticket *t, const struc
 		{ .key = "node", .text = node },
 		{ .key = "traceparent", .text = kept ? q->trace : "" },
 	};
+	if (kept)
+		take_values_out(q);
 	const char *text = kept ? q->text : query_table_text(s->w->queries, t->entry);
 	session_log_fields(EVENT_SLOW, s, f, sizeof f / sizeof *f, "slow statement: %s%s",
 		text && *text ? text : "(its text is not known)", kept && q->cut ? " ..." : "");
@@ -114,6 +142,8 @@ void query_log_slow(struct session *s, const struct proto_ticket *t, const struc
 
 void query_log_free(struct session *s)
 {
+	if (s->said)
+		mem_wipe(s->said->text, sizeof s->said->text);
 	mem_free(MEM_SESSION, s->said);
 	s->said = NULL;
 }

@@ -88,11 +88,21 @@ static void next(struct cursor *c)
 	}
 }
 
+/* No keyword is looked up: all words are alike here. */
+static const struct sql_word *no_word(const char *name, size_t n, uint32_t hash)
+{
+	(void)name;
+	(void)n;
+	(void)hash;
+	return NULL;
+}
+static const struct sql_dialect pg_without_words = { .name = "postgresql", .find = no_word };
+
 static void start(struct cursor *c, const struct sql_lang *lang, const char *text, size_t n)
 {
 	c->lang = lang;
 	if (lang->pg != NULL)
-		sql_lex_init(&c->pg, lang->pg, text, n, lang->scs);
+		sql_lex_init(&c->pg, &pg_without_words, text, n, lang->scs);
 	else
 		sql_my_lex_init(&c->my, lang->my, text, n);
 	next(c);
@@ -109,9 +119,15 @@ struct form {
 };
 
 /* FNV-1a: the same everywhere; nobody gains by a collision. */
-static void put_byte(struct form *f, char ch)
+#define FNV_STEP(hash, ch) (((hash) ^ (unsigned char)(ch)) * UINT64_C(0x100000001b3))
+
+static char folded(char ch)
 {
-	f->hash = (f->hash ^ (unsigned char)ch) * UINT64_C(0x100000001b3);
+	return (char)(ch >= 'A' && ch <= 'Z' ? ch + ('a' - 'A') : ch);
+}
+
+static void put_out(struct form *f, char ch)
+{
 	if (f->out != NULL && buf_len(f->out) < f->max)
 		buf_append(f->out, &ch, 1);
 }
@@ -131,18 +147,26 @@ static bool goes_on(const struct form *f, const struct cursor *c)
 
 static void put_part(struct form *f, const char *p, size_t n, bool fold)
 {
-	f->first = false;
-	for (size_t i = 0; i < n; i++) {
-		char ch = p[i];
+	uint64_t hash = f->hash;
 
-		put_byte(f, (char)(fold && ch >= 'A' && ch <= 'Z' ? ch + ('a' - 'A') : ch));
-	}
+	f->first = false;
+	if (fold)
+		for (size_t i = 0; i < n; i++)
+			hash = FNV_STEP(hash, folded(p[i]));
+	else
+		for (size_t i = 0; i < n; i++)
+			hash = FNV_STEP(hash, p[i]);
+	f->hash = hash;
+	for (size_t i = 0; i < n && f->out != NULL; i++)
+		put_out(f, fold ? folded(p[i]) : p[i]);
 }
 
 static void put(struct form *f, const char *p, size_t n, bool fold)
 {
-	if (!f->first)
-		put_byte(f, ' ');
+	if (!f->first) {
+		f->hash = FNV_STEP(f->hash, ' ');
+		put_out(f, ' ');
+	}
 	put_part(f, p, n, fold);
 }
 
@@ -153,7 +177,8 @@ static bool is_char(const struct cursor *c, char ch)
 
 static bool is_word(const struct cursor *c, const char *word, size_t n)
 {
-	return c->kind == KIND_WORD && c->n == n && strncasecmp(c->p, word, n) == 0;
+	return c->kind == KIND_WORD && c->n == n && (*c->p | 32) == *word &&
+	       strncasecmp(c->p, word, n) == 0;
 }
 
 static bool is_number(const struct cursor *c)
@@ -233,6 +258,13 @@ static bool put_rows(struct form *f, struct cursor *c)
 	return true;
 }
 
+/* Does no operand follow what begins so? */
+static bool closes(char ch)
+{
+	return ch == ')' || ch == ']' || ch == '.' || ch == ';' || ch == '"' || ch == '`' ||
+	       ch == '\0';
+}
+
 static void put_token(struct form *f, struct cursor *c)
 {
 	if (put_rows(f, c))
@@ -247,7 +279,7 @@ static void put_token(struct form *f, struct cursor *c)
 	else
 		put(f, c->p, c->n, c->kind == KIND_WORD);
 	f->end = c->p + c->n;
-	f->open = c->kind == KIND_EXACT && strchr(")].;\"`", *c->p) == NULL;
+	f->open = c->kind == KIND_EXACT && !closes(*c->p);
 	f->rows_begin = is_char(c, '(') || is_word(c, "values", 6) || is_word(c, "value", 5);
 	next(c);
 }

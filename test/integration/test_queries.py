@@ -289,6 +289,26 @@ def test_slow_log_without_statistics(weirpool, pg15):
     assert queries(wp) == {}
 
 
+def test_slow_log_of_long_texts(weirpool, pg15, maria1011):
+    """Values are taken out when it is logged, or at once if the text is long with them: in both protocols none is in the log."""
+    wp = weirpool(pg15, mysql=maria1011, log_min_duration='1us', log_format='logfmt', query_stats=0, auth_type='trust')
+    short, long = 'hunter2' * 200, 'hunter2' * 400
+    with wp.raw() as c:
+        for value in (short, long):
+            c.q("select '%s', E'\\'%s' as pg" % (value[:900], value))
+    with my(wp, 'myapp') as c, c.cursor() as cur:
+        for value in (short, long):
+            cur.execute('select "%s" as my' % value)
+            cur.fetchall()
+
+    def texts():
+        """the four statements in the log"""
+        return [t for t in re.findall(r'msg="slow statement: ([^"]*)"', wp.log()) if t.endswith(('as pg', 'as my'))]
+    eventually(lambda: len(texts()) == 4)
+    assert texts() == ['select ? as pg'] * 2 + ['select ? as my'] * 2
+    assert 'hunter2' not in wp.log()
+
+
 def test_slow_log_of_mysql(weirpool, anymy):
     wp = weirpool(anymy, log_min_duration=200, log_format='logfmt')
     with wp.my(caps=rawmy.MODERN | (rawmy.QUERY_ATTRIBUTES if anymy.kind == 'mysql97' else 0)) as c:
