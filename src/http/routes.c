@@ -169,11 +169,13 @@ static void note_refused(const struct http_req *q)
 static bool may_command(struct http_req *q)
 {
 	if (is_foreign(q)) {
+		note_refused(q);
 		http_refuse(q, 403, NULL, "commands from pages of other sites are not taken");
 		return false;
 	}
 	if (q->trusted || http_conf(q->http)->http_commands)
 		return true;
+	note_refused(q);
 	http_refuse(q, 403,
 		"Set http_token, use http_unix_socket, or set http_commands = 1 to trust everybody "
 		"on this machine",
@@ -250,9 +252,6 @@ void routes_run(struct http_req *q)
 		http_refuse(q, 405, NULL, "%s takes %s", r->path, get ? "GET" : "POST");
 		return;
 	}
-	if (r->methods == HTTP_POST && !may_command(q)) {
-		note_refused(q);
-		return;
-	}
-	r->fn(q);
+	if (r->methods != HTTP_POST || may_command(q))
+		r->fn(q);
 }
