@@ -439,6 +439,8 @@ struct proto_client_conf { /* after login is known */
 	struct proto_meter *meter;   /* NULL: nothing is counted */
 	/* Where transactions run that say that they only read. */
 	enum { PROTO_RO_TX_AUTO, PROTO_RO_TX_REPLICA, PROTO_RO_TX_PRIMARY } read_only_tx;
+	bool defer_begin;      /* a BEGIN alone is answered without a link, and sent with what comes
+			     next */
 	enum err_code tx_lost; /* what its client hears of a transaction that was lost */
 	/* What its client is to take its server for, whichever answers. */
 	enum { PROTO_ROLE_ITS_OWN, PROTO_ROLE_PRIMARY, PROTO_ROLE_STANDBY } role;

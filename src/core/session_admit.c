@@ -174,6 +174,7 @@ static int configure(struct session *s, struct err *e)
 							  : PROTO_ROLE_PRIMARY,
 		.read_only_tx = (int)set->read_only_tx,
 		.tx_lost = session_tx_lost(s),
+		.defer_begin = set->defer_begin,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.ruling = &s->ruling,
 		.meter = &s->meter,

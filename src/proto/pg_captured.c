@@ -246,6 +246,23 @@ static enum dn_next lost_over(struct dnx *d, const struct pgmsg_head *h)
 	return DN_NEXT;
 }
 
+/* The transaction is open, as its client was told. */
+static enum dn_next begin_over(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	(void)take_error(l, d->e);
+	if (l->tx != TX_OPEN)
+		return dn_bad(d, "a transaction that must begin did not", h->type);
+	l->lost_wait = false;
+	owed_pop(l);
+	if (d->c == NULL)
+		return nobodys(d, h);
+	d->c->begun = 0;
+	d->c->guarded = false; /* nothing in it may be tried elsewhere */
+	flow_drop(&d->f, PGMSG_HEAD_BYTES + (size_t)h->body_n);
+	return DN_NEXT;
+}
+
 enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capture)
 {
 	assert(d->f.at == 0);
@@ -254,6 +271,7 @@ enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capt
 	case PG_CAP_ASK: return ask_over(d, h);
 	case PG_CAP_NAMED: return named_over(d, h);
 	case PG_CAP_LOST: return lost_over(d, h);
+	case PG_CAP_BEGIN: return begin_over(d, h);
 	case PG_CAP_QUERY:
 	case PG_CAP_CLEAN: break;
 	}

@@ -108,6 +108,8 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool hinted;        /* and the first of it had a hint: nothing else may follow it there */
 	uint8_t lost;       /* enum pg_lost */
 	uint8_t tx_lost;    /* enum err_code: what it hears of that */
+	bool defer_begin;   /* its BEGIN may wait for the next statement */
+	uint8_t begun;      /* its transaction is on no link: how it began (pg_begin.c), else 0 */
 	bool lost_commit;   /* ... and a COMMIT of it was sent */
 	bool ends_tx; /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
 	bool mixed;   /* state outside of the transaction was changed before it began, and is
@@ -174,7 +176,8 @@ enum pg_capture { /* what the entry with OWED_CAPTURE is */
 	PG_CAP_QUERY,
 	PG_CAP_NAMED,
 	PG_CAP_CLEAN,
-	PG_CAP_LOST /* makes a transaction that has failed */
+	PG_CAP_LOST, /* makes a transaction that has failed */
+	PG_CAP_BEGIN /* the BEGIN that was answered before there was a link */
 };
 
 /* ---- a link ---- */

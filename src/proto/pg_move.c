@@ -35,7 +35,7 @@ static bool is_settled(const struct pg_client *c)
 		return false;
 	if (c->up_left || c->in_batch || c->skip_to_sync || c->fail_next || c->unnamed_raw)
 		return false;
-	return !c->may_reset && !c->lost && !c->mixed;
+	return !c->may_reset && !c->lost && !c->begun && !c->mixed;
 }
 
 /* What reading the text again will give is what it is. */

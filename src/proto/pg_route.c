@@ -259,8 +259,9 @@ bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish
 {
 	struct pgmsg_head h;
 	wish_none(w_r);
-	if (c->lost || c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
-		c->mode == PROTO_SESSION || !pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
+	if (c->lost || c->begun || c->names == NULL || *c->names == NULL ||
+		!proto_names_fresh(*c->names) || c->mode == PROTO_SESSION ||
+		!pgmsg_head(p, n, &h) || h.body_n == PGMSG_BAD_LENGTH)
 		return false;
 	struct wish_sum w = { .wish = w_r };
 	bool moves = h.type == 'Q' ? query_reads(c, p, n, &h, &w) : batch_reads(c, p, n, &w);

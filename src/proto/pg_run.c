@@ -107,6 +107,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->no_simple = k->no_simple_query;
 	c->no_ro_tx = k->read_only_tx == PROTO_RO_TX_PRIMARY;
 	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
+	c->defer_begin = k->defer_begin;
 	c->no_asking = k->no_tracking;
 	if (k->counters)
 		c->counters = k->counters;
@@ -166,6 +167,9 @@ void pg_client_fail_request(void *cst, const struct err *e, struct buf *down)
 	struct pg_client *c = cst;
 	assert(!pg_client_mid_message(cst));
 	pgerror_put(down, "ERROR", e);
+	if (c->begun) /* as any error fails a transaction */
+		c->lost = PG_LOST_TOLD;
+	c->begun = 0;
 	c->fail_next = true;
 	undo_rollback(c);
 }

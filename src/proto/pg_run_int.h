@@ -232,8 +232,15 @@ void lost_put(struct pg_client *c, struct pg_link *l, struct buf *up);
 /* What ReadyForQuery says when no server does. */
 static inline char lost_status(const struct pg_client *c)
 {
-	return c->lost ? 'E' : 'I';
+	return c->lost ? 'E' : c->begun ? 'T' : 'I';
 }
+
+/* ---- pg_begin.c ---- */
+/* Answers a BEGIN that waits for what comes next, or the end of a transaction that nothing was
+ * done in. False: it is neither. */
+bool begin_answered(struct upx *u, const char *text, size_t n);
+/* Puts the BEGIN that c has had an answer to. */
+void begin_put(struct pg_client *c, struct pg_link *l, struct buf *up);
 
 /* ---- pg_reset.c ---- */
 /* Is the text's one statement a return to defaults that are not the server's? */

@@ -240,5 +240,7 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 		kept_begin(c, l);
 	if (c->lost)
 		lost_put(c, l, up);
-	return put || c->lost;
+	else if (c->begun)
+		begin_put(c, l, up);
+	return put || c->lost || c->begun;
 }

@@ -598,7 +598,11 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 		return UP_STOP;
 	if (!big && !pgext_read_query(body_of(u), h->body_n, &text, &n))
 		return up_bad(u, ERR_PROTOCOL, "malformed Query message");
-	if (!big && !c->in_batch && !c->lost && !(u->l && u->l->tx == TX_FAILED) &&
+	if (!big && begin_answered(u, text, n)) {
+		flow_drop(&u->f, total_of(h));
+		return UP_NEXT;
+	}
+	if (!big && !c->in_batch && !c->lost && !c->begun && !(u->l && u->l->tx == TX_FAILED) &&
 		token_ask_read(text, n, &token))
 		return up_token(u, h, &token);
 	bool refused = up_rule(u, text, n);
