@@ -95,8 +95,8 @@ struct cluster {
 	int64_t epoch_us;
 	uint32_t timeline;
 	bool forced; /* an operator named the primary of this epoch */
-	/* It began in the process before an upgrade: nothing is decided before every node has
-	 * answered. */
+	/* It began in the process before, or with other options: nothing is decided before every
+	 * node has answered. */
 	bool inherited;
 	char evidence[256], identity[96];
 	struct fresh_history history;

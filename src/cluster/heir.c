@@ -1,6 +1,6 @@
 /* heir - what a process knows of a cluster that cannot be seen anew: who was accepted as primary,
  * and by whom, what it had told its clients, whom an operator or the rules have taken out. For the
- * process after an upgrade, which goes on in the same epoch. What is read is checked as if it came
+ * process after an upgrade, or the cluster with other options, which goes on in the same epoch. What is read is checked as if it came
  * from the network. Control thread. */
 #include "cluster_int.h"
 
@@ -167,8 +167,7 @@ static bool take_epoch(struct cluster *c, struct heir *h, unsigned primary)
 	memcpy(c->system, h->system, sizeof c->system);
 	memcpy(c->identity, h->identity, sizeof c->identity);
 	memcpy(c->evidence, h->evidence, sizeof c->evidence);
-	note_log(c, EVENT_PRIMARY_IS,
-		"epoch %llu goes on: primary is %s, as in the process before: %s",
+	note_log(c, EVENT_PRIMARY_IS, "epoch %llu goes on: primary is %s, as before: %s",
 		(unsigned long long)c->epoch, c->node[primary].name, c->evidence);
 	return true;
 }
@@ -180,11 +179,11 @@ static void take_node(struct cluster *c, unsigned i, const struct heir_node *fro
 		return;
 	n->admin = (enum admin_state)from->admin;
 	if (n->admin != ADMIN_NONE)
-		note_log(c, EVENT_NODE_ADMIN, "%s is %s, as in the process before", n->name,
+		note_log(c, EVENT_NODE_ADMIN, "%s is %s, as before", n->name,
 			n->admin == ADMIN_MAINT ? "in maintenance" : "drained");
 	if (!c->epoch || from->fence == FENCE_NONE)
 		return;
-	replica_fence(c, i, (enum fence)from->fence, "it was in the process before");
+	replica_fence(c, i, (enum fence)from->fence, "it was before");
 	n->turned_down = from->turned_down;
 	n->fence_timeline = from->fence_timeline;
 }

@@ -90,7 +90,7 @@ static void inherit(struct monitor *m)
 		return;
 	if (!cluster_inherit(m->c, buf_data(&m->heir), buf_len(&m->heir), clock_mono_us()))
 		log_event(EVENT_CLUSTER_STATE,
-			"cluster %s: what the process before knew of it cannot be used", m->name);
+			"cluster %s: what was known of it before cannot be used", m->name);
 	buf_fini(&m->heir);
 	monitor_told(m);
 }

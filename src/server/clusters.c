@@ -337,18 +337,33 @@ static void end_watch(struct watch *w, bool last)
 	mem_free(MEM_CONF, w);
 }
 
+/* What cannot be seen anew: who was accepted, and whom an operator took out. Empty: nothing. */
+static void put_heir(const struct watch *w, struct buf *out)
+{
+	const struct cluster *c = w->monitor ? monitor_cluster(w->monitor) : NULL;
+	if (c && !cluster_bequeath(c, out)) {
+		log_event(EVENT_CLUSTER_STATE, "cluster %s: its positions are too long to be kept",
+			w->name);
+		buf_fini(out);
+	}
+}
+
 static void watch(struct clusters *all, const struct core_gen *gen, const struct conf_cluster *c)
 {
 	struct watch *w = find(all, c->name);
 	char *options = describe(gen, c);
 	struct err e = { 0 };
+	struct buf heir;
 	if (w && strcmp(w->options, options) == 0) {
 		mem_wipe(options, strlen(options));
 		mem_free(MEM_CONF, options);
 		return;
 	}
-	if (w)
+	buf_init(&heir, HEIR_MAX_BYTES);
+	if (w) {
+		put_heir(w, &heir);
 		end_watch(w, false);
+	}
 	w = mem_xalloc(MEM_CONF, sizeof *w);
 	w->all = all;
 	w->name = mem_xstrdup(MEM_CONF, c->name);
@@ -360,6 +375,9 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 	if (!w->monitor)
 		log_event(EVENT_CLUSTER_BLIND,
 			"cluster %s cannot be watched, nobody can use it: %s", c->name, e.msg);
+	else if (buf_len(&heir))
+		monitor_inherit(w->monitor, buf_data(&heir), buf_len(&heir));
+	buf_fini(&heir);
 }
 
 /* "Basic ..." of a user and a password; the caller's. NULL: there is no user. */
@@ -434,17 +452,11 @@ bool clusters_bequeath(const struct clusters *all,
 	bool ok = true;
 	list_for(n, &all->watches) {
 		const struct watch *w = list_entry(n, struct watch, node);
-		const struct cluster *c = w->monitor ? monitor_cluster(w->monitor) : NULL;
 		struct buf b;
-		if (!c || !ok)
-			continue;
 		buf_init(&b, HEIR_MAX_BYTES);
-		if (cluster_bequeath(c, &b))
+		put_heir(w, &b);
+		if (ok && buf_len(&b))
 			ok = put(to, w->name, &b);
-		else
-			log_event(EVENT_UPGRADE,
-				"upgrade: cluster %s: its positions are too long to be handed over",
-				w->name);
 		buf_fini(&b);
 	}
 	return ok;

@@ -283,6 +283,14 @@ def test_a_replica_is_drained(cluster, weir):
         eventually(lambda: node_of(c) == cluster.nodes[2].port)
         assert {node_of(c) for _ in range(20)} == {cluster.nodes[2].port}
     assert nodes(wp)[cluster.where(1)]['state'] == 'draining'
+    # ... and when the cluster gets other options
+    epoch = wp.admin('SHOW CLUSTERS')[0]['epoch']
+    wp.clusters['main']['hold_timeout'] = 17
+    wp.write()
+    wp.admin('RELOAD')
+    wait_ready(wp, cluster)
+    assert nodes(wp)[cluster.where(1)]['state'] == 'draining'
+    assert [r['epoch'] for r in wp.admin('SHOW CLUSTERS')] == [epoch]
     wp.admin('RESUME "%s"' % cluster.where(1))
     eventually(lambda: nodes(wp)[cluster.where(1)]['state'] in ('up', 'warming'))
     with pytest.raises(rawpg.PgError) as e:
