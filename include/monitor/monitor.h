@@ -43,8 +43,8 @@ struct monitor *monitor_new(struct loop *loop, struct resolver *resolver,
 void monitor_free(struct monitor **m);
 /* For operators' calls and SHOW; NULL while find_kind has not found it. */
 struct cluster *monitor_cluster(struct monitor *m);
-/* What was known of it before an upgrade or a change of its options (cluster_inherit()): now, or when
- * it is found. */
+/* What was known of it before an upgrade or a change of its options (cluster_inherit()): now, or
+ * when it is found. */
 void monitor_inherit(struct monitor *m, const uint8_t *p, size_t n);
 /* After any call of cluster.h on it: hands out what it caused. */
 void monitor_changed(struct monitor *m);

@@ -1,7 +1,7 @@
 /* heir - what a process knows of a cluster that cannot be seen anew: who was accepted as primary,
  * and by whom, what it had told its clients, whom an operator or the rules have taken out. For the
- * process after an upgrade, or the cluster with other options, which goes on in the same epoch. What is read is checked as if it came
- * from the network. Control thread. */
+ * process after an upgrade, or the cluster with other options, which goes on in the same epoch.
+ * What is read is checked as if it came from the network. Control thread. */
 #include "cluster_int.h"
 
 #include "base/rd.h"

@@ -132,6 +132,13 @@ static int load_and_keep(
 	struct conf *next;
 	if (conf_load_again(old, &next, m) != 0)
 		return -1;
+	if (next->dbs_n == 0 && old->dbs_n > 0) {
+		conf_msgs_add(m, CONF_ERROR, old->path, 0,
+			"there is no database in it any more: a file that was emptied is not "
+			"taken up while clients are served; restart to serve none");
+		conf_free(&next);
+		return -1;
+	}
 	struct conf *kept = conf_copy_items(next);
 	bool changed = keep_running_values(old, next, kept, m);
 	changed |= sets && keep_sets(old, kept);

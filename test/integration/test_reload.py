@@ -49,7 +49,9 @@ def test_new_values_apply(weirpool, pg15):
     lambda wp: wp.put('weirpool.ini', wp.text().replace('[databases]', '[databases]\nx = port=99999')),
     lambda wp: wp.put('weirpool.ini', 'this is not an ini file\n'),
     lambda wp: wp.put('weirpool.ini', wp.text() + 'auth_file = /nonexistent/users.txt\n'),
-], ids=['name', 'number', 'enum', 'section', 'dbkey', 'port', 'syntax', 'authfile'])
+    lambda wp: wp.put('weirpool.ini', ''),  # a disk was full, an editor is at it
+    lambda wp: wp.put('weirpool.ini', wp.text()[:wp.text().index('[databases]')] + wp.text()[wp.text().index('[weirpool]'):]),
+], ids=['name', 'number', 'enum', 'section', 'dbkey', 'port', 'syntax', 'authfile', 'empty', 'no databases'])
 def test_any_mistake_changes_nothing(weirpool, pg15, break_it):
     wp = weirpool(pg15, query_wait_timeout=33)
     a = wp.raw()
