@@ -109,9 +109,13 @@ static struct bufferevent *add(struct http_conns *cs, struct bufferevent *bev, s
 	return bev;
 }
 
+/* The descriptor is closed with the bufferevent, that is by forget(), and not by evhttp: until then
+ * events are set on it, and nobody else may get its number. */
+#define BEV_OPTIONS BEV_OPT_CLOSE_ON_FREE
+
 struct bufferevent *conns_on_unix(struct event_base *base, void *arg)
 {
-	return add(arg, bufferevent_socket_new(base, -1, 0), NULL);
+	return add(arg, bufferevent_socket_new(base, -1, BEV_OPTIONS), NULL);
 }
 
 struct bufferevent *conns_on_tcp(struct event_base *base, void *arg)
@@ -122,9 +126,8 @@ struct bufferevent *conns_on_tcp(struct event_base *base, void *arg)
 	if (!tls)
 		return conns_on_unix(base, arg);
 	void *ssl = tls_accept_ssl(tls, &e);
-	/* the descriptor is closed with the bufferevent: until then events may be set on it */
 	struct bufferevent *bev = ssl ? bufferevent_openssl_socket_new(base, -1, ssl,
-						BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE)
+						BUFFEREVENT_SSL_ACCEPTING, BEV_OPTIONS)
 				      : NULL;
 	if (bev)
 		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);

@@ -62,7 +62,6 @@ def test_parent_in_a_comment(traced, pg15, collector):
     assert len(collector.roots()) == 1  # the other one asked for nothing
 
 
-
 def test_waiting_is_a_span(traced, pg15, collector):
     wp = traced(pg15, default_pool_size=1)
     trace, _, tp = parent()

@@ -704,6 +704,18 @@ def test_http_after_a_failed_start(changeable, pg15):
     served()
 
 
+def test_a_start_behind_http(changeable, pg15):
+    """A connection of the HTTP port that has ended leaves nothing on the number of its descriptor: the next one to have it is that by
+    which the processes talk."""
+    port = free_port()
+    wp = changeable(pg15, http_port=port)
+    for _ in range(3):
+        with wp.raw('admin', 'weirpool') as console:
+            assert http_get(port, '/livez')[0] == 200
+            old = upgrade(wp, console)
+        ended(old)
+
+
 def test_service_manager(weirpool, pg15):
     """systemd hears which process is the main one from the old one, and then READY from the new one."""
     path = '@weirpool-upgrade-%d' % os.getpid()

@@ -28,11 +28,14 @@ class Adopted:
             os.kill(self.pid, sig)
 
 
-def upgrade(wp):
-    """UPGRADE; wp is the new process from here on. What stood for the old one."""
+def upgrade(wp, console=None):
+    """UPGRADE, on a console that is open if there is one; wp is the new process from here on. What stood for the old one."""
     old = wp.proc
-    row = wp.admin('UPGRADE')[0]
-    wp.proc = Adopted(int(row['pid']))
+    if console:
+        pid = console.one('UPGRADE')
+    else:
+        pid = wp.admin('UPGRADE')[0]['pid']
+    wp.proc = Adopted(int(pid))
     return old
 
 
