@@ -563,6 +563,9 @@ def test_the_primary_stands_in_for_replicas(cluster, weir, share):
 
     def at_primary():
         return sum(r['state'] == 'active' and int(r['port']) == cluster.nodes[0].port for r in wp.admin('SHOW SERVERS'))
+    with wp.connect(dbname='app') as c:
+        c.execute('select 1')  # now the catalogs are read; before that nothing is known to be a read
+    eventually(lambda: wp.admin('EXPLAIN ROUTE FOR app ' + heavy)[0]['verdict'] == 'replica', 30)
     for i in (1, 2):
         wp.admin('DRAIN "%s"' % cluster.where(i))
     threads = [threading.Thread(target=client, args=('read', heavy)) for _ in range(12)]

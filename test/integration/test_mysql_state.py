@@ -658,17 +658,17 @@ def test_nothing_is_left_to_the_next(two):
 
 @pytest.fixture
 def roles(anymy):
-    """Roles ra and rb, the account's own, and ra has a schema to itself; what it can do nobody else can."""
+    """Roles role_a and role_b, the account's own, and role_a has a schema to itself; what it can do nobody else can."""
     anymy.query('create database role_db')
     anymy.query('create table role_db.t (i int)')
     try:
-        for r in ('ra', 'rb'):
+        for r in ('role_a', 'role_b'):
             anymy.query('create role ' + r)
             anymy.query("grant %s to app@'%%'" % r)
-        anymy.query('grant all on role_db.* to ra')
+        anymy.query('grant all on role_db.* to role_a')
         yield anymy
     finally:
-        for sql in ('drop database role_db', 'drop role if exists ra', 'drop role if exists rb'):
+        for sql in ('drop database role_db', 'drop role if exists role_a', 'drop role if exists role_b'):
             anymy.query(sql)
 
 
@@ -681,9 +681,9 @@ def test_roles_follow(roles, mypool):
             assert b.error('select * from role_db.t').errno == 1142
 
         others_are_not_in()
-        a.do('set role ra')
+        a.do('set role role_a')
         mine = a.one('select current_role()')
-        assert 'ra' in mine
+        assert 'role_a' in mine
         for _ in range(2):
             others_are_not_in()
             assert a.q('select * from role_db.t') == []
@@ -698,10 +698,10 @@ def test_roles_follow(roles, mypool):
         assert a.execute(s).rows == []
         a.do('use app')
         a.do('begin')
-        a.do('set role rb')
+        a.do('set role role_b')
         a.do('commit')
         others_are_not_in()
-        assert 'rb' in a.one('select current_role()')
+        assert 'role_b' in a.one('select current_role()')
         a.do('set role none')
         others_are_not_in()
         assert a.error('select * from role_db.t').errno == 1142
@@ -714,14 +714,14 @@ def test_roles_do_not_stay_behind(roles, mypool, mode):
     wp = mypool(roles, default_pool_size=1, pool_mode=mode)
     for leave in ('bye', 'reset', 'begin', 'change_user', 'procedure'):
         with wp.my() as a:
-            a.do('set role ra')
+            a.do('set role role_a')
             if leave == 'begin':
                 a.do('begin')
             elif leave == 'change_user':
                 a.change_user()
                 assert a.error('select * from role_db.t').errno == 1142
             elif leave == 'procedure':
-                a.all("prepare p from 'set role ra'; execute p; deallocate prepare p")
+                a.all("prepare p from 'set role role_a'; execute p; deallocate prepare p")
             elif leave == 'reset':
                 a.reset_connection()
             if leave != 'change_user':
@@ -732,12 +732,12 @@ def test_roles_do_not_stay_behind(roles, mypool, mode):
 
 def test_default_roles(roles, mypool):
     """What a login gives is what a session without a SET ROLE of its own has."""
-    roles.query("set default role ra %s app@'%%'" % ('to' if roles.family == 'mysql' else 'for'))
+    roles.query("set default role role_a %s app@'%%'" % ('to' if roles.family == 'mysql' else 'for'))
     try:
         wp = mypool(roles, default_pool_size=1)
         with wp.my() as a, wp.my() as b:
             mine = a.one('select current_role()')
-            assert 'ra' in mine
+            assert 'role_a' in mine
             b.do('set role none')
             assert a.one('select current_role()') == mine
             assert b.one("select coalesce(current_role(), 'NONE')") == 'NONE'

@@ -75,6 +75,7 @@ def test_columns(wp):
 
 def test_conditions(wp):
     run(wp, 'select 1', 'select 2', "set names 'utf8mb4'")
+    eventually(lambda: rows(wp, 'SELECT ConnUsed FROM stats_mysql_connection_pool') == [{'ConnUsed': 0}])
     assert rows(wp, "SELECT srv_host, ConnOK AS made FROM stats.stats_mysql_connection_pool WHERE status = 'ONLINE' AND ConnUsed = 0 "
                     "ORDER BY ConnOK DESC LIMIT 1") == [{'srv_host': '127.0.0.1', 'made': 1}]
     assert rows(wp, 'SELECT COUNT(*) FROM stats_mysql_connection_pool') == [{'count': 1}]
