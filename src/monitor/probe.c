@@ -12,8 +12,10 @@
 #define SLOW_US 1000000
 #define SLOW_BURST_US 100000
 #define BARRIER_BURST_US 20000
-#define BARRIER_US 60000000 /* a group that has lost a member answers when it is one again */
-#define RETRY_US 250000     /* between attempts to connect, when not in a burst */
+/* A group that has lost a member answers when it is one again, 5 seconds later unless configured
+ * otherwise. Whoever has not answered by then is asked anew, on another connection. */
+#define BARRIER_US 12000000
+#define RETRY_US 250000 /* between attempts to connect, when not in a burst */
 
 static void told(struct probe *p)
 {
