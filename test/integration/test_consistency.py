@@ -88,6 +88,15 @@ def harmed(base, binary, request):
     w.stop()
 
 
+def accepted(c, w):
+    """Is the new primary followed? MariaDB shows a transaction before a replica has acknowledged it (AFTER_SYNC): one that was seen then
+    and is lost, of which no client has heard, makes weirpool ask an operator."""
+    now, = w.admin('SHOW CLUSTERS')
+    if now['kind'] == 'mariadb' and 'transactions of the lost primary' in (now['why'] or ''):
+        w.admin('PROMOTED "%s"' % c.where(c.primary))
+    return now['primary'] == c.where(c.primary)
+
+
 @pytest.mark.parametrize('harmed', ['pg15', 'mysql97', 'maria118', pytest.param('pg18', marks=pytest.mark.slow),
                                     pytest.param('maria1011', marks=pytest.mark.slow)], indirect=True)
 @pytest.mark.timeout(SECONDS * 3 + 240)
@@ -100,7 +109,7 @@ def test_reads_see_what_they_must(harmed):
         time.sleep(1.0)
         c.torment(w, SECONDS, seed)
         c.failover()
-        eventually(lambda: w.admin('SHOW CLUSTERS')[0]['primary'] == c.where(c.primary), 60)
+        eventually(lambda: accepted(c, w), 60, say=lambda: (w.admin('SHOW CLUSTERS'), w.admin('SHOW NODES')))
         time.sleep(2.0)
         c.torment(w, SECONDS / 3, seed + 1)
     finally:
