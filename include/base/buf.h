@@ -50,6 +50,7 @@ bool buf_put_u64le(struct buf *b, uint64_t v);
 /* MySQL docs: Protocol::LengthEncodedInteger, in its shortest form; and that before n bytes. */
 bool buf_put_lenenc(struct buf *b, uint64_t v);
 bool buf_put_lenstr(struct buf *b, const void *p, size_t n);
+bool buf_put_text(struct buf *b, const char *s); /* the same of a string: see rd_text() */
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Overwrites 4 bytes at offset at (counted from buf_data()): message lengths known only later.
  * Does nothing once failed, as the place may not exist. */

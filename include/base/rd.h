@@ -97,6 +97,17 @@ static inline const uint8_t *rd_lenstr(struct rd *r, size_t *n_r)
 	*n_r = p ? (size_t)n : 0;
 	return p;
 }
+/* The same as a string of less than size bytes with no NUL in it. False: it is none. */
+static inline bool rd_text(struct rd *r, char *out, size_t size)
+{
+	size_t n;
+	const uint8_t *p = rd_lenstr(r, &n);
+	if (p == NULL || n >= size || memchr(p, 0, n) != NULL)
+		return false;
+	memcpy(out, p, n);
+	out[n] = '\0';
+	return true;
+}
 /* A NUL-terminated string inside the slice; NULL and bad if there is no NUL. len_r may be NULL. */
 static inline const char *rd_cstr(struct rd *r, size_t *len_r)
 {

@@ -98,6 +98,10 @@ static inline const struct admin_ask *admin_ask_of(const struct scatter *s)
 }
 void admin_ask_free(struct scatter *s); /* at the end of done() */
 void admin_cols(struct rowset *rs, const char *types, const char *names);
+static inline void admin_set_u64(struct rowset *rs, char **row, unsigned col, uint64_t v)
+{
+	rowset_setf(rs, row, col, "%llu", (unsigned long long)v);
+}
 /* The columns' types as in PgBouncer's source: s i q N T b. names: separated by blanks. */
 const struct conf *admin_conf(const struct core_console *r);
 

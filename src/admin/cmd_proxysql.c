@@ -5,7 +5,6 @@
 #include "show_int.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 
 bool proxysql_may_reset(struct core_console *r)
 {
@@ -24,11 +23,6 @@ bool proxysql_may_reset(struct core_console *r)
 static bool is_mysql(const struct query_row *q)
 {
 	return q->db && proxysql_is_mysql(q->db);
-}
-
-static void put_u64(struct rowset *rs, char **row, unsigned col, uint64_t v)
-{
-	rowset_setf(rs, row, col, "%" PRIu64, v);
 }
 
 /* ---- stats_mysql_query_digest ---- */
@@ -55,7 +49,7 @@ static void put_digest(struct rowset *rs, const struct query_row *q)
 	rowset_setf(rs, row, 4, "0x%016llX", (unsigned long long)q->digest);
 	rowset_set(rs, row, 5, q->text);
 	for (unsigned i = 0; i < sizeof v / sizeof *v; i++)
-		put_u64(rs, row, 6 + i, v[i]);
+		admin_set_u64(rs, row, 6 + i, v[i]);
 }
 
 static void digest_shown(struct scatter *s)
@@ -149,10 +143,10 @@ static void commands_shown(struct scatter *s)
 	for (size_t i = 0; i < COMMANDS_N; i++) {
 		char **row = rowset_row(&r->result);
 		rowset_set(&r->result, row, 0, commands[i]);
-		put_u64(&r->result, row, 1, sum[i].total_us);
-		put_u64(&r->result, row, 2, sum[i].calls);
+		admin_set_u64(&r->result, row, 1, sum[i].total_us);
+		admin_set_u64(&r->result, row, 2, sum[i].calls);
 		for (unsigned b = 0; b < QUERY_BUCKETS; b++)
-			put_u64(&r->result, row, 3 + b, sum[i].bucket[b]);
+			admin_set_u64(&r->result, row, 3 + b, sum[i].bucket[b]);
 	}
 	if (ok)
 		admin_done(r, "SHOW");

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* ---- what the workers have ---- */
@@ -151,11 +150,6 @@ static void subtract(struct proxysql_counts *n, const struct proxysql_counts *th
 	n->received = since(n->received, then->received);
 }
 
-static void put_u64(struct rowset *rs, char **row, unsigned col, uint64_t v)
-{
-	rowset_setf(rs, row, col, "%" PRIu64, v);
-}
-
 static void pool_row(struct rowset *rs, const struct proxysql_server *s)
 {
 	char **row = rowset_row(rs);
@@ -166,13 +160,13 @@ static void pool_row(struct rowset *rs, const struct proxysql_server *s)
 	rowset_setf(rs, row, 4, "%u", s->used);
 	rowset_setf(rs, row, 5, "%u", s->free);
 	if (!s->shared) {
-		put_u64(rs, row, 6, s->n.made);
-		put_u64(rs, row, 7, s->n.failed);
-		put_u64(rs, row, 9, s->n.queries);
-		put_u64(rs, row, 11, s->n.sent);
-		put_u64(rs, row, 12, s->n.received);
+		admin_set_u64(rs, row, 6, s->n.made);
+		admin_set_u64(rs, row, 7, s->n.failed);
+		admin_set_u64(rs, row, 9, s->n.queries);
+		admin_set_u64(rs, row, 11, s->n.sent);
+		admin_set_u64(rs, row, 12, s->n.received);
 	}
-	put_u64(rs, row, 13, (uint64_t)s->rtt_us);
+	admin_set_u64(rs, row, 13, (uint64_t)s->rtt_us);
 }
 
 /* What is there now is what further rows begin with. */
@@ -244,7 +238,7 @@ static void process_row(struct rowset *rs, unsigned worker, const struct conn_fa
 		return;
 	char **row = rowset_row(rs);
 	rowset_setf(rs, row, 0, "%u", worker);
-	put_u64(rs, row, 1, f->number);
+	admin_set_u64(rs, row, 1, f->number);
 	rowset_set(rs, row, 2, f->user);
 	rowset_set(rs, row, 3, f->db);
 	set_addr(rs, row, 4, &f->addr);
@@ -359,7 +353,7 @@ static void global_done(struct scatter *s)
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
 		char **row = rowset_row(&r->result);
 		rowset_set(&r->result, row, 0, all[i].name);
-		put_u64(&r->result, row, 1, all[i].v);
+		admin_set_u64(&r->result, row, 1, all[i].v);
 	}
 	end(s);
 }

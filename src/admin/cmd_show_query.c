@@ -101,11 +101,6 @@ uint64_t query_share_us(const struct query_counts *n, double share)
 	return n->max_us;
 }
 
-static void put_u64(struct rowset *rs, char **row, unsigned col, uint64_t v)
-{
-	rowset_setf(rs, row, col, "%llu", (unsigned long long)v);
-}
-
 static void put_histogram(struct rowset *rs, char **row, unsigned col, const struct query_counts *n)
 {
 	struct buf b;
@@ -131,11 +126,11 @@ static void put_counts(struct rowset *rs, char **row, const struct query_counts 
 		n->min_us, n->max_us, n->total_us / n->calls };
 	unsigned col = 3;
 	for (unsigned i = 0; i < sizeof v / sizeof *v; i++)
-		put_u64(rs, row, col++, v[i]);
+		admin_set_u64(rs, row, col++, v[i]);
 	for (unsigned i = 0; i < sizeof shares / sizeof *shares; i++)
-		put_u64(rs, row, col++, query_share_us(n, shares[i]));
-	put_u64(rs, row, col++, n->calls - n->replica);
-	put_u64(rs, row, col++, n->replica);
+		admin_set_u64(rs, row, col++, query_share_us(n, shares[i]));
+	admin_set_u64(rs, row, col++, n->calls - n->replica);
+	admin_set_u64(rs, row, col++, n->replica);
 	rowset_set(rs, row, col++, clock_format_s(n->first_us, text, sizeof text));
 	rowset_set(rs, row, col++, clock_format_s(n->last_us, text, sizeof text));
 	put_histogram(rs, row, col, n);

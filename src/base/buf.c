@@ -282,6 +282,11 @@ bool buf_put_lenstr(struct buf *b, const void *p, size_t n)
 	return buf_put_lenenc(b, n) && buf_append(b, p, n);
 }
 
+bool buf_put_text(struct buf *b, const char *s)
+{
+	return buf_put_lenstr(b, s, strlen(s));
+}
+
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
 	char small[256];

@@ -13,11 +13,6 @@
 
 /* ---- out ---- */
 
-static void put_text(struct buf *b, const char *s)
-{
-	buf_put_lenstr(b, s, strlen(s));
-}
-
 static void put_pos(struct buf *b, const struct pos *p)
 {
 	struct buf text;
@@ -36,16 +31,16 @@ bool cluster_bequeath(const struct cluster *c, struct buf *out)
 	buf_put_u64le(out, c->epoch);
 	buf_put_u32le(out, c->timeline);
 	buf_put_u8(out, c->forced);
-	put_text(out, c->system);
-	put_text(out, c->identity);
-	put_text(out, c->evidence);
-	put_text(out, c->epoch && c->primary >= 0 ? c->node[c->primary].name : "");
+	buf_put_text(out, c->system);
+	buf_put_text(out, c->identity);
+	buf_put_text(out, c->evidence);
+	buf_put_text(out, c->epoch && c->primary >= 0 ? c->node[c->primary].name : "");
 	put_pos(out, fresh_last(&c->history));
 	put_pos(out, &c->acked);
 	buf_put_u8(out, (uint8_t)c->n);
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct node *n = &c->node[i];
-		put_text(out, n->name);
+		buf_put_text(out, n->name);
 		buf_put_u8(out, (uint8_t)n->admin);
 		buf_put_u8(out, (uint8_t)n->fence);
 		buf_put_u8(out, n->turned_down);
@@ -70,17 +65,6 @@ struct heir {
 	} node[CLUSTER_NODES_MAX];
 };
 
-static bool get_text(struct rd *r, char *out, size_t size)
-{
-	size_t n;
-	const uint8_t *p = rd_lenstr(r, &n);
-	if (!p || n >= size || memchr(p, 0, n))
-		return false;
-	memcpy(out, p, n);
-	out[n] = 0;
-	return true;
-}
-
 static bool get_pos(struct rd *r, struct pos *p)
 {
 	size_t n;
@@ -93,7 +77,7 @@ static bool get_pos(struct rd *r, struct pos *p)
 
 static bool get_node(struct rd *r, struct heir_node *n)
 {
-	bool ok = get_text(r, n->name, sizeof n->name);
+	bool ok = rd_text(r, n->name, sizeof n->name);
 	n->admin = rd_u8(r);
 	n->fence = rd_u8(r);
 	n->turned_down = rd_u8(r);
@@ -110,10 +94,10 @@ static bool get(struct rd *r, struct heir *h)
 	h->timeline = rd_u32le(r);
 	h->forced = rd_u8(r);
 	if (!rd_ok(r) || h->form != HEIR_FORM || h->forced > 1 ||
-		!get_text(r, h->system, sizeof h->system) ||
-		!get_text(r, h->identity, sizeof h->identity) ||
-		!get_text(r, h->evidence, sizeof h->evidence) ||
-		!get_text(r, h->primary, sizeof h->primary) || !get_pos(r, &h->last) ||
+		!rd_text(r, h->system, sizeof h->system) ||
+		!rd_text(r, h->identity, sizeof h->identity) ||
+		!rd_text(r, h->evidence, sizeof h->evidence) ||
+		!rd_text(r, h->primary, sizeof h->primary) || !get_pos(r, &h->last) ||
 		!get_pos(r, &h->acked))
 		return false;
 	h->n = rd_u8(r);

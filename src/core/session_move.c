@@ -51,22 +51,6 @@ static struct session *session_at(struct worker *w, const struct core_place *at)
 
 /* ---- the state as bytes ---- */
 
-static void put_text(struct buf *b, const char *s)
-{
-	buf_put_lenstr(b, s, strlen(s));
-}
-
-static bool get_text(struct rd *r, char *out, size_t size)
-{
-	size_t n;
-	const uint8_t *p = rd_lenstr(r, &n);
-	if (!p || n >= size || memchr(p, 0, n))
-		return false;
-	memcpy(out, p, n);
-	out[n] = 0;
-	return true;
-}
-
 static void put_addr(struct buf *b, const struct addr *a)
 {
 	sa_family_t f = a->u.sa.sa_family;
@@ -104,7 +88,7 @@ static void put_creds(struct buf *b, const struct proto_creds *c)
 	static const struct proto_creds none;
 	if (!c)
 		c = &none;
-	put_text(b, c->password);
+	buf_put_text(b, c->password);
 	buf_put_u8(b, (uint8_t)(c->has_scram_keys | c->has_native << 1 | c->has_sha2 << 2));
 	buf_append(b, c->client_key, sizeof c->client_key);
 	buf_append(b, c->server_key, sizeof c->server_key);
@@ -114,7 +98,7 @@ static void put_creds(struct buf *b, const struct proto_creds *c)
 
 static bool get_creds(struct rd *r, struct proto_creds *c)
 {
-	if (!get_text(r, c->password, sizeof c->password))
+	if (!rd_text(r, c->password, sizeof c->password))
 		return false;
 	uint8_t has = rd_u8(r);
 	const uint8_t *ck = rd_bytes(r, sizeof c->client_key);
@@ -156,8 +140,8 @@ static enum proto_stays put_session(struct session *s, struct buf *b)
 	buf_put_u64le(b, (uint64_t)s->token.replica_us);
 	buf_put_u64le(b, (uint64_t)s->token.doubt_until_us);
 	put_addr(b, &s->addr);
-	put_text(b, s->db->name);
-	put_text(b, s->account->name);
+	buf_put_text(b, s->db->name);
+	buf_put_text(b, s->account->name);
 	put_creds(b, s->shard->creds);
 	enum proto_stays why = s->ops->client_move_out(s->cst, b);
 	return why == PROTO_STAYS_NOT && b->failed ? PROTO_STAYS_TOO_BIG : why;
@@ -319,9 +303,8 @@ static bool read_arrival(struct rd *r, struct arrival *a, int64_t now)
 	       a->long_key <= 1 && is_time(a->connected_us, now) &&
 	       is_time(a->token.write_us, now) && is_time(a->token.read_us, now) &&
 	       is_time(a->token.replica_us, now) && is_time(a->token.doubt_until_us, now) &&
-	       get_addr(r, &a->addr) && get_text(r, a->db, sizeof a->db) &&
-	       get_text(r, a->user, sizeof a->user) && *a->db && *a->user &&
-	       get_creds(r, &a->creds);
+	       get_addr(r, &a->addr) && rd_text(r, a->db, sizeof a->db) &&
+	       rd_text(r, a->user, sizeof a->user) && *a->db && *a->user && get_creds(r, &a->creds);
 }
 
 /* As learn_creds() of a login, by what the configuration says now. */

@@ -359,7 +359,7 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 		mem_free(MEM_CONF, options);
 		return;
 	}
-	buf_init(&heir, HEIR_MAX_BYTES);
+	buf_init(&heir, 0);
 	if (w) {
 		put_heir(w, &heir);
 		end_watch(w, false);

@@ -12,7 +12,7 @@ import pytest
 import rawpg
 from rawpg import PgError, query
 from servers import eventually, free_port
-from upgrading import Adopted, alone, ended, moved, refused, state, upgrade
+from upgrading import Adopted, Clients, alone, ended, moved, refused, state, upgrade
 
 
 @pytest.fixture
@@ -75,24 +75,9 @@ def test_takes_over(weirpool, pg15):
 
 # --- under load
 
-class Load:
-    """Clients of all kinds until stop(); what failed is in self.failures."""
-
-    def __init__(self, wp, table):
-        self.wp, self.table = wp, table
-        self.failures, self.connects, self.sums = [], 0, {}
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(
-            [self.visits] * 3 + [self.unix_visits] + [self.transactions] * 2 + [self.quick_transactions] + [self.stayer] * 3)]
-        for t in self.threads:
-            t.start()
-
-    def guard(self, f, i):
-        try:
-            while not self.ending.is_set():
-                f(i)
-        except Exception as e:  # pylint: disable=broad-except
-            self.failures.append('%s: %r' % (f.__name__, e))
+class Load(Clients):
+    def clients(self):
+        return [self.visits] * 3 + [self.unix_visits] + [self.transactions] * 2 + [self.quick_transactions] + [self.stayer] * 3
 
     def visit(self, c, i):
         with c:
@@ -117,7 +102,7 @@ class Load:
                     continue
                 out = c.simple(step)
                 assert not rawpg.errors(out), rawpg.errors(out)
-            self.sums[i] = self.sums.get(i, 0) + 1
+            self.did(i)
             c.bye()
 
     def transactions(self, i):
@@ -135,16 +120,10 @@ class Load:
             while not self.ending.is_set():
                 out = c.send(rawpg.bind('', 'st', []) + rawpg.execute() + rawpg.sync()).until_ready()
                 assert not rawpg.errors(out), rawpg.errors(out)
-                self.sums[i] = self.sums.get(i, 0) + 1
+                self.did(i)
                 assert c.one("select current_setting('app.who')") == 'stayer %d' % i
                 time.sleep(0.002 * (i % 3))
             c.bye()
-
-    def stop(self):
-        self.ending.set()
-        for t in self.threads:
-            t.join(60)
-        assert not self.failures, self.failures[:5]
 
 
 def check_load(wp, server, rounds):

@@ -10,7 +10,7 @@ import rawmy
 import rawpg
 from rawmy import P, MyError
 from servers import eventually
-from upgrading import alone, ended, moved, state, upgrade
+from upgrading import Clients, alone, ended, moved, state, upgrade
 
 
 def on(*now):
@@ -301,27 +301,9 @@ def test_kill_without_the_other_process(upgradable, maria1011):
     assert c.one('select 1') == '1'
 
 
-class Load:
-    """Clients of all kinds until stop(); what failed is in self.failures."""
-
-    def __init__(self, wp, table):
-        self.wp, self.table = wp, table
-        self.failures, self.connects, self.sums = [], 0, {}
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(
-            [self.visits] * 2 + [self.transactions] + [self.stayer] * 2 + [self.driver])]
-        for t in self.threads:
-            t.start()
-
-    def guard(self, f, i):
-        try:
-            while not self.ending.is_set():
-                f(i)
-        except Exception as e:  # pylint: disable=broad-except
-            self.failures.append('%s: %r' % (f.__name__, e))
-
-    def did(self, i, n=1):
-        self.sums[i] = self.sums.get(i, 0) + n
+class Load(Clients):
+    def clients(self):
+        return [self.visits] * 2 + [self.transactions] + [self.stayer] * 2 + [self.driver]
 
     def visits(self, i):
         with self.wp.my() as c:
@@ -365,12 +347,6 @@ class Load:
                 c.commit()
                 self.did(i)
                 c.ping(reconnect=False)
-
-    def stop(self):
-        self.ending.set()
-        for t in self.threads:
-            t.join(60)
-        assert not self.failures, self.failures[:5]
 
 
 def check_load(wp, server, rounds):

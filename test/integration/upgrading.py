@@ -1,6 +1,7 @@
 """Upgrades of a weirpool, for tests: who has taken over, and whether the process before has ended."""
 import contextlib
 import os
+import threading
 
 import pytest
 from rawpg import PgError
@@ -64,3 +65,32 @@ def moved(wp, old):
     """All idle sessions have moved, and nobody is left there."""
     ended(old)
     alone(wp)
+
+
+class Clients:
+    """Clients of all kinds until stop(): each of clients() runs again and again, in a thread of its own, with its number. What failed
+    is in failures, what they have done in sums."""
+
+    def __init__(self, wp, table):
+        self.wp, self.table = wp, table
+        self.failures, self.connects, self.sums = [], 0, {}
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=self.guard, args=(f, i)) for i, f in enumerate(self.clients())]
+        for t in self.threads:
+            t.start()
+
+    def guard(self, f, i):
+        try:
+            while not self.ending.is_set():
+                f(i)
+        except Exception as e:  # pylint: disable=broad-except
+            self.failures.append('%s: %r' % (f.__name__, e))
+
+    def did(self, i):
+        self.sums[i] = self.sums.get(i, 0) + 1
+
+    def stop(self):
+        self.ending.set()
+        for t in self.threads:
+            t.join(60)
+        assert not self.failures, self.failures[:5]
