@@ -14,6 +14,7 @@ Here these become servers of the tests, free ports and a temporary directory."""
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -29,7 +30,7 @@ import pytest
 from servers import as_test_user, eventually, free_port, give_to_test_user
 from weir import SANITIZER, SRC, find_binary
 
-TUTORIAL_PORTS = ('5441', '5442', '5443', '3341', '3342')  # of servers that a tutorial starts itself
+TUTORIAL_PORTS = ('5441', '5442', '5443', '3341', '3342', '9090')  # of servers that a tutorial starts itself
 SLOW = {'build'}                  # stories for ./check --slow
 FENCE = re.compile(r'^```(.*)$')
 
@@ -87,6 +88,7 @@ class Stage:
                        ('host=db.example.com', 'host=127.0.0.1 port=%d' % server.port),
                        ('db.example.com', '127.0.0.1'),
                        ('/etc/weirpool', str(self.dir)), ('/run/weirpool', str(self.dir)),
+                       ('/usr/share/doc/weirpool', str(self.dir / 'share')),
                        ('/var/log/weirpool', str(self.dir)), ('6432', str(self.port)), ('6033', str(self.mysql_port)),
                        ('9127', str(self.http_port)), ('4318', str(self.otlp_port))]
         self.places += [(p, str(free_port())) for p in TUTORIAL_PORTS]
@@ -96,6 +98,9 @@ class Stage:
                             ('-h my.example.com', '-h 127.0.0.1 -P %d' % mysql.port)]
         for name in ('ca.crt', 'server.crt', 'server.key', 'app.crt', 'app.key'):
             self.put(name, pathlib.Path(certs.path(name)).read_text(), 0o600)
+        (self.dir / 'share').mkdir()
+        for f in ('prometheus/weirpool-alerts.yml', 'grafana/weirpool.json'):
+            shutil.copy(SRC / 'etc' / f, self.dir / 'share')
         bindir = self.dir / 'bin'
         bindir.mkdir()
         build = pathlib.Path(find_binary())
@@ -329,7 +334,16 @@ def test_pages_have_stories():
     """README and each page that shows commands are among them: a parser that finds nothing would pass everything."""
     pages = {page for page, _ in STORIES}
     assert {'README', 'quickstart', 'pooling', 'from-pgbouncer', 'authentication', 'tls', 'console', 'operations',
-            'mysql'} <= pages
+            'mysql', 'gateway', 'grafana'} <= pages
+
+
+def test_each_panel_is_explained():
+    """doc/tutorial/grafana.md says of each panel of the dashboard what it tells, and of none that does not exist."""
+    board = json.loads((SRC / 'etc/grafana/weirpool.json').read_text())
+    panels = {p['title'] for row in board['panels'] for p in [row, *row.get('panels', ())] if p['type'] != 'row'}
+    night = (SRC / 'doc/tutorial/grafana.md').read_text().partition('## At three in the morning')[2]
+    said = {x for line in night.split('\n') if line.startswith('| `') for x in re.findall('`([a-z_]+)`', line.split('|')[1])}
+    assert len(panels) > 90 and said == panels, (sorted(panels - said), sorted(said - panels))
 
 
 def test_console_page_is_complete(weirpool, pg15):
