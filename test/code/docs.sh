@@ -29,6 +29,7 @@ expect_good "words that may be anything" '`SHOW POOLS`, `pool`, `--once`, `a/b/c
 expect_bad "file" '`src/core/gone.c`'
 expect_bad "glob" '`src/core/*.h`'
 expect_bad "folder" '`src/gone/`'
+expect_bad "manifest" '`deploy/gone.yaml`'
 expect_bad "file without its folder" '`gone.c`'
 expect_bad "function" '`pool_gone()`'
 expect_bad "type" '`struct gone`'
