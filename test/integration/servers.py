@@ -2,6 +2,7 @@
 
 Everything runs as the unprivileged user `weirtest` (see install-servers), on free ports of 127.0.0.1, below one temporary
 directory. Knows nothing of weirpool."""
+import contextlib
 import os
 import pathlib
 import pwd
@@ -21,6 +22,8 @@ TEST_USER = 'weirtest'
 BINDIR = {15: '/usr/lib/postgresql/15/bin', 18: '/usr/lib/postgresql/18/bin'}
 ROLES = ('app', 'app2', 'appmd5', 'appplain', 'apptrust', 'appcert', 'super', 'repl')
 
+
+GATE = 4711  # an advisory lock
 
 # Of pytest's processes each has ports of its own, and gives none twice: one that is not listened on (yet, or while its server
 # is down) stays whose it is.
@@ -344,6 +347,17 @@ host replication all 127.0.0.1/32 scram-sha-256
         """How many client backends but this one."""
         return self.query("select count(*) from pg_stat_activity where backend_type = 'client backend' and"
                           " pid <> pg_backend_pid() and (%s)" % where)[0][0]
+
+    @contextlib.contextmanager
+    def gate(self, dbname='app'):
+        """A statement that runs until the block ends: what has to happen meanwhile may take its time."""
+        with self.connect(dbname) as c:
+            c.execute('select pg_advisory_lock(%d)' % GATE)
+            yield 'select pg_advisory_xact_lock_shared(%d)' % GATE
+
+    def at_gate(self, where='true'):
+        """How many of the gate's statements run at the server."""
+        return self.backends("state = 'active' and query like '%%pg_advisory_xact_lock_shared(%d)%%' and (%s)" % (GATE, where))
 
     def terminate_backends(self, where='true'):
         self.query("select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and"

@@ -44,18 +44,19 @@ def both(weirpool, victim, pg15):
     if not victim.alive():
         victim.start()
     wp = weirpool(victim, databases={'healthy': dict(host=pg15.host, port=pg15.port, dbname='app')}, default_pool_size=3,
-                  query_wait_timeout=20, server_connect_timeout=3)
+                  query_wait_timeout=20, server_connect_timeout=15)
     yield wp
     victim.sigcont()
     if not victim.alive():
         victim.start()
 
 
-def healthy(wp, n=5, within=2.5):
+def healthy(wp, n=5):
+    """Nothing of what the other pool waits for, mostly without end, holds this one up."""
     for _ in range(n):
         t = time.monotonic()
         assert wp.usable(dbname='healthy')
-        assert time.monotonic() - t < within
+        assert time.monotonic() - t < 10
 
 
 def test_kill9_in_mid_query(both, victim):
@@ -109,9 +110,9 @@ def test_idle_links_of_a_dead_server_are_noticed(both, victim):
     """Nobody gets a dead link: it is closed when it dies, not when it is used."""
     clients = [both.raw() for _ in range(3)]
     for c in clients:
-        c.send(query('select pg_sleep(0.1)'))
+        c.simple('begin')
     for c in clients:
-        c.until_ready()
+        c.simple('commit')
     assert both.pool()['sv_idle'] == 3
     victim.terminate_backends("usename = 'app'")
     eventually(lambda: both.pool()['sv_idle'] == 0)
@@ -135,13 +136,17 @@ def test_lost_commit_is_never_reported_done(both, victim):
     for i in range(5):
         a = both.raw()
         a.simple('begin; insert into lost values (%d)' % i)
-        threading.Timer(0.001 * i, lambda: victim.terminate_backends("usename = 'app' and datname = 'app'")).start()
+        links = {r['remote_pid'] for r in both.admin('SHOW SERVERS')}
+        kill = threading.Timer(0.001 * i, lambda: victim.terminate_backends("usename = 'app' and datname = 'app'"))
+        kill.start()
         try:
             out = a.simple('commit')
             ok = not rawpg.errors(out)
         except rawpg.Closed:
             ok = False
-        time.sleep(0.1)
+        kill.join()
+        eventually(lambda: not links & {r['remote_pid'] for r in both.admin('SHOW SERVERS')})  # the next round's are others
+        eventually(lambda: victim.backends("usename = 'app'") == 0)
         n = victim.query('select count(*) from lost where a = %d' % i, dbname='app')[0][0]
         assert n <= 1
         if ok:

@@ -1,5 +1,6 @@
 """Limits: one pool_size for all workers, reserve, minimum, clients in total, by database and by user, waiting in order."""
 import random
+import re
 import threading
 import time
 
@@ -13,26 +14,28 @@ pytestmark = pytest.mark.both_workers
 
 
 class Sampler:
-    """How many server connections the server itself sees, sampled all the time: .most is the highest number, .lasting
-    the highest that stayed for 0.1 s (a connection that was closed is in the server's list for some milliseconds more)."""
+    """The most server connections at a time, sampled all the while: those in the server's list whose other end is still open. (One
+    that was closed is in that list for as long as its process takes to notice.)"""
 
     def __init__(self, server, where):
-        self.most = self.lasting = 0
+        self.most = 0
         self.stop = False
-        self.recent = []
+        self.port = server.port
         self.conn = server.connect()
-        self.sql = ("select count(*) from pg_stat_activity where backend_type = 'client backend' and"
+        self.sql = ("select client_port from pg_stat_activity where backend_type = 'client backend' and"
                     " pid <> pg_backend_pid() and (%s)" % where)
         self.thread = threading.Thread(target=self.run)
 
+    def open_ends(self):
+        """Local ports of established connections to the server."""
+        with open('/proc/net/tcp') as f:
+            return {int(m, 16) for m in re.findall(r'^ *\d+: 0100007F:(\w{4}) 0100007F:%04X 01 ' % self.port, f.read(), re.M)}
+
     def run(self):
         while not self.stop:
-            now, n = time.monotonic(), self.conn.execute(self.sql).fetchone()[0]
-            self.most = max(self.most, n)
-            self.recent.append((now, n))
-            if now - self.recent[0][0] > 0.1:
-                self.lasting = max(self.lasting, min(k for _, k in self.recent))
-                self.recent = [r for r in self.recent if now - r[0] <= 0.1]
+            listed = {r[0] for r in self.conn.execute(self.sql)}
+            if len(listed) > self.most:
+                self.most = max(self.most, len(listed & self.open_ends()))
             time.sleep(0.002)
 
     def __enter__(self):
@@ -81,7 +84,7 @@ def test_pool_size_is_never_exceeded(weirpool, pg15, size, crash):
                     c.reset()
     with Sampler(pg15, "usename = 'app' and datname = 'app'") as s:
         parallel(24, client)
-    assert 1 <= s.most and (s.lasting if crash else s.most) <= size, (s.most, s.lasting)
+    assert 1 <= s.most <= size
     eventually(lambda: wp.pool()['cl_waiting'] == 0)
 
 
@@ -135,7 +138,7 @@ def test_waiting_is_bounded_and_explained(weirpool, pg15):
     with pytest.raises(rawpg.PgError) as e:
         b.q('select 1')
     waited = time.monotonic() - t
-    assert 0.9 < waited < 3
+    assert 0.9 < waited < 15
     text = ' '.join(e.value.fields.values())
     assert 'query_wait_timeout' in text
     assert 'pool_size' in text
@@ -170,16 +173,23 @@ def test_reserve_pool(weirpool, pg15):
     wp = weirpool(pg15, default_pool_size=1, reserve_pool_size=2, reserve_pool_timeout=1, query_wait_timeout=20)
     clients = [wp.raw() for _ in range(4)]
     clients[0].simple('begin')
+    begun, early = time.monotonic(), []
     for c in clients[1:]:
         c.send(query('begin'))
-    time.sleep(0.4)
-    assert wp.pool()['sv_active'] == 1 and wp.pool()['cl_waiting'] == 3
-    eventually(lambda: wp.pool()['sv_active'] == 3)
+
+    def reserve():
+        """the reserve is in use"""
+        n = wp.pool()['sv_active']
+        if n > 1 and time.monotonic() - begun < 0.9:
+            early.append(n)
+        return n == 3
+    eventually(reserve)
+    assert not early
     time.sleep(0.5)
     assert wp.pool()['sv_active'] == 3 and wp.pool()['cl_waiting'] == 1
     clients[0].simple('commit')
-    done = [c for c in clients[1:] if not c.quiet(0.5)]
-    assert len(done) == 3
+    for c in clients[1:]:
+        assert c.until_ready()[-1].status == 'T'
 
 
 def test_min_pool_size(weirpool, pg15):
@@ -218,8 +228,14 @@ def test_max_client_conn_under_churn(weirpool, pg15):
             except (rawpg.PgError, rawpg.Closed, ConnectionError) as e:
                 refused.append(e)
     parallel(30, churn)
-    time.sleep(0.3)
-    clients = [wp.raw() for _ in range(20)]
+
+    def one_more():
+        """a place is free: each that was left has been noticed"""
+        try:
+            return wp.raw()
+        except (rawpg.PgError, rawpg.Closed):
+            return None
+    clients = [eventually(one_more) for _ in range(20)]
     with pytest.raises(rawpg.PgError):
         wp.raw()
     for c in clients:
@@ -288,7 +304,7 @@ def test_server_connections_per_database(weirpool, pg15, where):
                 c.q('select pg_sleep(0.005)')
     with Sampler(pg15, "datname = 'app' and usename in ('app', 'app2', 'appmd5')") as s:
         parallel(15, client)
-    assert 1 <= s.lasting <= 3
+    assert 1 <= s.most <= 3
 
 
 def test_server_connections_per_user(weirpool, pg15):
@@ -300,7 +316,7 @@ def test_server_connections_per_user(weirpool, pg15):
                 c.q('select pg_sleep(0.005)')
     with Sampler(pg15, "usename = 'app'") as s:
         parallel(12, client)
-    assert 1 <= s.lasting <= 2
+    assert 1 <= s.most <= 2
 
 
 def test_pool_sizes_of_databases_and_users(weirpool, pg15):
@@ -310,47 +326,43 @@ def test_pool_sizes_of_databases_and_users(weirpool, pg15):
                   users={'app2': dict(pool_size=3)})
     for user, db, want in (('app', 'app2', 1), ('app', 'app', 2), ('app2', 'app', 3), ('app2', 'app2', 3)):
         clients = [wp.raw(user, db) for _ in range(5)]
-        for c in clients:
-            c.send(query('select pg_sleep(0.6)'))
-        time.sleep(0.35)
-        assert pg15.backends("state = 'active' and query like '%%pg_sleep(0.6)%%' and usename = '%s' and datname = '%s'"
-                             % (user, db)) == want
+        with pg15.gate(db) as passes:
+            for c in clients:
+                c.send(query(passes))
+            eventually(lambda: pg15.at_gate("usename = '%s' and datname = '%s'" % (user, db)) == want)
+            eventually(lambda: wp.pool(db, user)['cl_waiting'] == 5 - want)
+            assert pg15.at_gate() == want
         for c in clients:
             c.until_ready()
             c.bye()
 
 
 def test_limit_of_one_pool_does_not_stop_another(weirpool, pg15):
-    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=10)
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=0)
     a, b = wp.raw(), wp.raw()
     a.simple('begin')
     b.send(query('select 1'))
-    t = time.monotonic()
     for _ in range(20):
         assert wp.usable(dbname='app2')
-    assert time.monotonic() - t < 9
+    assert wp.pool()['cl_waiting'] == 1 and b.quiet(0.01)
     a.simple('commit')
-    b.until_ready()
+    assert rawpg.rows(b.until_ready()) == [('1',)]
 
 
 def test_server_idle_timeout_and_lifetime(weirpool, pg15):
     wp = weirpool(pg15, default_pool_size=5, server_idle_timeout=1)
     clients = [wp.raw() for _ in range(5)]
     for c in clients:
-        c.send(query('select pg_sleep(0.2)'))
+        c.simple('begin')
+    eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 5)  # (others' are ending)
     for c in clients:
-        c.until_ready()
-    assert pg15.backends("usename = 'app' and datname = 'app'") == 5
+        c.simple('commit')
     eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 0)
     assert all(c.one('select 1') == '1' for c in clients)
     wp2 = weirpool(pg15, default_pool_size=1, server_lifetime=1)
     c = wp2.raw(dbname='app2')
-    pids = set()
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
-        pids.add(c.one('select pg_backend_pid()'))
-        time.sleep(0.1)
-    assert len(pids) >= 2
+    first = c.one('select pg_backend_pid()')
+    eventually(lambda: c.one('select pg_backend_pid()') != first, every=0.1)
 
 
 @pytest.mark.parametrize('option,provoke,sqlstate', [
@@ -387,7 +399,7 @@ def test_client_login_timeout(weirpool, pg15):
     for c in (silent, half, mute):
         c.expect_closed(10)
     assert time.monotonic() - t < 10
-    assert wp.usable()
+    eventually(lambda: can_login(wp))
 
 
 def test_descriptors_run_out(weirpool, pg15):
@@ -412,8 +424,8 @@ def test_descriptors_run_out(weirpool, pg15):
     assert cpu_ticks(wp.pid) - cpu < 30
     for c in taken:
         c.bye()
-    time.sleep(0.3)
-    assert wp.usable()
+    eventually(lambda: can_login(wp))
+    assert first.one('select 3') == '3'
 
 
 def cpu_ticks(pid):
@@ -440,7 +452,8 @@ def test_session_mode_tells_the_server_process(weirpool, pg15):
         for c in (a, b):
             assert c.execute('select pg_backend_pid()').fetchone()[0] == c.info.backend_pid
         waits = wp.raw()  # (it has no link yet)
-        t = threading.Timer(0.5, a.cancel)
+        t = threading.Thread(target=lambda: eventually(lambda: pg15.backends("query = 'select pg_sleep(30)' and state = 'active'")) and
+                             a.cancel())
         t.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             a.execute('select pg_sleep(30)')

@@ -28,13 +28,14 @@ def test_term_drains(weirpool, pg15):
     wp = weirpool(pg15)
     idle, busy, pipelined = wp.raw(), wp.raw(), wp.raw()
     busy.simple('begin')
-    pipelined.send(query('select pg_sleep(0.5)'))
-    time.sleep(0.1)
-    wp.kill(signal.SIGTERM)
-    assert goodbye(idle) == '57P01'
-    assert busy.one("select 'still in'") == 'still in'
-    with pytest.raises((OSError, rawpg.PgError, rawpg.Closed)):
-        wp.raw()
+    with pg15.gate() as passes:
+        pipelined.send(query(passes))
+        eventually(lambda: pg15.at_gate() == 1)
+        wp.kill(signal.SIGTERM)
+        assert goodbye(idle) == '57P01'
+        assert busy.one("select 'still in'") == 'still in'
+        with pytest.raises((OSError, rawpg.PgError, rawpg.Closed)):
+            wp.raw()
     out = pipelined.until_ready()
     assert len(rawpg.rows(out)) == 1
     assert goodbye(pipelined) == '57P01'
@@ -48,8 +49,8 @@ def test_second_term_is_immediate(weirpool, pg15):
     busy = wp.raw()
     busy.simple('begin')
     wp.kill(signal.SIGTERM)
-    time.sleep(0.3)
-    assert wp.alive()
+    wp.wait_log('got SIGTERM')  # two at a time are one
+    assert busy.one('select 1') == '1'
     wp.kill(signal.SIGTERM)
     assert wp.wait(20) == 0
     eventually(lambda: pg15.backends("usename = 'app'") == 0, 30)
@@ -94,7 +95,8 @@ def test_second_int_is_immediate(weirpool, pg15):
     busy = wp.raw()
     busy.simple('begin')
     wp.kill(signal.SIGINT)
-    time.sleep(0.2)
+    wp.wait_log('got SIGINT')
+    assert busy.one('select 1') == '1'
     wp.kill(signal.SIGINT)
     assert wp.wait(20) == 0
 
@@ -157,7 +159,7 @@ def test_unix_socket_goes_with_the_process(weirpool, pg15):
     path = '%s/.s.PGSQL.%d' % (wp.dir, wp.port)
     assert os.path.exists(path)
     wp.kill(signal.SIGTERM)
-    wp.wait(5)
+    wp.wait(20)
     assert not os.path.exists(path)
     wp.start()
     assert wp.usable()
@@ -198,7 +200,7 @@ def test_systemd_notify(weirpool, pg15, base):
     wp.admin('RELOAD')
     eventually(lambda: 'RELOADING=1' in '\n'.join(said))
     wp.kill(signal.SIGTERM)
-    wp.wait(5)
+    wp.wait(20)
     eventually(lambda: 'STOPPING=1' in '\n'.join(said))
     done.set()
     t.join()
