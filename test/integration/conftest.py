@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from mysql_servers import KINDS, MyServer  # noqa: E402
-from servers import SID, Certs, PgServer, give_to_test_user, remove_tree  # noqa: E402
+from servers import SID, Certs, PgServer, give_to_test_user, leave_tree  # noqa: E402
 from weir import Direct, Weirpool, find_binary, install_binary  # noqa: E402
 
 
@@ -60,7 +60,7 @@ def base():
     give_to_test_user(d)
     yield d
     if os.environ.get('WEIRPOOL_KEEP') != '1':
-        remove_tree(d)
+        leave_tree(d)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -106,18 +106,12 @@ class Cluster:
 class PgCluster(Cluster):
     def __init__(self, base, version=15):
         d = new_folder(base, 'check-')
-        first = PgServer(d, version, 'n0', extra_conf="wal_log_hints = on\ncheck.node = 'n0'\nrestart_after_crash = on\n").create()
+        first = PgServer(d, version, 'n0', extra_conf='wal_log_hints = on\nrestart_after_crash = on\n').create()
         with first.connect('app', 'app') as c:
             c.execute('create table reg (id int primary key, v bigint)')
             c.execute('insert into reg select i, 0 from generate_series(0, 1100) i')
             c.execute('create table list (k int primary key, v text)')
-        self.nodes = [first]
-        for i in (1, 2):
-            r = first.make_replica('n%d' % i)
-            r.extra_conf = "check.node = 'n%d'\n" % i
-            r.write_conf()
-            r.query('select pg_reload_conf()')
-            self.nodes.append(r)
+        self.nodes = [first] + [first.make_replica('n%d' % i) for i in (1, 2)]
         super().__init__()
         self.async_commit = False
 

@@ -480,7 +480,7 @@ def ed25519_proof(secret, scramble):
 class RawMy:
     """A connection. The greeting is read when it opens (unless greet=False); nothing is sent before a method sends it."""
 
-    def __init__(self, port, host='127.0.0.1', timeout=20.0, unix=None, rcvbuf=None, greet=True, source=None):
+    def __init__(self, port, host='127.0.0.1', timeout=60.0, unix=None, rcvbuf=None, greet=True, source=None):
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -618,7 +618,7 @@ class RawMy:
         finally:
             self.sock.settimeout(old)
 
-    def expect_closed(self, seconds=15.0):
+    def expect_closed(self, seconds=60.0):
         """The bytes until the other side closes, whatever they are."""
         self.sock.settimeout(seconds)
         try:
@@ -629,7 +629,7 @@ class RawMy:
         except (socket.timeout, TimeoutError):
             raise AssertionError('the connection is still open after %g s' % seconds) from None
 
-    def expect_error_and_close(self, seconds=15.0):
+    def expect_error_and_close(self, seconds=60.0):
         """The ERR packet (MyError) that is the last thing before the other side closes."""
         self.sock.settimeout(seconds)
         e = err_of(self.recv())

@@ -312,7 +312,7 @@ def tls_context(ca=None, cert=None, key=None, alpn=False, verify=False):
 class Raw:
     """A connection. Nothing is sent before a method sends it."""
 
-    def __init__(self, port, host='127.0.0.1', timeout=15.0, unix=None, rcvbuf=None):
+    def __init__(self, port, host='127.0.0.1', timeout=60.0, unix=None, rcvbuf=None):
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -408,7 +408,7 @@ class Raw:
         finally:
             self.sock.settimeout(old)
 
-    def expect_closed(self, seconds=10.0):
+    def expect_closed(self, seconds=60.0):
         """Read until the other side closes; returns the messages that came."""
         self.sock.settimeout(seconds)
         try:
@@ -418,7 +418,7 @@ class Raw:
         except (socket.timeout, TimeoutError):
             raise AssertionError('the connection is still open after %g s' % seconds) from None
 
-    def expect_closed_raw(self, seconds=10.0):
+    def expect_closed_raw(self, seconds=60.0):
         """The bytes until the other side closes, whatever they are."""
         self.sock.settimeout(seconds)
         out, self.buf = self.buf, b''

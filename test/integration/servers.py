@@ -63,7 +63,7 @@ def in_thread(f):
     t.start()
 
     def join():
-        t.join(40)
+        t.join(100)
         assert out, 'no answer'
         return out[0]
     return join
@@ -90,7 +90,7 @@ def run(argv, **kw):
     return r.stdout
 
 
-def eventually(what, seconds=20.0, every=0.02, say=None):
+def eventually(what, seconds=60.0, every=0.02, say=None):
     """Wait until what() is true and return it; the last value is in the error, and what say() has to say of it."""
     end = time.monotonic() + seconds
     while True:
@@ -103,13 +103,37 @@ def eventually(what, seconds=20.0, every=0.02, say=None):
         time.sleep(every)
 
 
-def running(pid):
-    """Is that process alive? A zombie is not: where PID 1 reaps late, kill(pid, 0) lies."""
+def holds(check, seconds=60.0, every=0.05):
+    """Until check() raises no AssertionError; what it returns. For what is true but for moments: a server that is silent for half a
+    second on a busy machine is in doubt for as long, and what is shown is a little older than what was answered."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(every)
+
+
+def state_of(pid):
+    """The state of a process as the kernel calls it; X: there is none."""
     try:
         with open('/proc/%d/stat' % pid) as f:
-            return f.read().rpartition(')')[2].split()[0] not in 'ZX'
+            return f.read().rpartition(')')[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return 'X'
+
+
+def running(pid):
+    """Is that process alive? A zombie is not: where PID 1 reaps late, kill(pid, 0) lies."""
+    return state_of(pid) not in 'ZX'
+
+
+def kill(pid, sig):
+    """... if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
 
 
 class Certs:
@@ -194,6 +218,7 @@ listen_addresses = '127.0.0.1'
 port = %d
 unix_socket_directories = '%s'
 cluster_name = '%s'
+check.node = '%s'
 max_connections = 250
 shared_buffers = 64MB
 fsync = off
@@ -209,7 +234,7 @@ lc_messages = 'C'
 timezone = 'UTC'
 log_line_prefix = '%%m [%%p] %%q%%u@%%d/%%a '
 max_prepared_transactions = 10
-''' % (self.port, self.sockdir, self.name)
+''' % (self.port, self.sockdir, self.name, self.name)
         if self.certs:
             text += "ssl = on\nssl_cert_file = '%s'\nssl_key_file = '%s'\nssl_ca_file = '%s'\n" % (
                 self.certs.crt('server'), self.certs.key('server'), self.certs.crt('ca'))
@@ -290,14 +315,19 @@ host replication all 127.0.0.1/32 scram-sha-256
                     pass
         return out
 
+    def still(self):
+        """The postmaster, stopped, so that it begins no other process, and its children."""
+        root = self.postmaster_pid()
+        if root:
+            kill(root, signal.SIGSTOP)
+            eventually(lambda: not running(root) or state_of(root) == 'T')
+        return self.pids()
+
     def kill9(self):
         """The whole server, as when the machine loses power; start() works afterwards."""
-        pids = self.pids()
+        pids = self.still()
         for p in pids:
-            try:
-                os.kill(p, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill(p, signal.SIGKILL)
         eventually(lambda: not any(running(p) for p in pids))
         (self.datadir / 'postmaster.pid').unlink(missing_ok=True)
         for p in self.base.glob('.s.PGSQL.%d*' % self.port):
@@ -305,16 +335,13 @@ host replication all 127.0.0.1/32 scram-sha-256
 
     def sigstop(self):
         """Freeze the server: the kernel still takes connections and bytes, nobody answers."""
-        self.stopped_pids = self.pids()
+        self.stopped_pids = self.still()
         for p in self.stopped_pids:
-            os.kill(p, signal.SIGSTOP)
+            kill(p, signal.SIGSTOP)
 
     def sigcont(self):
         for p in self.stopped_pids:
-            try:
-                os.kill(p, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            kill(p, signal.SIGCONT)
         self.stopped_pids = []
 
     def make_replica(self, name='n1'):
@@ -366,3 +393,9 @@ host replication all 127.0.0.1/32 scram-sha-256
 
 def remove_tree(path):
     shutil.rmtree(path, ignore_errors=True)
+
+
+def leave_tree(path):
+    """Removes it, and nobody waits: the data of a hundred servers takes a busy machine longer than any test may."""
+    subprocess.Popen(['rm', '-rf', str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                     start_new_session=True)

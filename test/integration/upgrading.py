@@ -21,7 +21,7 @@ class Adopted:
         return self.returncode
 
     def wait(self, seconds=None):
-        eventually(lambda: self.poll() is not None, seconds or 20)
+        eventually(lambda: self.poll() is not None, seconds or 60)
         return self.returncode
 
     def send_signal(self, sig):
@@ -54,10 +54,10 @@ def state(wp):
 
 def alone(wp):
     """Wait until the process before has ended."""
-    eventually(lambda: state(wp)['predecessor'] == 'no', 30)
+    eventually(lambda: state(wp)['predecessor'] == 'no', 60)
 
 
-def ended(proc, seconds=30):
+def ended(proc, seconds=60):
     assert proc.wait(seconds) == 0
 
 

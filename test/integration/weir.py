@@ -187,7 +187,7 @@ class Weirpool:
         if wait:
             self.wait_listening()
 
-    def wait_listening(self, seconds=10):
+    def wait_listening(self, seconds=60):
         def listening():
             """weirpool listens"""
             if self.proc.poll() is not None:
@@ -201,7 +201,7 @@ class Weirpool:
     def kill(self, sig):
         self.proc.send_signal(sig)
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=60):
         """Wait for the end and return the exit code."""
         try:
             return self.proc.wait(seconds)
@@ -218,7 +218,7 @@ class Weirpool:
         if self.alive():
             self.kill(sig)
             try:
-                self.proc.wait(20)
+                self.proc.wait(60)
             except subprocess.TimeoutExpired:
                 self.proc.send_signal(signal.SIGABRT)
                 self.proc.wait(10)
@@ -257,7 +257,7 @@ class Weirpool:
         except FileNotFoundError:
             return ''
 
-    def wait_log(self, pattern, seconds=10):
+    def wait_log(self, pattern, seconds=60):
         return eventually(lambda: re.search(pattern, self.log()), seconds)
 
     def reload(self, **options):
