@@ -1,110 +1,28 @@
 /*
  * Digests of texts: tokens in, a normal form and its hash out. Ignorant of grammar. Any thread.
  */
-#include "sql/digest.h"
+#include "shape_int.h"
 
 #include "base/buf.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* The next token of either dialect, as the normal form sees it. */
-enum kind {
-	KIND_END,
-	KIND_BAD,
-	KIND_LITERAL,
-	KIND_WORD, /* folded */
-	KIND_EXACT,
-};
-
 struct cursor {
-	const struct sql_lang *lang;
-	struct sql_lex pg;
-	struct sql_my_lex my;
-	enum kind kind;
-	const char *p;
-	size_t n;
+	bool is_my;
+	struct shape_lex lex;
+	struct shape_tok t;
 };
 
-static enum kind kind_pg(enum sql_token t)
+static inline void next(struct cursor *c)
 {
-	switch (t) {
-	case SQL_TOK_END: return KIND_END;
-	case SQL_TOK_BAD: return KIND_BAD;
-	case SQL_TOK_WORD: return KIND_WORD;
-	case SQL_TOK_STRING:
-	case SQL_TOK_ESTRING:
-	case SQL_TOK_USTRING:
-	case SQL_TOK_DOLLAR:
-	case SQL_TOK_BITS:
-	case SQL_TOK_NUMBER:
-	case SQL_TOK_PARAM: return KIND_LITERAL;
-	case SQL_TOK_QUOTED:
-	case SQL_TOK_UQUOTED:
-	case SQL_TOK_OP:
-	case SQL_TOK_CAST:
-	case SQL_TOK_PUNCT:
-	case SQL_TOK_OTHER: break;
-	}
-	return KIND_EXACT;
+	shape_next(&c->lex, &c->t);
 }
-
-static enum kind kind_my(enum sql_my_token t)
-{
-	switch (t) {
-	case SQL_MY_TOK_END: return KIND_END;
-	case SQL_MY_TOK_BAD: return KIND_BAD;
-	case SQL_MY_TOK_WORD:
-	case SQL_MY_TOK_VAR: return KIND_WORD;
-	case SQL_MY_TOK_STRING:
-	case SQL_MY_TOK_BITS:
-	case SQL_MY_TOK_NUMBER:
-	case SQL_MY_TOK_PARAM: return KIND_LITERAL;
-	case SQL_MY_TOK_QUOTED:
-	case SQL_MY_TOK_SYSVAR:
-	case SQL_MY_TOK_ASSIGN:
-	case SQL_MY_TOK_OP:
-	case SQL_MY_TOK_PUNCT: break;
-	}
-	return KIND_EXACT;
-}
-
-static void next(struct cursor *c)
-{
-	if (c->lang->pg != NULL) {
-		struct sql_tok t;
-
-		sql_lex_next(&c->pg, &t);
-		c->kind = kind_pg(t.kind);
-		c->p = t.p;
-		c->n = t.n;
-	} else {
-		struct sql_my_tok t;
-
-		sql_my_lex_next(&c->my, &t);
-		c->kind = kind_my(t.kind);
-		c->p = t.p;
-		c->n = t.n;
-	}
-}
-
-/* No keyword is looked up: all words are alike here. */
-static const struct sql_word *no_word(const char *name, size_t n, uint32_t hash)
-{
-	(void)name;
-	(void)n;
-	(void)hash;
-	return NULL;
-}
-static const struct sql_dialect pg_without_words = { .name = "postgresql", .find = no_word };
 
 static void start(struct cursor *c, const struct sql_lang *lang, const char *text, size_t n)
 {
-	c->lang = lang;
-	if (lang->pg != NULL)
-		sql_lex_init(&c->pg, &pg_without_words, text, n, lang->scs);
-	else
-		sql_my_lex_init(&c->my, lang->my, text, n);
+	c->is_my = lang->pg == NULL;
+	shape_init(&c->lex, lang, text, n);
 	next(c);
 }
 
@@ -121,28 +39,25 @@ struct form {
 /* FNV-1a: the same everywhere; nobody gains by a collision. */
 #define FNV_STEP(hash, ch) (((hash) ^ (unsigned char)(ch)) * UINT64_C(0x100000001b3))
 
-static char folded(char ch)
+static inline unsigned char folded(char ch)
 {
-	return (char)(ch >= 'A' && ch <= 'Z' ? ch + ('a' - 'A') : ch);
+	const unsigned char c = (unsigned char)ch;
+
+	return (unsigned char)(c | (shape_class_of[c] & C_UPPER));
 }
 
-static void put_out(struct form *f, char ch)
+/* Into the text, which few ask for. */
+static void put_out(struct form *f, const char *p, size_t n, bool fold)
 {
-	if (f->out != NULL && buf_len(f->out) < f->max)
+	size_t room = f->max - buf_len(f->out);
+
+	n = n < room ? n : room;
+	if (!fold)
+		buf_append(f->out, p, n);
+	for (size_t i = 0; i < n && fold; i++) {
+		unsigned char ch = folded(p[i]);
 		buf_append(f->out, &ch, 1);
-}
-
-/* MySQL's lexer gives operators byte by byte. */
-static bool goes_on(const struct form *f, const struct cursor *c)
-{
-	static const char pairs[] = ">= <= != <> => && || << >> ->";
-
-	if (c->lang->my == NULL || f->end != c->p || c->kind != KIND_EXACT)
-		return false;
-	for (size_t i = 0; i < sizeof pairs - 1; i += 3)
-		if (pairs[i] == c->p[-1] && pairs[i + 1] == c->p[0])
-			return true;
-	return false;
+	}
 }
 
 static void put_part(struct form *f, const char *p, size_t n, bool fold)
@@ -157,50 +72,63 @@ static void put_part(struct form *f, const char *p, size_t n, bool fold)
 		for (size_t i = 0; i < n; i++)
 			hash = FNV_STEP(hash, p[i]);
 	f->hash = hash;
-	for (size_t i = 0; i < n && f->out != NULL; i++)
-		put_out(f, fold ? folded(p[i]) : p[i]);
+	if (f->out != NULL)
+		put_out(f, p, n, fold);
 }
 
 static void put(struct form *f, const char *p, size_t n, bool fold)
 {
 	if (!f->first) {
 		f->hash = FNV_STEP(f->hash, ' ');
-		put_out(f, ' ');
+		if (f->out != NULL)
+			put_out(f, " ", 1, false);
 	}
 	put_part(f, p, n, fold);
 }
 
-static bool is_char(const struct cursor *c, char ch)
+/* MySQL's lexer gives operators byte by byte. */
+static bool goes_on(const struct form *f, const struct cursor *c)
 {
-	return c->kind == KIND_EXACT && c->n == 1 && *c->p == ch;
+	static const char pairs[] = ">= <= != <> => && || << >> ->";
+
+	if (!c->is_my || f->end != c->t.p || c->t.shape < SHAPE_EXACT)
+		return false;
+	for (size_t i = 0; i < sizeof pairs - 1; i += 3)
+		if (pairs[i] == c->t.p[-1] && pairs[i + 1] == c->t.p[0])
+			return true;
+	return false;
 }
 
-static bool is_word(const struct cursor *c, const char *word, size_t n)
+static inline bool is_word(const struct shape_tok *t, const char *word, size_t n)
 {
-	return c->kind == KIND_WORD && c->n == n && (*c->p | 32) == *word &&
-	       strncasecmp(c->p, word, n) == 0;
+	return t->n == n && (*t->p | 32) == *word && strncasecmp(t->p, word, n) == 0;
 }
 
-static bool is_number(const struct cursor *c)
+static inline bool is_literal(const struct shape_tok *t)
 {
-	return c->kind == KIND_LITERAL && ((*c->p >= '0' && *c->p <= '9') || *c->p == '.');
+	return t->shape == SHAPE_LITERAL || t->shape == SHAPE_NUMBER;
+}
+
+static inline bool is_value_word(const struct cursor *c)
+{
+	const struct shape_tok *t = &c->t;
+
+	return is_word(t, "null", 4) ||
+	       (!c->is_my && (is_word(t, "true", 4) || is_word(t, "false", 5)));
 }
 
 /* Takes a literal, if c stands at one. Where an operand must follow, a number's sign belongs to it,
  * and so are words that are values. */
-static bool take_literal(struct cursor *c, bool open)
+static inline bool take_literal(struct cursor *c, bool open)
 {
-	if (c->kind != KIND_LITERAL && !open)
-		return false;
-	if (is_char(c, '-') || is_char(c, '+')) {
+	if (open && c->t.shape == SHAPE_SIGN) {
 		struct cursor number = *c;
 
 		next(&number);
-		if (!is_number(&number))
+		if (number.t.shape != SHAPE_NUMBER)
 			return false;
 		*c = number;
-	} else if (c->kind != KIND_LITERAL && !is_word(c, "null", 4) &&
-		   !(c->lang->pg != NULL && (is_word(c, "true", 4) || is_word(c, "false", 5)))) {
+	} else if (!is_literal(&c->t) && !(open && c->t.shape == SHAPE_WORD && is_value_word(c))) {
 		return false;
 	}
 	next(c);
@@ -212,7 +140,7 @@ static bool take_literals(struct cursor *c, bool open)
 {
 	if (!take_literal(c, open))
 		return false;
-	while (is_char(c, ',')) {
+	while (c->t.shape == SHAPE_COMMA) {
 		struct cursor behind = *c;
 
 		next(&behind);
@@ -228,10 +156,10 @@ static bool take_row(struct cursor *c)
 {
 	struct cursor at = *c;
 
-	if (!is_char(&at, '('))
+	if (at.t.shape != SHAPE_OPEN)
 		return false;
 	next(&at);
-	if (!take_literals(&at, true) || !is_char(&at, ')'))
+	if (!take_literals(&at, true) || at.t.shape != SHAPE_CLOSE)
 		return false;
 	next(&at);
 	*c = at;
@@ -241,13 +169,11 @@ static bool take_row(struct cursor *c)
 /* Such rows, one behind the other, count as one: c stands at the first. */
 static bool put_rows(struct form *f, struct cursor *c)
 {
-	if (!f->rows_begin || !take_row(c))
+	if (!take_row(c))
 		return false;
-	put(f, "(", 1, false);
-	put(f, "?", 1, false);
-	put(f, ")", 1, false);
+	put(f, "( ? )", 5, false);
 	f->open = f->rows_begin = false;
-	while (is_char(c, ',')) {
+	while (c->t.shape == SHAPE_COMMA) {
 		struct cursor behind = *c;
 
 		next(&behind);
@@ -265,22 +191,150 @@ static bool closes(char ch)
 	       ch == '\0';
 }
 
+/* Could the word from p to q be a value, the beginning of rows, a prefix, or go on? */
+static inline bool means_more(const char *p, const char *q, const char *end, bool is_my)
+{
+	const size_t n = (size_t)(q - p);
+	const unsigned two = n < 2 ? 0 : (unsigned)(p[0] | 32) << 8 | (unsigned)(p[1] | 32);
+
+	if (n - 4 <= 2 && (two == ('n' << 8 | 'u') || two == ('t' << 8 | 'r') ||
+				  two == ('f' << 8 | 'a') || two == ('v' << 8 | 'a')))
+		return true;
+	if (is_my)
+		return q < end && (is(*q, C_MY_MORE) || *q == '\'');
+	return n == 1 && q < end && (*q == '\'' || *q == '&');
+}
+
+/* A dot between names. */
+static inline bool is_dot(char c, char next)
+{
+	return c == '.' && (is(next, C_MY_START) || next == '*');
+}
+
+/* The end of the word at p, which goes into *h. */
+static inline const char *run_word(const char *p, const char *end, unsigned ident, uint64_t *h)
+{
+	uint64_t hash = *h;
+
+	for (; p < end; p++) {
+		const unsigned char c = (unsigned char)*p;
+		const unsigned classes = shape_class_of[c];
+
+		if (!(classes & ident))
+			break;
+		hash = FNV_STEP(hash, c | (classes & C_UPPER));
+	}
+	*h = hash;
+	return p;
+}
+
+/* The same for a name in quotes, the first of which stands at p. NULL: it is not that simple. */
+static inline const char *run_quoted(const char *p, const char *end, uint64_t *h)
+{
+	const char quote = *p++;
+	uint64_t hash = FNV_STEP(*h, quote);
+
+	for (; p < end && *p != quote && *p != '\0'; p++)
+		hash = FNV_STEP(hash, *p);
+	if (p == end || *p != quote || behind(p, end) == quote)
+		return NULL;
+	*h = FNV_STEP(hash, quote);
+	return p + 1;
+}
+
+/* Is the byte at p punctuation or an operator that is a token for itself, whatever was before? */
+static inline bool is_plain(const char *p, const char *end, unsigned classes, const struct form *f)
+{
+	const char next = behind(p, end);
+
+	if (classes & C_SINGLE)
+		return *p != '(' || !f->rows_begin;
+	if (classes & C_OP)
+		return !is(next, C_PG_OP) && !is(p[-1], C_PG_OP) &&
+		       !(f->open && (*p == '-' || *p == '+'));
+	return *p == '.' && (is(next, C_MY_START) || next == '*' || next == '"' || next == '`');
+}
+
+/* What most of a text is made of, words and punctuation that mean nothing but themselves, up to
+ * where something else begins: that is put_token()'s, which would do the same with all of these.
+ * Returns where it stopped. */
+static inline __attribute__((always_inline)) const char *run(
+	struct form *f, const char *p, const char *end, bool is_my)
+{
+	const unsigned ident = is_my ? C_MY_IDENT : C_PG_IDENT;
+	uint64_t hash = f->hash;
+
+	while (p < end) {
+		const char c = *p, *q = p + 1;
+		const unsigned classes = shape_class_of[(unsigned char)c];
+		uint64_t h = FNV_STEP(hash, ' ');
+
+		if (classes & C_SPACE) {
+			p++;
+			continue;
+		}
+		if (classes & (is_my ? C_MY_START : C_PG_START)) {
+			q = run_word(p, end, ident, &h);
+			if (means_more(p, q, end, is_my))
+				break;
+			f->open = f->rows_begin = false;
+		} else if (c == (is_my ? '`' : '"')) {
+			q = run_quoted(p, end, &h);
+			if (q == NULL)
+				break;
+			f->open = f->rows_begin = false;
+		} else if (is_plain(p, end, classes, f)) {
+			h = FNV_STEP(h, c);
+			f->open = c != ')' && c != '.' && c != ']';
+			f->rows_begin = c == '(';
+		} else {
+			break;
+		}
+		hash = h;
+		p = f->end = q;
+	}
+	f->hash = hash;
+	return p;
+}
+
+static void put_word(struct form *f, const struct shape_tok *t)
+{
+	put(f, t->p, t->n, true);
+	f->open = false;
+	f->rows_begin = is_word(t, "values", 6) || is_word(t, "value", 5);
+}
+
+static void put_exact(struct form *f, const struct cursor *c)
+{
+	if (goes_on(f, c))
+		put_part(f, c->t.p, c->t.n, false);
+	else
+		put(f, c->t.p, c->t.n, false);
+	f->open = !closes(*c->t.p);
+	f->rows_begin = c->t.shape == SHAPE_OPEN;
+}
+
 static void put_token(struct form *f, struct cursor *c)
 {
-	if (put_rows(f, c))
-		return;
-	if (take_literals(c, f->open)) {
+	const char **at = c->is_my ? &c->lex.my.p : &c->lex.pg.p;
+
+	if (f->rows_begin && c->t.shape == SHAPE_OPEN && put_rows(f, c)) {
+		*at = c->t.p;
+	} else if (take_literals(c, f->open)) {
 		put(f, "?", 1, false);
 		f->open = f->rows_begin = false;
-		return;
+		*at = c->t.p;
+	} else {
+		if (c->t.shape == SHAPE_WORD)
+			put_word(f, &c->t);
+		else
+			put_exact(f, c);
+		f->end = c->t.p + c->t.n;
 	}
-	if (goes_on(f, c))
-		put_part(f, c->p, c->n, false);
-	else
-		put(f, c->p, c->n, c->kind == KIND_WORD);
-	f->end = c->p + c->n;
-	f->open = c->kind == KIND_EXACT && !closes(*c->p);
-	f->rows_begin = is_char(c, '(') || is_word(c, "values", 6) || is_word(c, "value", 5);
+	if (f->out == NULL && c->is_my)
+		*at = run(f, *at, c->lex.my.end, true);
+	else if (f->out == NULL)
+		*at = run(f, *at, c->lex.pg.end, false);
 	next(c);
 }
 
@@ -291,10 +345,10 @@ static bool put_text(struct form *f, const struct sql_lang *lang, const char *te
 	size_t semicolons = 0;
 
 	start(&c, lang, text, n);
-	while (c.kind != KIND_END) {
-		if (c.kind == KIND_BAD)
+	while (c.t.shape != SHAPE_END) {
+		if (c.t.shape == SHAPE_BAD)
 			return false;
-		if (is_char(&c, ';')) { /* it counts when something follows */
+		if (c.t.shape == SHAPE_SEMICOLON) { /* it counts when something follows */
 			semicolons++;
 			f->open = f->rows_begin = false;
 			next(&c);
@@ -352,7 +406,7 @@ size_t sql_first_token(const struct sql_lang *lang, const char *text, size_t n)
 	if (n != 0 && ((text[0] | 32) >= 'a' && (text[0] | 32) <= 'z'))
 		return 0; /* as nearly all do */
 	start(&c, lang, text, n);
-	return c.kind == KIND_END ? n : c.kind == KIND_BAD ? 0 : (size_t)(c.p - text);
+	return c.t.shape == SHAPE_END ? n : c.t.shape == SHAPE_BAD ? 0 : (size_t)(c.t.p - text);
 }
 
 void sql_digest_put(uint64_t digest, char out[SQL_DIGEST_CHARS + 1])

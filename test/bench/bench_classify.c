@@ -3,6 +3,7 @@
  * line per text: bytes, ns per call, ns per 100 bytes. Usage: bench_classify [seconds], or
  * bench_classify FUNCTION TEXT N: N calls of that one and nothing printed, for a profiler; or
  * bench_classify list: each FUNCTION, TEXT and its bytes. One thread. */
+#include "sql/digest.h"
 #include "sql/route.h"
 
 #include <stdio.h>
@@ -54,9 +55,10 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-enum job { JOB_CLASSIFY, JOB_ROUTE_PG, JOB_ROUTE_MY, JOB_N };
+enum job { JOB_CLASSIFY, JOB_ROUTE_PG, JOB_ROUTE_MY, JOB_DIGEST_PG, JOB_DIGEST_MY, JOB_N };
 
-static const char *const job_names[JOB_N] = { "sql_classify", "sql_route_pg", "sql_route_my" };
+static const char *const job_names[JOB_N] = { "sql_classify", "sql_route_pg", "sql_route_my",
+	"digest_pg", "digest_my" };
 
 static struct sql_route_ctx ctx;
 
@@ -65,12 +67,17 @@ static uint64_t one(enum job job, const char *text, size_t n)
 	static const struct sql_opts o = { &sql_dialect_pg, true, false, 18 };
 	static const struct sql_my_opts my = { .charset = SQL_MY_CS_SAFE, .version = 90700 };
 	struct sql_stmt_info info;
+	static const struct sql_lang lang_pg = { .pg = &sql_dialect_pg, .scs = true },
+				     lang_my = { .my = &my };
 	struct sql_route r;
+	uint64_t digest = 0;
 
 	switch (job) {
 	case JOB_CLASSIFY: sql_classify(&o, text, n, &info); return info.flags;
 	case JOB_ROUTE_PG: sql_route_pg(&o, &ctx, text, n, &info, &r); return r.at;
 	case JOB_ROUTE_MY: sql_route_my(&my, &ctx, text, n, &r); return r.at;
+	case JOB_DIGEST_PG: (void)sql_digest(&lang_pg, text, n, NULL, &digest); return digest;
+	case JOB_DIGEST_MY: (void)sql_digest(&lang_my, text, n, NULL, &digest); return digest;
 	case JOB_N: break;
 	}
 	return 0;

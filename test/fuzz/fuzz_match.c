@@ -1,11 +1,10 @@
 /* Digests and the first token of any text, in both dialects; and patterns on it. The hash is that
- * of the normal form, which is the same each time. */
+ * of the normal form, which is the same each time, and the same as token by token. */
 #include "sql/match.h"
 
-#include "base/buf.h"
+#include "../unit/plain_digest.h"
 
 #include <assert.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,6 +26,12 @@ static void look(const struct sql_lang *lang, const char *text, size_t n)
 	buf_init(&b, 0);
 	bool has = sql_digest(lang, text, n, &b, &d);
 	assert(has == sql_digest(lang, text, n, NULL, &again));
+	struct buf plain;
+	buf_init(&plain, 0);
+	assert(has == plain_digest(lang, text, n, &plain, &again));
+	assert(d == again && buf_len(&b) == buf_len(&plain) &&
+		!memcmp(buf_data(&b), buf_data(&plain), buf_len(&b)));
+	buf_fini(&plain);
 	assert(!has || (d == again && buf_len(&b) > 0 && d == fnv(buf_data(&b), buf_len(&b))));
 	assert(buf_len(&b) <= 2 * n + 2);
 	struct buf cut;
