@@ -325,7 +325,7 @@ class Raw:
             self.sock.connect((host, port))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.host, self.port, self.unix = host, port, unix
-        self.buf = b''
+        self.buf = bytearray()      # (which grows, and is read from its beginning, without being copied each time)
         self.params = {}
         self.key = None
         self.negotiated = None
@@ -355,7 +355,8 @@ class Raw:
             if not d:
                 raise Closed()
             self.buf += d
-        out, self.buf = self.buf[:n], self.buf[n:]
+        out = bytes(self.buf[:n])
+        del self.buf[:n]
         return out
 
     def recv(self):
@@ -421,7 +422,7 @@ class Raw:
     def expect_closed_raw(self, seconds=60.0):
         """The bytes until the other side closes, whatever they are."""
         self.sock.settimeout(seconds)
-        out, self.buf = self.buf, b''
+        out, self.buf = bytes(self.buf), bytearray()
         try:
             while True:
                 d = self.sock.recv(65536)

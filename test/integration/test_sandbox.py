@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from rawpg import PgError, Raw
-from servers import TEST_USER, as_test_user, eventually, give_to_test_user
+from servers import TEST_USER, as_test_user, eventually, give_to_test_user, running
 
 SRC = pathlib.Path(__file__).resolve().parents[2]
 HELPER = next(p for p in (os.environ.get('WEIRPOOL_AUTH_HELPER', ''), os.path.join(
@@ -175,7 +175,7 @@ def test_the_broker(weirpool, pg15):
     wp.kill(9)
     wp.proc.wait()
     wp.exit_codes = (-9,)
-    eventually(lambda: not os.path.exists('/proc/%d' % broker))
+    eventually(lambda: not running(broker))
 
 
 def test_attacked(weirpool, pg15, tmp_path, _nothing_is_refused):

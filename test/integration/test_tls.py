@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 
 import psycopg
 import pytest
@@ -223,7 +222,7 @@ def test_garbage_instead_of_a_handshake(tls):
 
 
 def test_half_handshakes_time_out_and_cost_nobody(tls):
-    wp = tls(client_login_timeout=2)
+    wp = tls(client_login_timeout=5)
     half = []
     for _ in range(40):
         r = wp.bare()
@@ -231,11 +230,10 @@ def test_half_handshakes_time_out_and_cost_nobody(tls):
         assert r.recv_exact(1) == b'S'
         r.send(b'\x16\x03\x01\x02\0\x01')
         half.append(r)
-    t = time.monotonic()
     with wp.bare() as ok:
         ok.start_tls().login()
         assert ok.one('select 1') == '1'
-    assert time.monotonic() - t < 1
+    assert half[-1].quiet(0.01), 'it did not have to wait for their end'
     for r in half:
         r.expect_closed_raw(10)
 
@@ -356,7 +354,7 @@ def test_server_sslmodes(weirpool, pg15, certs, mode, ca, host, ok):
     if ok is None:
         with pytest.raises((rawpg.PgError, rawpg.Closed)):
             wp.raw().q('select 1')
-        assert pg15.backends("usename = 'app' and datname = 'app'") == 0
+        eventually(lambda: pg15.backends("usename = 'app' and datname = 'app'") == 0)  # (others' are ending)
     else:
         with wp.raw() as r:
             used = r.one('select ssl from pg_stat_ssl where pid = pg_backend_pid()')
