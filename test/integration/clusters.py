@@ -29,20 +29,21 @@ loose-group-replication-local-address = 127.0.0.1:%d
 loose-group-replication-group-seeds = %s
 loose-group-replication-ip-allowlist = 127.0.0.0/8
 loose-group-replication-recovery-get-public-key = ON
-loose-group-replication-member-expel-timeout = 0
+loose-group-replication-member-expel-timeout = %d
 loose-group-replication-exit-state-action = READ_ONLY
 '''
 JOIN = "start group_replication user = 'repl', password = 'repl'"
 
 
 class Group:
-    """Three MySQL servers in a single-primary group; nodes[0] begins as primary."""
+    """Three MySQL servers in a single-primary group; nodes[0] begins as primary. A member that is silent for 5 s is suspected, and expelled
+    when it is so for expel_seconds more."""
 
-    def __init__(self, base):
+    def __init__(self, base, expel_seconds=0):
         self.nodes = [MyServer(base, 'mysql97', 'g%d' % i, server_id=i + 1) for i in range(3)]
         seeds = ','.join('127.0.0.1:%d' % n.port for n in self.nodes)
         for n in self.nodes:
-            n.extra_conf = GROUP % (n.port, seeds)
+            n.extra_conf = GROUP % (n.port, seeds, expel_seconds)
 
     def create(self):
         for n in self.nodes:
@@ -145,7 +146,7 @@ bootstrap:
   dcs:
     ttl: 20
     loop_wait: 1
-    retry_timeout: 3
+    retry_timeout: 8
     postgresql:
       use_pg_rewind: true
       use_slots: true
