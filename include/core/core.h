@@ -126,6 +126,7 @@ struct pool {
 	_Atomic unsigned db_cap, user_cap; /* 0 = none */
 	_Atomic int64_t retry_at_us;       /* nobody connects before */
 	_Atomic unsigned failures;         /* connects or logins failed in a row */
+	_Atomic unsigned pauses;           /* ... and how often that made us wait longer */
 	_Atomic unsigned next_host;
 	_Atomic int64_t
 		cert_end_s;        /* of the certificate that its server showed last, since 1970; 0:
@@ -372,6 +373,7 @@ struct pool_shard {
 	uint8_t metered; /* PROTO_METER_*: its statements are counted, or may be logged or traced */
 	struct timer timer; /* retry, reserve, caps */
 	int64_t last_used_us;
+	int64_t lost_us; /* when its server began to lose the links that were there; 0: never */
 	unsigned n_sessions;
 	uint8_t last_class; /* of the session that wanted a link last: for links nobody waits for */
 };

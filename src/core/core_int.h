@@ -27,6 +27,7 @@ void pool_turn_end(struct pool_shard *p);
 /* A connect or login failed: back off; refused logins are told to those who wait. */
 void pool_failed(struct pool_shard *p, const struct err *e, bool refused);
 void pool_succeeded(struct pool_shard *p);
+void pool_retry_now(struct pool_shard *p); /* its server is known to answer again */
 bool pool_may_grant(const struct pool_shard *p);
 /* Is there, or may there be at once, a link for one more session? A look, not a promise. */
 bool pool_has_room(const struct pool_shard *p);
@@ -209,6 +210,10 @@ void route_retry(struct pool_shard *home);
 void route_hold_error(const struct pool_shard *home, struct err *e);
 /* Roles or freshness have changed. */
 void route_news(struct worker *w);
+/* The view of a cluster is v now; it was was (NULL: nothing was known). Pools of nodes that are
+ * back connect at once. */
+void route_back(struct worker *w, const struct server_cluster *c, const struct cluster_view *was,
+	const struct cluster_view *v);
 /* l works for a session from now on; not any more. */
 void route_began(struct link *l);
 void route_ended(struct link *l, enum balance_result r);

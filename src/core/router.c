@@ -322,6 +322,35 @@ static void choose_again(struct pool_shard *p)
 	pool_touch(p->home);
 }
 
+static bool is_up(const struct cluster_view *v, unsigned i)
+{
+	return v && i < v->n && (v->node[i].state == NODE_UP || v->node[i].state == NODE_WARMING);
+}
+
+/* Who has failed to connect to a node waits longer each time; once the node is known to answer,
+ * there is nothing to wait for. A node that was suspected only does not count: what it refuses may
+ * be us. */
+static bool is_back(const struct cluster_view *was, const struct cluster_view *v, int i)
+{
+	if (i < 0 || !is_up(v, (unsigned)i))
+		return false;
+	bool promoted = v->primary == i && (!was || was->primary != i || was->epoch != v->epoch);
+	return promoted || !was || (unsigned)i >= was->n ||
+	       (was->node[i].state != NODE_SUSPECT && !is_up(was, (unsigned)i));
+}
+
+void route_back(struct worker *w, const struct server_cluster *c, const struct cluster_view *was,
+	const struct cluster_view *v)
+{
+	list_for(it, &w->shards) {
+		struct pool_shard *p = list_entry(it, struct pool_shard, node);
+		const struct topo_cluster *tc = p->home->topo;
+		if (p->home != p && tc && tc->cluster == c &&
+			is_back(was, v, index_of(tc, p->pool->node)))
+			pool_retry_now(p);
+	}
+}
+
 void route_news(struct worker *w)
 {
 	list_for(it, &w->shards) {

@@ -10,6 +10,7 @@
 
 #define AGAIN_MAX_BYTES (64u << 10) /* of a request that is kept until it is answered */
 #define AGAIN_MAX_N 2               /* tries on other nodes */
+#define ONE_END_US 1000000          /* for so long a server that has crashed loses its links */
 
 /* ---- what is kept of a request ---- */
 
@@ -46,16 +47,30 @@ bool session_take_back(struct session *s, const uint8_t *p, size_t n)
 	return ok;
 }
 
-/* The request is the client's again, and not l's any more. False: that cannot be. */
-static bool take_again(struct link *l, const char *why)
+/* A server that ends loses its links one after the other: a link that was there when the first of
+ * them was lost says nothing new, and the request has not brought that end about. What is lost with
+ * a link that was made since may be its doing: it is not tried on one server after the other. */
+static bool is_same_end(struct link *l)
+{
+	struct pool_shard *p = l->shard;
+	int64_t now = clock_mono_us();
+	if (l->born_us < p->lost_us && now - p->lost_us < ONE_END_US)
+		return true;
+	p->lost_us = now;
+	return false;
+}
+
+/* The request is the client's again, and not l's any more. counts: as one of the tries. False: that
+ * cannot be. */
+static bool take_again(struct link *l, const char *why, bool counts)
 {
 	struct session *s = l->session;
-	if (!s->may_again || s->in_tx || s->again_n >= AGAIN_MAX_N ||
+	if (!s->may_again || s->in_tx || (counts && s->again_n >= AGAIN_MAX_N) ||
 		s->ops->client_mid_message(s->cst))
 		return false;
 	struct buf kept = s->again;
 	buf_init(&s->again, AGAIN_MAX_BYTES);
-	s->again_n++;
+	s->again_n = (uint8_t)(s->again_n + counts);
 	session_log(EVENT_ASK_AGAIN, s, "asking another node: %s:%u: %s", l->host, l->port, why);
 	bool ok = session_take_back(s, buf_data(&kept), buf_len(&kept));
 	buf_fini(&kept);
@@ -70,7 +85,8 @@ static bool take_again(struct link *l, const char *why)
 static bool ask_again(struct link *l, const char *why)
 {
 	struct session *s = l->session;
-	if (!s->reads || !s->ops->client_only_read(s->cst) || !take_again(l, why))
+	bool counts = !is_same_end(l);
+	if (!s->reads || !s->ops->client_only_read(s->cst) || !take_again(l, why, counts))
 		return false;
 	link_close(l, why);
 	if (s->state != SESSION_CLOSING)
@@ -83,7 +99,7 @@ void session_link_refused(struct link *l, const struct err *e)
 	struct session *s = l->session;
 	bool replica = l->replica;
 	route_refused(l, e->msg);
-	if (!take_again(l, e->msg)) {
+	if (!take_again(l, e->msg, true)) {
 		s->ops->client_confine(s->cst, session_is_confined(s, l), false);
 		return;
 	}

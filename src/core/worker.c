@@ -233,9 +233,11 @@ void worker_view(struct worker *w, const char *cluster, struct cluster_view *v)
 		return;
 	}
 	struct seen_cluster *seen = worker_seen(w, tc->cluster);
-	cluster_view_unref(&seen->view);
+	struct cluster_view *was = seen->view;
 	seen->view = v;
+	route_back(w, tc->cluster, was, v);
 	route_news(w);
+	cluster_view_unref(&was);
 }
 
 static void free_seen(void *v)

@@ -525,60 +525,83 @@ static void give_own_notification(struct dnx *d, const struct pgmsg_head *h)
 	flow_drop(&d->f, total_of(h));
 }
 
-static enum dn_next dn_async(struct dnx *d, const struct pgmsg_head *h)
+/* The server's last words are no notice for a client that may outlive them. */
+static enum dn_next last_word(struct dnx *d, const struct pgerror *f)
 {
-	struct owed *o = owed_head(d->l);
-	bool heard = d->c && d->c->ready &&
-		     (o == NULL || o->disp == OWED_FORWARD || h->type == 'A');
-	const char *name, *value;
-	if (h->type == 'S') {
-		struct vartab *t = &d->l->env->vars;
-		if (h->body_n > PG_ASYNC_MAX_BYTES)
-			return dn_bad(d, "ParameterStatus is too large", h->type);
-		if (!is_whole(d, h))
-			return DN_STOP;
-		if (!pgsession_read_param(body_of(d), h->body_n, &name, &value))
-			return dn_bad(d, "malformed ParameterStatus", h->type);
-		if (!varset_put(t, &d->l->reported, name, value) ||
-			(heard && !varset_put(t, &d->c->told, name, value)))
-			d->l->failed = true;
-	}
-	if (h->type != 'S' && d->c == NULL && o == NULL) {
-		/* The link may be given away at any time: never in the middle of a message. */
-		if (h->body_n > PG_ASYNC_MAX_BYTES)
-			return dn_bad(d, "a message out of turn is too large", h->type);
-		if (!is_whole(d, h))
-			return DN_STOP;
-	}
-	if (h->type == 'N' && d->c == NULL && o == NULL) {
-		struct pgerror f;
-		if (d->f.at > 0)
-			return DN_STOP;
-		pgerror_read(body_of(d), h->body_n, &f);
-		pgerror_to_err(&f, ERR_NONE, d->e);
-		return dn_event(d, PEV_NOTE, total_of(h));
-	}
-	if (heard && h->type == 'A' && h->body_n <= PG_ASYNC_MAX_BYTES) {
-		if (!is_whole(d, h))
-			return DN_STOP;
-		if (is_own_notification(d, h)) {
-			give_own_notification(d, h);
-			return DN_NEXT;
-		}
-	}
-	if (heard && h->type == 'N' && o && o->p.ls && h->body_n <= PG_ASYNC_MAX_BYTES) {
-		struct pgerror f;
-		if (!is_whole(d, h))
-			return DN_STOP;
-		pgerror_read(body_of(d), h->body_n, &f);
-		if (dn_put_renamed(d, h, o, &f))
-			return DN_NEXT;
-	}
+	pgerror_to_err(f, ERR_SERVER_LOST, d->e);
+	memcpy(d->e->sqlstate, "57P02", 6); /* also where it says 57P01: it may have committed */
+	return dn_event(d, PEV_BAD, 0);
+}
+
+static enum dn_next pass_async(struct dnx *d, const struct pgmsg_head *h, bool heard)
+{
 	if (heard)
 		flow_pass(&d->f, total_of(h));
 	else
 		flow_drop(&d->f, total_of(h));
 	return DN_NEXT;
+}
+
+/* The link may be given away at any time: never in the middle of a message out of turn. */
+static enum dn_next dn_notice(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct owed *o = owed_head(d->l);
+	bool heard = d->c && d->c->ready && (o == NULL || o->disp == OWED_FORWARD);
+	bool out_of_turn = d->c == NULL && o == NULL;
+	struct pgerror f;
+	if (h->body_n > PG_ASYNC_MAX_BYTES)
+		return out_of_turn ? dn_bad(d, "a message out of turn is too large", h->type)
+				   : pass_async(d, h, heard);
+	if (!is_whole(d, h))
+		return DN_STOP;
+	pgerror_read(body_of(d), h->body_n, &f);
+	bool last = pgerror_is_last_word(&f);
+	if ((last || out_of_turn) && d->f.at > 0)
+		return DN_STOP;
+	if (last)
+		return last_word(d, &f);
+	if (out_of_turn) {
+		pgerror_to_err(&f, ERR_NONE, d->e);
+		return dn_event(d, PEV_NOTE, total_of(h));
+	}
+	if (heard && o && o->p.ls && dn_put_renamed(d, h, o, &f))
+		return DN_NEXT;
+	return pass_async(d, h, heard);
+}
+
+static enum dn_next dn_notification(struct dnx *d, const struct pgmsg_head *h)
+{
+	bool heard = d->c && d->c->ready;
+	bool out_of_turn = d->c == NULL && owed_head(d->l) == NULL;
+	if (out_of_turn && h->body_n > PG_ASYNC_MAX_BYTES)
+		return dn_bad(d, "a message out of turn is too large", h->type);
+	if ((out_of_turn || heard) && h->body_n <= PG_ASYNC_MAX_BYTES) {
+		if (!is_whole(d, h))
+			return DN_STOP;
+		if (heard && is_own_notification(d, h)) {
+			give_own_notification(d, h);
+			return DN_NEXT;
+		}
+	}
+	return pass_async(d, h, heard);
+}
+
+static enum dn_next dn_parameter(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct owed *o = owed_head(d->l);
+	struct vartab *t = &d->l->env->vars;
+	bool heard = d->c && d->c->ready && (o == NULL || o->disp == OWED_FORWARD);
+	const char *name, *value;
+	if (h->body_n > PG_ASYNC_MAX_BYTES)
+		return dn_bad(d, "ParameterStatus is too large", h->type);
+	if (!is_whole(d, h))
+		return DN_STOP;
+	if (!pgsession_read_param(body_of(d), h->body_n, &name, &value))
+		return dn_bad(d, "malformed ParameterStatus", h->type);
+	if (!varset_put(t, &d->l->reported, name, value) ||
+		(heard && !varset_put(t, &d->c->told, name, value)))
+		d->l->failed = true;
+	return pass_async(d, h, heard);
 }
 
 /* ---- ErrorResponse ---- */
@@ -779,9 +802,9 @@ static enum dn_next dn_message(struct dnx *d)
 	if (h.body_n > PGMSG_MAX_BODY_BYTES)
 		return dn_bad(d, "impossible message length", h.type);
 	switch (h.type) {
-	case 'N':
-	case 'S':
-	case 'A': return dn_async(d, &h);
+	case 'N': return dn_notice(d, &h);
+	case 'S': return dn_parameter(d, &h);
+	case 'A': return dn_notification(d, &h);
 	case 'E': return dn_error(d, &h);
 	case 'Z': return dn_ready(d, &h);
 	default: return dn_reply(d, &h);

@@ -561,6 +561,57 @@ def test_writes_while_the_primary_restarts(new_cluster, weir):
     assert set(unknown) <= {'08007', '57P01'}, set(unknown)
 
 
+def test_reads_outlive_a_primary_that_quits(new_cluster, weir):
+    """Told to quit at once, a server says so in a warning, and closes: no part of an answer. Whoever reads hears nothing of it."""
+    cluster = new_cluster(1)
+    wp = weir(cluster)
+    wait_ready(wp, cluster, 1)
+    said, stop, done = [], threading.Event(), collections.Counter()
+
+    def client(k):
+        with wp.raw() as c:
+            while not stop.is_set():
+                # what a session reads of its own writes is the primary's to tell
+                for what, sql in (('write', "insert into t (v) values (default) returning 'ack'"), ('read', "select 'end'")):
+                    c.send(rawpg.query(sql))
+                    said.extend((what, e['C'], e['M'], e.get('D')) for e in rawpg.errors(c.until_ready()))
+                    done[k] += 1
+                time.sleep(0.005)
+    threads = [threading.Thread(target=client, args=(k,)) for k in range(12)]
+    [t.start() for t in threads]
+    try:
+        for _ in range(3):
+            before = dict(done)
+            eventually(lambda: all(done[k] > before.get(k, 0) + 20 for k in range(12)), 60)
+            cluster.nodes[0].stop('immediate')
+            cluster.nodes[0].start()
+    finally:
+        stop.set()
+        [t.join() for t in threads]
+    assert {what for what, *_ in said} <= {'write'}, said
+    assert {code for _, code, *_ in said} <= {'08007'}, said
+
+
+def test_a_node_that_is_back_is_used_at_once(new_cluster, weir):
+    """Who failed to connect would try again in ten minutes; the probe knows better."""
+    cluster = new_cluster(1)
+    wp = weir(cluster, min_pool_size=2, server_retry_min=600, server_login_retry=600)
+    wait_ready(wp, cluster, 1)
+    with wp.connect(dbname='app') as c:
+        c.execute('insert into t (v) values (1)')
+        cluster.nodes[0].kill9()
+        wp.wait_log(r'W3009 .*refused|W3009 .*closed')
+        cluster.nodes[0].start()
+
+        def written():
+            """a held write is done, or said to be refused (no primary for hold_timeout)"""
+            try:
+                return c.execute('insert into t (v) values (2) returning v').fetchone() == ('2',)
+            except psycopg.Error:
+                return False
+        eventually(written, 120)
+
+
 def test_a_write_of_unknown_outcome_says_so(new_cluster, weir):
     cluster = new_cluster(1)
     wp = weir(cluster)

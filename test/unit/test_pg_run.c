@@ -587,6 +587,46 @@ Test(pg_run, replies_that_do_not_fit_are_not_shown)
 	}
 }
 
+#define WARNING(code, routine) \
+	"SWARNING\0VWARNING\0C" code "\0Mterminating connection\0R" routine "\0"
+
+#define WARNING(code, routine) \
+	"SWARNING\0VWARNING\0C" code "\0Mterminating connection\0R" routine "\0"
+Test(pg_run, the_last_word_of_a_server_is_not_a_notice)
+{
+	static const struct {
+		const char *body;
+		size_t n;
+		bool last;
+	} v[] = { { WARNING("57P01", "quickdie"), sizeof(WARNING("57P01", "quickdie")), true },
+		{ WARNING("57P02", "quickdie"), sizeof(WARNING("57P02", "quickdie")), true },
+		{ WARNING("57P01", "exec_stmt_raise"), sizeof(WARNING("57P01", "exec_stmt_raise")),
+			false },
+		{ WARNING("01000", "quickdie"), sizeof(WARNING("01000", "quickdie")), false } };
+	begin(1, 10);
+	for (unsigned i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		struct buf m;
+		buf_init(&m, 0);
+		pgext_put_query(&m, "SELECT 'n'", 10);
+		unsigned bad = p.n_bad;
+		ask(a, "SELECT 'n'");
+		struct plink *l = &p.link[0];
+		l->sim.skip = true; /* says nothing by itself */
+		pool_send(a, &m);
+		buf_fini(&m);
+		pool_run(&p, 0);
+		server_says(l, 'N', v[i].body, v[i].n);
+		cr_assert_eq(p.n_bad, bad + v[i].last, "%u", i);
+		cr_assert_eq(a->state, v[i].last ? PS_CLOSED : PS_ACTIVE);
+		cr_assert_eq(buf_len(&a->got) == 0, v[i].last);
+		if (!v[i].last)
+			continue;
+		a = pool_login(&p, NULL);
+		pool_run(&p, 0);
+		buf_fini(&a->got);
+	}
+}
+
 Test(pg_run, malformed_messages_end_the_session)
 {
 	static const struct {

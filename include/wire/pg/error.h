@@ -22,6 +22,10 @@ struct pgerror {
 void pgerror_read(const uint8_t *body, size_t n, struct pgerror *f_r);
 /* FATAL or PANIC: the server closes the connection behind it. */
 bool pgerror_is_fatal(const struct pgerror *f);
+/* A warning behind which the server closes the connection all the same: it was told to quit at
+ * once, or another of its processes has crashed. What it was doing may or may not have been done.
+ * Source: PostgreSQL docs, Shutting Down the Server (SIGQUIT); its last words name quickdie. */
+bool pgerror_is_last_word(const struct pgerror *f);
 /* Into an err: its SQLSTATE ("" -> that of code), message, detail and hint, cut to size; msg "(no
  * message)" when absent. */
 void pgerror_to_err(const struct pgerror *f, enum err_code code, struct err *e);

@@ -57,6 +57,12 @@ bool pgerror_is_fatal(const struct pgerror *f)
 	       (strcmp(f->severity, "FATAL") == 0 || strcmp(f->severity, "PANIC") == 0);
 }
 
+bool pgerror_is_last_word(const struct pgerror *f)
+{
+	return f->severity && f->sqlstate && f->routine && strcmp(f->severity, "WARNING") == 0 &&
+	       strncmp(f->sqlstate, "57P0", 4) == 0 && strcmp(f->routine, "quickdie") == 0;
+}
+
 void pgerror_to_err(const struct pgerror *f, enum err_code code, struct err *e)
 {
 	err_set(e, code, "%s", f->msg ? f->msg : "(no message)");
