@@ -151,13 +151,18 @@ class PgCluster(Cluster):
         self.set(old, 'synchronous_standby_names', 'ANY 1 (%s)' % ', '.join('n%d' % i for i in self.replicas()))
         eventually(lambda: old.query("select count(*) from pg_stat_replication where sync_state = 'quorum'")[0][0]
                    == len(self.replicas()))
-        time.sleep(1.0)             # commits that did not wait are over
+        time.sleep(1.0)             # commits that do not wait are over
+        there = old.query('select pg_current_wal_insert_lsn()::text')[0][0]
+        old.query('select pg_switch_wal()')
+        # ... and those that did not have arrived: nobody waits for them, and a busy machine takes its time
+        eventually(lambda: old.query("select count(*) from pg_stat_replication where sync_state = 'quorum' and flush_lsn >= %s", there)[0][0]
+                   == len(self.replicas()))
         old.kill9()
         time.sleep(self.rnd.choice([0.0, 0.3, 1.0]))
 
         # what was under way has arrived, or will not
         eventually(lambda: not any(self.nodes[i].query('select 1 from pg_stat_wal_receiver where status = %s', 'streaming')
-                                   for i in self.replicas()), 30)
+                                   for i in self.replicas()))
 
         def got(i):
             return self.nodes[i].query("select pg_last_wal_receive_lsn() - '0/0'::pg_lsn")[0][0]
@@ -255,16 +260,18 @@ class MyCluster(Cluster):
         self.ask(old, 'set global rpl_semi_sync_source_enabled = on')
         status = self.words('Rpl_semi_sync_source_clients')
         eventually(lambda: int(old.query("show global status like '%s'" % status)[0][1]) >= len(self.replicas()))
-        time.sleep(1.0)             # commits that did not wait are over
+        time.sleep(1.0)             # commits that do not wait are over
+        for i in self.replicas():   # ... and those that did not have arrived
+            old.wait_replica(self.nodes[i], 90)
         old.kill9()
         time.sleep(self.rnd.choice([0.0, 0.3, 1.0]))
         sets = {}
         for i in self.replicas():
             n = self.nodes[i]
-            eventually(lambda n=n: self.cut_off(n), 30)     # what was under way has arrived, or will not
+            eventually(lambda n=n: self.cut_off(n))     # what was under way has arrived, or will not
             self.ask(n, 'stop replica io_thread')
             sets[i] = self.received(n)
-            eventually(lambda: self.applied(n, sets[i]), 30)
+            eventually(lambda: self.applied(n, sets[i]))
         new = self.best(sets)
         n = self.nodes[new]
         self.ask(n, 'stop replica')

@@ -326,7 +326,7 @@ host replication all 127.0.0.1/32 scram-sha-256
     def kill9(self):
         """The whole server, as when the machine loses power; start() works afterwards."""
         pids = self.still()
-        for p in pids:
+        for p in reversed(pids):  # the postmaster last: nobody lives to say that it is gone
             kill(p, signal.SIGKILL)
         eventually(lambda: not any(running(p) for p in pids))
         (self.datadir / 'postmaster.pid').unlink(missing_ok=True)

@@ -1,4 +1,5 @@
 """A cluster of MySQL or MariaDB with GTID replication: who is primary, where reads go, what clients see when that changes."""
+import contextlib
 import os
 import tempfile
 
@@ -6,6 +7,7 @@ import pytest
 
 from mysql_servers import MyServer
 from rawmy import MyError
+from rawpg import PgError
 from servers import eventually, give_to_test_user
 from weir import Weirpool
 
@@ -45,14 +47,14 @@ def cluster(base, request):
 def wp(cluster, base, binary, request):
     w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'ro': dict(cluster='main', dbname='app', endpoint='ro'),
                                                  'reports': dict(cluster='main', dbname='app', read_only_tx='replica')},
-                 clusters={'main': cluster.entry()}, userlist=dict(app='app', admin='admin'))
+                 clusters={'main': dict(cluster.entry(), hold_timeout='200')}, userlist=dict(app='app', admin='admin'))
     request.node.weirpools = [w]
 
     def ready():
         """the primary is known, and the replica is fresh"""
         rows = w.admin('SHOW NODES')
         return {r['role'] for r in rows} == {'primary', 'replica'} and any(r['freshness'] == 'ok' for r in rows)
-    eventually(ready, 40)
+    eventually(ready, 90)
     yield w
     w.stop()
 
@@ -64,7 +66,7 @@ def test_reads_writes_and_failover(cluster, wp):
         for i in range(50):  # what it wrote is there, wherever it reads
             c.do("insert into app.t (v) values ('%d')" % i)
             assert c.one("select count(*) from app.t where v = '%d'" % i) == '1'
-        assert ro.one('select @@port') == str(cluster.nodes[1].port)
+        eventually(lambda: ro.one('select @@port') == str(cluster.nodes[1].port))
         with pytest.raises(MyError) as e:
             ro.do("insert into app.t (v) values ('no')")
         assert e.value.errno == 1290
@@ -78,9 +80,13 @@ def test_reads_writes_and_failover(cluster, wp):
             return int(cluster.nodes[1].query("show global status like 'Com_select'")[0][1]) - before > 150
         eventually(at_replica)
 
-        # the primary goes, the replica becomes it
-        cluster.nodes[0].kill9()
+        # the primary goes, the replica becomes it: it has all that was written
         n = cluster.nodes[1]
+        cluster.nodes[0].wait_replica(n)
+        cluster.nodes[0].kill9()
+        # its end has been noticed: no request is sent to it any more
+        eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] != 'open' and
+                   not [r for r in wp.admin('SHOW SERVERS') if int(r['port']) == cluster.nodes[0].port])
         if n.family == 'mysql':
             n.query('stop replica')
             n.query('reset replica all')
@@ -92,7 +98,7 @@ def test_reads_writes_and_failover(cluster, wp):
             n.query('set global read_only = off')
         c.do("insert into app.t (v) values ('after')")  # held, and then run by the new primary
         assert c.one("select count(*) from app.t where v = 'after'") == '1'
-    assert wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1))
     assert n.query("select count(*) from app.t where v = 'after'")[0][0] == 1
 
 
@@ -101,7 +107,7 @@ def test_what_a_client_was_told_must_be_on_the_next_primary(cluster, base, binar
     """A write that a client knows to be committed, between two samples, and a replica that has not got it. MariaDB's servers do not tell
     the GTID of a write: there only samples say what must be there."""
     w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'),
-                 clusters={'main': dict(cluster.entry(), probe_interval='4000', hold_timeout='60')})
+                 clusters={'main': dict(cluster.entry(), probe_interval='4000', hold_timeout='200')})
     request.node.weirpools = [w]
     old, new = cluster.nodes
     try:
@@ -117,7 +123,13 @@ def test_what_a_client_was_told_must_be_on_the_next_primary(cluster, base, binar
             eventually(lambda: 'lacks 1 transactions of the lost primary' in (w.admin('SHOW CLUSTERS')[0]['why'] or ''), 60)
             assert w.admin('SHOW CLUSTERS')[0]['primary'] != cluster.where(1)
             assert new.query("select count(*) from app.t where v = 'first'")[0][0] == 1
-            w.admin('PROMOTED ' + cluster.where(1))  # the operator takes it all the same
+
+            def promoted():
+                """the operator takes it all the same; not while it is silent for a moment"""
+                with contextlib.suppress(PgError):
+                    w.admin('PROMOTED ' + cluster.where(1))
+                return w.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+            eventually(promoted)
             c.do("insert into app.t (v) values ('after')")
         assert {r[0] for r in new.query('select v from app.t')} == {'first', 'after'}
     finally:

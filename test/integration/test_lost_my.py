@@ -65,7 +65,7 @@ def wp(server, base, binary, request):
 
 
 def ready(w):
-    eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 40)
+    eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] == 'open')
 
 
 def lose(server, w):
@@ -178,7 +178,7 @@ def test_what_a_real_client_says(server, wp):
                           "insert into t select 'cli' from (select sleep(64)) x"], stderr=subprocess.PIPE, text=True)
     busy(server, 'sleep(64)')
     lose(server, wp)
-    said = p.communicate(timeout=60)[1]
+    said = p.communicate(timeout=120)[1]
     assert 'ERROR 1158 (08007)' in said and 'may or may not have been applied' in said, said
 
 

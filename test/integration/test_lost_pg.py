@@ -41,7 +41,7 @@ def wp(server, base, binary, request):
 
 
 def ready(w):
-    eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] == 'open', 30)
+    eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] == 'open')
 
 
 def lose(server, w):
@@ -341,6 +341,8 @@ def test_no_primary_for_too_long(server, wp, base, binary):
         with w.raw() as r:
             r.q('begin')
             server.kill9()
+            # its end has been noticed: no request is sent to it any more
+            eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] != 'open' and not w.admin('SHOW SERVERS'))
             for _ in range(2):
                 out = r.simple('select 1')
                 assert errors(out)[0]['C'] == '57P03' and out[-1].status == 'E'
