@@ -57,9 +57,9 @@ class Collector:
                 body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
                 outer.open.wait(60)
                 status, headers, text = outer.answer(body)
+                outer.requests.append((self.path, dict(self.headers), status, body))  # first: who sees a span looks at its request
                 if 200 <= status < 300:
                     outer.take(body)
-                outer.requests.append((self.path, dict(self.headers), status, body))
                 try:
                     self.send_response(status)
                     for k, v in dict({'Content-Length': len(text), 'Content-Type': 'application/json'}, **headers).items():

@@ -242,7 +242,7 @@ def test_al(weirpool, pg15):
 
 def test_timeouts(weirpool, pg15):
     """TL, TQ, TT, TI."""
-    wp = weirpool(pg15, client_login_timeout=1, query_timeout=1, idle_transaction_timeout=1, client_idle_timeout=2)
+    wp = weirpool(pg15, client_login_timeout=2, query_timeout=1, idle_transaction_timeout=1, client_idle_timeout=2)
     for before, letters in ((SLEEP, 'TQ'), (query('begin'), 'TT'), (query('select 1'), 'TI')):
         with wp.raw() as r:
             ends = Ends(wp)

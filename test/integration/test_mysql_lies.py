@@ -330,7 +330,7 @@ def test_nonsense_at_the_login(mysql97, mypool):
                 with RawMy(wp.mysql_port) as r:
                     r.send_bytes(FIRST[first][:cut])
             assert other.one("select '%s'" % first) == first
-    wp = mypool(mysql97, client_login_timeout=2)
+    wp = mypool(mysql97, client_login_timeout=4)
     all_at_once(run, FIRST)
     usable(wp)
 

@@ -121,9 +121,9 @@ def test_silence_and_drips(weirpool, pg15, maria1011):
     wp = weirpool(pg15, mysql=maria1011, proxy_protocol_networks='127.0.0.1', client_login_timeout='1s')
     for port in (wp.port, wp.mysql_port):
         for begun in (b'', v2()[:20], b'PROXY TCP4 '):
+            began = time.monotonic()
             with socket.create_connection(('127.0.0.1', port), 20) as s:
                 s.sendall(begun)
-                began = time.monotonic()
                 got = b''
                 with contextlib.suppress(ConnectionError): # what it has begun was never read
                     while d := s.recv(4096):
@@ -193,9 +193,10 @@ def test_tls_begins_behind_the_header(weirpool, pg15, maria1011, certs):
         assert m.one("select length('%s')" % ('x' * 1000)) == '1000'
 
 
-def test_a_cancel_request_comes_the_same_way(both):
+def test_a_cancel_request_comes_the_same_way(both, pg15):
     with pg_client(both, v1()) as r:
         r.send(rawpg.query('select pg_sleep(60)'))
+        eventually(lambda: pg15.backends("state = 'active' and query = 'select pg_sleep(60)'") == 1)
         with socket.create_connection(('127.0.0.1', both.port), 10) as s:
             s.sendall(v2() + rawpg.cancel_request(*r.key))
             assert s.recv(1) == b''
@@ -229,7 +230,8 @@ def test_haproxy(both, base):
                     m.login('app', 'app', 'myapp')
                     own = {('postgresql', '127.0.0.1', str(r.sock.getsockname()[1])),
                            ('mysql', '127.0.0.1', str(m.sock.getsockname()[1]))}
-                    assert addresses(both) == own
+                    if addresses(both) != own:  # of a try before that came half the way
+                        return False
                     return m.one('select 1') == r.one('select 1') == '1'
             eventually(through, 30)
             eventually(lambda: not addresses(both))
@@ -361,5 +363,5 @@ def test_a_client_is_named_in_session_mode_only(proxied, weirpool):
     assert 'server_proxy_protocol=client without pool_mode=session names nobody' in wp.log()
     with wp.my() as a, wp.my() as b:
         assert a.one('select 1') == b.one('select 1') == '1'
-        assert len(hosts(proxied)) == 1
+        eventually(lambda: len(hosts(proxied)) == 1)  # (others' are ending)
         assert not hosts(proxied) & {'127.0.0.1:%d' % r.sock.getsockname()[1] for r in (a, b)}

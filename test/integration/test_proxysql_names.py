@@ -189,8 +189,10 @@ def test_processlist(wp, maria1011):
             r = process('app2')
             assert (r['SessionID'], r['hostgroup'], r['srv_host'], r['srv_port']) == (busy.thread_id(), 0, '127.0.0.1', maria1011.port)
             assert r['l_srv_port'] != r['cli_port'] and r['command'] == 'Sleep'
-            busy._execute_command(3, 'select sleep(1)')
+            busy._execute_command(3, 'select sleep(60)')
             eventually(lambda: process('app2')['command'] == 'Query')
+            with my(wp, user='app2') as killer:
+                killer.cursor().execute('kill query %d' % busy.thread_id())
             eventually(lambda: process('app2')['command'] == 'Sleep')
         assert len(rows(wp, 'SELECT * FROM stats_mysql_processlist')) == 2  # neither PostgreSQL's clients nor the console's
         assert {r['username']: r['frontend_connections'] for r in rows(wp, 'SELECT * FROM stats_mysql_users') if r['frontend_connections']} == \

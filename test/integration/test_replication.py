@@ -122,7 +122,7 @@ def test_basebackup_and_streaming_replica(weirpool, base, certs):
         r.start()
         primary.query('create table rep (a int); insert into rep values (1)', dbname='app')
         eventually(lambda: table_there(r))
-        assert primary.query("select application_name, state from pg_stat_replication") == [('viaweirpool', 'streaming')]
+        eventually(lambda: primary.query("select application_name, state from pg_stat_replication") == [('viaweirpool', 'streaming')])
         time.sleep(3)           # longer than the timeouts that are for queries, not for replication
         primary.query('insert into rep values (2)', dbname='app')
         eventually(lambda: r.query('select count(*) from rep', dbname='app') == [(2,)])

@@ -138,7 +138,7 @@ def test_the_first_that_fits_decides(weirpool, pg15):
 # --- query_timeout, log
 
 def test_query_timeout(weirpool, pg15):
-    wp = weirpool(pg15, rules={'fast': "regex=pg_sleep user=app query_timeout=300ms",
+    wp = weirpool(pg15, rules={'fast': "regex=pg_sleep user=app query_timeout=1",
                                'any': "regex=pg_sleep user=app2 query_timeout=0"}, query_timeout=2)
     for params in (None, ()):
         with wp.connect() as c:

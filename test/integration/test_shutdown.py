@@ -71,8 +71,8 @@ def test_gateway_under_load(weirpool, pg15, ended):
     busy.simple('begin')
     begun = time.monotonic()
     wp.kill(signal.SIGTERM)
-    eventually(lambda: ask(port, '/readyz').status == 503, LIMIT_S)
-    assert ask(port, '/readyz').json['reasons'] == ['weirpool is shutting down: no new clients soon']
+    r = eventually(lambda: (lambda r: r if r.status == 503 else None)(ask(port, '/readyz')), LIMIT_S)
+    assert r.json['reasons'] == ['weirpool is shutting down: no new clients soon']
     eventually(lambda: load.errors, LIMIT_S)
     assert load.errors[0][0] - begun >= 2, load.errors[0]  # nobody was refused before
     assert ask(port, '/livez').status == 200
