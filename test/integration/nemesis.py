@@ -80,12 +80,13 @@ class Cluster:
         return [self.frozen_replica, self.frozen_primary, self.frozen_weirpool, self.killed_replica, self.paused_replica,
                 self.delayed_replica]
 
-    def torment(self, wp, seconds, seed):
-        """Each kind of harm once, in any order, and then again and again until the time is over."""
+    def torment(self, wp, seconds, seed, each=False):
+        """All kinds of harm, in any order, and then again and again until the time is over; each: all of them once, however long that takes."""
         self.rnd = random.Random(seed)
         end = time.monotonic() + seconds
-        todo = []
-        while time.monotonic() < end:
+        todo, left = [], len(self.harm()) if each else 0
+        while time.monotonic() < end or left > 0:
+            left -= 1
             if not todo:
                 todo = self.harm()
                 self.rnd.shuffle(todo)

@@ -110,7 +110,7 @@ def test_reads_see_what_they_must(harmed):
     load = Workload(w, dialect, seed)
     try:
         time.sleep(1.0)
-        c.torment(w, SECONDS, seed)
+        c.torment(w, SECONDS, seed, each=True)
         c.failover()
         eventually(lambda: accepted(c, w), 90, say=lambda: (w.admin('SHOW CLUSTERS'), w.admin('SHOW NODES')))
         time.sleep(2.0)
