@@ -9,7 +9,11 @@ touch "$dir/src/core/a.c" "$dir/test/unit/test_a.c"
 echo 'libcore_a_SOURCES = src/core/a.c' >"$dir/src/core/Makefile.inc"
 echo 'check_PROGRAMS += test/unit/test_a' >"$dir/test/unit/Makefile.inc"
 "$check" "$dir" || { echo "wrongly found"; exit 1; }
-for f in src/core/b.c src/core/aa.c src/core/b_int.h test/unit/test_ab.c; do
+mkdir -p "$dir/doc/images"
+touch "$dir/doc/a.md" "$dir/doc/images/a.svg"
+echo 'nobase_dist_doc_DATA += doc/a.md doc/images/a.svg' >"$dir/doc/Makefile.inc"
+"$check" "$dir" || { echo "wrongly found"; exit 1; }
+for f in doc/b.md doc/images/b.png src/core/b.c src/core/aa.c src/core/b_int.h test/unit/test_ab.c; do
 	touch "$dir/$f"
 	if "$check" "$dir" >/dev/null; then
 		echo "not found: $f"

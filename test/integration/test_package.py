@@ -61,9 +61,13 @@ def test_contents(package):
     assert 'ExecStart=/usr/bin/weirpool /etc/weirpool/weirpool.ini' in unit
     user = re.search(r'^User=(\w+)$', unit, re.M)[1]
     assert re.search(r'^u %s ' % user, (root / 'usr/lib/sysusers.d/weirpool.conf').read_text(), re.M)
-    for f in ('usr/share/man/man1/weirpool.1.gz', 'usr/share/man/man5/weirpool.ini.5.gz', 'usr/share/doc/weirpool/quickstart.md',
+    for f in ('usr/share/man/man1/weirpool.1.gz', 'usr/share/man/man5/weirpool.ini.5.gz', 'usr/share/doc/weirpool/changelog.Debian',
               'usr/share/bash-completion/completions/weirpool', 'usr/share/doc/weirpool/copyright'):
         assert list(root.glob(f + '*')), f
+    documents = root / 'usr/share/doc/weirpool'
+    run(SRC / 'scripts/check-docs', '--links', documents)
+    for f in ('doc/quickstart.md', 'doc/tutorial/gateway.md', 'doc/images/status.png', 'weirpool.ini', 'weirpool-alerts.yml', 'weirpool.json'):
+        assert (documents / f).exists(), f
     weirpool = root / 'usr/bin/weirpool'
     assert b'/usr/libexec/weirpool-auth-helper' in weirpool.read_bytes() and (root / 'usr/libexec/weirpool-auth-helper').exists()
     version = re.search(r'AC_INIT\(\[weirpool\], \[([^]]+)\]', (SRC / 'configure.ac').read_text())[1]
