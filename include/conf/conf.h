@@ -356,6 +356,8 @@ void conf_node_name(const struct conf_host *h, char *out, size_t n);
 bool conf_is_local(const struct conf *conf);
 /* Does the global option have a value of its own, not its default? */
 bool conf_is_set(const struct conf *conf, const char *option);
+/* Where it was written; nowhere (file NULL) for a default. */
+struct conf_src conf_src_of(const struct conf *conf, const char *option);
 /* "weirpool" or "pgbouncer": the admin console. */
 bool conf_is_console(const char *dbname);
 /* Merges user over db over global; either may be NULL. Never fails; strings borrowed from conf. */

@@ -1,17 +1,13 @@
 /* otlp - the texts of otlp_endpoint and otlp_headers taken apart. Any thread. */
 #ifndef CONF_OTLP_H
 #define CONF_OTLP_H
+#include "base/http_url.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-struct otlp_url { /* http://host:port/path */
-	char host[256];
-	unsigned port;
-	char authority[272]; /* as the header Host has it */
-	char path[512];      /* "/" if there is none */
-};
 /* -1 and in why (n bytes) a sentence without a dot: "must be ...". */
-int otlp_url_parse(const char *text, struct otlp_url *u_r, char *why, size_t n)
+int otlp_url_parse(const char *text, struct http_url *u_r, char *why, size_t n)
 	__attribute__((warn_unused_result));
 
 struct otlp_header {

@@ -1,23 +1,20 @@
 /* check - what is wrong with values that are right alone: combinations, and lists whose words are
- * known. Ignorant of the file system, except conf_check_files(). Control thread. */
+ * known. Ignorant of the file system. Control thread. */
 #include "conf_int.h"
 
 #include "base/cidr.h"
 #include "conf/otlp.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 struct check {
 	const struct conf *conf;
 	struct conf_msgs *m;
 };
 
-/* Where the global option was written; nowhere for a default. */
-static struct conf_src src_of(const struct conf *conf, const char *name)
+struct conf_src conf_src_of(const struct conf *conf, const char *name)
 {
 	const struct opt *o = opt_find(name, OPT_GLOBAL);
 	const struct conf_item *it = o ? conf->set[o - opt_table] : NULL;
@@ -27,7 +24,7 @@ static struct conf_src src_of(const struct conf *conf, const char *name)
 /* A message at the place of the global option name. */
 #define TELL(c, level, name, ...) \
 	do { \
-		struct conf_src at_ = src_of((c)->conf, name); \
+		struct conf_src at_ = conf_src_of((c)->conf, name); \
 		conf_msgs_add((c)->m, level, at_.file ? at_.file : (c)->conf->path, at_.line, \
 			__VA_ARGS__); \
 	} while (0)
@@ -69,11 +66,6 @@ static void check_listen(struct check *c)
 	for (unsigned i = 0; i < n; i++)
 		open += *ls[i].addr || *ls[i].unix_path;
 	check_ports(c, ls, n);
-	if (*g->mysql_unix_socket && !strchr("/@", *g->mysql_unix_socket))
-		TELL(c, CONF_ERROR, "mysql_unix_socket",
-			"mysql_unix_socket must start with / (a path) or @ (abstract), but is "
-			"\"%.60s\"",
-			g->mysql_unix_socket);
 	if (!open)
 		TELL(c, CONF_WARNING, "listen_addr",
 			"listen_addr and unix_socket_dir are both empty: clients can only "
@@ -111,7 +103,7 @@ bool conf_is_local(const struct conf *conf)
 
 bool conf_is_set(const struct conf *conf, const char *option)
 {
-	return src_of(conf, option).file != NULL;
+	return conf_src_of(conf, option).file != NULL;
 }
 
 static void check_shutdown(struct check *c)
@@ -147,11 +139,6 @@ static void check_http(struct check *c)
 		TELL(c, CONF_ERROR, "http_token",
 			"http_token needs at least 16 characters and no blanks (openssl rand "
 			"-hex 24 makes one)");
-	if (*g->http_unix_socket && !strchr("/@", *g->http_unix_socket))
-		TELL(c, CONF_ERROR, "http_unix_socket",
-			"http_unix_socket must start with / (a path) or @ (abstract), but is "
-			"\"%.60s\"",
-			g->http_unix_socket);
 	while (g->http_port && conf_list_next(&at, addr, sizeof(addr)))
 		away = away || !is_loopback(addr);
 	if (!away)
@@ -172,7 +159,7 @@ static void check_http(struct check *c)
 static void check_otlp(struct check *c)
 {
 	const struct conf_global *g = &c->conf->global;
-	struct otlp_url url;
+	struct http_url url;
 	char why[200];
 	if (*g->otlp_endpoint && otlp_url_parse(g->otlp_endpoint, &url, why, sizeof why) != 0)
 		TELL(c, CONF_ERROR, "otlp_endpoint", "otlp_endpoint %s", why);
@@ -230,7 +217,7 @@ static void check_tls(struct check *c)
 {
 	const struct conf_tls *t = &c->conf->global.client_tls;
 	static const char *const dhe[] = { "auto", "none", "legacy", NULL };
-	struct conf_src src = src_of(c->conf, "client_tls_protocols");
+	struct conf_src src = conf_src_of(c->conf, "client_tls_protocols");
 	if (t->mode != CONF_TLS_DISABLE && (!t->cert_file[0] || !t->key_file[0]))
 		TELL(c, CONF_ERROR, "client_tls_sslmode",
 			"client_tls_sslmode needs client_tls_cert_file and "
@@ -253,7 +240,7 @@ static void check_server_tls(struct check *c, const struct conf_db *db)
 	struct settings s;
 	conf_effective(c->conf, db, NULL, &s);
 	const struct conf_tls *t = &s.server_tls;
-	struct conf_src src = db ? db->src : src_of(c->conf, "server_tls_sslmode");
+	struct conf_src src = db ? db->src : conf_src_of(c->conf, "server_tls_sslmode");
 	const char *file = src.file ? src.file : c->conf->path;
 	if (!t->cert_file[0] != !t->key_file[0])
 		conf_msgs_add(c->m, CONF_ERROR, file, src.line,
@@ -265,7 +252,7 @@ static void check_server_tls(struct check *c, const struct conf_db *db)
 			"server_tls_sslnegotiation=direct needs "
 			"server_tls_sslmode=require, verify-ca or verify-full");
 	if (!db)
-		src = src_of(c->conf, "server_tls_protocols");
+		src = conf_src_of(c->conf, "server_tls_protocols");
 	check_protocols(c, "server_tls_protocols", t->protocols, &src);
 }
 
@@ -405,6 +392,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 	check_auth(&c);
 	check_log(&c);
 	check_peers(&c);
+	conf_check_texts(conf, m);
 	conf_check_rules(conf, m);
 	if (conf->settings.min_pool_size > conf->settings.pool_size)
 		TELL(&c, CONF_WARNING, "min_pool_size",
@@ -416,39 +404,4 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 		conf_msgs_add(m, CONF_WARNING, conf->path, 0,
 			"there is no database in section [databases] or [mysql_databases]: only "
 			"the console works");
-}
-
-static void check_readable(struct check *c, const char *name, const char *path, struct conf_src src)
-{
-	if (path[0] && access(path, R_OK) != 0)
-		conf_msgs_add(c->m, CONF_ERROR, src.file ? src.file : c->conf->path, src.line,
-			"%s: cannot read %.200s: %s", name, path, strerror(errno));
-}
-
-/* Options whose file must be there to be read; the others are written. */
-bool conf_is_input(const struct opt *o)
-{
-	static const char *const outputs[] = { "audit_file", "logfile", "pidfile",
-		"unix_socket_dir", "conffile", NULL };
-	return o->type == OPT_PATH && !word_is(o->name, strlen(o->name), outputs);
-}
-
-int conf_check_files(const struct conf *conf, struct conf_msgs *m)
-{
-	struct check c = { .conf = conf, .m = m };
-	unsigned before = m->errors_n;
-	for (unsigned i = 0; i < opt_table_n; i++) {
-		const struct opt *o = &opt_table[i];
-		if ((o->scopes & OPT_GLOBAL) && conf_is_input(o))
-			check_readable(&c, o->name, opt_show(o, conf_global_base(conf, o), NULL, 0),
-				src_of(conf, o->name));
-	}
-	for (unsigned i = 0; i < conf->dbs_n; i++) {
-		for (unsigned j = 0; j < conf->dbs[i].over_n; j++) {
-			const struct conf_over *over = &conf->dbs[i].over[j];
-			if (conf_is_input(over->opt))
-				check_readable(&c, over->opt->name, over->value.s, over->src);
-		}
-	}
-	return m->errors_n == before ? 0 : -1;
 }

@@ -121,6 +121,12 @@ bool conf_kind_is_other(const struct conf_kind *k);
 int conf_hosts_parse(struct conf *conf, const char *hosts, const char *ports,
 	struct conf_host **list_r, unsigned *n_r, char *why, size_t why_n);
 
+/* What is wrong with n bytes as the name or address of a machine, as "is no ..."; NULL: nothing. */
+const char *conf_host_wrong(const char *p, size_t n);
+
+/* check_texts.c: values that have a form of their own, addresses, URLs, names. */
+void conf_check_texts(const struct conf *conf, struct conf_msgs *m);
+
 /* The struct that option o is in, at the global level. */
 const void *conf_global_base(const struct conf *conf, const struct opt *o);
 /* The text that global option o has: as written, or its default (may be NULL). May be a secret. */

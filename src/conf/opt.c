@@ -244,8 +244,14 @@ int opt_parse(const struct opt *o, const char *text, struct opt_value *v_r, char
 		if (v.i < 0)
 			return enum_error(o, text, why, n);
 		break;
-	case OPT_STRING:
 	case OPT_LIST:
+		if (*text && text[strspn(text, ", \t")] == '\0') {
+			snprintf(why, n,
+				"must be a list with commas, but there is nothing between them");
+			return -1;
+		}
+		break;
+	case OPT_STRING:
 	case OPT_PATH:
 	case OPT_SECRET: break;
 	}

@@ -1,8 +1,6 @@
-/* otlp - the texts of otlp_endpoint and otlp_headers taken apart. Any thread. Sources: RFC 3986;
+/* otlp - the texts of otlp_endpoint and otlp_headers taken apart. Any thread. Source:
  * OpenTelemetry's specification of its protocol's exporter, for the headers. */
 #include "conf/otlp.h"
-
-#include "base/num.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -12,27 +10,8 @@
 
 #define FORM "must be a URL as http://127.0.0.1:4318/v1/traces"
 
-/* Of a name or address: what needs no more thought, in URLs and in the header Host. */
-static bool is_host(const char *p, size_t n, bool in_brackets)
+int otlp_url_parse(const char *text, struct http_url *u, char *why, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)p[i]) && !strchr(in_brackets ? ":." : ".-_", p[i]))
-			return false;
-	return n > 0;
-}
-
-static bool is_path(const char *p)
-{
-	for (; *p; p++)
-		if (*p <= ' ' || *p > '~' || *p == '#')
-			return false;
-	return true;
-}
-
-int otlp_url_parse(const char *text, struct otlp_url *u, char *why, size_t n)
-{
-	static const char scheme[] = "http://";
-	uint64_t port = 80;
 	if (strncasecmp(text, "https://", 8) == 0) {
 		snprintf(why, n,
 			"cannot be https: weirpool sends traces in clear only, to a collector on "
@@ -40,30 +19,7 @@ int otlp_url_parse(const char *text, struct otlp_url *u, char *why, size_t n)
 		return -1;
 	}
 	snprintf(why, n, FORM);
-	if (strncasecmp(text, scheme, sizeof scheme - 1) != 0)
-		return -1;
-	const char *p = text + sizeof scheme - 1, *host = p;
-	bool brackets = *p == '[';
-	size_t host_n = brackets ? strcspn(++host, "]") : strcspn(host, ":/?");
-	p = host + host_n + brackets;
-	if (brackets && host[host_n] != ']')
-		return -1;
-	if (!is_host(host, host_n, brackets) || host_n >= sizeof u->host)
-		return -1;
-	if (*p == ':') {
-		size_t digits = strcspn(p + 1, "/?");
-		if (num_u64n(p + 1, digits, 1, 65535, &port) != 0)
-			return -1;
-		p += 1 + digits;
-	}
-	if ((*p && *p != '/') || strlen(p) >= sizeof u->path || !is_path(p))
-		return -1;
-	u->port = (unsigned)port;
-	snprintf(u->host, sizeof u->host, "%.*s", (int)host_n, host);
-	snprintf(u->authority, sizeof u->authority, brackets ? "[%s]:%u" : "%s:%u", u->host,
-		u->port);
-	snprintf(u->path, sizeof u->path, "%s", *p ? p : "/");
-	return 0;
+	return http_url_parse(text, u);
 }
 
 static bool is_name(const char *p)

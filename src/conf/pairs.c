@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,33 @@ static int parse_port(const char *ports, unsigned i, uint16_t *port_r, char *why
 	return 0;
 }
 
+/* Digits and dots alone are an address: no name ends in a number. */
+static bool is_bad_ipv4(const char *text)
+{
+	struct in_addr a;
+	return text[strspn(text, "0123456789.")] == '\0' && inet_aton(text, &a) == 0;
+}
+
+const char *conf_host_wrong(const char *p, size_t n)
+{
+	char text[256];
+	struct in6_addr a;
+	bool name = true;
+	if (n == 0 || n >= sizeof(text))
+		return "is no name or address";
+	snprintf(text, sizeof(text), "%.*s", (int)n, p);
+	if (strcspn(text, ":") < n) {
+		text[strcspn(text, "%")] = '\0'; /* the interface of a link-local one */
+		return inet_pton(AF_INET6, text, &a) == 1
+			       ? NULL
+			       : "is no name or address (a port has an option of its own)";
+	}
+	for (size_t i = 0; i < n; i++) /* bytes above 127: names that are not ASCII */
+		name = name && (isalnum((unsigned char)text[i]) || (text[i] & 0x80) ||
+				       strchr(".-_", text[i]));
+	return name && !is_bad_ipv4(text) ? NULL : "is no name or address";
+}
+
 /* One host; text is kept in conf. */
 static int parse_host(
 	struct conf *conf, const char *p, size_t n, struct conf_host *h, char *why, size_t why_n)
@@ -149,6 +177,11 @@ static int parse_host(
 				n > 40 ? 40 : (int)n, p);
 			return -1;
 		}
+	}
+	const char *wrong = h->kind == CONF_HOST_TCP ? conf_host_wrong(p, n) : NULL;
+	if (wrong) {
+		snprintf(why, why_n, "host \"%.*s\" %s", n > 60 ? 60 : (int)n, p, wrong);
+		return -1;
 	}
 	h->host = conf_str(conf, p, n);
 	return 0;

@@ -35,7 +35,7 @@ struct otlp {
 	struct task ended;
 	struct list waiting, sending; /* struct span.node; sending: those of the message at hand */
 	unsigned sending_n, tries;
-	struct otlp_url url; /* of that message */
+	struct http_url url; /* of that message */
 	bool busy;
 	int status;      /* that it was answered with; 0: it was not, and why says why */
 	unsigned partly; /* spans of it that were rejected */

@@ -11,34 +11,6 @@
 #define HTTP_MAX (256u * 1024)
 #define READ_BYTES 8192
 
-int http_parse_url(const char *url, char host[256], unsigned *port_r)
-{
-	static const char scheme[] = "http://";
-	uint64_t port = 80;
-	if (strncmp(url, scheme, sizeof scheme - 1) != 0)
-		return -1;
-	const char *p = url + sizeof scheme - 1, *end;
-	if (*p == '[') {
-		end = strchr(++p, ']');
-		if (!end)
-			return -1;
-	} else {
-		end = p + strcspn(p, ":/");
-	}
-	if (end == p || end - p > 255)
-		return -1;
-	snprintf(host, 256, "%.*s", (int)(end - p), p);
-	end += *end == ']';
-	if (*end == ':') {
-		size_t n = strcspn(end + 1, "/");
-		if (num_u64n(end + 1, n, 1, 65535, &port) < 0)
-			return -1;
-		end += 1 + n;
-	}
-	*port_r = (unsigned)port;
-	return *end == '\0' || strcmp(end, "/") == 0 ? 0 : -1;
-}
-
 void http_stop(struct http *h)
 {
 	if (h->req)

@@ -153,9 +153,6 @@ struct http {
 	const char *auth; /* of the header Authorization, or NULL; borrowed */
 	struct buf in;
 };
-/* "http://host:port". -1: not such a URL. */
-int http_parse_url(const char *url, char host[256], unsigned *port_r)
-	__attribute__((warn_unused_result));
 void http_send(struct http *h); /* one at a time; done() may be called from inside */
 void http_stop(struct http *h);
 

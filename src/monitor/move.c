@@ -6,6 +6,7 @@
 #include "monitor_int.h"
 
 #include "base/clock.h"
+#include "base/http_url.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -81,15 +82,10 @@ static void on_member(void *arg, const struct patroni_member *p)
  * the store. */
 static void order(struct move *v)
 {
-	char url[300], host[256];
-	unsigned port;
-	snprintf(url, sizeof url, "%s", v->leader_url);
-	char *path = strncmp(url, "http://", 7) == 0 ? strchr(url + 7, '/') : NULL;
-	if (path)
-		*path = '\0';
-	if (http_parse_url(url, host, &port) == 0) {
-		snprintf(v->http.host, sizeof v->http.host, "%s", host);
-		v->http.port = port;
+	struct http_url u;
+	if (http_url_parse(v->leader_url, &u) == 0) {
+		snprintf(v->http.host, sizeof v->http.host, "%s", u.host);
+		v->http.port = u.port;
 	}
 	snprintf(v->order, sizeof v->order, "{\"leader\": \"%s\", \"candidate\": \"%s\"}",
 		v->leader, v->candidate);

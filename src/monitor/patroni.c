@@ -4,6 +4,7 @@
 #include "monitor_int.h"
 
 #include "base/clock.h"
+#include "base/http_url.h"
 #include "base/num.h"
 
 #include <stdio.h>
@@ -145,6 +146,7 @@ static void on_answer(struct http *h, int status, const char *body, size_t n, co
 
 int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct err *e)
 {
+	struct http_url u;
 	*a = (struct patroni){ .m = m };
 	a->http = (struct http){ .loop = m->loop,
 		.resolver = m->resolver,
@@ -156,9 +158,11 @@ int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct e
 	snprintf(a->url, sizeof a->url, "%s", url);
 	snprintf(a->said.who, sizeof a->said.who, "Patroni at %s", url);
 	a->said.leader = -1;
-	if (http_parse_url(url, a->http.host, &a->http.port) < 0)
+	if (http_url_parse(url, &u) < 0 || strcmp(u.path, "/") != 0)
 		return err_set(e, ERR_CONFIG,
 			"\"%s\" is no URL of Patroni's REST API: http://host:port", url);
+	snprintf(a->http.host, sizeof a->http.host, "%s", u.host);
+	a->http.port = u.port;
 	return 0;
 }
 

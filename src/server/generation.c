@@ -2,6 +2,8 @@
  * All or nothing. */
 #include "server_int.h"
 
+#include "auth/ldap_opts.h"
+
 #include <string.h>
 
 static void add_problems(struct conf_msgs *m, struct problems *p)
@@ -50,6 +52,19 @@ static void load_hba(struct core_gen *g, struct conf_msgs *m)
 		(void)!ident_load(c->auth_ident_file, &g->ident, &p);
 	add_problems(m, &p);
 	problems_fini(&p);
+}
+
+static void check_ldap(const struct conf *c, struct conf_msgs *m)
+{
+	struct conf_src at = conf_src_of(c, "auth_ldap_options");
+	struct ldap_opts o;
+	struct err e = { 0 };
+	if (!*c->global.auth_ldap_options)
+		return;
+	if (ldap_opts_parse(c->global.auth_ldap_options, &o, &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, at.file, at.line, "auth_ldap_options: %s", e.msg);
+	else
+		ldap_opts_fini(&o);
 }
 
 static void make_tls(struct core_gen *g, struct conf_msgs *m)
@@ -130,6 +145,7 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	g->conf = conf;
 	load_users(g, m);
 	load_hba(g, m);
+	check_ldap(conf, m);
 	make_tls(g, m);
 	make_http_tls(g, m);
 	g->rules = core_rules_build(conf, m);

@@ -133,6 +133,16 @@ def test_files_of_any_bytes(binary, here, content):
     assert r.returncode in (0, 1)
 
 
+@pytest.mark.parametrize('line,said', [
+    ('auth_ldap_options = ldapserver=h ldapfoo=x', 't.ini:6: auth_ldap_options: unknown LDAP option "ldapfoo"'),
+    ('[clusters]\nm = host=a probe_user=p patroni=:8008', 't.ini:7: cluster "m": patroni: ":8008" is no URL'),
+    ('listen_addr = 127.0.0.1:6432', 't.ini:6: listen_addr: "127.0.0.1:6432" is no name or address'),
+    ('[databases]\na = host=db:5432', 't.ini:7: database "a": host "db:5432" is no name or address')], ids=['ldap', 'patroni', 'listen', 'host'])
+def test_values_that_mean_nothing(binary, here, line, said):
+    r = check(here, binary, GOOD + line + '\n')
+    assert r.returncode == 1 and said in r.stderr, r.stderr
+
+
 def test_missing_and_unreadable_file(binary, here):
     r = run(binary, '-t', here + '/absent.ini')
     assert r.returncode == 1 and 'absent.ini' in r.stderr

@@ -132,24 +132,47 @@ Test(check, what_is_fine)
 	}
 }
 
-Test(check, files_that_cannot_be_read)
+/* What can be written to, or is made by somebody else, is no mistake. */
+Test(check, files_that_are_fine)
 {
 	struct attempt t = try_text(
-		TRY_GOOD "auth_file = /nonexistent/u\nclient_tls_ca_file = "
-			 "/etc/passwd\n"
-			 "logfile = /nonexistent/l\npidfile = /nonexistent/p\n"
-			 "[databases]\nd = host=h sslrootcert=/nonexistent/ca\n");
+		TRY_GOOD "logfile = /tmp/l\npidfile = here.pid\nunix_socket_dir = /tmp\n"
+			 "http_unix_socket = @abstract\nauth_file = /etc/passwd\n"
+			 "[clusters]\nc = host=h probe_user=p switchover_command=/bin/true\n");
+	struct conf_msgs m = { 0 };
+	cr_assert_not_null(t.conf, "%s", t.said);
+	cr_expect_eq(conf_check_files(t.conf, &m), 0);
+	cr_expect_eq(m.n, 0U);
+	conf_msgs_fini(&m);
+	try_end(&t);
+}
+
+Test(check, files_that_cannot_be_read)
+{
+	struct attempt t = try_text(TRY_GOOD "auth_file = /nonexistent/u\nclient_tls_ca_file = "
+					     "/etc/passwd\n"
+					     "logfile = /nonexistent/l\npidfile = /nonexistent/p\n"
+					     "[databases]\nd = host=h sslrootcert=/nonexistent/ca\n"
+					     "[clusters]\nc = host=h probe_user=p "
+					     "switchover_command='/nonexistent/move it'\n");
+	static const char *const want[] = {
+		"t.ini:5: auth_file: cannot read /nonexistent/u: No such file or directory",
+		"t.ini:7: warning: logfile: nothing can be written to the directory "
+		"/nonexistent: No such file or directory",
+		"t.ini:8: warning: pidfile: nothing can be written to the directory "
+		"/nonexistent: No such file or directory",
+		"t.ini:10: server_tls_ca_file: cannot read /nonexistent/ca: No such file or "
+		"directory",
+		"t.ini:12: warning: cluster \"c\": switchover_command: cannot run "
+		"/nonexistent/move: No such file or directory",
+	};
 	struct conf_msgs m = { 0 };
 	char line[500];
 	cr_assert_not_null(t.conf, "%s", t.said);
 	cr_assert_eq(conf_check_files(t.conf, &m), -1);
-	cr_assert_eq(m.n, 2U);
-	cr_assert_str_eq(conf_msg_format(&m.list[0], line, sizeof(line)),
-		"t.ini:5: auth_file: cannot read /nonexistent/u: No such file or "
-		"directory");
-	cr_assert_str_eq(conf_msg_format(&m.list[1], line, sizeof(line)),
-		"t.ini:10: server_tls_ca_file: cannot read /nonexistent/ca: No such "
-		"file or directory");
+	cr_assert_eq(m.n, N(want));
+	for (size_t i = 0; i < N(want); i++)
+		cr_expect_str_eq(conf_msg_format(&m.list[i], line, sizeof(line)), want[i]);
 	conf_msgs_fini(&m);
 	try_end(&t);
 }

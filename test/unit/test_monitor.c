@@ -93,24 +93,6 @@ Test(monitor, json_depth_and_garbage)
 	}
 }
 
-Test(monitor, urls)
-{
-	char host[256];
-	unsigned port;
-	cr_assert_eq(http_parse_url("http://db1:8008", host, &port), 0);
-	cr_assert_str_eq(host, "db1");
-	cr_assert_eq(port, 8008);
-	cr_assert_eq(http_parse_url("http://[::1]:8008/", host, &port), 0);
-	cr_assert_str_eq(host, "::1");
-	cr_assert_eq(http_parse_url("http://db1", host, &port), 0);
-	cr_assert_eq(port, 80);
-	static const char *const bad[] = { "", "db1:8008", "https://db1:8008", "http://",
-		"http://:1", "http://a:", "http://a:0", "http://a:65536", "http://a:1x",
-		"http://a:1/x", "http://[::1", "http://a/b" };
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		cr_assert_eq(http_parse_url(bad[i], host, &port), -1, "%s", bad[i]);
-}
-
 Test(monitor, samples)
 {
 	struct reading pg = { .kind = CLUSTER_PG }, my = { .kind = CLUSTER_MYSQL };

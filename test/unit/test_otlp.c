@@ -8,47 +8,18 @@
 
 Test(otlp, urls)
 {
-	static const struct {
-		const char *text, *host, *authority, *path;
-		unsigned port;
-	} t[] = {
-		{ "http://127.0.0.1:4318/v1/traces", "127.0.0.1", "127.0.0.1:4318", "/v1/traces",
-			4318 },
-		{ "HTTP://Collector", "Collector", "Collector:80", "/", 80 },
-		{ "http://a-b.c_d:1/", "a-b.c_d", "a-b.c_d:1", "/", 1 },
-		{ "http://[::1]:65535/x?y=z", "::1", "[::1]:65535", "/x?y=z", 65535 },
-		{ "http://[fe80::1]", "fe80::1", "[fe80::1]:80", "/", 80 },
-	};
+	static const char *const bad[] = { "", "h", ":4318", "ftp://h/", "https://h/",
+		"http://h:65536", "http://u:p@h/" };
 	char why[200];
-	struct otlp_url u;
-	for (size_t i = 0; i < N(t); i++) {
-		cr_assert_eq(otlp_url_parse(t[i].text, &u, why, sizeof why), 0, "%s", t[i].text);
-		cr_expect_str_eq(u.host, t[i].host);
-		cr_expect_str_eq(u.authority, t[i].authority);
-		cr_expect_str_eq(u.path, t[i].path);
-		cr_expect_eq(u.port, t[i].port);
-	}
-}
-
-Test(otlp, what_is_no_url)
-{
-	static const char *const t[] = { "", "http://", "http:///x", "h", "ftp://h/", "http://h:/",
-		"http://h:0/", "http://h:65536", "http://h:12x/", "http://[::1", "http://[]/",
-		"http://[::1]x/", "http://u:p@h/", "http://h?x", "http://h/a b", "http://h/#x",
-		"http://h/\r\nX: y", "http://h/\xc3\xa4", "http://h\x01/", "https://h/",
-		"http://a b/" };
-	char why[200], long_url[1000] = "http://h/";
-	struct otlp_url u;
-	for (size_t i = 0; i < N(t); i++) {
+	struct http_url u;
+	cr_assert_eq(otlp_url_parse("http://127.0.0.1:4318/v1/traces", &u, why, sizeof why), 0);
+	cr_expect_str_eq(u.authority, "127.0.0.1:4318");
+	for (size_t i = 0; i < N(bad); i++) {
 		why[0] = '\0';
-		cr_expect_eq(otlp_url_parse(t[i], &u, why, sizeof why), -1, "%s", t[i]);
+		cr_expect_eq(otlp_url_parse(bad[i], &u, why, sizeof why), -1, "%s", bad[i]);
 		cr_expect(strncmp(why, "must be ", 8) == 0 || strncmp(why, "cannot be ", 10) == 0,
 			"%s", why);
 	}
-	memset(long_url + 9, 'x', sizeof long_url - 10);
-	cr_expect_eq(otlp_url_parse(long_url, &u, why, sizeof why), -1);
-	memset(long_url + 7, 'x', sizeof long_url - 8);
-	cr_expect_eq(otlp_url_parse(long_url, &u, why, sizeof why), -1);
 }
 
 Test(otlp, headers)
