@@ -15,7 +15,7 @@ import tempfile
 
 import pymysql
 
-from servers import SID, TEST_USER, as_test_user, eventually, free_port, give_to_test_user, run
+from servers import SID, TEST_USER, as_test_user, eventually, free_port, give_to_test_user, run, stands_still
 
 HERE = pathlib.Path(__file__).resolve().parent
 BASE = pathlib.Path('/opt/weirpool-test')
@@ -180,6 +180,7 @@ class MyServer:
     def sigstop(self):
         """Freeze the server: the kernel still takes connections and bytes, nobody answers."""
         self.proc.send_signal(signal.SIGSTOP)
+        eventually(lambda: stands_still(self.pid))
 
     def sigcont(self):
         if self.alive():

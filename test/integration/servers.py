@@ -130,6 +130,15 @@ def running(pid):
     return state_of(pid) not in 'ZX'
 
 
+def stands_still(pid):
+    """Have all threads of that process stopped, as SIGSTOP told them, or ended? Until each has heard of it, some go on."""
+    states = []
+    for t in pathlib.Path('/proc/%d/task' % pid).glob('*/stat'):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            states.append(t.read_text().rpartition(')')[2].split()[0])
+    return set(states) <= set('TtZX')
+
+
 def kill(pid, sig):
     """... if it is still there."""
     with contextlib.suppress(ProcessLookupError):
@@ -338,6 +347,7 @@ host replication all 127.0.0.1/32 scram-sha-256
         self.stopped_pids = self.still()
         for p in self.stopped_pids:
             kill(p, signal.SIGSTOP)
+        eventually(lambda: all(map(stands_still, self.stopped_pids)))
 
     def sigcont(self):
         for p in self.stopped_pids:

@@ -12,7 +12,7 @@ import rawmy as my
 from fakemy import CUT, Liar
 from proxy import Proxy
 from rawmy import Closed, MyError, RawMy, frames
-from servers import eventually
+from servers import eventually, stands_still
 
 GONE = (Closed, MyError, OSError)
 OPTIONS = dict(server_login_retry=0.2, server_connect_timeout=5, query_wait_timeout=20)
@@ -264,7 +264,7 @@ IDLE_ENDS = {'KILL': lambda server, liar: server.kill_connections('app'),
 
 def frozen(wp):
     wp.kill(signal.SIGSTOP)
-    eventually(lambda: open('/proc/%d/stat' % wp.pid).read().rpartition(')')[2].split()[0] == 'T')
+    eventually(lambda: stands_still(wp.pid))
 
 
 @pytest.mark.parametrize('how', IDLE_ENDS)
