@@ -85,6 +85,7 @@ class MyServer:
         self.name = name
         self.base = pathlib.Path(base)
         self.datadir = self.base / name
+        self.tmpdir = self.base / (name + '.tmp')  # its own: when it starts, MariaDB removes temporary files of whoever has the same
         self.socket = str(self.base / (name + '.sock'))
         self.conffile = self.base / (name + '.cnf')
         self.logfile = self.base / (name + '.log')
@@ -104,7 +105,7 @@ class MyServer:
     # --- life
     def conf(self):
         mysql = self.family == 'mysql'
-        lines = ['[mysqld]', 'datadir = %s' % self.datadir, 'socket = %s' % self.socket, 'port = %d' % self.port,
+        lines = ['[mysqld]', 'datadir = %s' % self.datadir, 'tmpdir = %s' % self.tmpdir, 'socket = %s' % self.socket, 'port = %d' % self.port,
                  'pid-file = %s.pid' % (self.base / self.name), 'log-error = %s' % self.logfile,
                  'bind-address = 127.0.0.1', 'skip-name-resolve', 'default-time-zone = +00:00',
                  'server-id = %d' % self.server_id, 'report-host = 127.0.0.1', 'report-port = %d' % self.port,
@@ -131,6 +132,8 @@ class MyServer:
 
     def start(self, wait=True, args=()):
         self.conffile.write_text(self.conf())
+        self.tmpdir.mkdir(exist_ok=True)
+        give_to_test_user(self.tmpdir)
         pathlib.Path(self.socket).unlink(missing_ok=True)
         with open(self.base / (self.name + '.out'), 'ab') as out:
             self.proc = subprocess.Popen(self.tool(self.program, '--defaults-file=%s' % self.conffile, *args), cwd='/',
