@@ -526,8 +526,9 @@ OPENS = [['begin'], ['select 1; begin; select 2'], ['set autocommit = 0', 'selec
 @pytest.mark.parametrize('caps', [my.MODERN, my.CLASSIC], ids=['modern', 'classic'])
 def test_transactions_in_statement_mode(anymy, weirpool, caps):
     """The statement that opens one gets the error, and with it the session ends; nothing of it is left."""
-    anymy.query('create table if not exists app.st (a int) engine=innodb')
-    anymy.query('replace into app.st values (1)')
+    anymy.query('drop table if exists app.st')
+    anymy.query('create table app.st (a int) engine=innodb')
+    anymy.query('insert into app.st values (1)')
     caps |= my.MULTI_STATEMENTS
     wp = weirpool(anymy, pool_mode='statement', default_pool_size=1)
     with wp.my(caps=caps) as other:
