@@ -83,7 +83,7 @@ innodb-autoinc-lock-mode = 2
 binlog-format = ROW
 '''
 # a machine under tests must not take a slow member for a dead one
-GALERA_TIMES = 'evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;evs.suspect_timeout=PT3S;evs.inactive_timeout=PT6S'
+GALERA_TIMES = 'evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT15S'
 
 
 class Galera:

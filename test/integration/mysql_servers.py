@@ -143,7 +143,7 @@ class MyServer:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=120):
         def ready():
             """the server answers"""
             if self.proc.poll() is not None:
@@ -174,7 +174,7 @@ class MyServer:
         """As when the machine loses power; start() works afterwards."""
         if self.alive():
             self.proc.kill()
-            self.proc.wait(20)
+            self.proc.wait(60)
 
     def restart(self):
         self.stop()
@@ -205,7 +205,7 @@ class MyServer:
         self.wait_replica(r)
         return r
 
-    def wait_replica(self, replica, seconds=30):
+    def wait_replica(self, replica, seconds=90):
         """Until the replica has applied what this server has committed by now."""
         if self.family == 'mysql':
             done = replica.query('select wait_for_executed_gtid_set(%s, %s)',

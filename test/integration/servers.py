@@ -25,17 +25,17 @@ ROLES = ('app', 'app2', 'appmd5', 'appplain', 'apptrust', 'appcert', 'super', 'r
 
 GATE = 4711  # an advisory lock
 
-# Of pytest's processes each has ports of its own, and gives none twice: one that is not listened on (yet, or while its server
+# Of pytest's processes each has ports of its own, and gives none again soon: one that is not listened on (yet, or while its server
 # is down) stays whose it is.
 PORTS = range(20000 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 4, 32000, 4)
-_given = set()
+_given = {}  # in their order
 
 
 def free_port():
     """A port nobody listens on, outside of the range the kernel gives to outgoing connections."""
     while True:
         if len(_given) > len(PORTS) // 2:
-            _given.clear()
+            del _given[next(iter(_given))]
         port = random.choice(PORTS)
         if port in _given:
             continue
@@ -45,7 +45,7 @@ def free_port():
                 s.bind(('127.0.0.1', port))
             except OSError:
                 continue
-        _given.add(port)
+        _given[port] = True
         return port
 
 
@@ -287,12 +287,12 @@ host replication all 127.0.0.1/32 scram-sha-256
         return self
 
     def start(self):
-        self.run_tool('pg_ctl', '-s', '-w', '-t', '60', '-D', str(self.datadir), '-l', str(self.logfile), 'start')
+        self.run_tool('pg_ctl', '-s', '-w', '-t', '120', '-D', str(self.datadir), '-l', str(self.logfile), 'start')
 
     def stop(self, mode='fast'):
         self.sigcont()
         if self.alive():
-            self.run_tool('pg_ctl', '-s', '-w', '-t', '60', '-D', str(self.datadir), '-m', mode, 'stop')
+            self.run_tool('pg_ctl', '-s', '-w', '-t', '120', '-D', str(self.datadir), '-m', mode, 'stop')
 
     def restart(self, mode='fast'):
         self.stop(mode)

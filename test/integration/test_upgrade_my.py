@@ -47,7 +47,7 @@ def stay(wp, **why):
         s = state(wp)
         got = {k[12:]: int(v) for k, v in s.items() if k.startswith('predecessor_')}
         return got == why and s['predecessor'].endswith(', %d clients' % sum(why.values()))
-    eventually(seen, 30)
+    eventually(seen)
 
 
 @TWO_WORKERS
