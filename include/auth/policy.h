@@ -50,6 +50,8 @@ struct policy_facts {
 	bool secret_asked;    /* by auth_query: what stands at the server, a hash or useless */
 	bool cbind_available; /* we have the data for tls-server-end-point: PLUS can be offered */
 	bool db_forces_user;  /* the database names the server user (auth_type any needs it) */
+	bool is_console;      /* db is weirpool's own */
+	bool is_local;        /* the client is on this machine: addr_is_local() */
 	/* What kind most users have (users_common_kind()), so that unknown ones are asked the same.
 	 */
 	enum secret_kind common_kind;

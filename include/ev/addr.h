@@ -21,6 +21,8 @@ static inline bool addr_is_unix(const struct addr *a)
 {
 	return a->u.sa.sa_family == AF_UNIX;
 }
+/* Of this machine: a unix socket, 127.0.0.0/8, ::1. */
+bool addr_is_local(const struct addr *a);
 /* "10.0.0.1", "::1", "unix" or "?" into out (at least 48 bytes); returns out. */
 const char *addr_host(const struct addr *a, char *out, size_t n);
 unsigned addr_port(const struct addr *a);

@@ -128,9 +128,17 @@ static int decide_trust(const struct policy_facts *f, struct policy_decision *d,
 	return 0;
 }
 
+/* Whoever may ask for everything in the databases may command weirpool as well, as with PgBouncer;
+ * but what reaches the port from elsewhere shall not be able to end it for all. */
 static int decide_any(const struct policy_facts *f, struct policy_decision *d, struct err *e)
 {
-	if (!f->db_forces_user) {
+	if (f->is_console && !f->is_local) {
+		(void)err_set(e, ERR_AUTH_DENIED,
+			"auth_type=any lets clients of this machine onto the console, no others");
+		return err_hint(e, "Come from 127.0.0.1 or by the unix socket, or set an auth_type "
+				   "that asks for a proof.");
+	}
+	if (!f->is_console && !f->db_forces_user) {
 		(void)err_set(e, ERR_CONFIG, "auth_type=any needs a database with a forced user");
 		return err_hint(e, "Set user= for the database \"%.63s\".", f->db);
 	}

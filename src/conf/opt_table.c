@@ -106,7 +106,8 @@ const struct opt opt_table[] = {
 		     "all.")),
 	LIST(global, "admin_users", admin_users, GLOBAL, NOW, D(""),
 		HELP("Users who may run every command on the console. The user that weirpool "
-		     "runs as is always admin on the unix socket.")),
+		     "runs as is always admin on the unix socket; with auth_type=any everybody is "
+		     "who comes from this machine, and nobody else.")),
 	BOOL(cluster, "allow_lossy_failover", allow_lossy_failover, CLUSTER, NOW, D("0"),
 		HELP("Follow a new primary that lacks transactions which the old one had "
 		     "acknowledged to clients. Off: writes wait for the operator.")),

@@ -54,6 +54,8 @@ static struct policy_facts facts_of(struct session *s)
 		.common_kind = users_common_kind(w->gen->users),
 		.pam_service = w->gen->conf->is_pgbouncer ? "pgbouncer" : NULL,
 		.db_forces_user = g->cdb && *g->cdb->force_user,
+		.is_console = s->is_console,
+		.is_local = addr_is_local(&s->addr),
 	};
 	if (f.mysql && ue == NULL)
 		account_facts(s, &f);

@@ -49,6 +49,16 @@ void addr_local(struct addr *a, int fd)
 	addr_from_sockaddr(a, (struct sockaddr *)&ss, n);
 }
 
+bool addr_is_local(const struct addr *a)
+{
+	switch (a->u.sa.sa_family) {
+	case AF_UNIX: return true;
+	case AF_INET: return ntohl(a->u.in.sin_addr.s_addr) >> 24 == 127;
+	case AF_INET6: return IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
+	default: return false; /* unknown */
+	}
+}
+
 const char *addr_host(const struct addr *a, char *out, size_t n)
 {
 	const char *r = NULL;

@@ -4,9 +4,12 @@ import time
 
 import psycopg
 import pytest
+import rawmy
 import rawpg
-from rawpg import Scram
+from rawmy import RawMy
+from rawpg import Raw, Scram
 from servers import eventually
+from test_proxy_protocol import v1
 
 ROLE_METHOD = {'app': 'scram-sha-256', 'appmd5': 'md5', 'appplain': 'password', 'apptrust': 'trust'}
 
@@ -145,6 +148,40 @@ def test_user_any(weirpool, pg15):
     r = wp.bare()
     r.login(user='whoever', dbname='any')
     assert r.one('select current_user') == 'app2'
+
+
+def test_any_on_the_console(weirpool, pg15, maria1011):
+    """Who is on this machine has all commands, as with PgBouncer, whatever the name; who comes from elsewhere (the balancer says where)
+    has none, and is told why. Both protocols."""
+    forced = dict(host=pg15.host, port=pg15.port, dbname='app', user='app2', password='app')
+    wp = weirpool(pg15, mysql=maria1011, auth_type='any', admin_users='boss', databases={'any': forced}, proxy_protocol_networks='127.0.0.1')
+
+    def clients(source):
+        r, m = Raw(wp.port), RawMy(wp.mysql_port, greet=False)
+        r.sock.sendall(v1(source))
+        m.sock.sendall(v1(source))
+        m.read_greeting()
+        return r, m
+
+    for source in ('127.0.0.1', '127.9.9.9', '::1'):
+        for user in ('whoever', 'boss'):
+            r, m = clients(source)
+            with r, m:
+                r.login(user, 'weirpool')
+                assert rawpg.errors(r.simple('set query_wait_timeout = 9')) == []
+                m.login(user, '', 'weirpool')
+                assert 'weirpool' in m.q('show version')[0][0]
+    wp.wait_log('console login: user=whoever privilege=admin')
+    for source in ('203.0.113.7', '2001:db8::7', '::ffff:10.0.0.1', '10.127.0.1'):
+        for user in ('whoever', 'boss'):
+            r, m = clients(source)
+            with r, m:
+                f = refused(lambda: r.login(user, 'weirpool'))
+                assert f['C'] == '28000' and 'auth_type=any lets clients of this machine onto the console' in f['M'] and '127.0.0.1' in f['H']
+                with pytest.raises(rawmy.MyError, match='this machine'):
+                    m.login(user, '', 'weirpool')
+    with psycopg.connect(host=wp.dir, port=wp.port, user='whoever', dbname='weirpool', autocommit=True) as c:
+        assert c.execute('show databases').fetchall() and c.execute('reload')
 
 
 # --- HBA

@@ -331,6 +331,25 @@ Test(policy, any_needs_a_forced_user)
 	cr_assert_eq(d.ask, POLICY_ADMIT);
 }
 
+/* It has no server user to be forced; who commands must be on this machine. */
+Test(policy, any_and_the_console)
+{
+	struct policy_facts f = facts(AUTH_ANY, SECRET_NONE, false);
+	struct policy_decision d;
+	struct err e = { 0 };
+
+	f.is_console = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), -1);
+	cr_assert_eq(e.code, ERR_AUTH_DENIED);
+	f.is_local = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_ADMIT);
+	f = facts(AUTH_SCRAM, SECRET_SCRAM, true);
+	f.is_console = f.is_local = true;
+	cr_assert_eq(policy_decide(&f, &d, &e), 0);
+	cr_assert_eq(d.ask, POLICY_SCRAM, "any other method asks for its proof");
+}
+
 Test(policy, malformed_scram_secret_is_a_mock)
 {
 	struct policy_facts f = facts(AUTH_MD5, SECRET_NONE, true);
