@@ -590,8 +590,7 @@ Test(pg_run, replies_that_do_not_fit_are_not_shown)
 #define WARNING(code, routine) \
 	"SWARNING\0VWARNING\0C" code "\0Mterminating connection\0R" routine "\0"
 
-#define WARNING(code, routine) \
-	"SWARNING\0VWARNING\0C" code "\0Mterminating connection\0R" routine "\0"
+/* What it says when told to quit at once is the end of its link, and nothing of the answer. */
 Test(pg_run, the_last_word_of_a_server_is_not_a_notice)
 {
 	static const struct {
