@@ -336,9 +336,9 @@ def test_demo_once(binary):
     spread = re.findall(r'primary: (\d+), first replica: (\d+), second replica: (\d+)', out)
     assert len(spread) == 2 and all(int(a) > int(p) and int(b) > int(p) for p, a, b in spread), out
     ends = re.findall(r'acknowledged: (\d+), lost: (\d+), errors: (\d+), longest wait: (\d+) ms', out)
-    # (it waits for half a second at least: until the promotion; one write may have been under way)
-    assert len(ends) == 2 and all(int(acked) > 10 and lost == '0' and int(errors) <= 1 and int(wait) >= 400
-                                  for acked, lost, errors, wait in ends), out
+    # (it waits until the promotion, half a second later; a write or two may have been under way on a server that dies slowly)
+    assert len(ends) == 2 and all(int(acked) >= 40 and lost == '0' and int(errors) <= 2 and int(wait) >= 100
+                                  for acked, lost, errors, wait in ends), ends
     for s in ('SHOW POOLS', 'maxwait', 'replica, 500000 accounts', 'postgres://app:app@127.0.0.1:', 'number of failed transactions: 0',
               'everything is removed'):
         assert s in out, out
