@@ -359,6 +359,8 @@ static int configure(struct session *s, struct rd *r, struct err *e)
 		.counters = &p->stats->proto,
 		.role = role_of(p, s->endpoint),
 		.read_only_tx = (int)set->read_only_tx,
+		.tx_lost = session_tx_lost(s),
+		.defer_begin = set->defer_begin,
 		.names = p->cdb->cluster ? &p->stats->names : NULL,
 		.ruling = &s->ruling,
 		.meter = &s->meter,
