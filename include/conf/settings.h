@@ -103,7 +103,7 @@ struct settings {
 	enum conf_consistency consistency;
 	enum conf_read_only_tx read_only_tx;
 	enum conf_lost_tx lost_tx_sqlstate;
-	bool defer_begin;               /* PostgreSQL */
+	bool defer_begin;
 	int64_t max_staleness_us;       /* 0 = no bound */
 	int64_t primary_after_write_us; /* 0 = off */
 	int64_t causal_wait_us;         /* 0 = do not */

@@ -241,9 +241,9 @@ const struct opt opt_table[] = {
 		HELP("Most server connections for one pair of database and user, over all "
 		     "workers together. In [databases] and [users] it is called pool_size.")),
 	BOOL(settings, "defer_begin", defer_begin, POOL, NEW_CONN, D("0"),
-		HELP("PostgreSQL, transaction pooling: BEGIN by itself is answered at once and "
-		     "takes no server connection; it is sent in front of the next statement, "
-		     "whose time is then the transaction's (now()). One that ends with nothing "
+		HELP("Transaction pooling: BEGIN by itself is answered at once and takes no "
+		     "server connection; it is sent in front of the next statement, whose time "
+		     "is then the transaction's (PostgreSQL's now()). One that ends with nothing "
 		     "in it never gets to a server. See doc/pooling.md.")),
 	STR(rule, "digest", digest, RULE, NOW, D(""),
 		HELP("The statement is this one, whatever its values: 16 digits, as weirpool "

@@ -135,7 +135,10 @@ static enum my_next sync_over(struct mydn *d, const struct mypacket_head *h)
 	struct my_link *l = d->l;
 	bool failed = take_error(l, d->e);
 	/* (LAST_INSERT_ID() alone goes in the middle of one.) */
-	if (!failed && l->tx != TX_IDLE && l->sync_to != l->have) {
+	if (!failed && l->begins && l->tx != TX_OPEN) {
+		failed = true;
+		err_set(d->e, ERR_INTERNAL, "a transaction that must begin did not");
+	} else if (!failed && !l->begins && l->tx != TX_IDLE && l->sync_to != l->have) {
 		failed = true;
 		err_set(d->e, ERR_INTERNAL,
 			"the session's state could not be restored: a transaction is open");
@@ -146,6 +149,8 @@ static enum my_next sync_over(struct mydn *d, const struct mypacket_head *h)
 	varset_assign(&l->env->vars, &l->sync_to, NULL);
 	if (failed)
 		return sync_failed(d, h);
+	if (l->begins)
+		my_begin_sent(d->c, l);
 	if (d->c == NULL)
 		return event(d, PEV_TX, h);
 	d->c->sync_tries = 0;

@@ -426,6 +426,10 @@ void my_class_big(struct my_req *r)
 
 /* ---- what looks back ---- */
 
+/* What a BEGIN leaves as it was. */
+#define OF_OTHERS \
+	(SQL_MY_FOUND_ROWS | SQL_MY_PROFILE | SQL_MY_SEQ_READ | SQL_MY_LAST_GTID | SQL_MY_DIAG)
+
 /* Things of the statement before it, which ran on another link, or ours came in between. */
 bool my_class_looks_lost(const struct my_link *l, uint64_t f)
 {
@@ -442,6 +446,12 @@ bool my_class_check(
 	uint64_t f = r->flags;
 	if (c->mode == PROTO_SESSION)
 		return true;
+	if (my_class_looks_lost(l, f) && c->begun && !(f & OF_OTHERS)) {
+		flow_cut(&u->f); /* the statement before it is the BEGIN */
+		(void)my_sync_put(c, l, u->up);
+		*next_r = MY_STOP;
+		return false;
+	}
 	if (my_class_looks_lost(l, f)) {
 		*next_r = my_local_err(u, h, 1235, "42000",
 			"What this asks for was left on another server connection: do both in one "

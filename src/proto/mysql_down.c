@@ -266,6 +266,8 @@ static enum my_next skipped(
 	struct my_link *l = d->l;
 	if (what != MY_P_OK || l->res.state != MY_RES_FIRST)
 		return mydn_bad(d, "no result for each statement");
+	if (l->begins && o->skip == 1 && l->tx != TX_OPEN)
+		return mydn_bad(d, "a transaction that must begin did not");
 	flow_drop(&d->f, total_of(h));
 	if (--o->skip > 0)
 		return MY_NEXT;
@@ -274,6 +276,8 @@ static enum my_next skipped(
 	buf_fini(&l->kept);
 	if (d->c)
 		d->c->sync_tries = 0;
+	if (l->begins)
+		my_begin_sent(d->c, l);
 	return MY_NEXT;
 }
 
@@ -296,6 +300,7 @@ static enum my_next skip_failed(
 		c->counters->queries--;
 	} else {
 		my_sync_lost(c, d->e);
+		my_begin_error(c, d->e);
 		myerror_put_err(d->down, &c->seq, d->e, false);
 	}
 	c->seq = 0;

@@ -160,6 +160,9 @@ struct my_client { /* an idle session of thousands: keep it small */
 	bool multi;              /* CLIENT_MULTI_STATEMENTS, as COM_SET_OPTION left it */
 	bool in_infile;          /* it sends a file for LOAD DATA LOCAL */
 	bool ro_tx;              /* read-only transactions may run on replicas */
+	bool defer_begin;        /* its BEGIN may wait for the next statement */
+	uint8_t begun;           /* its transaction is on no link: how it began (mysql_begin.c),
+				    else 0 */
 	uint8_t tx_lost;         /* enum err_code: what it hears of a transaction that was lost */
 	bool fail_next;          /* client_fail_request(): its request is consumed unread */
 	bool found_known;
@@ -305,6 +308,7 @@ struct my_link {
 	bool sync_due;      /* attach() found another state than the session's */
 	bool multi;         /* the server takes multi-statements now. Login half first */
 	bool sync_wait;     /* a sync is in the ring */
+	bool begins;        /* with the session's BEGIN behind it */
 	bool mid_up;        /* detached in the middle of a packet to the server */
 	bool raw;           /* binlog: bytes only */
 	bool spoiled;       /* a session did what no cleaning undoes */

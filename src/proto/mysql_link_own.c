@@ -51,7 +51,8 @@ static void put_query(
 static const char *const facts[] = { "sql_mode", "autocommit", "time_zone", "transaction_isolation",
 	"collation_connection", "session_track_system_variables", "session_track_schema",
 	"session_track_state_change", "session_track_transaction_info", MY_FACT_CLIENT,
-	MY_FACT_RESULTS, MY_FACT_COLLATION, MY_FACT_MAPPED, MY_VAR_ROLE };
+	MY_FACT_RESULTS, MY_FACT_COLLATION, MY_FACT_MAPPED, MY_FACT_READ_ONLY, MY_FACT_COMPLETION,
+	MY_VAR_ROLE };
 #define FACTS_N (sizeof(facts) / sizeof(*facts))
 #define FACT_ISOLATION 3U
 #define FACTS_KEPT_N 4U
@@ -125,17 +126,18 @@ void my_setup_put(struct my_link *l, struct buf *up, enum my_capture what)
 		up);
 	if (what == MY_CAP_CLEAN)
 		put_fresh_role(l, up);
-	char sql[640];
+	char sql[720];
 	snprintf(sql, sizeof(sql),
 		"SELECT @@sql_mode,IF(@@autocommit,'ON','OFF'),@@time_zone,@@%s,"
 		"@@collation_connection,@@GLOBAL.session_track_system_variables,"
 		"@@GLOBAL.session_track_schema,@@GLOBAL.session_track_state_change,"
 		"@@GLOBAL.session_track_transaction_info,@@GLOBAL.character_set_client,"
-		"COALESCE(@@GLOBAL.character_set_results,''),@@GLOBAL.collation_connection,%s,%s",
+		"COALESCE(@@GLOBAL.character_set_results,''),@@GLOBAL.collation_connection,%s,"
+		"IF(@@%s,'ON','OFF'),@@completion_type,%s",
 		my_name_on(l, facts[FACT_ISOLATION]),
 		l->mariadb && l->version_n >= MAPPED_VERSION ? "@@GLOBAL.character_set_collations"
 							     : "''",
-		my_role_sql(l));
+		my_name_on(l, "transaction_read_only"), my_role_sql(l));
 	put_query(l, what, true, sql, up);
 }
 

@@ -30,7 +30,7 @@ bool my_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf
 	if (l->raw || l->failed || !c->ready || my_client_mid_message(c) || my_link_mid_reply(l) ||
 		needs_it(c, l))
 		return false;
-	bool tx = l->tx != TX_IDLE, busy = l->n_forward > 0;
+	bool busy = l->n_forward > 0, tx = l->tx != TX_IDLE || (c->begun && busy);
 	if (busy) {
 		const struct err *e = tx && !(c->req.flags & MAY_END) ? x->tx : x->request;
 		my_put_error(c, down, e, false);
@@ -39,8 +39,8 @@ bool my_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf
 	c->lost = tx && !busy;
 	c->in_request = false;
 	c->seq = 0;
-	c->status &= (uint16_t) ~(MYSTATUS_IN_TRANS | MYSTATUS_IN_TRANS_READONLY);
-	c->tx_told = MY_TOLD_NO_TX;
+	if (busy || !c->begun) /* else it is still to begin */
+		my_begin_lost(c);
 	c->needs = c->wish = 0;
 	c->req = (struct my_req){ 0 };
 	my_learn_free(c);

@@ -35,7 +35,8 @@ static bool is_settled(const struct my_client *c)
 		return false;
 	if (c->up_left || c->up_more || c->up_carry || c->up_tail || c->in_infile || c->in_request)
 		return false;
-	return !c->fail_next && !c->needs && !c->wish && !c->lost && !c->hold && !c->looked;
+	return !c->fail_next && !c->needs && !c->wish && !c->lost && !c->begun && !c->hold &&
+	       !c->looked;
 }
 
 static bool is_pinned(const struct my_client *c)

@@ -195,6 +195,8 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 	struct pev token;
 	if (have == h->payload_n && token_ask_read(q.text.p, q.text.n, &token))
 		return my_token(u, h, &token);
+	if (have == h->payload_n && my_begin_answered(u, h, &q))
+		return my_local_done(u, h);
 	if (my_rule(u, h->payload_n <= c->env->max_inspect_bytes ? q.text.p : NULL, q.text.n))
 		return my_rule_refuse(u, h);
 	if (u->l)

@@ -132,7 +132,7 @@ bool my_reads(const struct my_client *c, const uint8_t *p, size_t n, struct prot
 	struct mypacket_head h;
 	wish_none(w_r);
 	if (c->names == NULL || *c->names == NULL || !proto_names_fresh(*c->names) ||
-		c->mode == PROTO_SESSION || c->pins || !mypacket_head(p, n, &h) ||
+		c->mode == PROTO_SESSION || c->pins || c->begun || !mypacket_head(p, n, &h) ||
 		h.payload_n == 0 || h.payload_n > c->env->max_inspect_bytes ||
 		n < MYPACKET_HEAD_BYTES + h.payload_n)
 		return false;

@@ -117,7 +117,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	c->needs &= l ? MY_NEED_ROLE : 0;
 	c->last_insert_id = c->insert_id = 0;
 	c->id_set = false;
-	c->tx_told = MY_TOLD_NO_TX;
+	my_begin_lost(c);
 	c->n_attached++; /* on no link anything is left of it that it may see */
 }
 
@@ -145,6 +145,7 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 		ok = varset_put(t, &start, MY_VAR_SCHEMA, k->database);
 	if (ok && k->role == PROTO_ROLE_STANDBY) /* the primary may stand in for replicas */
 		ok = varset_put(t, &start, "transaction_read_only", "ON");
+	c->defer_begin = k->defer_begin;
 	c->ro_tx = k->read_only_tx == PROTO_RO_TX_REPLICA;
 	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
 	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);
@@ -198,6 +199,7 @@ void my_client_fail_request(void *cst, const struct err *e, struct buf *down)
 	uint8_t seq = 1;
 	assert(!my_client_mid_message(cst));
 	myerror_put_err(down, &seq, e, false);
+	my_begin_error(c, e);
 	c->fail_next = true;
 	c->in_request = false;
 	c->seq = 0;

@@ -22,6 +22,9 @@
 /* And of a MariaDB's: its character_set_collations; it has the collations of MySQL 8. */
 #define MY_FACT_MAPPED "#mapped"
 #define MY_FACT_0900 "#0900"
+/* How transactions begin and end that do not say so. */
+#define MY_FACT_READ_ONLY "#read_only"
+#define MY_FACT_COMPLETION "#completion"
 
 /* ---- mysql_owed.c: the ring ---- */
 /* Adds an entry at the end. NULL: no memory or too many (l->failed is set). The pointer lives until
@@ -113,6 +116,20 @@ const char *my_learn_get(const struct varset *s, const char *name);
 /* Makes the state in ok that of which its client is to hear: by its capabilities, and the trackers
  * that it wishes. block is used for the bytes of these. */
 void my_tell_ok(struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block);
+
+/* Does it hear nothing of a transaction but its begin and end? */
+bool my_tell_is_plain(const struct my_client *c);
+/* The same for an OK of ours: a transaction has begun, or ended. */
+void my_tell_tx(struct my_client *c, bool begins, struct myok *ok, struct buf *block);
+
+/* ---- mysql_begin.c: a transaction that is on no link yet (c->begun) ---- */
+const char *my_begin_text(const struct my_client *c);
+/* The server has begun it, behind the state that l->begins goes with. c NULL: for nobody. */
+void my_begin_sent(struct my_client *c, struct my_link *l);
+/* The client hears e instead of an answer: that may be the end of its transaction. Else it is still
+ * to begin, as behind any statement that has failed. */
+void my_begin_error(struct my_client *c, const struct err *e);
+void my_begin_lost(struct my_client *c); /* it is over, and the client knows */
 
 /* ---- mysql_state.c ---- */
 /* The request of c->req has got its answer: an error of that number, 0: none. */

@@ -226,6 +226,14 @@ static void keep_base(struct my_client *c, const struct my_link *l)
 	}
 }
 
+static void put_begin(struct my_client *c, struct my_link *l, struct buf *up)
+{
+	struct plan p = { .l = l, .up = up, .what = MY_CAP_SYNC };
+	const char *text = my_begin_text(c);
+	put_text(&p, text, strlen(text));
+	l->begins = true;
+}
+
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 {
 	l->sync_due = false;
@@ -233,9 +241,10 @@ bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 		return false;
 	keep_base(c, l);
 	drop_defaults(c, l);
-	if (c->want == l->have)
-		return false;
-	if (!my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up)) {
+	bool put = my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up);
+	if (c->begun) {
+		put_begin(c, l, up);
+	} else if (!put) {
 		varset_assign(&l->env->vars, &l->have, c->want);
 		return false;
 	}
@@ -264,7 +273,7 @@ void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up)
 bool my_sync_may_retry(const struct my_client *c, const struct my_link *l)
 {
 	return c->mode != PROTO_SESSION && c->sync_tries < TRIES_MAX_N && l->have &&
-	       l->tx == TX_IDLE && my_client_pins(c) == 0;
+	       (l->tx == TX_IDLE || l->begins) && my_client_pins(c) == 0;
 }
 
 /* Without memory there is no second try. */
@@ -314,6 +323,11 @@ unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b)
 		buf_put_u8(b, ';');
 		n++;
 	}
+	if (c->begun) {
+		buf_printf(b, "%s;", my_begin_text(c));
+		l->begins = true;
+		n++;
+	}
 	l->failed = l->failed || set.failed || b->failed;
 	buf_fini(&set);
 	if (n > 0) {
@@ -352,7 +366,8 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	}
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
-	l->sync_due = false;
+	l->sync_due = c->begun; /* the BEGIN is state that it lacks */
+	l->begins = false;
 	if (c->login && !my_charset_settle(c, l->fresh))
 		l->failed = true;
 	if (l->raw || (c->want == l->have && (c->base == l->fresh || c->base == NULL)))
@@ -361,6 +376,7 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 		return my_sync_put(c, l, up);
 	keep_base(c, l);
 	drop_defaults(c, l);
-	l->sync_due = c->want != l->have; /* in front of its next command, or in one with it */
+	l->sync_due = c->begun ||
+		      c->want != l->have; /* in front of its next command, or in one with it */
 	return false;
 }

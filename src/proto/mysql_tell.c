@@ -12,11 +12,11 @@
 
 #define HEARTBEAT "statement_id" /* MySQL adds it to each statement */
 
-static const char *wish(const struct my_client *c, const struct my_link *l, const char *name)
+static const char *wish(const struct my_client *c, const struct varset *fresh, const char *name)
 {
 	const char *v = varset_get(c->tracking, name);
 	if (v == NULL)
-		v = varset_get(l->fresh, name);
+		v = varset_get(fresh, name);
 	return v ? v : "";
 }
 
@@ -47,23 +47,28 @@ static bool is_one_of(const char *v, const char *a, const char *b)
 	return strcasecmp(v, a) == 0 || strcasecmp(v, b) == 0;
 }
 
-static const struct my_told_cache *hears(const struct my_client *c, const struct my_link *l)
+static const struct my_told_cache *hears_of(const struct my_client *c, struct varset *fresh)
 {
 	struct my_told_cache *x = &c->env->told;
-	if (x->valid && x->tracking == c->tracking && x->fresh == l->fresh)
+	if (x->valid && x->tracking == c->tracking && x->fresh == fresh)
 		return x;
 	varset_assign(&c->env->vars, &x->tracking, c->tracking);
-	varset_assign(&c->env->vars, &x->fresh, l->fresh);
-	const char *info = wish(c, l, "session_track_transaction_info");
-	x->vars = wish(c, l, "session_track_system_variables");
+	varset_assign(&c->env->vars, &x->fresh, fresh);
+	const char *info = wish(c, fresh, "session_track_transaction_info");
+	x->vars = wish(c, fresh, "session_track_system_variables");
 	x->heartbeat = lists(x->vars, (struct mystr){ HEARTBEAT, sizeof(HEARTBEAT) - 1 });
-	x->schema = is_on(wish(c, l, "session_track_schema"));
-	x->state = is_on(wish(c, l, "session_track_state_change"));
-	x->gtids = is_one_of(wish(c, l, "session_track_gtids"), "OWN_GTID", "ALL_GTIDS");
+	x->schema = is_on(wish(c, fresh, "session_track_schema"));
+	x->state = is_on(wish(c, fresh, "session_track_state_change"));
+	x->gtids = is_one_of(wish(c, fresh, "session_track_gtids"), "OWN_GTID", "ALL_GTIDS");
 	x->tx_text = strcasecmp(info, "CHARACTERISTICS") == 0;
 	x->tx_state = x->tx_text || strcasecmp(info, "STATE") == 0;
 	x->valid = true;
 	return x;
+}
+
+static const struct my_told_cache *hears(const struct my_client *c, const struct my_link *l)
+{
+	return hears_of(c, l->fresh);
 }
 
 static bool is_heartbeat(struct mystr name)
@@ -158,6 +163,14 @@ static bool put_tx(struct my_client *c, const struct mytrack *t, bool wanted, st
 	return anew && is_new(state);
 }
 
+/* One that begins behind an empty one: the letters stay the same, and only this comes again. */
+static bool begins_anew(const struct my_client *c, const struct mytrack *t)
+{
+	struct mystr text;
+	return (c->req.flags & (SQL_MY_TX_BEGIN | SQL_MY_TX_END)) &&
+	       mytrack_read_text(t->data, &text) == NULL && text.n > 0;
+}
+
 /* ---- all trackers ---- */
 
 static bool wants(const struct my_told_cache *w, uint64_t type)
@@ -198,7 +211,7 @@ static bool put_entry(struct my_client *c, const struct my_link *l, const struct
 		return put_tx(c, t, wanted, block);
 	else if (wanted)
 		mytrack_put(block, t);
-	return false;
+	return t->type == MYTRACK_TX_TEXT && !l->mariadb && begins_anew(c, t);
 }
 
 void my_tell_ok(struct my_client *c, const struct my_link *l, struct myok *ok, struct buf *block)
@@ -228,4 +241,25 @@ void my_tell_ok(struct my_client *c, const struct my_link *l, struct myok *ok, s
 	ok->track = (struct mystr){ (const char *)buf_data(block), buf_len(block) };
 	if (ok->track.n == 0)
 		ok->track.p = due ? "" : NULL;
+}
+
+/* ---- of a transaction that is on no link ---- */
+
+bool my_tell_is_plain(const struct my_client *c)
+{
+	if (c->base == NULL)
+		return false;
+	const struct my_told_cache *w = hears_of(c, c->base);
+	return !w->heartbeat && !w->state && !w->tx_state;
+}
+
+void my_tell_tx(struct my_client *c, bool begins, struct myok *ok, struct buf *block)
+{
+	uint8_t now = begins ? MY_TOLD_TX : MY_TOLD_NO_TX;
+	if (c->mariadb || !(c->caps & MYCAP(SESSION_TRACK)) || c->tx_told == now)
+		return;
+	c->tx_told = now;
+	struct mystr state = { tx_told[now], MYTRACK_TX_STATE_BYTES };
+	mytrack_put_text(block, MYTRACK_TX_STATE, state);
+	ok->track = (struct mystr){ (const char *)buf_data(block), buf_len(block) };
 }

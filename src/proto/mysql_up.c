@@ -182,6 +182,22 @@ static bool needs_state(uint8_t com)
 	}
 }
 
+/* Is its answer that of a transaction which has begun? (Texts, and what ends the session's state,
+ * see to that themselves; others are answered here.) */
+static bool needs_tx(uint8_t com)
+{
+	switch (com) {
+	case MYCOM_QUERY:
+	case MYCOM_QUIT:
+	case MYCOM_SET_OPTION:
+	case MYCOM_PROCESS_KILL:
+	case MYCOM_CHANGE_USER:
+	case MYCOM_RESET_CONNECTION:
+	case MYCOM_STMT_CLOSE: return false;
+	default: return true;
+	}
+}
+
 /* MySQL adds a warning that this is old to what the statement before has left, which is not always
  * counted: so what another session has left goes first. */
 static enum my_next field_list(struct myup *u, const struct mypacket_head *h)
@@ -298,12 +314,13 @@ static enum my_next up_frame(struct myup *u)
 		how = my_confined(c, u->l, u->f.p + u->f.at, flow_ahead(&u->f), &why);
 	if (how != MY_GOES)
 		return confined(u, &h, how, why);
-	if (u->l && u->l->sync_due && needs_state(*myup_body(u))) {
+	uint8_t com = *myup_body(u);
+	if (u->l && u->l->sync_due && (needs_state(com) || (c->begun && needs_tx(com)))) {
 		flow_cut(&u->f);
 		if (my_sync_put(c, u->l, u->up))
 			return MY_STOP;
 	}
-	return command(u, &h, *myup_body(u));
+	return command(u, &h, com);
 }
 
 /* Its packet went out in full frames: an empty one is due, for which no input will come. */

@@ -143,6 +143,11 @@ enum my_confined my_confined(struct my_client *c, const struct my_link *l, const
 /* c->lost: the command at hand is told, or does without. False: it goes on as any. */
 bool my_lost_told(struct myup *u, const struct mypacket_head *h, enum my_next *r_r);
 
+/* ---- mysql_begin.c ---- */
+struct myquery;
+/* A BEGIN that takes no link, or the end of a transaction that has none, got its answer. */
+bool my_begin_answered(struct myup *u, const struct mypacket_head *h, const struct myquery *q);
+
 /* ---- mysql_query.c ---- */
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
 

@@ -6,7 +6,7 @@ import tempfile
 import pytest
 
 from mysql_servers import MyServer
-from rawmy import MyError
+from rawmy import IN_TRANS, IN_TRANS_READONLY, MyError
 from rawpg import PgError
 from servers import eventually, give_to_test_user
 from weir import Weirpool
@@ -46,7 +46,8 @@ def cluster(base, request):
 @pytest.fixture
 def wp(cluster, base, binary, request):
     w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'ro': dict(cluster='main', dbname='app', endpoint='ro'),
-                                                 'reports': dict(cluster='main', dbname='app', read_only_tx='replica')},
+                                                 'reports': dict(cluster='main', dbname='app', read_only_tx='replica'),
+                                                 'late': dict(cluster='main', dbname='app', read_only_tx='replica', defer_begin=1)},
                  clusters={'main': dict(cluster.entry(), hold_timeout='200')}, userlist=dict(app='app', admin='admin'))
     request.node.weirpools = [w]
 
@@ -62,7 +63,7 @@ def wp(cluster, base, binary, request):
 def test_reads_writes_and_failover(cluster, wp):
     [row] = wp.admin('SHOW CLUSTERS')
     assert row['primary'] == cluster.where(0) and row['kind'] in ('mysql', 'mariadb'), row
-    with wp.my() as c, wp.my(db='ro') as ro:
+    with wp.my() as c, wp.my(db='ro') as ro, wp.my(db='late') as late:
         for i in range(50):  # what it wrote is there, wherever it reads
             c.do("insert into app.t (v) values ('%d')" % i)
             assert c.one("select count(*) from app.t where v = '%d'" % i) == '1'
@@ -79,6 +80,18 @@ def test_reads_writes_and_failover(cluster, wp):
                     d.one('select count(*) from app.t')
             return int(cluster.nodes[1].query("show global status like 'Com_select'")[0][1]) - before > 150
         eventually(at_replica)
+
+        # the first statement of a transaction that may write goes to the primary, if it only reads as well
+        def runs_at(begin):
+            ok = late.do(begin)
+            assert ok.status & IN_TRANS and bool(ok.status & IN_TRANS_READONLY) == ('only' in begin)
+            port = late.one('select @@port')
+            late.do('commit')
+            return int(port)
+        assert runs_at('begin') == runs_at('start transaction read write') == cluster.nodes[0].port
+        eventually(lambda: runs_at('start transaction read only') == cluster.nodes[1].port)
+        assert runs_at('begin') == cluster.nodes[0].port
+        late.do('begin')
 
         # the primary goes, the replica becomes it: it has all that was written
         n = cluster.nodes[1]
@@ -98,6 +111,11 @@ def test_reads_writes_and_failover(cluster, wp):
             n.query('set global read_only = off')
         c.do("insert into app.t (v) values ('after')")  # held, and then run by the new primary
         assert c.one("select count(*) from app.t where v = 'after'") == '1'
+        # what had begun before goes on there
+        assert late.do("insert into app.t (v) values ('late')").status & IN_TRANS
+        assert n.query("select count(*) from app.t where v = 'late'")[0][0] == 0
+        late.do('commit')
+    assert n.query("select count(*) from app.t where v = 'late'")[0][0] == 1
     eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1))
     assert n.query("select count(*) from app.t where v = 'after'")[0][0] == 1
 

@@ -55,7 +55,8 @@ def server(base, request):
 
 @pytest.fixture
 def wp(server, base, binary, request):
-    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'cut': dict(cluster='main', dbname='app', lost_tx_sqlstate='08006', pool_size=3)},
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main'), 'cut': dict(cluster='main', dbname='app', lost_tx_sqlstate='08006', pool_size=3),
+                                                   'late': dict(cluster='main', dbname='app', defer_begin=1)},
                  userlist=dict(app='app', admin='admin'), default_pool_size=2,
                  clusters={'main': dict(host='127.0.0.1', port=server.port, protocol='mysql', probe_user='super', probe_password='super')})
     request.node.weirpools = [w]
@@ -194,6 +195,54 @@ def test_what_may_have_ended_its_transaction(server, wp):
         assert code(join()) == UNKNOWN
         assert r.one('select 1') == '1'
     assert rows(server, 'called') == 1
+
+
+def test_a_transaction_that_has_only_begun(server, wp):
+    """defer_begin: it is on no server, so nothing of it can be lost before its first statement."""
+    with wp.my(db='late') as r, wp.my(db='late') as x:
+        s = r.prepare('insert into t values (?)')
+        for c in r, x:
+            assert c.do('begin').status & my.IN_TRANS
+        lose(server, wp)
+        assert r.ping().status & my.IN_TRANS
+        assert r.execute(s, [my.P('begun')]).status & my.IN_TRANS
+        assert rows(server, 'begun') == 0
+        r.do('commit')
+        assert rows(server, 'begun') == 1
+        join = in_thread(lambda: x.do("insert into t select 'begun 2' from (select sleep(65)) x"))
+        busy(server, 'sleep(65)')
+        r.do('begin')
+        lose(server, wp)
+        assert code(join()) == LOST     # not unknown: there was no COMMIT
+        assert not x.do("insert into t values ('begun 3')").status & my.IN_TRANS
+        r.execute(s, [my.P('begun 4')])
+        assert not r.do('rollback').status & my.IN_TRANS
+    assert [rows(server, v) for v in ('begun 2', 'begun 3', 'begun 4')] == [0, 1, 0]
+
+
+def test_a_first_statement_that_finds_no_server(server, base, binary, request):
+    """It has failed, and its transaction is still to begin, as the client takes it: what follows is rolled back."""
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'), defer_begin=1,
+                 clusters={'main': dict(host='127.0.0.1', port=server.port, protocol='mysql', probe_user='super', probe_password='super',
+                                        hold_timeout=1)})
+    request.node.weirpools = [w]
+    try:
+        ready(w)
+        with w.my() as r:
+            s = r.prepare('insert into t values (?)')
+            r.do('begin')
+            server.kill9()
+            assert r.error("insert into t values ('held')").errno == 1290
+            with pytest.raises(MyError) as e:
+                r.execute(s, [my.P('held')])
+            assert e.value.errno == 1290 and r.ping().status & my.IN_TRANS
+            server.start()
+            ready(w)
+            assert r.do("insert into t values ('held')").status & my.IN_TRANS
+            r.do('rollback')
+        assert rows(server, 'held') == 0
+    finally:
+        w.stop()
 
 
 def test_prepared_statements_and_settings_stay(server, wp):
