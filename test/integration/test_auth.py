@@ -240,7 +240,7 @@ def test_bad_hba_keeps_the_old(weirpool, pg15):
     with pytest.raises(rawpg.PgError) as e:
         wp.admin('RELOAD')
     assert 'RELOAD' in e.value.message
-    assert 'hba.conf:2' in wp.log()
+    wp.wait_log(r'hba\.conf:2')
     assert wp.usable()
 
 
@@ -460,7 +460,7 @@ def test_auth_query_that_is_wrong(weirpool, pg15):
     wp = weirpool(pg15, auth_user='super', auth_query='select nonsense from nowhere where x=$1', query_wait_timeout=5)
     e = refused(lambda: wp.raw('dyn', secret='x'))
     assert 'nowhere' not in str(e)
-    assert 'nowhere' in wp.log()
+    wp.wait_log('nowhere')
     assert wp.usable()
 
 

@@ -67,7 +67,7 @@ def test_values_in_files_are_read_again(weirpool, pg15):
         put('two\nlines')
         with pytest.raises(rawpg.PgError):
             wp.admin('reload')
-        assert 'more than one line' in wp.log()
+        wp.wait_log('more than one line')
         with wp.raw(dbname='src') as c:         # the old configuration serves on
             assert c.one('select 1') == '1'
 

@@ -308,7 +308,7 @@ def test_unix_socket(web, pg15):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert ask(path, '/pools.json').status == 200
     assert ask(path, '/reload', 'POST').status == 200
-    assert 'http@unix RELOAD command issued' in wp.log()
+    wp.wait_log('http@unix RELOAD command issued')
     assert ask(path, '/quitquitquit', 'POST').status == 202
     assert wp.wait() == 0
     assert not path.exists()

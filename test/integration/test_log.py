@@ -74,7 +74,7 @@ def test_ci(weirpool, pg15):
     assert f['requests'] == 6 and f['xacts'] == 4
     assert 0 < f['login_us'] <= f['total_us'] and 0 < f['first_us'] <= f['total_us']
     assert f['in_bytes'] > 100 and f['out_bytes'] > 5000
-    assert f['node'] == '127.0.0.1:%d' % pg15.port and re.search(r' %s: ' % f['link'], wp.log())
+    assert f['node'] == '127.0.0.1:%d' % pg15.port and wp.wait_log(r' %s: ' % f['link'])
 
 
 def test_cl(weirpool, pg15):
@@ -131,7 +131,7 @@ def test_waiting(weirpool, pg15):
         r = wp.raw()
         r.send(query('select 1'))
         assert ends.letters() == 'TW' and int(ends.fields()['wait_us']) >= 1000000
-        assert ' WARNING E1011 ' in wp.log(), "the line before has the error's code"
+        wp.wait_log(' WARNING E1011 ')  # the line before has the error's code
         r.sock.close()
         wp.reload(query_wait_timeout=120, max_wait_queue=1)
         with wp.raw() as first, wp.raw() as second:
@@ -192,7 +192,8 @@ def test_pl(weirpool, pg15):
     ends = Ends(wp)
     with pytest.raises(Exception):  # noqa: B017 (whatever the raw client makes of it)
         wp.raw(secret='wrong')
-    assert ends.letters() == 'PL' and ' WARNING E1003 ' in wp.log()
+    assert ends.letters() == 'PL'
+    wp.wait_log(' WARNING E1003 ')
 
 
 def test_broken_messages(weirpool, pg15):

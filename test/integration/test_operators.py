@@ -65,6 +65,7 @@ def test_an_authority_that_cannot_be_reached(cluster, weir):
                            for r in nodes(wp).values()))
     for r in probes(wp).values():
         assert r['authority'] == 'Patroni at ' + url and 'refused' in r['authority_error'] and r['leader_age'] is None, r
+    eventually(lambda: wp.log().count('cluster main: Patroni at %s: ' % url) >= 3)
     assert wp.log().count('cluster main: Patroni at %s: ' % url) == 3, 'the log says it once of each'
     with wp.connect(dbname='rw') as c:
         assert node_of(c) == cluster.nodes[0].port

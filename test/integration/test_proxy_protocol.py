@@ -1,6 +1,7 @@
 """The PROXY protocol: who comes through a load balancer is who the header says, from configured networks only."""
 import contextlib
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -97,7 +98,7 @@ def test_headers(both, name):
                 assert {a for _, a, _ in seen} == {'127.0.0.1'} and '40001' not in {x for _, _, x in seen}
         eventually(lambda: not addresses(both))
     if named:
-        assert named in both.log()
+        both.wait_log(re.escape(named))
 
 
 @pytest.mark.parametrize('name', BAD)
@@ -360,7 +361,7 @@ def test_a_balancer_in_front_of_servers(pg15, maria1011, weirpool, base):
 
 def test_a_client_is_named_in_session_mode_only(proxied, weirpool):
     wp = weirpool(proxied, server_proxy_protocol='client', pool_mode='transaction')
-    assert 'server_proxy_protocol=client without pool_mode=session names nobody' in wp.log()
+    wp.wait_log('server_proxy_protocol=client without pool_mode=session names nobody')
     with wp.my() as a, wp.my() as b:
         assert a.one('select 1') == b.one('select 1') == '1'
         eventually(lambda: len(hosts(proxied)) == 1)  # (others' are ending)

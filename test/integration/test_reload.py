@@ -229,7 +229,7 @@ def test_include(weirpool, pg15):
     assert value(wp, 'query_wait_timeout') == '66'
     wp.put('extra.ini', '[weirpool]\nquery_wait_timeout = 67\nbad line here\n')
     reload_error(wp)
-    assert 'extra.ini:3' in wp.log()
+    wp.wait_log(r'extra\.ini:3')
     assert value(wp, 'query_wait_timeout') == '66'
 
 
@@ -356,7 +356,7 @@ def check_reloads(wp, rounds):
             assert wp.rss_kib() - rss < 20000
     finally:
         crowd.end()
-    assert wp.log().count('RELOAD command issued') == rounds
+    eventually(lambda: wp.log().count('RELOAD command issued') == rounds)
 
 
 def test_good_and_broken_reloads_under_load(weirpool, pg15, maria118):

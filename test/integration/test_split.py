@@ -55,7 +55,8 @@ def test_two_promoted_on_one_timeline(new_cluster, weir):
             assert 'split' in e.value.diag.message_detail, e.value.diag.message_detail
             assert ro.execute("select count(*) from t where v = 'agreed'").fetchone() == (1,)
             assert node_of(ro) == rest.port
-        assert ' ERROR E4003 cluster main: ' in wp.log() and '-> split: ' in wp.log(), 'an alarm'
+        wp.wait_log(' ERROR E4003 cluster main: ')  # an alarm
+        wp.wait_log('-> split: ')
         assert count(q, 'split') == count(r, 'split') == 0
         with pytest.raises(Exception, match='is not writable|does not answer'):
             wp.admin('RESOLVE main TO ' + cluster.where(3))
