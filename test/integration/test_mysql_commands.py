@@ -54,9 +54,9 @@ def answer(r, com, data):
 
 
 def quiet(r):
-    r.sock.settimeout(0.1)
+    """Was that all? Of two answers the second one may come a good while after the first, where others work, too."""
     try:
-        return not r.buf and r.quiet(0.1)
+        return not r.buf and r.quiet(0.5)
     finally:
         r.sock.settimeout(20)
 

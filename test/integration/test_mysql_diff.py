@@ -485,7 +485,7 @@ def results_without_definitions(r):
     def bare(payload):
         r.command(payload)
         begin = len(r.trace)
-        while not (r.recv()[:1] in (b'\0', b'\xff', b'\xfe') and (not r.buf and r.quiet(0.05))):
+        while not (r.recv()[:1] in (b'\0', b'\xff', b'\xfe') and (not r.buf and r.quiet(0.3))):
             pass
         for i, (seq, p) in enumerate(r.trace[begin:-1], begin):
             if p[:1] == b'\xfe' and len(p) == 5:
