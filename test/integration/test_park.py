@@ -25,7 +25,7 @@ def weir(cluster, base, binary, request):
     made = []
 
     def make(options=None, **entry):
-        w = Weirpool(base, binary, databases={'app': dict(cluster='main', **entry)}, clusters={'main': cluster.entry(**(options or {}))})
+        w = Weirpool(base, binary, databases={'app': dict(cluster='main', **entry)}, clusters={'main': cluster.entry(**dict(dict(probe_timeout='20s'), **(options or {})))})
         made.append(w)
         request.node.weirpools = made
         wait_ready(w, cluster, 1)

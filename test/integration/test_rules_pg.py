@@ -3,9 +3,9 @@ import psycopg
 import pytest
 
 from servers import eventually
-from test_cluster_pg import cluster, new_cluster, wait_ready, weir  # noqa: F401
+from test_cluster_pg import cluster, new_cluster, wait_ready  # noqa: F401
 from test_rules import hits
-from test_wishes_pg import port
+from test_wishes_pg import port, weir, weir_at_defaults  # noqa: F401
 
 WRITES = "create function writes() returns int volatile language plpgsql as $$ begin insert into t (v) values ('f'); return 1; end $$"
 READS = "create function reads_only() returns int volatile language sql as 'select inet_server_port()'"

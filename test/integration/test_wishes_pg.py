@@ -5,7 +5,15 @@ import pytest
 
 import rawpg
 from servers import eventually, free_port
-from test_cluster_pg import cluster, new_cluster, wait_ready, weir  # noqa: F401
+from test_cluster_pg import cluster, new_cluster, wait_ready, weir as weir_at_defaults  # noqa: F401
+
+
+@pytest.fixture
+def weir(weir_at_defaults):  # noqa: F811
+    """Here nobody doubts a server that a busy machine keeps silent for a while: where reads go then is not what these tests are about."""
+    def make(cluster, databases=None, cluster_options=None, **kw):
+        return weir_at_defaults(cluster, databases, dict(dict(probe_timeout='20s'), **(cluster_options or {})), **kw)
+    return make
 
 
 def port(conn, wish='', what='inet_server_port()'):
