@@ -375,8 +375,6 @@ static void classify(struct my_client *c, const struct sql_my_opts *o, const cha
 
 /* ---- texts that were seen before ---- */
 
-#define CLASSES_N 1024U
-
 /* Statements of these flags alone mean the same for every session that reads them in the same way,
  * and note_one() leaves nothing of them in it. */
 #define OF_THE_TEXT \
@@ -384,38 +382,33 @@ static void classify(struct my_client *c, const struct sql_my_opts *o, const cha
 		SQL_MY_TX_END | SQL_MY_TX_CHAIN | SQL_MY_TX_SUB | SQL_MY_TABLE_UNLOCK | \
 		SQL_MY_GLOBAL_UNLOCK | SQL_MY_VAR_READ | SQL_MY_LAST_ID | SQL_MY_KEEPS_DIAG)
 
-struct my_class_entry {
-	struct hash128 key;
-	struct my_req req;
-};
-
-/* Where the text would stand, and its key. NULL: no memory. */
-static struct my_class_entry *entry_of(struct proto_env *v, const struct sql_my_opts *o,
-	const char *text, size_t n, struct hash128 *key_r)
+struct texts_ref my_text_ref(const struct sql_my_opts *o, const char *text, size_t n)
 {
-	uint32_t how[] = { o->mariadb, o->multi_statements, o->mode, o->charset, o->version };
-	struct hash128_part part[] = { { how, sizeof(how) }, { text, n } };
-	if (v->classes == NULL)
-		v->classes = mem_alloc(MEM_PROTO, CLASSES_N * sizeof(*v->classes));
-	*key_r = hash128_parts(part, 2);
-	return v->classes ? &v->classes[key_r->lo % CLASSES_N] : NULL;
+	uint64_t how = (uint64_t)o->version << 32 | (uint64_t)o->mode << 16 |
+		       (uint64_t)o->charset << 8 | (uint64_t)o->code << 4 |
+		       (uint64_t)o->multi_statements << 1 | (uint64_t)o->mariadb;
+	return texts_ref_of(text, n, how);
 }
 
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r)
 {
-	struct hash128 key;
-	struct my_class_entry *e = entry_of(c->env, o, text, n, &key);
+	struct texts_ref ref = my_text_ref(o, text, n);
+	struct my_known *k = texts_find(&c->env->texts, &ref);
 	varset_assign(&c->env->vars, &c->wished, c->tracking);
-	if (e && hash128_eq(e->key, key)) {
-		*r = e->req;
+	if (k && k->has_req) {
+		*r = k->req;
 		return;
 	}
 	classify(c, o, text, n, run, r);
-	if (o->mariadb && (r->flags & SQL_MY_SET_SYS)) /* its names were noted in the session */
+	if ((r->flags & ~OF_THE_TEXT) || r->kill)
 		return;
-	if (e && !(r->flags & ~OF_THE_TEXT) && r->kill == 0)
-		*e = (struct my_class_entry){ key, *r };
+	if (k == NULL)
+		k = texts_put(&c->env->texts, &ref);
+	if (k) {
+		k->has_req = true;
+		k->req = *r;
+	}
 }
 
 void my_class_big(struct my_req *r)

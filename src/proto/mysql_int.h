@@ -10,7 +10,9 @@
 #include "base/hmap.h"
 #include "flow.h"
 #include "sql/lex_my.h"
+#include "sql/route.h"
 #include "stmtmap.h"
+#include "texts.h"
 #include "vars.h"
 #include "wire/mysql/caps.h"
 
@@ -40,7 +42,6 @@ struct my_lex_cache {                /* how texts are read under these settings 
 	struct sql_my_opts opts;
 	bool valid;
 };
-struct my_class_entry;                   /* mysql_class.c */
 struct my_told_cache {                   /* what a client with these wishes hears of trackers */
 	struct varset *tracking, *fresh; /* references */
 	const char *vars;                /* a list, as session_track_system_variables has it */
@@ -55,8 +56,8 @@ struct proto_env {
 	uint64_t next_client_id;
 	struct my_lex_cache lex;
 	struct my_told_cache told;
-	struct proto_wish wish;         /* of the last PEV_REQUEST */
-	struct my_class_entry *classes; /* what texts do, by their hash; NULL: none was seen */
+	struct proto_wish wish; /* of the last PEV_REQUEST */
+	struct texts texts;     /* that came before: struct my_known of each */
 };
 
 /* ---- a client session ---- */
@@ -92,6 +93,16 @@ struct my_req {
 	bool warnings;  /* it has left some */
 	bool lies;      /* SET STATEMENT: what the trackers say is not what stays */
 	bool mode_told; /* a tracker told of sql_mode */
+};
+/* What is kept of a text that came before: nothing that depends on more than how it is read, but
+ * the verdict, which says for what it holds. */
+struct my_known {
+	bool has_req;
+	struct my_req req;
+	struct meter_digest digest;
+	uint64_t route_names; /* the names that it was found with; 0: no verdict yet */
+	uint32_t route_how;
+	struct sql_route route;
 };
 #define MY_NEED_COLLATION 1U
 #define MY_NEED_MODE 2U

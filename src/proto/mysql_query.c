@@ -117,7 +117,9 @@ static void count(struct myup *u, const struct mypacket_head *h, const struct my
 		return;
 	bool known = h->payload_n <= u->c->env->max_inspect_bytes;
 	struct mystr trace = trace_of(q);
-	my_count(u, known ? q->text.p : NULL, q->text.n, trace, NULL);
+	struct texts_ref ref = my_text_ref(my_lex(u->c, u->l), q->text.p, known ? q->text.n : 0);
+	struct my_known *k = texts_find(&u->c->env->texts, &ref);
+	my_count(u, known ? q->text.p : NULL, q->text.n, trace, k ? &k->digest : NULL);
 }
 
 static bool may_ask_for_file(const struct myup *u, const struct my_req *r)

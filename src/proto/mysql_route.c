@@ -36,17 +36,46 @@ static bool is_server_schema(const char *name)
 	return false;
 }
 
-static void route_text(const struct my_client *c, enum sql_route_tx tx, const char *text, size_t n,
-	struct sql_my_opts *o_r, struct sql_route *r)
+static struct sql_route_ctx route_ctx(const struct my_client *c, enum sql_route_tx tx)
 {
-	my_text_opts(c, o_r);
-	struct sql_route_ctx ctx = { .tx = tx,
+	return (struct sql_route_ctx){ .tx = tx,
 		.autocommit_off = is_off(my_setting(c, "autocommit")),
 		.read_only = c->ro_tx && (is_on(my_setting(c, "transaction_read_only")) ||
 						 is_on(my_setting(c, "tx_read_only"))),
 		.server_schema = is_server_schema(my_setting(c, MY_VAR_SCHEMA)),
 		.names = c->names && *c->names ? (*c->names)->set : NULL };
+}
+
+static void route_text(const struct my_client *c, enum sql_route_tx tx, const char *text, size_t n,
+	struct sql_my_opts *o_r, struct sql_route *r)
+{
+	struct sql_route_ctx ctx = route_ctx(c, tx);
+	my_text_opts(c, o_r);
 	sql_route_my(o_r, &ctx, text, n, r);
+}
+
+/* The same outside of a transaction, for a set of names: read, or remembered if it is a read. */
+static void route_known(const struct my_client *c, const char *text, size_t n,
+	const struct sql_my_opts *o, struct sql_route *r)
+{
+	struct sql_route_ctx ctx = route_ctx(c, SQL_ROUTE_TX_NONE);
+	uint32_t how = (uint32_t)ctx.autocommit_off | (uint32_t)ctx.read_only << 1 |
+		       (uint32_t)ctx.server_schema << 2;
+	uint64_t names = *c->names ? (*c->names)->no : 0;
+	struct texts_ref ref = my_text_ref(o, text, n);
+	struct my_known *k = texts_find(&c->env->texts, &ref);
+	if (k && names && k->route_names == names && k->route_how == how) {
+		*r = k->route;
+		return;
+	}
+	sql_route_my(o, &ctx, text, n, r);
+	if (k == NULL && r->verdict == SQL_ROUTE_REPLICA)
+		k = texts_put(&c->env->texts, &ref);
+	if (k == NULL)
+		return;
+	k->route_names = names;
+	k->route_how = how;
+	k->route = *r;
 }
 
 /* A BEGIN that may not go there, or stands beside other statements: what the link is in behind it
@@ -60,7 +89,8 @@ static bool text_reads(const struct my_client *c, const char *text, size_t n, st
 {
 	struct sql_my_opts o;
 	struct sql_route r;
-	route_text(c, SQL_ROUTE_TX_NONE, text, n, &o, &r);
+	my_text_opts(c, &o);
+	route_known(c, text, n, &o, &r);
 	const struct proto_rule_at *rule = NULL;
 	if (rules_move(c->ruling)) {
 		struct sql_my_opts as_code = my_rule_opts(&o);

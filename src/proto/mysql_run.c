@@ -33,6 +33,7 @@ struct proto_env *my_env_new(const struct proto_env_opts *o)
 		return NULL;
 	vartab_init(&v->vars);
 	stmttab_init(&v->stmts, 0);
+	texts_init(&v->texts, sizeof(struct my_known));
 	v->next_client_id = atomic_fetch_add(&envs, 1)
 			    << ID_BITS; /* unique in the process: links move between workers */
 	my_env_set(v, o);
@@ -47,7 +48,7 @@ void my_env_free(struct proto_env *v)
 	varset_assign(&v->vars, &v->lex.fresh, NULL);
 	varset_assign(&v->vars, &v->told.tracking, NULL);
 	varset_assign(&v->vars, &v->told.fresh, NULL);
-	mem_free(MEM_PROTO, v->classes);
+	texts_fini(&v->texts);
 	stmttab_fini(&v->stmts);
 	vartab_fini(&v->vars);
 	mem_free(MEM_PROTO, v);

@@ -76,6 +76,8 @@ enum my_next my_local_reset(struct myup *u, const struct mypacket_head *h);
 struct sql_my_opts;
 struct sql_my_stmt;
 const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l);
+/* How a text is looked up among those that came before. */
+struct texts_ref my_text_ref(const struct sql_my_opts *o, const char *text, size_t n);
 /* run: it is about to run, so the user variables that it sets will have to be asked for. */
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r);

@@ -7,10 +7,13 @@
 #include "base/hmap.h"
 #include "flow.h"
 #include "sql/classify.h"
+#include "sql/route.h"
 #include "stmtmap.h"
+#include "texts.h"
 #include "vars.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PG_STMT_PREFIX "weirpool_" /* of every name that we give on a server */
@@ -41,8 +44,19 @@ struct proto_env {
 		struct sql_stmt_info info; /* up to set_name */
 		char text[PG_SEEN_MAX_BYTES];
 	} seen;
+	struct texts texts;     /* others: struct pg_known of each */
 	struct proto_wish wish; /* of the last PEV_REQUEST */
 	char **track_extra;     /* NULL-terminated copy, or NULL */
+};
+
+/* What is kept of a text that came before: nothing that depends on more than how it is read, but
+ * the verdict, which says for what it holds. */
+struct pg_known {
+	uint8_t info[offsetof(struct sql_stmt_info, name)]; /* it has no name, and sets nothing */
+	struct meter_digest digest;
+	uint64_t route_names; /* the names that it was found with; 0: no verdict yet */
+	uint32_t route_how;
+	struct sql_route route;
 };
 
 /* ---- a client session ---- */

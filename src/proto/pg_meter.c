@@ -19,7 +19,7 @@ static void sent(struct upx *u, const char *text, size_t n, struct meter_digest 
 void up_count(struct upx *u, const char *text, size_t n)
 {
 	if (meter_on(u->c->meter))
-		sent(u, text, n, NULL);
+		sent(u, text, n, u->known ? &u->known->digest : NULL);
 }
 
 static uint64_t portal_of(const char *name, size_t n)

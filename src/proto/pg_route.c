@@ -4,7 +4,6 @@
 #include "rules.h"
 #include "wish.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "wire/pg/error.h"
@@ -42,40 +41,48 @@ static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *te
 	sql_route_pg(&o, &ctx, text, n, info_r, out_r);
 }
 
-static void remember(
-	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info)
+/* All that look_at() depends on beside the text and the names. */
+static uint32_t how_read(struct pg_client *c)
 {
-	struct pg_seen *s = &c->env->seen;
-	bool sets = info->set_kind != SQL_SET_NONE || info->set_name_n || info->set_value_n;
-	s->n = n <= sizeof(s->text) && !sets ? n : 0;
-	if (s->n == 0)
-		return;
-	s->lex = *pg_lex(c);
-	memcpy(&s->info, info, offsetof(struct sql_stmt_info, set_name));
-	memcpy(s->text, text, n);
-}
-
-bool pg_seen(struct pg_client *c, const char *text, size_t n, struct sql_stmt_info *info_r)
-{
-	const struct pg_seen *s = &c->env->seen;
 	const struct pg_lex_opts *x = pg_lex(c);
-	if (n == 0 || s->n != n || s->lex.scs != x->scs ||
-		s->lex.unsafe_encoding != x->unsafe_encoding ||
-		s->lex.server_major != x->server_major || memcmp(s->text, text, n) != 0)
-		return false;
-	memcpy(info_r, &s->info, offsetof(struct sql_stmt_info, set_name));
-	return true;
+	return (uint32_t)x->scs | (uint32_t)x->unsafe_encoding << 1 |
+	       (uint32_t)is_serializable(c) << 2 | (uint32_t)is_read_only(c) << 3 |
+	       (uint32_t)x->server_major << 4;
 }
 
-/* ... at the start of a request. */
-static void look_at(struct pg_client *c, const char *text, size_t n, struct sql_route *r)
+/* ... at the start of a request: read, or remembered. */
+static void route_known(
+	struct pg_client *c, const char *text, size_t n, uint64_t *flags_r, struct sql_route *r)
 {
 	struct sql_stmt_info info;
+	struct texts_ref ref = pg_text_ref(c, text, n);
+	struct pg_known *k = texts_find(&c->env->texts, &ref);
+	uint64_t names = *c->names ? (*c->names)->no : 0;
+	uint32_t how = how_read(c);
+	if (k && names && k->route_names == names && k->route_how == how) {
+		*r = k->route;
+		*flags_r = pg_known_flags(k);
+		return;
+	}
 	route_text(c, SQL_ROUTE_TX_NONE, text, n, &info, r);
-	remember(c, text, n, &info);
-	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict == SQL_ROUTE_REPLICA && c->no_ro_tx)
+	*flags_r = info.flags;
+	pg_remember(c, text, n, &info);
+	if (k == NULL)
+		k = pg_text_keep(c, &ref, &info);
+	if (k == NULL)
+		return;
+	k->route_names = names;
+	k->route_how = how;
+	k->route = *r;
+}
+
+static void look_at(struct pg_client *c, const char *text, size_t n, struct sql_route *r)
+{
+	uint64_t flags;
+	route_known(c, text, n, &flags, r);
+	if ((flags & SQL_F_TX_BEGIN) && r->verdict == SQL_ROUTE_REPLICA && c->no_ro_tx)
 		r->verdict = SQL_ROUTE_PRIMARY;
-	if ((info.flags & SQL_F_TX_BEGIN) && r->verdict != SQL_ROUTE_REPLICA)
+	if ((flags & SQL_F_TX_BEGIN) && r->verdict != SQL_ROUTE_REPLICA)
 		r->movable = false; /* it may do anything later */
 }
 
@@ -126,15 +133,6 @@ bool pg_ro_refused(
 		r.reason);
 	err_hint(why, "Begin it without READ ONLY, or with /* weirpool: primary */ before BEGIN.");
 	return true;
-}
-
-/* All that look_at() depends on beside the text and the names. */
-static uint32_t how_read(struct pg_client *c)
-{
-	const struct pg_lex_opts *x = pg_lex(c);
-	return (uint32_t)x->scs | (uint32_t)x->unsafe_encoding << 1 |
-	       (uint32_t)is_serializable(c) << 2 | (uint32_t)is_read_only(c) << 3 |
-	       (uint32_t)x->server_major << 4;
 }
 
 /* A statement that was prepared before: read once for each set of names. A hint is read anew, as

@@ -50,6 +50,7 @@ struct proto_env *pg_env_new(const struct proto_env_opts *o)
 		return NULL;
 	vartab_init(&v->vars);
 	stmttab_init(&v->stmts, 0);
+	texts_init(&v->texts, sizeof(struct pg_known));
 	v->next_client_id = atomic_fetch_add(&envs, 1)
 			    << ID_BITS; /* unique in the process: links move between workers */
 	v->next_salt = v->next_client_id;
@@ -63,6 +64,7 @@ void pg_env_free(struct proto_env *v)
 		return;
 	varset_assign(&v->vars, &v->lex_told, NULL);
 	stmttab_fini(&v->stmts);
+	texts_fini(&v->texts);
 	vartab_fini(&v->vars);
 	free_extra(v);
 	mem_free(MEM_PROTO, v);

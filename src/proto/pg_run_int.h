@@ -111,6 +111,7 @@ struct upx {
 	struct pev ev;
 	/* of the message at hand */
 	struct ruled ruled;
+	struct pg_known *known; /* of its text; NULL: nothing */
 };
 enum up_next up_event(struct upx *u, enum pev_kind kind);
 enum up_next up_bad(struct upx *u, enum err_code code, const char *what);
@@ -139,9 +140,16 @@ void up_count_bound(struct upx *u, const struct stmt *s, const char *portal, siz
 void up_count_executed(struct upx *u, const uint8_t *body, size_t n); /* as much as is here */
 /* pg_route.c: may the request at p run on a replica? And what it wishes. */
 bool pg_reads(struct pg_client *c, const uint8_t *p, size_t n, struct proto_wish *w_r);
-/* Is a transaction that began READ ONLY open on the link of a replica? Is this nothing for it? */
-/* What the text is, if pg_reads() has just read it; false: it has not. */
+/* pg_seen.c: texts that were read before */
+struct texts_ref pg_text_ref(struct pg_client *c, const char *text, size_t n);
+uint64_t pg_known_flags(const struct pg_known *k);
+/* It was read, and is not known. NULL: it is not kept (yet), or never. */
+struct pg_known *pg_text_keep(
+	struct pg_client *c, const struct texts_ref *r, const struct sql_stmt_info *info);
+/* The same for the text that was read last to find its node, until it is sent. */
+void pg_remember(struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info);
 bool pg_seen(struct pg_client *c, const char *text, size_t n, struct sql_stmt_info *info_r);
+/* Is a transaction that began READ ONLY open on the link of a replica? Is this nothing for it? */
 bool pg_in_ro(const struct pg_client *c, const struct pg_link *l);
 bool pg_ro_refused(
 	struct pg_client *c, const struct pg_link *l, const char *text, size_t n, struct err *why);

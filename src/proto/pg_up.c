@@ -154,18 +154,6 @@ const struct pg_lex_opts *pg_lex(struct pg_client *c)
 	return &v->lex;
 }
 
-void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info *info_r)
-{
-	if (pg_seen(u->c, text, n, info_r))
-		return;
-	const struct pg_lex_opts *x = pg_lex(u->c);
-	struct sql_opts o = { .dialect = &sql_dialect_pg,
-		.standard_conforming_strings = x->scs,
-		.unsafe_encoding = x->unsafe_encoding,
-		.server_major = x->server_major };
-	sql_classify(&o, text, n, info_r);
-}
-
 void up_note(struct upx *u, uint64_t flags)
 {
 	struct pg_client *c = u->c;
@@ -592,6 +580,7 @@ static enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 	struct pev token;
 	struct pg_client *c = u->c;
 	bool big = h->body_n > c->env->max_inspect_bytes;
+	u->known = NULL;
 	const char *text = NULL;
 	size_t n = 0;
 	if (!big && !is_whole(u, h))

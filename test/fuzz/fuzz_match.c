@@ -30,7 +30,7 @@ static void look(const struct sql_lang *lang, const char *text, size_t n)
 	buf_init(&plain, 0);
 	assert(has == plain_digest(lang, text, n, &plain, &again));
 	assert(d == again && buf_len(&b) == buf_len(&plain) &&
-		!memcmp(buf_data(&b), buf_data(&plain), buf_len(&b)));
+		(!has || !memcmp(buf_data(&b), buf_data(&plain), buf_len(&b))));
 	buf_fini(&plain);
 	assert(!has || (d == again && buf_len(&b) > 0 && d == fnv(buf_data(&b), buf_len(&b))));
 	assert(buf_len(&b) <= 2 * n + 2);
