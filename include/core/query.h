@@ -50,8 +50,13 @@ struct query_totals {
 	uint64_t evicted, calls, errors, rows, total_us, wait_us;
 };
 void query_table_totals(const struct query_table *t, struct query_totals *sum); /* adds */
-/* Copies all of t (NULL: nothing), or says no_memory. The rows are the caller's. */
-void query_table_copy(const struct query_table *t, int64_t loop_us, struct query_rows *out);
+/* Copies at most max rows of t (NULL: nothing) from place from on, with those of all others before
+ * the first, or says no_memory. Times become later by to_wall_us. The place of the next slice, or
+ * 0: that was all. Rows keep their place; one that makes room meanwhile is another one then. The
+ * rows are the caller's. */
+#define QUERY_SLICE 128 /* rows that the owner may copy at once */
+uint32_t query_table_copy(const struct query_table *t, uint32_t from, uint32_t max,
+	int64_t to_wall_us, struct query_rows *out) __attribute__((warn_unused_result));
 void query_rows_fini(struct query_rows *r);
-void query_table_free(struct query_table **t); /* *t may be NULL: RESET */
+void query_table_free(struct query_table **t); /* *t may be NULL. Long: not on a worker */
 #endif

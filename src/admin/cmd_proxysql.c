@@ -52,9 +52,10 @@ static void put_digest(struct rowset *rs, const struct query_row *q)
 		admin_set_u64(rs, row, 6 + i, v[i]);
 }
 
-static void digest_shown(struct scatter *s)
+static void put_digests(struct rowset *rs, const struct query_rows *all)
 {
-	query_parts_show(s, put_digest);
+	for (size_t i = 0; i < all->n; i++)
+		put_digest(rs, &all->v[i]);
 }
 
 static void digest_cols(struct core_console *r)
@@ -66,20 +67,18 @@ static void digest_cols(struct core_console *r)
 
 void show_proxysql_digest(struct core_console *r, const struct cmd_line *l)
 {
-	struct admin_ask q = { 0 };
 	(void)l;
 	digest_cols(r);
-	admin_ask(r, &q, sizeof(struct query_rows), query_parts_each, digest_shown);
+	query_parts_ask(r, false, "SHOW", put_digests);
 }
 
 /* What is counted of PostgreSQL begins anew as well. */
 void show_proxysql_digest_reset(struct core_console *r, const struct cmd_line *l)
 {
-	struct admin_ask q = { .what = QUERY_RESET };
 	(void)l;
 	digest_cols(r);
 	if (proxysql_may_reset(r))
-		admin_ask(r, &q, sizeof(struct query_rows), query_parts_each, digest_shown);
+		query_parts_ask(r, true, "SHOW", put_digests);
 }
 
 /* ---- stats_mysql_commands_counters ---- */
@@ -129,34 +128,24 @@ static size_t command_of(const char *text)
 }
 
 /* What had to make room has no text, and may be PostgreSQL's: it is not here. */
-static void commands_shown(struct scatter *s)
+static void put_commands(struct rowset *rs, const struct query_rows *all)
 {
-	struct core_console *r = admin_ask_of(s)->r;
 	struct query_counts sum[COMMANDS_N] = { { 0 } };
-	struct query_rows all;
-	bool ok = query_parts_join(s, &all);
-	admin_ask_free(s);
-	for (size_t i = 0; i < all.n; i++)
-		if (is_mysql(&all.v[i]))
-			query_counts_add(&sum[command_of(all.v[i].text)], &all.v[i].n);
-	query_rows_fini(&all);
+	for (size_t i = 0; i < all->n; i++)
+		if (is_mysql(&all->v[i]))
+			query_counts_add(&sum[command_of(all->v[i].text)], &all->v[i].n);
 	for (size_t i = 0; i < COMMANDS_N; i++) {
-		char **row = rowset_row(&r->result);
-		rowset_set(&r->result, row, 0, commands[i]);
-		admin_set_u64(&r->result, row, 1, sum[i].total_us);
-		admin_set_u64(&r->result, row, 2, sum[i].calls);
+		char **row = rowset_row(rs);
+		rowset_set(rs, row, 0, commands[i]);
+		admin_set_u64(rs, row, 1, sum[i].total_us);
+		admin_set_u64(rs, row, 2, sum[i].calls);
 		for (unsigned b = 0; b < QUERY_BUCKETS; b++)
-			admin_set_u64(&r->result, row, 3 + b, sum[i].bucket[b]);
+			admin_set_u64(rs, row, 3 + b, sum[i].bucket[b]);
 	}
-	if (ok)
-		admin_done(r, "SHOW");
-	else
-		admin_fail(r, ERR_NO_MEMORY, "out of memory");
 }
 
 void show_proxysql_commands(struct core_console *r, const struct cmd_line *l)
 {
-	struct admin_ask q = { 0 };
 	(void)l;
 	admin_cols(&r->result, "sqqqqqqqqqqqqqq",
 		"Command Total_Time_us Total_cnt cnt_100us cnt_500us cnt_1ms cnt_5ms cnt_10ms "
@@ -167,5 +156,5 @@ void show_proxysql_commands(struct core_console *r, const struct cmd_line *l)
 		admin_refuse(r);
 		return;
 	}
-	admin_ask(r, &q, sizeof(struct query_rows), query_parts_each, commands_shown);
+	query_parts_ask(r, false, "SHOW", put_commands);
 }

@@ -11,16 +11,40 @@
 
 /* ---- the workers' rows as one list ---- */
 
-/* On the worker. */
-void query_parts_each(struct worker *w, void *part, void *arg)
+/* A command on its way. The next slice of a worker begins at its place in next. */
+#define NO_MORE UINT32_MAX
+struct ask {
+	struct core_console *r;
+	bool reset;
+	const char *tag;
+	void (*fill)(struct rowset *rs, const struct query_rows *all);
+	struct query_rows all;
+	size_t size; /* of all.v */
+	uint32_t next[];
+};
+struct part {
+	struct query_rows rows;
+	struct query_table *taken; /* with reset */
+	int64_t to_wall_us;
+	uint32_t next;
+};
+
+/* On the worker, which serves clients: a slice, or in one go the table itself. */
+static void each_slice(struct worker *w, void *vpart, void *arg)
 {
-	const struct admin_ask *q = arg;
-	query_table_copy(w->queries, loop_now_us(w->loop), part);
-	if (!(q->what & QUERY_RESET))
-		return;
-	query_table_totals(w->queries, &w->queries_before);
-	w->queries_before.statements = 0; /* that one is not counted up */
-	query_table_free(&w->queries);
+	const struct ask *a = arg;
+	struct part *p = vpart;
+	uint32_t from = a->next[w->id], next = 0;
+	p->to_wall_us = clock_wall_us() - loop_now_us(w->loop);
+	if (a->reset) {
+		query_table_totals(w->queries, &w->queries_before);
+		w->queries_before.statements = 0; /* that one is not counted up */
+		p->taken = w->queries;
+		w->queries = NULL;
+	} else if (from != NO_MORE) {
+		next = query_table_copy(w->queries, from, QUERY_SLICE, p->to_wall_us, &p->rows);
+	}
+	p->next = next ? next : NO_MORE;
 }
 
 static int by_key(const void *pa, const void *pb)
@@ -61,30 +85,84 @@ static void join(struct query_rows *all)
 		qsort(all->v, all->n, sizeof *all->v, by_time);
 }
 
-bool query_parts_join(struct scatter *s, struct query_rows *out)
+/* The rows of p behind those that are there. */
+static void append(struct ask *a, struct query_rows *p)
 {
-	size_t n = 0;
-	bool ok = true;
-	*out = (struct query_rows){ 0 };
-	for (unsigned i = 0; i < s->n; i++) {
-		const struct query_rows *p = scatter_part(s, i);
-		n += p->n;
-		out->evicted += p->evicted;
-		ok = ok && !p->no_memory;
+	struct query_rows *all = &a->all;
+	all->evicted += p->evicted;
+	all->no_memory = all->no_memory || p->no_memory;
+	if (all->n + p->n > a->size) {
+		size_t size = 2 * a->size > all->n + p->n ? 2 * a->size : all->n + p->n;
+		struct query_row *v = mem_realloc(MEM_STATS, all->v, size * sizeof *v);
+		all->no_memory = all->no_memory || !v;
+		all->v = v ? v : all->v;
+		a->size = v ? size : a->size;
 	}
-	out->v = n ? mem_alloc(MEM_STATS, n * sizeof *out->v) : NULL;
-	ok = ok && (out->v || n == 0);
-	for (unsigned i = 0; i < s->n; i++) {
-		struct query_rows *p = scatter_part(s, i);
-		if (ok && p->n) {
-			memcpy(out->v + out->n, p->v, p->n * sizeof *p->v);
-			out->n += p->n;
-			p->n = 0;
-		}
-		query_rows_fini(p);
+	if (p->n && all->n + p->n <= a->size) {
+		memcpy(all->v + all->n, p->v, p->n * sizeof *p->v);
+		all->n += p->n;
+		p->n = 0; /* their texts have moved */
 	}
-	join(out);
-	return ok;
+	query_rows_fini(p);
+}
+
+static void take(struct ask *a, struct part *p)
+{
+	if (p->taken && a->fill)
+		(void)!query_table_copy(p->taken, 0, NO_MORE, p->to_wall_us, &p->rows);
+	append(a, &p->rows);
+	query_table_free(&p->taken);
+}
+
+static void finish(struct ask *a)
+{
+	struct core_console *r = a->r;
+	bool ok = !a->all.no_memory;
+	if (a->fill) {
+		join(&a->all);
+		a->fill(&r->result, &a->all);
+	}
+	query_rows_fini(&a->all);
+	const char *tag = a->tag;
+	mem_free(MEM_ADMIN, a);
+	if (ok)
+		admin_done(r, tag);
+	else
+		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+}
+
+static void on_slices(struct scatter *s)
+{
+	struct ask *a = s->arg;
+	bool more = false;
+	for (unsigned i = 0; i < s->n; i++) {
+		struct part *p = scatter_part(s, i);
+		take(a, p);
+		a->next[i] = p->next;
+		more = more || p->next != NO_MORE;
+	}
+	more = more && !a->all.no_memory && atomic_load(&s->core->state) != CORE_STOP;
+	if (!more || core_scatter(s->core, sizeof(struct part), each_slice, on_slices, a) != 0) {
+		a->all.no_memory = a->all.no_memory || more;
+		finish(a);
+	}
+}
+
+void query_parts_ask(struct core_console *r, bool reset, const char *tag,
+	void (*fill)(struct rowset *rs, const struct query_rows *all))
+{
+	unsigned n = r->core->n_workers;
+	struct ask *a = mem_alloc(MEM_ADMIN, sizeof *a + n * sizeof *a->next);
+	if (a) {
+		a->r = r;
+		a->reset = reset;
+		a->tag = tag;
+		a->fill = fill;
+	}
+	if (!a || core_scatter(r->core, sizeof(struct part), each_slice, on_slices, a) != 0) {
+		mem_free(MEM_ADMIN, a);
+		admin_fail(r, ERR_NO_MEMORY, "out of memory");
+	}
 }
 
 /* ---- SHOW QUERIES ---- */
@@ -147,53 +225,28 @@ static void put_row(struct rowset *rs, const struct query_row *q)
 	rowset_set(rs, row, 20, q->db ? q->text : "(all others)");
 }
 
-void query_parts_show(struct scatter *s, void (*put)(struct rowset *rs, const struct query_row *q))
+static void put_rows(struct rowset *rs, const struct query_rows *all)
 {
-	struct core_console *r = admin_ask_of(s)->r;
-	struct query_rows all;
-	bool ok = query_parts_join(s, &all);
-	admin_ask_free(s);
-	for (size_t i = 0; i < all.n; i++)
-		put(&r->result, &all.v[i]);
-	query_rows_fini(&all);
-	if (ok)
-		admin_done(r, "SHOW");
-	else
-		admin_fail(r, ERR_NO_MEMORY, "out of memory");
-}
-
-static void shown(struct scatter *s)
-{
-	query_parts_show(s, put_row);
+	for (size_t i = 0; i < all->n; i++)
+		put_row(rs, &all->v[i]);
 }
 
 void show_queries(struct core_console *r, const struct cmd_line *l)
 {
-	struct admin_ask q = { 0 };
 	(void)l;
 	admin_cols(&r->result, "sssqqqqqqqqqqqqqqTTss",
 		"database user digest calls errors rows bytes total_us wait_us min_us max_us "
 		"avg_us p50_us p95_us p99_us primary replica first_seen last_seen histogram query");
-	admin_ask(r, &q, sizeof(struct query_rows), query_parts_each, shown);
-}
-
-static void was_reset(struct scatter *s)
-{
-	struct core_console *r = admin_ask_of(s)->r;
-	for (unsigned i = 0; i < s->n; i++)
-		query_rows_fini(scatter_part(s, i));
-	admin_ask_free(s);
-	admin_done(r, "RESET");
+	query_parts_ask(r, false, "SHOW", put_rows);
 }
 
 void ctl_reset(struct core_console *r, const struct cmd_line *l)
 {
-	struct admin_ask q = { .what = QUERY_RESET };
 	if (l->args_n != 1 || strcasecmp(l->arg[0].text, "queries") != 0) {
 		cmd_invalid(r->sql, &r->result.err);
 		err_hint(&r->result.err, "Usage: RESET QUERIES");
 		admin_refuse(r);
 		return;
 	}
-	admin_ask(r, &q, sizeof(struct query_rows), query_parts_each, was_reset);
+	query_parts_ask(r, true, "RESET", NULL);
 }

@@ -1,13 +1,21 @@
 /* query_table - rows of counts by database, user and digest, least recently used first to go.
- * Ignorant of sessions. The owner's thread. */
+ * Ignorant of sessions. The owner's thread.
+ *
+ * Nothing here may take long, as the owner serves clients meanwhile, whatever the number of rows:
+ * rows stand in pages that never move, there are as many heads as there may be rows, and sums are
+ * kept and not made. */
 #include "query_int.h"
 
 #include "base/clock.h"
 #include "base/hmap.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-#define FIRST_ROWS 16U
+#define HEADS_MIN 16U
+#define PAGE_BITS 6
+#define PAGE_ROWS (1U << PAGE_BITS)
+#define PAGES (QUERY_MAX / PAGE_ROWS + 1)
 #define NONE UINT32_MAX
 /* A row's number: its place and how often the place was given anew. */
 #define PLACE_BITS 20
@@ -25,16 +33,22 @@ struct row {
 	uint32_t given;
 };
 struct query_table {
-	struct row *v;
-	uint32_t *heads; /* size of them, a power of 2 */
-	uint32_t size, n, newest, oldest;
-	uint64_t evicted;
+	struct row *page[PAGES];
+	uint32_t *heads; /* heads_n of them, a power of 2 */
+	uint32_t heads_n, n, newest, oldest;
+	uint32_t born; /* given of its new rows: numbers of the table before are not found */
+	struct query_totals sum; /* but for statements */
 	struct query_counts others;
 };
 
+static struct row *row_at(const struct query_table *t, uint32_t i)
+{
+	return &t->page[i >> PAGE_BITS][i & (PAGE_ROWS - 1)];
+}
+
 static uint32_t head_of(const struct query_table *t, const struct query_key *k)
 {
-	return (uint32_t)hash64(k, sizeof *k) & (t->size - 1);
+	return (uint32_t)hash64(k, sizeof *k) & (t->heads_n - 1);
 }
 
 static bool same(const struct query_key *a, const struct query_key *b)
@@ -46,24 +60,24 @@ static bool same(const struct query_key *a, const struct query_key *b)
 
 static void unlink_row(struct query_table *t, uint32_t i)
 {
-	struct row *r = &t->v[i];
+	struct row *r = row_at(t, i);
 	if (r->newer == NONE)
 		t->newest = r->older;
 	else
-		t->v[r->newer].older = r->older;
+		row_at(t, r->newer)->older = r->older;
 	if (r->older == NONE)
 		t->oldest = r->newer;
 	else
-		t->v[r->older].newer = r->newer;
+		row_at(t, r->older)->newer = r->newer;
 }
 
 static void link_newest(struct query_table *t, uint32_t i)
 {
-	struct row *r = &t->v[i];
+	struct row *r = row_at(t, i);
 	r->newer = NONE;
 	r->older = t->newest;
 	if (t->newest != NONE)
-		t->v[t->newest].newer = i;
+		row_at(t, t->newest)->newer = i;
 	t->newest = i;
 	if (t->oldest == NONE)
 		t->oldest = i;
@@ -73,49 +87,61 @@ static void link_newest(struct query_table *t, uint32_t i)
 
 static void chain_in(struct query_table *t, uint32_t i)
 {
-	uint32_t *head = &t->heads[head_of(t, &t->v[i].key)];
-	t->v[i].chain = *head;
+	uint32_t *head = &t->heads[head_of(t, &row_at(t, i)->key)];
+	row_at(t, i)->chain = *head;
 	*head = i;
 }
 
 static void chain_out(struct query_table *t, uint32_t i)
 {
-	uint32_t *at = &t->heads[head_of(t, &t->v[i].key)];
+	uint32_t *at = &t->heads[head_of(t, &row_at(t, i)->key)];
 	while (*at != i)
-		at = &t->v[*at].chain;
-	*at = t->v[i].chain;
+		at = &row_at(t, *at)->chain;
+	*at = row_at(t, i)->chain;
 }
 
-/* Twice as many rows. False: no memory, and all is as it was. */
-static bool grow(struct query_table *t)
+/* As many as there may be rows, so that none has to be put elsewhere while clients are served; but
+ * when a RELOAD allows more. False: there are none at all. */
+static bool make_heads(struct query_table *t, unsigned max)
 {
-	uint32_t size = t->size ? 2 * t->size : FIRST_ROWS;
-	uint32_t *heads = mem_alloc(MEM_STATS, size * sizeof *heads);
-	struct row *v = heads ? mem_realloc(MEM_STATS, t->v, size * sizeof *v) : NULL;
-	if (!v) {
-		mem_free(MEM_STATS, heads);
-		return false;
-	}
+	uint32_t n = HEADS_MIN;
+	while (n < max)
+		n *= 2;
+	if (n <= t->heads_n)
+		return true;
+	uint32_t *heads = mem_alloc(MEM_STATS, n * sizeof *heads);
+	if (!heads)
+		return t->heads_n > 0;
 	mem_free(MEM_STATS, t->heads);
-	t->v = v;
 	t->heads = heads;
-	t->size = size;
-	memset(v + t->n, 0, (size - t->n) * sizeof *v);
-	memset(heads, 0xff, size * sizeof *heads); /* NONE */
+	t->heads_n = n;
+	memset(heads, 0xff, n * sizeof *heads); /* NONE */
 	for (uint32_t i = 0; i < t->n; i++)
 		chain_in(t, i);
 	return true;
 }
 
+/* A place for one more row. False: no memory. */
+static bool make_place(struct query_table *t)
+{
+	struct row **page = &t->page[t->n >> PAGE_BITS];
+	if (*page)
+		return true;
+	*page = mem_alloc(MEM_STATS, PAGE_ROWS * sizeof **page);
+	for (uint32_t i = 0; *page && i < PAGE_ROWS; i++)
+		(*page)[i].given = t->born;
+	return *page != NULL;
+}
+
 static struct query_table *table_new(void)
 {
+	static _Atomic uint32_t tables_n;
 	struct query_table *t = mem_alloc(MEM_STATS, sizeof *t);
 	if (!t)
 		return NULL;
 	t->newest = t->oldest = NONE;
-	if (!grow(t))
-		mem_free(MEM_STATS, t);
-	return t->size ? t : NULL;
+	t->born = atomic_fetch_add(&tables_n, 1);
+	return t;
 }
 
 void query_counts_add(struct query_counts *to, const struct query_counts *n)
@@ -145,13 +171,13 @@ void query_counts_add(struct query_counts *to, const struct query_counts *n)
 static uint32_t evict(struct query_table *t)
 {
 	uint32_t i = t->oldest;
-	struct row *r = &t->v[i];
+	struct row *r = row_at(t, i);
 	query_counts_add(&t->others, &r->n);
 	mem_free(MEM_STATS, r->text);
 	unlink_row(t, i);
 	chain_out(t, i);
 	*r = (struct row){ .given = r->given + 1 };
-	t->evicted++;
+	t->sum.evicted++;
 	return i;
 }
 
@@ -168,34 +194,34 @@ static char *text_of(const struct proto_statement *s)
 
 static uint32_t number_of(const struct query_table *t, uint32_t i)
 {
-	return (t->v[i].given << PLACE_BITS) | (i + 1);
+	return (row_at(t, i)->given << PLACE_BITS) | (i + 1);
 }
 
 /* NULL: it has gone. */
 static struct row *row_of(const struct query_table *t, uint32_t number)
 {
 	uint32_t i = (number & PLACE_MASK) - 1;
-	return t && number && i < t->n && number_of(t, i) == number ? &t->v[i] : NULL;
+	return t && number && i < t->n && number_of(t, i) == number ? row_at(t, i) : NULL;
 }
 
 uint32_t query_table_find(struct query_table **tp, const struct query_key *k, unsigned max,
 	const struct proto_statement *s)
 {
 	struct query_table *t = *tp ? *tp : (*tp = table_new());
-	if (!t)
+	if (!t || !make_heads(t, max))
 		return 0;
 	uint32_t i = t->heads[head_of(t, k)];
-	while (i != NONE && !same(&t->v[i].key, k))
-		i = t->v[i].chain;
+	while (i != NONE && !same(&row_at(t, i)->key, k))
+		i = row_at(t, i)->chain;
 	if (i == NONE) {
 		char *text = text_of(s);
-		if (!text || (t->n < max && t->n == t->size && !grow(t))) {
+		if (!text || (t->n < max && !make_place(t))) {
 			mem_free(MEM_STATS, text);
 			return 0;
 		}
 		i = t->n < max ? t->n++ : evict(t);
-		t->v[i].key = *k;
-		t->v[i].text = text;
+		row_at(t, i)->key = *k;
+		row_at(t, i)->text = text;
 		chain_in(t, i);
 	} else if (i == t->newest) {
 		return number_of(t, i);
@@ -225,6 +251,11 @@ void query_table_count(struct query_table **tp, uint32_t number, const struct qu
 		n->first_us = c->now_us;
 		n->min_us = c->total_us;
 	}
+	t->sum.calls++;
+	t->sum.errors += c->failed;
+	t->sum.rows += c->rows;
+	t->sum.total_us += c->total_us;
+	t->sum.wait_us += c->wait_us;
 	n->calls++;
 	n->errors += c->failed;
 	n->rows += c->rows;
@@ -246,24 +277,17 @@ const char *query_table_text(const struct query_table *t, uint32_t number)
 	return r ? r->text : NULL;
 }
 
-static void add_totals(struct query_totals *sum, const struct query_counts *n)
-{
-	sum->calls += n->calls;
-	sum->errors += n->errors;
-	sum->rows += n->rows;
-	sum->total_us += n->total_us;
-	sum->wait_us += n->wait_us;
-}
-
 void query_table_totals(const struct query_table *t, struct query_totals *sum)
 {
 	if (!t)
 		return;
 	sum->statements += t->n;
-	sum->evicted += t->evicted;
-	for (uint32_t i = 0; i < t->n; i++)
-		add_totals(sum, &t->v[i].n);
-	add_totals(sum, &t->others);
+	sum->evicted += t->sum.evicted;
+	sum->calls += t->sum.calls;
+	sum->errors += t->sum.errors;
+	sum->rows += t->sum.rows;
+	sum->total_us += t->sum.total_us;
+	sum->wait_us += t->sum.wait_us;
 }
 
 /* ---- copies ---- */
@@ -285,19 +309,26 @@ static void copy_row(struct query_rows *out, const struct query_key *k,
 	out->n++;
 }
 
-void query_table_copy(const struct query_table *t, int64_t loop_us, struct query_rows *out)
+uint32_t query_table_copy(const struct query_table *t, uint32_t from, uint32_t max,
+	int64_t to_wall_us, struct query_rows *out)
 {
-	int64_t to_wall_us = clock_wall_us() - loop_us;
 	*out = (struct query_rows){ 0 };
-	if (!t)
-		return;
-	out->evicted = t->evicted;
-	out->v = mem_alloc(MEM_STATS, (t->n + 1) * sizeof *out->v);
+	if (!t || from > t->n)
+		return 0;
+	uint32_t n = t->n - from < max ? t->n - from : max;
+	out->v = mem_alloc(MEM_STATS, (n + 1) * sizeof *out->v);
 	out->no_memory = !out->v;
-	for (uint32_t i = 0; i < t->n && out->v; i++)
-		copy_row(out, &t->v[i].key, &t->v[i].n, t->v[i].text, to_wall_us);
-	if (out->v)
+	if (!out->v)
+		return 0;
+	for (uint32_t i = from; i < from + n; i++) {
+		const struct row *r = row_at(t, i);
+		copy_row(out, &r->key, &r->n, r->text, to_wall_us);
+	}
+	if (from == 0) {
+		out->evicted = t->sum.evicted;
 		copy_row(out, NULL, &t->others, NULL, to_wall_us);
+	}
+	return from + n < t->n ? from + n : 0;
 }
 
 void query_rows_fini(struct query_rows *r)
@@ -314,8 +345,9 @@ void query_table_free(struct query_table **tp)
 	if (!t)
 		return;
 	for (uint32_t i = 0; i < t->n; i++)
-		mem_free(MEM_STATS, t->v[i].text);
-	mem_free(MEM_STATS, t->v);
+		mem_free(MEM_STATS, row_at(t, i)->text);
+	for (uint32_t i = 0; i < PAGES; i++)
+		mem_free(MEM_STATS, t->page[i]);
 	mem_free(MEM_STATS, t->heads);
 	mem_free(MEM_STATS, t);
 	*tp = NULL;

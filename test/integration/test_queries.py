@@ -1,6 +1,8 @@
 """SHOW QUERIES: what is counted of statements, by simple and extended protocol, of PostgreSQL and MySQL; what counts as the same statement
 as the servers have it; the slow-query log."""
+import contextlib
 import re
+import threading
 import time
 
 import pymysql
@@ -170,6 +172,53 @@ def test_bounded(weirpool, pg15):
         for i in range(50):
             c.q('select 1 as d%d' % i)
     assert len(queries(wp)) == 67
+
+
+@pytest.mark.both_workers
+def test_more_rows_than_fit_into_a_slice(weirpool, pg15, workers):
+    """Workers are asked for a few rows at a time, and go on counting: each statement is there once, with all its calls."""
+    wp = weirpool(pg15, workers=workers, query_stats_max=5000)
+    clients = [wp.raw() for _ in range(4)]
+    for i in range(600):
+        for c in clients[:1 + i % 4]:
+            c.send(rawpg.query('select 1 as c%d' % i))
+        for c in clients[:1 + i % 4]:
+            c.until_ready()
+    q = queries(wp, "query like 'select ? as c%'")
+    assert len(q) == 600 and all(q['select ? as c%d' % i]['calls'] == 1 + i % 4 for i in range(600))
+    assert len(wp.admin("SHOW QUERIES WHERE query like 'select ? as c%'")) == 600
+    [text] = wp.admin('SHOW PROMETHEUS METRICS')[0].values()
+    assert int(re.search(r'^weirpool_query_calls_total (\d+)', text, re.M)[1]) >= 1500
+
+
+def test_taken_and_begun_anew(weirpool, maria1011):
+    """Who takes the rows and resets them again and again has each call in one answer, but for what was under way at a reset, which
+    is of (all others) then, and never another statement's."""
+    wp = weirpool(maria1011, workers=2)
+    calls, seen, resets = 3 * 400, 0, 0
+
+    def run(c):
+        for i in range(400):
+            c.q('select 1 as c%d' % (i % 150))
+
+    def taken():
+        rows = wp.admin('SELECT digest_text, count_star FROM stats_mysql_query_digest_reset')
+        return sum(int(r['count_star']) for r in rows if r['digest_text'].startswith('select ? as c'))
+
+    with contextlib.ExitStack() as stack:
+        threads = [threading.Thread(target=run, args=(stack.enter_context(wp.my()),)) for _ in range(3)]
+        for t in threads:
+            t.start()
+        while any(t.is_alive() for t in threads):
+            seen += taken()
+            resets += 1
+            time.sleep(0.1)
+        for t in threads:
+            t.join()
+        seen += taken()
+    assert calls - 3 * resets <= seen <= calls, resets
+    [text] = wp.admin('SHOW PROMETHEUS METRICS')[0].values()
+    assert int(re.search(r'^weirpool_query_calls_total (\d+)', text, re.M)[1]) >= calls
 
 
 def test_copy_and_several_statements(weirpool, pg15):
