@@ -85,7 +85,7 @@
 		"[mysql](mysql.md).") \
 	X(CATALOG, 3008, WARN, EVENT_NOTE | EVENT_HELD, "a database's catalog cannot be read", \
 		"Reads go to the primary until it can: what functions and views do is " \
-		"unknown.", \
+		"unknown. After the first failure what was read before holds.", \
 		"The line says why: rights, or a server that does not answer. See " \
 		"[routing](routing.md).") \
 	X(SERVER_DOWN, 3009, WARN, EVENT_NOTE | EVENT_HELD, "a server cannot be used", \

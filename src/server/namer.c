@@ -35,7 +35,7 @@ struct known {
 	struct proto_names *names;
 	struct server_node *from; /* the primary that said so */
 	int64_t due_us;
-	bool asking, told;
+	bool asking, failed, told;
 };
 
 struct namer {
@@ -138,6 +138,28 @@ static void set_names(struct namer *n, struct known *k, struct proto_names *name
 	topo_names(n->core, k->db, names);
 }
 
+/* Once is no reason to forget what was read before: a primary can be lost in the middle of it, and
+ * while there is none, reads are to go on. (If a DDL was seen since, it does not hold anyway.) */
+static void failed(struct namer *n, struct known *k, const struct err *e)
+{
+	bool holds = k->names && proto_names_fresh(k->names) && !k->failed;
+	k->due_us = clock_mono_us() + RETRY_US;
+	k->failed = true;
+	if (!holds)
+		set_names(n, k, NULL);
+	if (holds)
+		log_event(EVENT_CATALOG,
+			"database %s: its catalogs could not be read, what was read before holds: "
+			"%s",
+			k->db->name, e->msg);
+	else if (!k->told)
+		log_event(EVENT_CATALOG,
+			"database %s: all reads go to the primary, because its catalogs cannot be "
+			"read: %s",
+			k->db->name, e->msg);
+	k->told = !holds;
+}
+
 static void on_answer(struct mail *m, void *owner)
 {
 	struct naming *q = list_entry(m, struct naming, mail);
@@ -147,17 +169,10 @@ static void on_answer(struct mail *m, void *owner)
 	k->asking = false;
 	if (q->names) {
 		k->due_us = clock_mono_us() + PERIOD_US;
-		k->told = false;
+		k->failed = k->told = false;
 		set_names(n, k, proto_names_new(q->names, q->as_of));
 	} else {
-		k->due_us = clock_mono_us() + RETRY_US;
-		set_names(n, k, NULL);
-		if (!k->told)
-			log_event(EVENT_CATALOG,
-				"database %s: all reads go to the primary, because its catalogs "
-				"cannot be read: %s",
-				k->db->name, q->err.msg);
-		k->told = true;
+		failed(n, k, &q->err);
 	}
 	n->asked = NULL;
 	q->names = NULL;

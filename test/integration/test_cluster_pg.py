@@ -493,6 +493,32 @@ def test_what_a_replica_refuses_runs_on_the_primary(new_cluster, weir):
     assert cluster.nodes[0].query("select count(*) from t where v = 'net'", dbname='app')[0][0] == 2 * len(views)
 
 
+def test_catalogs_that_cannot_be_read_once(new_cluster, weir):
+    """What was read before holds until the second time: else a primary that is lost meanwhile would take all reads with it."""
+    cluster = new_cluster(2)
+    wp = weir(cluster, cluster_options=dict(hold_timeout='200'))
+    wait_ready(wp, cluster)
+    new = cluster.nodes[1]
+
+    def known():
+        """that this only reads"""
+        return wp.admin('EXPLAIN ROUTE FOR app select v from t')[0]['reason'] == 'only reads'
+    with wp.connect(dbname='app') as c:
+        c.execute('select 1')
+    eventually(known)
+    new.write_hba('local all all trust\nhost app super 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n')
+    new.query('select pg_reload_conf()')
+    cluster.nodes[0].kill9()
+    new.query('select pg_promote()')
+    wp.wait_log('W3008 .*what was read before holds')
+    assert known() or 'all reads go to the primary' in wp.log()
+    wp.wait_log('W3008 .*all reads go to the primary')
+    eventually(lambda: not known())
+    new.write_hba()
+    new.query('select pg_reload_conf()')
+    eventually(known)
+
+
 def test_reads_survive_the_end_of_a_replica(new_cluster, weir):
     cluster = new_cluster(2)
     wp = weir(cluster)
@@ -564,9 +590,12 @@ def test_writes_while_the_primary_restarts(new_cluster, weir):
 def test_reads_outlive_a_primary_that_quits(new_cluster, weir):
     """Told to quit at once, a server says so in a warning, and closes: no part of an answer. Whoever reads hears nothing of it."""
     cluster = new_cluster(1)
-    wp = weir(cluster)
+    wp = weir(cluster, cluster_options=dict(hold_timeout='200'))
     wait_ready(wp, cluster, 1)
     said, stop, done = [], threading.Event(), collections.Counter()
+    with wp.connect(dbname='app') as c:
+        c.execute('select 1')  # now the catalogs are read; before that nothing is known to be a read
+    eventually(lambda: wp.admin("EXPLAIN ROUTE FOR app select 'end'")[0]['goes_to'] == 'replica')
 
     def client(k):
         with wp.raw() as c:
@@ -649,7 +678,7 @@ def test_the_primary_stands_in_for_replicas(cluster, weir, share):
         return sum(r['state'] == 'active' and int(r['port']) == cluster.nodes[0].port for r in wp.admin('SHOW SERVERS'))
     with wp.connect(dbname='app') as c:
         c.execute('select 1')  # now the catalogs are read; before that nothing is known to be a read
-    eventually(lambda: wp.admin('EXPLAIN ROUTE FOR app ' + heavy)[0]['verdict'] == 'replica')
+    eventually(lambda: wp.admin('EXPLAIN ROUTE FOR app ' + heavy)[0]['goes_to'] == 'replica')
     for i in (1, 2):
         wp.admin('DRAIN "%s"' % cluster.where(i))
     threads = [threading.Thread(target=client, args=('read', heavy)) for _ in range(12)]
