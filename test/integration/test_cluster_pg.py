@@ -629,7 +629,7 @@ def test_a_node_that_is_back_is_used_at_once(new_cluster, weir):
     with wp.connect(dbname='app') as c:
         c.execute('insert into t (v) values (1)')
         cluster.nodes[0].kill9()
-        wp.wait_log(r'W3009 .*refused|W3009 .*closed')
+        wp.wait_log(r'W3009 .*(refused|closed|reset)')
         cluster.nodes[0].start()
 
         def written():
