@@ -141,8 +141,11 @@ class Stage:
             for port in ports:
                 self.wait_listening(p, port)
             return self.log.read_text(errors='replace')
-        r = subprocess.run(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=120)
+        try:
+            r = subprocess.run(command, cwd=self.dir, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, timeout=120)
+        except subprocess.TimeoutExpired as e:  # (what it waits for in vain is told in the log)
+            raise AssertionError('%s: not done in %g s\n%s\n%s' % (block.where, e.timeout, (e.stdout or b'').decode(), self.logged())) from None
         out = self.back(r.stdout)
         assert ('fails' in block.flags) == (r.returncode != 0), '%s: exit code %d\n%s\n%s' % (
             block.where, r.returncode, out, self.logged())
