@@ -132,6 +132,18 @@ PGconn *tool_console(const struct tool_target *t)
 	return c;
 }
 
+int tool_talk(const struct tool_target *t, int (*run)(PGconn *c, void *arg), void *arg)
+{
+	PGconn *c = tool_console(t);
+	if (!c)
+		return 1;
+	int rc = run(c, arg);
+	if (rc != 0)
+		tool_say(t->name, "%s", *PQerrorMessage(c) ? PQerrorMessage(c) : "cannot write");
+	PQfinish(c);
+	return rc == 0 ? 0 : 1;
+}
+
 /* ---- rows ---- */
 
 PGresult *tool_show(PGconn *c, const char *what)

@@ -286,18 +286,17 @@ static int parse(int argc, char **argv, struct stat_args *a, int *code_r)
 	return 0;
 }
 
+static int run(PGconn *c, void *arg)
+{
+	const struct stat_args *a = arg;
+	return a->watch_s ? watch(c, a) : say_once(c, a);
+}
+
 int tool_stat(int argc, char **argv)
 {
 	struct stat_args a = { 0 };
 	int code;
 	if (parse(argc, argv, &a, &code) != 0)
 		return code;
-	PGconn *c = tool_console(&a.target);
-	if (!c)
-		return 1;
-	code = (a.watch_s ? watch(c, &a) : say_once(c, &a)) == 0 ? 0 : 1;
-	if (code)
-		tool_say("stat", "%s", *PQerrorMessage(c) ? PQerrorMessage(c) : "cannot write");
-	PQfinish(c);
-	return code;
+	return tool_talk(&a.target, run, &a);
 }

@@ -17,6 +17,9 @@ void tool_say(const char *name, const char *fmt, ...) __attribute__((format(prin
 /* Loads the configuration that arg names, or that the environment names (conf_places_env()), or the
  * defaults. NULL: mistakes are in m. places must outlive it. */
 struct conf *tool_conf(const char *arg, struct conf_places *places, struct conf_msgs *m);
+/* Connects to the console, runs (0, or -1 when that or standard output is gone), and says what went
+ * wrong. The exit code. */
+int tool_talk(const struct tool_target *t, int (*run)(PGconn *c, void *arg), void *arg);
 long long tool_number(const PGresult *r, int row, const char *column);
 
 /* JSON: "text" with escapes; a number as it is. */

@@ -340,6 +340,14 @@ static int parse(int argc, char **argv, struct top *t, int *code_r)
 	return 0;
 }
 
+static int run(PGconn *c, void *arg)
+{
+	struct top *t = arg;
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	t->c = c;
+	return t->json ? as_json(t) : t->once || !terminal ? once(t) : interact(t);
+}
+
 int tool_top(int argc, char **argv)
 {
 	struct top t = { .interval_s = 1 };
@@ -347,13 +355,5 @@ int tool_top(int argc, char **argv)
 	choose(&t, &top_views[0]);
 	if (parse(argc, argv, &t, &code) != 0)
 		return code;
-	t.c = tool_console(&t.target);
-	if (!t.c)
-		return 1;
-	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	code = t.json ? as_json(&t) : t.once || !terminal ? once(&t) : interact(&t);
-	if (code != 0)
-		tool_say("top", "%s", *PQerrorMessage(t.c) ? PQerrorMessage(t.c) : "cannot write");
-	PQfinish(t.c);
-	return code == 0 ? 0 : 1;
+	return tool_talk(&t.target, run, &t);
 }
