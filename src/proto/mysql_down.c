@@ -199,6 +199,7 @@ static enum my_next over(struct mydn *d, unsigned error)
 	}
 	if (error && theirs)
 		ask_status(d);
+	l->left_diag = l->left_diag || (l->mariadb && error && theirs);
 	return tx_event(d);
 }
 
@@ -343,6 +344,7 @@ static enum my_next on_ok(
 	bool theirs = (o->disp == MY_FORWARD && o->skip == 0) || o->what == MY_CAP_STATUS;
 	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok))
 		return mydn_bad(d, "malformed session state in an OK");
+	l->left_diag = l->left_diag || (l->mariadb && ok.warnings && o->disp == MY_FORWARD);
 	my_res_end(&l->res, ok.status);
 	if (o->skip == 0 && o->n_results > 0)
 		o->n_results--;

@@ -224,7 +224,7 @@ void my_detach(void *cst, void *lst)
 	struct my_link *l = lst;
 	l->mid_up = my_client_mid_message(c) || c->in_infile;
 	if (my_client_pins(c) || c->needs || c->in_request || l->n_forward > 0 || l->sync_wait ||
-		l->prep_wait || l->ask)
+		l->prep_wait || l->ask || l->left_diag)
 		l->dirty = MY_DIRTY;
 	l->prep_wait = false;
 	/* No command takes a schema away again. */
@@ -269,7 +269,7 @@ void my_link_was_reset(struct my_link *l)
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
 	my_stmt_forget_handles(l);
-	l->tx_text = l->own_last = l->own_id = false;
+	l->tx_text = l->own_last = l->own_id = l->left_diag = false;
 }
 
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)

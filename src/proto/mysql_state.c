@@ -222,7 +222,8 @@ static void put_needs(struct my_client *c, const struct my_link *l, struct my_as
 void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *up)
 {
 	static const char warnings[] = "SHOW WARNINGS",
-			  full[] = "SET @@SESSION.resultset_metadata=FULL",
+			  clear[] = "DO (SELECT 1 FROM (SELECT 1) x)", /* has a table */
+		full[] = "SET @@SESSION.resultset_metadata=FULL",
 			  none[] = "SET @@SESSION.resultset_metadata=NONE";
 	struct my_ask *a = l->ask = mem_alloc(MEM_PROTO, sizeof(*a));
 	struct buf b;
@@ -239,16 +240,22 @@ void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *u
 	c->id_set = false;
 	buf_init(&b, 0);
 	put_needs(c, l, a, &b);
+	bool clears = l->left_diag && !hold;
 	if (a->needs & MY_NEED_DIAG)
-		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0, warnings, sizeof(warnings) - 1, up);
+		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0 && !clears, warnings,
+			sizeof(warnings) - 1, up);
 	a->done = buf_len(&b) == 0;
 	bool bare = !a->done && my_diag_bare(l->have); /* the answer's types are needed */
 	if (bare)
 		put_query(l, MY_CAP_ASK, false, full, sizeof(full) - 1, up);
 	if (!a->done)
-		put_query(l, MY_CAP_ASK, !bare, (const char *)buf_data(&b), buf_len(&b), up);
+		put_query(l, MY_CAP_ASK, !bare && !clears, (const char *)buf_data(&b), buf_len(&b),
+			up);
 	if (bare)
-		put_query(l, MY_CAP_ASK, true, none, sizeof(none) - 1, up);
+		put_query(l, MY_CAP_ASK, !clears, none, sizeof(none) - 1, up);
+	if (clears)
+		put_query(l, MY_CAP_ASK, true, clear, sizeof(clear) - 1, up);
+	l->left_diag = l->left_diag && !clears;
 	l->failed = l->failed || b.failed;
 	buf_fini(&b);
 	c->counters->asks_sent++;
@@ -386,7 +393,7 @@ enum proto_release my_link_release(void *cst, void *lst, struct buf *up)
 		c->pins &= ~PIN(NEXT_TX);
 	if (my_client_pins(c))
 		return REL_PINNED;
-	if (c->needs == 0)
+	if (c->needs == 0 && !l->left_diag)
 		return REL_FREE;
 	my_ask_put(c, l, false, up);
 	return REL_ASKING;

@@ -408,6 +408,24 @@ def test_nothing_that_was_left_to_it_is_another_ones(wp):
             a.do('rollback')
 
 
+def test_warnings_are_never_another_ones(wp):
+    """MariaDB keeps what is left of the statement before over one that uses no table, BEGIN among them: of a session that has
+    the connection no more as well, whatever it did behind it."""
+    with wp.my(db='at_once') as a, wp.my(db='at_once') as b:
+        for bad in ["select cast('secret' as signed)"], ["select cast('secret' as signed)", 'set @a = 1'], ['select secret from nowhere']:
+            for first in 'begin', 'do 1', 'select 1', 'use app':
+                for sql in bad:
+                    b.all(sql)
+                a.do(first)
+                assert a.q('show warnings') == [], (bad, first)
+                a.do('rollback')
+        with wp.my(db='at_once') as gone:
+            gone.do("select cast('secret' as signed)")
+        a.do('begin')
+        assert a.q('show warnings') == []
+        a.do('rollback')
+
+
 def test_an_upgrade_waits_for_its_end(weirpool, mysql97):
     wp = weirpool(mysql97, pool_mode='transaction', defer_begin=1)
     mysql97.query('drop table if exists app.deferred')
