@@ -370,11 +370,21 @@ static enum my_next on_ok(
 
 /* ---- the other packets ---- */
 
+static enum my_next last_word(struct mydn *d, const struct myerror *x)
+{
+	if (d->f.at > 0)
+		return MY_STOP;
+	myerror_to_err(x, ERR_SERVER_LOST, d->e);
+	return mydn_event(d, PEV_BAD, 0);
+}
+
 static enum my_next on_error(struct mydn *d, const struct mypacket_head *h, struct my_owed *o)
 {
 	struct myerror x;
 	if (myerror_read(mydn_body(d), h->payload_n, &x))
 		return mydn_bad(d, "malformed ERR");
+	if (my_is_last_word(&x))
+		return last_word(d, &x);
 	if (o->skip > 0)
 		return d->f.at > 0 ? MY_STOP : skip_failed(d, h, &x);
 	if (to_client(d, o) && d->c->guarded && d->l->res.state == MY_RES_FIRST &&
@@ -590,8 +600,7 @@ static enum my_next unasked(struct mydn *d, const struct mypacket_head *h)
 		return MY_STOP;
 	if (*mydn_body(d) != 0xff || myerror_read(mydn_body(d), h->payload_n, &x))
 		return mydn_bad(d, "packet without a request");
-	myerror_to_err(&x, ERR_SERVER_LOST, d->e);
-	return mydn_event(d, PEV_BAD, 0);
+	return last_word(d, &x);
 }
 
 /* The first packet of a reply is due: where do both sides count from? */

@@ -258,6 +258,11 @@ static bool tells(const struct myerror *x, const char *text)
 	return false;
 }
 
+bool my_is_last_word(const struct myerror *x)
+{
+	return x->number == 1053;
+}
+
 bool my_is_refusal(const struct myerror *x)
 {
 	/* 1047 of a Galera member without its group; of others it is an unknown command */

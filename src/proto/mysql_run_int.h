@@ -91,11 +91,13 @@ static inline const uint8_t *mydn_body(const struct mydn *d)
 }
 enum my_next mydn_event(struct mydn *d, enum pev_kind kind, size_t n); /* asserts f.at == 0 */
 enum my_next mydn_bad(struct mydn *d, const char *what);
-/* A packet of a captured reply, whole unless it is a row above MY_WHOLE_MAX_BYTES: l->res has moved
- * on. ok: of MY_P_OK and MY_P_END, else NULL. The packet is dropped here. */
 /* mysql_route.c: the server has done nothing, because it takes no writes. */
 struct myerror;
 bool my_is_refusal(const struct myerror *x);
+/* ... it ends, whatever it was asked: 1053. What it was doing may or may not have been done. */
+bool my_is_last_word(const struct myerror *x);
+/* A packet of a captured reply, whole unless it is a row above MY_WHOLE_MAX_BYTES: l->res has moved
+ * on. ok: of MY_P_OK and MY_P_END, else NULL. The packet is dropped here. */
 enum my_next mydn_captured(
 	struct mydn *d, enum my_packet what, const struct mypacket_head *h, const struct myok *ok);
 void my_capture_error(struct my_link *l, const struct err *e); /* the first one counts */
