@@ -622,7 +622,8 @@ const struct opt opt_table[] = {
 	TIME(settings, "server_login_retry", server_retry_max, POOL, NOW, D("15"),
 		ALIAS("server_retry_max"),
 		HELP("Longest pause between attempts to reach a server that fails; attempts "
-		     "start at server_retry_min and the pause doubles. Clients wait meanwhile.")),
+		     "start at server_retry_min and the pause doubles. Clients wait meanwhile. A "
+		     "node of a cluster that is seen to answer again is tried at once.")),
 	ENUM(settings, "server_proxy_protocol", server_proxy_protocol, conf_proxy, GLOBAL | DB,
 		NEW_CONN, D("off"), NAMES("off,local,client"),
 		HELP("Begin server connections with a PROXY header of version 2. local: it names "

@@ -84,7 +84,8 @@ static bool failed(struct http_req *q, const struct rowset *r)
 {
 	if (!err_is(&r->err))
 		return false;
-	http_refuse(q, console_status(&r->err), r->err.hint, "%s", r->err.msg);
+	http_refuse(q, console_status(&r->err), r->err.hint, "%s%s%s", r->err.msg,
+		*r->err.detail ? ": " : "", r->err.detail);
 	return true;
 }
 

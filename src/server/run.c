@@ -132,6 +132,18 @@ static struct core_gen *build(struct conf *conf, struct conf_msgs *m)
 }
 static int busy(const struct server *s, struct err *e);
 
+/* What whoever asked for it can mend first. */
+static void reload_failed(const struct conf_msgs *m, struct err *e)
+{
+	char line[sizeof e->detail];
+	unsigned i = 0;
+	err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
+	while (i < m->n && m->list[i].level != CONF_ERROR)
+		i++;
+	if (i < m->n)
+		err_detail(e, "%s", conf_msg_format(&m->list[i], line, sizeof line));
+}
+
 static int reload_files(void *arg, char **report_r, struct err *e)
 {
 	struct server *s = arg;
@@ -148,10 +160,12 @@ static int reload_files(void *arg, char **report_r, struct err *e)
 	if (!gen && sandbox_limits_files())
 		log_event(EVENT_SANDBOX, "sandbox: files can be read below %s",
 			sandbox_places(places, sizeof places));
+	if (!gen)
+		reload_failed(&m, e);
 	conf_msgs_fini(&m);
 	notify_send("READY=1");
 	if (!gen)
-		return err_set(e, ERR_CONFIG, "RELOAD failed, see logs for additional details");
+		return -1;
 	char *text;
 	if (take_up(s, gen, &text, e) != 0)
 		return -1;

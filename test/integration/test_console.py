@@ -626,6 +626,7 @@ def test_reload_says_what_changed(wp):
     wp.put('weirpool.ini', wp.text() + '\nno_such_option = 1\n')
     e = error_of(wp, 'RELOAD')
     assert e.message == 'RELOAD failed, see logs for additional details'
+    assert re.search(r'weirpool\.ini:\d+: .*no_such_option', e.fields['D']), e.fields
     assert [r['value'] for r in wp.admin('SHOW CONFIG') if r['key'] == 'default_pool_size'] == ['7']
 
 

@@ -258,6 +258,9 @@ def test_commands_need_proof(web, pg15):
     assert wp.usable()
     wp.reload(http_commands=1)
     assert ask(wp, '/reload', 'POST').json == {'reloaded': True, 'changes': []}
+    wp.put('weirpool.ini', wp.text() + '\nno_such_option = 1\n')
+    r = ask(wp, '/reload', 'POST')
+    assert r.status >= 400 and 'no_such_option' in str(r.json), (r.status, r.json)
 
 
 def test_pages_of_other_sites_cannot_ask(web, pg15):
