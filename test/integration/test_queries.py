@@ -102,13 +102,14 @@ def test_pipelined_times_are_each_its_own(weirpool, pg15):
         took = time.monotonic() - begun
     r = queries(wp)['select pg_sleep ( ? )']
     assert r['calls'] == 4
-    assert r['min_us'] >= 190000
+    assert r['total_us'] >= 790000
     assert r['total_us'] < 1.5 * took * 1000000  # from when the first was sent they would be 2.5 times as long together
 
 
 def test_waiting_is_told_apart(weirpool, pg15):
     wp = weirpool(pg15, default_pool_size=1)
     with wp.raw() as a, wp.raw() as b:
+        a.q('select 1')  # (there is a connection)
         a.q('begin')
         b.send(rawpg.query('select 5 as waited'))
         eventually(lambda: wp.admin('SHOW POOLS WHERE cl_waiting > 0'))
