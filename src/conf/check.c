@@ -9,11 +9,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-struct check {
-	const struct conf *conf;
-	struct conf_msgs *m;
-};
-
 struct conf_src conf_src_of(const struct conf *conf, const char *name)
 {
 	const struct opt *o = opt_find(name, OPT_GLOBAL);
@@ -25,8 +20,7 @@ struct conf_src conf_src_of(const struct conf *conf, const char *name)
 #define TELL(c, level, name, ...) \
 	do { \
 		struct conf_src at_ = conf_src_of((c)->conf, name); \
-		conf_msgs_add((c)->m, level, at_.file ? at_.file : (c)->conf->path, at_.line, \
-			__VA_ARGS__); \
+		CHECK_TELL(c, level, at_, __VA_ARGS__); \
 	} while (0)
 
 static const char *port_option(const struct conf_listen *l)
@@ -38,7 +32,7 @@ static const char *port_option(const struct conf_listen *l)
 	return names[conf_kind_is_other(l->kind)][l->endpoint];
 }
 
-static void check_ports(struct check *c, const struct conf_listen *ls, unsigned n)
+static void check_ports(struct conf_check *c, const struct conf_listen *ls, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (*ls[i].addr && ls[i].port == c->conf->global.http_port)
@@ -51,7 +45,7 @@ static void check_ports(struct check *c, const struct conf_listen *ls, unsigned 
 					port_option(&ls[i]), port_option(&ls[j]), ls[i].port);
 }
 
-static void check_listen(struct check *c)
+static void check_listen(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	char sock[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
@@ -106,7 +100,7 @@ bool conf_is_set(const struct conf *conf, const char *option)
 	return conf_src_of(conf, option).file != NULL;
 }
 
-static void check_shutdown(struct check *c)
+static void check_shutdown(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	if (g->shutdown_timeout_us && g->drain_delay_us >= g->shutdown_timeout_us)
@@ -114,7 +108,7 @@ static void check_shutdown(struct check *c)
 			"drain_delay leaves nothing of shutdown_timeout, which begins with it");
 }
 
-static void check_http_tls(struct check *c)
+static void check_http_tls(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	if (!*g->http_tls_cert_file != !*g->http_tls_key_file)
@@ -127,7 +121,7 @@ static void check_http_tls(struct check *c)
 			"http_tls_ca_file needs http_tls_cert_file: only TLS asks for them");
 }
 
-static void check_http(struct check *c)
+static void check_http(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	const char *at = g->http_listen_addr;
@@ -156,7 +150,7 @@ static void check_http(struct check *c)
 			"http_token goes over the network as plain text: set http_tls_cert_file");
 }
 
-static void check_otlp(struct check *c)
+static void check_otlp(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	struct http_url url;
@@ -174,7 +168,7 @@ static void check_otlp(struct check *c)
 			n);
 }
 
-static void check_networks(struct check *c)
+static void check_networks(struct conf_check *c)
 {
 	const char *at = c->conf->global.proxy_protocol_networks;
 	char text[256];
@@ -196,7 +190,7 @@ static bool word_is(const char *p, size_t n, const char *const *words)
 }
 
 static void check_protocols(
-	struct check *c, const char *name, const char *text, const struct conf_src *src)
+	struct conf_check *c, const char *name, const char *text, const struct conf_src *src)
 {
 	static const char *const words[] = { "secure", "all", "legacy", "default", "tlsv1",
 		"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3", NULL };
@@ -213,7 +207,7 @@ static void check_protocols(
 	}
 }
 
-static void check_tls(struct check *c)
+static void check_tls(struct conf_check *c)
 {
 	const struct conf_tls *t = &c->conf->global.client_tls;
 	static const char *const dhe[] = { "auto", "none", "legacy", NULL };
@@ -235,7 +229,7 @@ static void check_tls(struct check *c)
 }
 
 /* The server side of one level: the global one (db NULL) or a database's. */
-static void check_server_tls(struct check *c, const struct conf_db *db)
+static void check_server_tls(struct conf_check *c, const struct conf_db *db)
 {
 	struct settings s;
 	conf_effective(c->conf, db, NULL, &s);
@@ -256,7 +250,7 @@ static void check_server_tls(struct check *c, const struct conf_db *db)
 	check_protocols(c, "server_tls_protocols", t->protocols, &src);
 }
 
-static void check_auth(struct check *c)
+static void check_auth(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
 	bool secrets = g->auth_file[0] || c->conf->settings.auth_user[0] || c->conf->url_user[0];
@@ -304,7 +298,7 @@ static void check_auth(struct check *c)
 	}
 }
 
-static void check_log(struct check *c)
+static void check_log(struct conf_check *c)
 {
 	static const char *const words[] = { "auth", "authpriv", "daemon", "user", "local0",
 		"local1", "local2", "local3", "local4", "local5", "local6", "local7", NULL };
@@ -325,7 +319,7 @@ static bool is_own_address(const struct conf_host *h)
 /* Without the trackers of MySQL and MariaDB nothing would be known of a session's state, its
  * transaction and its schema included. Where it is set for all, it is PostgreSQL's. */
 static void check_tracking(
-	struct check *c, const struct conf_db *db, const struct settings *s, const char *name)
+	struct conf_check *c, const struct conf_db *db, const struct settings *s, const char *name)
 {
 	if (strcmp(name, "server_state_tracking") == 0 && conf_kind_is_other(db->kind) &&
 		s->server_state_tracking == CONF_TRACKING_OFF)
@@ -335,7 +329,7 @@ static void check_tracking(
 			db->name);
 }
 
-static void check_db(struct check *c, const struct conf_db *db)
+static void check_db(struct conf_check *c, const struct conf_db *db)
 {
 	const struct conf_global *g = &c->conf->global;
 	struct settings s;
@@ -370,7 +364,7 @@ static void check_db(struct check *c, const struct conf_db *db)
 	}
 }
 
-static void check_peers(struct check *c)
+static void check_peers(struct conf_check *c)
 {
 	if (c->conf->peers_n > 0 && c->conf->global.peer_id == 0)
 		conf_msgs_add(c->m, CONF_WARNING, c->conf->peers[0].src.file,
@@ -381,7 +375,7 @@ static void check_peers(struct check *c)
 
 void conf_check(const struct conf *conf, struct conf_msgs *m)
 {
-	struct check c = { .conf = conf, .m = m };
+	struct conf_check c = { .conf = conf, .m = m };
 	check_listen(&c);
 	check_http(&c);
 	check_otlp(&c);

@@ -9,19 +9,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-struct check {
-	const struct conf *conf;
-	struct conf_msgs *m;
-};
-
-#define TELL_AT(c, level, src, ...) \
-	conf_msgs_add( \
-		(c)->m, level, (src).file ? (src).file : (c)->conf->path, (src).line, __VA_ARGS__)
-
-static void check_readable(struct check *c, const char *name, const char *path, struct conf_src src)
+static void check_readable(
+	struct conf_check *c, const char *name, const char *path, struct conf_src src)
 {
 	if (path[0] && access(path, R_OK) != 0)
-		TELL_AT(c, CONF_ERROR, src, "%s: cannot read %.200s: %s", name, path,
+		CHECK_TELL(c, CONF_ERROR, src, "%s: cannot read %.200s: %s", name, path,
 			strerror(errno));
 }
 
@@ -40,7 +32,7 @@ bool conf_is_input(const struct opt *o)
 
 /* Of a file or socket that will be made. A warning: what starts weirpool may make the directory
  * first, as systemd does (RuntimeDirectory=). */
-static void check_directory(struct check *c, const struct opt *o)
+static void check_directory(struct conf_check *c, const struct opt *o)
 {
 	const char *path = opt_show(o, conf_global_base(c->conf, o), NULL, 0);
 	if (*path != '/') /* none, abstract, or where weirpool is started */
@@ -50,13 +42,13 @@ static void check_directory(struct check *c, const struct opt *o)
 	if (slash > dir && strcmp(o->name, "unix_socket_dir") != 0)
 		*slash = '\0';
 	if (access(dir, W_OK | X_OK) != 0)
-		TELL_AT(c, CONF_WARNING, conf_src_of(c->conf, o->name),
+		CHECK_TELL(c, CONF_WARNING, conf_src_of(c->conf, o->name),
 			"%s: nothing can be written to the directory %.200s: %s", o->name, dir,
 			strerror(errno));
 	mem_free(MEM_CONF, dir);
 }
 
-static void check_option(struct check *c, const struct opt *o)
+static void check_option(struct conf_check *c, const struct opt *o)
 {
 	if (conf_is_input(o))
 		check_readable(c, o->name, opt_show(o, conf_global_base(c->conf, o), NULL, 0),
@@ -66,12 +58,12 @@ static void check_option(struct check *c, const struct opt *o)
 }
 
 /* Its first word: check_command() in build.c has seen that it is a whole path. */
-static void check_command(struct check *c, const struct conf_cluster *cl)
+static void check_command(struct conf_check *c, const struct conf_cluster *cl)
 {
 	char *words[CONF_COMMAND_WORDS_MAX];
 	char *text = mem_xstrdup(MEM_CONF, cl->switchover_command);
 	if (conf_words(text, words, CONF_COMMAND_WORDS_MAX) > 0 && access(words[0], X_OK) != 0)
-		TELL_AT(c, CONF_WARNING, cl->src,
+		CHECK_TELL(c, CONF_WARNING, cl->src,
 			"cluster \"%.60s\": switchover_command: cannot run %.200s: %s", cl->name,
 			words[0], strerror(errno));
 	mem_free(MEM_CONF, text);
@@ -79,7 +71,7 @@ static void check_command(struct check *c, const struct conf_cluster *cl)
 
 int conf_check_files(const struct conf *conf, struct conf_msgs *m)
 {
-	struct check c = { .conf = conf, .m = m };
+	struct conf_check c = { .conf = conf, .m = m };
 	unsigned before = m->errors_n;
 	for (unsigned i = 0; i < opt_table_n; i++)
 		if (opt_table[i].scopes & OPT_GLOBAL)

@@ -95,6 +95,15 @@ void conf_read_text(
 /* Items to structs, once. Then conf_check(). 0 when m got no new error. */
 int conf_build(struct conf *conf, struct conf_msgs *m);
 void conf_check(const struct conf *conf, struct conf_msgs *m);
+/* One run of it, in check.c, check_files.c and check_texts.c. */
+struct conf_check {
+	const struct conf *conf;
+	struct conf_msgs *m;
+};
+/* A message at src, or of the whole file. */
+#define CHECK_TELL(c, level, src, ...) \
+	conf_msgs_add( \
+		(c)->m, level, (src).file ? (src).file : (c)->conf->path, (src).line, __VA_ARGS__)
 /* Builds *conf; on errors frees it and sets it to NULL: -1. */
 int conf_finish(struct conf **conf, struct conf_msgs *m);
 
