@@ -480,8 +480,10 @@ struct proto_ops {
 	const char *probe_sql;      /* one row: product and version, role, user */
 	const char *query_prologue; /* sent on a link before an auth_query; NULL: none */
 
-	/* Before its clients come; may be slow, may be called again. NULL: nothing to do. */
+	/* Before its clients come; may be called again. What is slow goes on in a thread of its
+	 * own, and who needs it waits. NULL: nothing to do. */
 	void (*prepare)(void);
+	void (*prepared)(void); /* waits for that; before the process ends */
 	void (*thread_end)(
 		void); /* gives back what it keeps for the calling thread; NULL: nothing */
 	struct proto_env *(*env_new)(const struct proto_env_opts *o); /* NULL: no memory */

@@ -24,6 +24,7 @@ const struct proto_ops proto_mysql = {
 	.client_size = sizeof(struct my_client),
 	.link_size = sizeof(struct my_link),
 	.prepare = my_client_prepare_rsa,
+	.prepared = my_client_prepared_rsa,
 	.thread_end = mycodec_thread_fini,
 	.env_new = my_env_new,
 	.env_set = my_env_set,

@@ -10,6 +10,7 @@
 #include "mysql_login_int.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,21 +21,50 @@
 
 /* Of this process; made once, never freed, never changed. */
 static struct mysql_rsa *process_key;
+static pthread_t key_maker;
+static enum { KEY_NOT_BEGUN, KEY_BEGUN, KEY_MADE } key_state; /* control thread */
+
 static void make_process_key(void)
 {
 	if (mysql_rsa_new(&process_key, NULL))
 		process_key = NULL;
 }
 
-void my_client_prepare_rsa(void)
+/* Whoever comes first makes it, the others wait. */
+static void need_process_key(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, make_process_key);
 }
 
+static void *run_key_maker(void *arg)
+{
+	need_process_key();
+	return arg;
+}
+
+void my_client_prepare_rsa(void)
+{
+	sigset_t all, old;
+	if (key_state != KEY_NOT_BEGUN)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&key_maker, NULL, run_key_maker, NULL) == 0)
+		key_state = KEY_BEGUN;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void my_client_prepared_rsa(void)
+{
+	if (key_state == KEY_BEGUN)
+		pthread_join(key_maker, NULL);
+	key_state = KEY_MADE;
+}
+
 static const struct mysql_rsa *own_key(struct err *e)
 {
-	my_client_prepare_rsa();
+	need_process_key();
 	if (process_key == NULL)
 		(void)err_set(e, ERR_INTERNAL, "there is no RSA key");
 	return process_key;

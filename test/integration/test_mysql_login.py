@@ -333,6 +333,20 @@ def helper_of(wp):
     raise AssertionError('there is none')
 
 
+def test_the_first_client_waits_for_the_key(weirpool, mysql97):
+    """It is made beside the start, which does not wait for it, and the end does."""
+    wp = weirpool(mysql97, userlist=dict(app=SHA2_APP), mysql_databases=proven(mysql97))
+    for _ in range(3):
+        wp.stop()
+        wp.start()
+        with RawMy(wp.mysql_port) as r:
+            r.login('app', 'app', 'app', plugin='caching_sha2_password')
+            assert 'key' in r.auth_steps and r.one('select 1') == '1'
+    for _ in range(3):
+        wp.stop()
+        wp.start()
+
+
 def test_slow_hashes_are_for_the_helper(weirpool, mysql97, certs):
     """While it computes nobody waits but who must; when it dies another one is started."""
     wp = weirpool(mysql97, userlist=dict(app=SHA2_APP, app2='app'), workers=1, **tls_options(certs))

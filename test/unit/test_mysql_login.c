@@ -31,7 +31,8 @@ static void setup(void)
 {
 	const struct proto_env_opts o = { .stmt_bytes = 1 << 20, .max_message_bytes = 1 << 24 };
 	env = my_env_new(&o);
-	my_client_prepare_rsa(); /* stays: two blocks of MEM_AUTH */
+	my_client_prepare_rsa();
+	my_client_prepared_rsa(); /* stays: two blocks of MEM_AUTH */
 }
 static void teardown(void)
 {
