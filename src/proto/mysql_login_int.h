@@ -124,8 +124,8 @@ bool my_client_creds(const void *cst, struct proto_creds *c);
 struct pev my_client_proof(
 	struct my_client *c, const struct mypacket *m, struct buf *down, struct err *e);
 void my_client_proof_fini(struct my_client_login *l);
-/* Begins to make this process' RSA key, which takes some 100 ms, unless it was begun: before clients
- * come, so that the first who needs it does not wait. Control thread. */
+/* Begins to make this process' RSA key, which takes some 100 ms, unless it was begun: before
+ * clients come, so that the first who needs it does not wait. Control thread. */
 void my_client_prepare_rsa(void);
 void my_client_prepared_rsa(void); /* waits until it is made, if it was begun. Control thread */
 /* The information string of the OK behind a login; "" if there is none. Valid until the login's
