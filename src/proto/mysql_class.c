@@ -428,7 +428,8 @@ bool my_class_looks_lost(const struct my_link *l, uint64_t f)
 {
 	return (f & (SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE |
 			    SQL_MY_SEQ_READ | SQL_MY_LAST_GTID)) &&
-	       (!l->own_last || ((f & SQL_MY_ROW_COUNT) && !l->own_count));
+	       (!l->own_last || ((f & SQL_MY_ROW_COUNT) && !l->own_count) ||
+		       ((f & SQL_MY_FOUND_ROWS) && !l->own_found));
 }
 
 bool my_class_check(

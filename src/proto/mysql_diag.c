@@ -471,6 +471,7 @@ bool my_diag_asks(const struct sql_my_opts *lex, const char *text, size_t n)
 static bool is_lost(const struct my_link *l, enum asks what)
 {
 	return what == ASK_ID || (what == ASK_ROW_COUNT && !l->own_count) ||
+	       (what == ASK_FOUND_ROWS && !l->own_found) ||
 	       (what == ASK_LAST_ID ? !l->own_id : !l->own_last);
 }
 
@@ -480,7 +481,7 @@ static void has_run(struct my_client *c, struct my_link *l, bool shows)
 	c->row_count = -1;
 	c->found_rows = 1;
 	c->found_known = !shows;
-	l->own_count = false;
+	l->own_count = l->own_found = false;
 	if (shows || l->mariadb) /* which keeps it behind a SELECT without tables, too */
 		return;
 	my_diag_free(&c->diag);

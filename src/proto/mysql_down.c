@@ -135,6 +135,7 @@ static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
 {
 	const struct my_req *r = &c->req;
 	c->row_count = error ? -1 : l->affected;
+	l->own_found = l->own_found || (r->selects && !error);
 	if (r->selects && !error && !(r->flags & SQL_MY_CALC_FOUND_ROWS) && l->affected < 0) {
 		c->found_rows = l->n_rows;
 		c->found_known = true;

@@ -312,6 +312,7 @@ struct my_link {
 	bool tx_text;       /* the next transaction has characteristics of its own */
 	bool own_last;      /* the last statement on it was of the attached session */
 	bool own_count;     /* and ROW_COUNT() */
+	bool own_found;     /* FOUND_ROWS(), which BEGIN and others keep, is of that session */
 	bool left_diag;     /* MariaDB: warnings may be left, which not each statement clears */
 	bool own_id;        /* LAST_INSERT_ID() is that of the attached session */
 	bool prep_wait;     /* a handle was asked for */

@@ -269,7 +269,7 @@ void my_link_was_reset(struct my_link *l)
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
 	my_stmt_forget_handles(l);
-	l->tx_text = l->own_last = l->own_id = l->left_diag = false;
+	l->tx_text = l->own_last = l->own_id = l->own_found = l->left_diag = false;
 }
 
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)

@@ -80,7 +80,7 @@ enum my_next my_local_err(struct myup *u, const struct mypacket_head *h, unsigne
 	if (c->mode != PROTO_SESSION) {
 		my_diag_own(c, number, msg, adds);
 		if (u->l)
-			u->l->own_last = u->l->own_count = false;
+			u->l->own_last = u->l->own_count = u->l->own_found = false;
 	}
 	myerror_put(u->down, &seq, number, state, msg, strlen(msg));
 	answered(u, h);
@@ -145,7 +145,7 @@ static enum my_next for_core(struct myup *u, const struct mypacket_head *h, cons
 	my_diag_free(&u->c->diag);
 	u->c->needs &= (uint8_t)~MY_NEED_DIAG;
 	if (u->l)
-		u->l->own_last = u->l->own_count = false;
+		u->l->own_last = u->l->own_count = u->l->own_found = false;
 	let_go(u);
 	return r;
 }

@@ -46,7 +46,7 @@ void my_owed_capture(struct my_link *l, uint8_t cmd, enum my_capture what, bool 
 	o->what = (uint8_t)what;
 	l->own_count = false;
 	if (cmd != MYCOM_PING)
-		l->own_last = false;
+		l->own_last = l->own_found = false;
 	o->flags = last ? MY_OWED_F_LAST : 0;
 }
 

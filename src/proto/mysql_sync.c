@@ -359,7 +359,7 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	l->answer = (struct proto_answer){ 0 };
 	/* What its last statement left is here only if it was on no other link since. */
 	if (l->last_client_id != c->id || l->last_attached != c->n_attached)
-		l->own_last = l->own_id = false;
+		l->own_last = l->own_id = l->own_found = false;
 	if (c->ready) { /* before, it does nothing that anybody could look back at */
 		l->last_client_id = c->id;
 		l->last_attached = ++c->n_attached;

@@ -841,6 +841,26 @@ def test_things_of_the_statement_before(two):
             assert two.wp.direct, 'told %s on a connection that another has used' % r
 
 
+def test_found_rows_behind_a_begin_are_never_another_ones(two):
+    """BEGIN keeps what the statement before it has found, whoever said that."""
+    a, b = two.a, two.b
+    for first in 'begin', 'set @x = 1', 'do 1', "update st set v = 'y'":
+        for text in 'select found_rows()', 'select found_rows() + 0':
+            b.all('select 1 union select 2 union select 3 union select 4 union select 5')
+            a.do('rollback')
+            two.hop()
+            b.all('select 1 union select 2 union select 3 union select 4 union select 5')
+            a.do('begin')
+            a.do(first)
+            with contextlib.suppress(MyError):
+                assert a.one(text) != '5' or two.wp.direct, (first, text)
+            a.do('rollback')
+    a.do('begin')
+    a.all('select 1 union select 2')
+    assert a.one('select found_rows() + 0') == '2'
+    a.do('rollback')
+
+
 def test_a_session_has_one_connection_id(two):
     a, b = two.a, two.b
     first = a.one('select connection_id()')
