@@ -41,7 +41,8 @@ static void why_of(const struct cluster *c, const struct node *n, struct cluster
 		snprintf(v->why, sizeof v->why, "%s", fence_text(n->fence));
 	else if (n->health == HEALTH_DOWN || n->health == HEALTH_SUSPECT)
 		snprintf(v->why, sizeof v->why, "%s", n->fail_text);
-	else if (v->role == ROLE_REPLICA && c->epoch && !v->reads && !*v->why)
+	else if (v->role == ROLE_REPLICA && c->epoch && !v->reads && !*v->why &&
+		 v->state != NODE_UP) /* which is no reason */
 		snprintf(v->why, sizeof v->why, "%s", node_state_name(v->state));
 	else if (v->role == ROLE_REPLICA && v->fresh == FRESH_STOPPED)
 		snprintf(v->why, sizeof v->why, "%s",
