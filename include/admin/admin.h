@@ -51,6 +51,8 @@ struct admin;
 struct admin *admin_new(struct core *c, const struct admin_hooks *h);
 /* The configuration was read again, or that was refused: for the metrics. */
 void admin_reloaded(struct admin *a, bool ok);
+/* By RELOAD, SET or renewed files: core has the new one already. */
+void admin_conf_changed(struct admin *a);
 /* The metrics of this moment in Prometheus' text format (0.0.4); text is NULL when there is no
  * memory, lives during the call, and may be emptied. */
 typedef void admin_metrics_done(void *arg, struct buf *text);

@@ -60,6 +60,9 @@
 		"`log_min_duration`.", "See [query statistics](query-statistics.md).") \
 	X(SLOW_MANY, 2013, WARN, 0, "slow statements were not logged", \
 		"There were more than 50 in a second.", "Raise `log_min_duration`.") \
+	X(LISTENS_AGAIN, 2014, INFO, 0, "a session listens again on another server connection", \
+		"`relisten`: the one on which it waited for notifications was lost. The client " \
+		"was told, as notifications may have been missed.", "See the server's log.") \
 	X(LINK_NEW, 3001, INFO, 0, "a new connection to a server", "`log_connections`.", \
 		"Nothing.") \
 	X(LINK_END, 3002, INFO, 0, "a connection to a server was closed", \
@@ -227,11 +230,13 @@
 		"disk was full. weirpool does not wait for its log.", \
 		"SHOW LOG says which of them; look at the reader or the disk.") \
 	X(OTLP_FAILS, 7002, WARN, EVENT_NOTE, "traces cannot be sent", \
-		"`otlp_endpoint` cannot be reached, does not answer within `otlp_timeout`, or " \
-		"refuses what it gets. It is tried again; what does not fit into `otlp_queue` " \
+		"`otlp_endpoint` cannot be reached, has a certificate that is not to be trusted, " \
+		"does not answer within `otlp_timeout`, or refuses what it gets. It is tried " \
+		"again; what does not fit into `otlp_queue` " \
 		"meanwhile is dropped and counted. Clients notice nothing.", \
-		"Is the collector there, and does it take OTLP over HTTP at that path? See " \
-		"SHOW TRACES and [traces](traces.md).") \
+		"Is the collector there, and does it take OTLP over HTTP at that path? A CA of " \
+		"your own goes into `otlp_tls_ca_file`. See SHOW TRACES and " \
+		"[traces](traces.md).") \
 	X(OTLP_WORKS, 7003, INFO, EVENT_NOTE, "traces are sent again", \
 		"`otlp_endpoint` takes them after it did not.", "Nothing.")
 

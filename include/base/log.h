@@ -7,6 +7,7 @@
  * counted, and told later. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,9 +28,10 @@ struct log_opts {
 	bool quiet;           /* not to stderr */
 	bool no_codes;        /* plain lines are without their code */
 };
-/* (Re)opens; on failure keeps what was and returns -1 with errno set (EINVAL: unknown facility).
- * Copies the strings. Before the first call: plain text to stderr, from INFO on. One caller at a
- * time; others may log meanwhile. */
+/* (Re)opens. -1: file, -2: audit cannot be opened; errno says why, what was open there stays, and
+ * all else counts. -1 and EINVAL: unknown facility, nothing was done. Copies the strings. Before
+ * the first call: plain text to stderr, from INFO on. One caller at a time; others may log
+ * meanwhile. */
 int log_open(const struct log_opts *o) __attribute__((warn_unused_result));
 /* Threads write from now on. Not before a fork() that goes on without exec. Harmless if they cannot
  * be started: lines are then written as before. */
@@ -62,6 +64,8 @@ struct log_about {
  * about 3000 bytes is cut, marked by "...". */
 void log_event_about(enum event_code ev, const struct log_about *about, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+void log_vevent_about(enum event_code ev, const struct log_about *about, const char *fmt,
+	va_list ap) __attribute__((format(printf, 3, 0)));
 #define log_event(ev, ...) log_event_about(ev, NULL, __VA_ARGS__)
 /* A line to the file of log_opts.audit; nothing if that is not open. */
 void log_audit(const struct log_about *about, const char *fmt, ...)
@@ -94,5 +98,5 @@ struct log_counts {
 const char *log_place_name(enum log_place p);
 void log_counts(enum log_place p, struct log_counts *out);
 uint64_t log_lost(void); /* lines dropped since the start, in all places together */
-uint64_t log_held(void);    /* repeats that were counted instead of written */
+uint64_t log_held(void); /* repeats that were counted instead of written */
 #endif

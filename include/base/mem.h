@@ -7,6 +7,7 @@
 #define BASE_MEM_H
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MEM_TYPES(X) \
 	X(MISC, "misc") \
@@ -56,6 +57,14 @@ char *mem_xstrdup(enum mem_type t, const char *s);
 char *mem_xstrndup(enum mem_type t, const char *s, size_t n);
 /* printf into a new string; dies when out of memory. */
 char *mem_xprintf(enum mem_type t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Zeroes a struct of some 100 bytes or more where that is done per statement: by the C library.
+ * What compilers write in line for a known size (rep stos) takes about 30 cycles to begin. */
+static inline void mem_zero(void *p, size_t n)
+{
+	__asm__("" : "+r"(n)); /* no longer known */
+	memset(p, 0, n);
+}
 
 /* Overwrites n bytes in a way the compiler does not remove: for secrets. */
 void mem_wipe(void *p, size_t n);

@@ -1,4 +1,5 @@
-/* num - text to numbers, with ranges; no locale, no silent wrap. Any thread. */
+/* num - text to numbers, with ranges, and numbers to text; no locale, no silent wrap. Any
+ * thread. */
 #ifndef BASE_NUM_H
 #define BASE_NUM_H
 #include <stddef.h>
@@ -15,6 +16,12 @@ int num_duration_us(const char *s, int64_t unit_us, int64_t *us_r)
 	__attribute__((warn_unused_result));
 /* A size: "4096", "64k", "64kB", "1MB", "1G" (powers of 1024). */
 int num_bytes(const char *s, uint64_t *bytes_r) __attribute__((warn_unused_result));
+/* The shortest form, without a NUL; its length. For lines of which there are many: printf() takes
+ * ten times as long. */
+#define NUM_I64_CHARS 20
+size_t num_put_i64(char out[NUM_I64_CHARS], int64_t v);
+/* The last n decimal digits of v, with zeros in front. */
+void num_put_digits(char *out, size_t n, uint64_t v);
 /* An octal file mode such as 0777. */
 int num_mode(const char *s, uint32_t *mode_r) __attribute__((warn_unused_result));
 #endif

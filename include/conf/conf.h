@@ -66,6 +66,7 @@ struct conf_global {
 	bool http_commands;           /* loopback addresses may command without proof */
 	const char *http_tls_cert_file, *http_tls_key_file, *http_tls_ca_file;
 	enum conf_ready ready_policy;
+	struct conf_https patroni_tls; /* of all clusters */
 	/* who may */
 	enum conf_auth_type auth_type;
 	const char *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options;
@@ -89,6 +90,7 @@ struct conf_global {
 	/* logs and statistics */
 	const char *logfile, *syslog_ident, *syslog_facility, *syslog_socket, *audit_file;
 	int log_repeats;
+	int log_sample; /* of so many sessions one is logged */
 	bool syslog, log_connections, log_disconnections, log_pooler_errors, log_stats,
 		log_sessions, log_codes, audit_log;
 	int verbose;
@@ -102,6 +104,7 @@ struct conf_global {
 	const char *otlp_endpoint; /* "" = off */
 	const char *otlp_headers;  /* secret */
 	const char *otlp_service_name;
+	struct conf_https otlp_tls;
 	int64_t otlp_interval_us, otlp_timeout_us;
 	int otlp_batch, otlp_queue; /* spans */
 	/* names */

@@ -16,6 +16,12 @@ enum conf_tls_mode {
 	CONF_TLS_VERIFY_CA,
 	CONF_TLS_VERIFY_FULL
 };
+/* The same for what weirpool asks by HTTPS: there the URL says that it is TLS. */
+enum conf_https_mode { CONF_HTTPS_REQUIRE, CONF_HTTPS_VERIFY_CA, CONF_HTTPS_VERIFY_FULL };
+struct conf_https {
+	enum conf_https_mode mode;
+	const char *ca_file, *cert_file, *key_file;
+};
 enum conf_tls_start {
 	CONF_TLS_START_POSTGRES, /* SSLRequest first */
 	CONF_TLS_START_DIRECT,   /* ClientHello first, ALPN "postgresql" (PostgreSQL 17) */
@@ -104,6 +110,7 @@ struct settings {
 	enum conf_read_only_tx read_only_tx;
 	enum conf_lost_tx lost_tx_sqlstate;
 	bool defer_begin;
+	bool relisten;
 	int64_t max_staleness_us;       /* 0 = no bound */
 	int64_t primary_after_write_us; /* 0 = off */
 	int64_t causal_wait_us;         /* 0 = do not */

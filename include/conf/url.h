@@ -7,8 +7,8 @@
 
 struct buf;
 
-/* Does arg look like a URL of ours (postgres://, postgresql://, mysql://, mariadb://)? Else it is a
- * file name. */
+/* Is arg a URL? Else it is a file name. One of another scheme than ours is a mistake when it is
+ * read: as a file it would be named in messages, with its password. */
 bool conf_url_is(const char *arg);
 /* Our defaults, listening on 127.0.0.1, port 6432 (6033 for mysql://); one database of the URL's
  * name, that goes to its

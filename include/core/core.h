@@ -41,7 +41,9 @@
 #define CORE_LINK_CLASSES 128 /* client_link_class() is below */
 #define CORE_RBUF_BYTES (128u << 10)
 #define CORE_HIGH_WATER_BYTES (256u << 10) /* queued to one side: stop reading the other */
-#define CORE_INSPECT_BYTES (4u << 20)      /* longer statements are not read, but passed on */
+#define CORE_COPY_BELOW (16u << 10)   /* smaller runs are gathered, so that one write sends them */
+#define CORE_READS_PER_EVENT 8        /* one peer does not starve the others */
+#define CORE_INSPECT_BYTES (4u << 20) /* longer statements are not read, but passed on */
 
 struct core;
 struct worker;
@@ -70,8 +72,10 @@ struct core_gen {
 	struct ident *ident;        /* may be NULL */
 	struct tls_ctx *client_tls; /* NULL: off */
 	struct tls_ctx *http_tls;   /* the same of the HTTP port */
-	struct topo *topo;          /* NULL: no clusters */
-	struct core_rules *rules;   /* NULL: none */
+	/* towards those who are asked by HTTPS; NULL: nobody is */
+	struct tls_ctx *otlp_tls, *patroni_tls;
+	struct topo *topo;        /* NULL: no clusters */
+	struct core_rules *rules; /* NULL: none */
 };
 /* Section [rules] with its patterns compiled; immutable. */
 struct core_rules {
@@ -163,6 +167,9 @@ struct core_place { /* where a session is, in its process */
 	uint32_t worker, slot, id;
 };
 
+/* What became of a session on its way to another process. The numbers are in messages. */
+enum core_moved { CORE_MOVE_REFUSED, CORE_MOVED, CORE_MOVE_LATER };
+
 /* What operators have stopped. */
 #define CORE_HELD_PAUSED 1U
 #define CORE_HELD_KILLED 2U
@@ -228,21 +235,23 @@ struct core {
 	_Atomic bool has_other; /* ... and is asked */
 	struct list kills;      /* control's: those that it is asked */
 	uint32_t kill_ids;
+	unsigned asked_n; /* control's: scattered, and not all gathered yet */
+	bool settled;     /* control's: core_settle() */
 	/* Sessions on their way to the process after an upgrade, or from the one before. All are
 	 * called on the control thread. */
 	struct core_moves {
 		void *arg;
 		unsigned each_n; /* so many of a worker's at a time */
-		/* A session of this process is to go; fd is its own. False: it stays. Else
-		 * core_move_end() follows. */
+		/* A session of this process is to go; fd is its own, link_fd (-1: none) that of
+		 * the link that goes along. False: it stays. Else core_move_end() follows. */
 		bool (*out)(void *arg, const struct core_place *from, const struct proto_ops *ops,
-			int fd, const uint8_t *state, size_t n);
+			int fd, int link_fd, const uint8_t *state, size_t n);
 		/* ... has gone, and may live there now; or it has not. */
 		void (*gone)(void *arg, const struct core_place *from, bool gone);
 		/* A session has come, and waits at that place for core_move_start(); or it
-		 * cannot. */
+		 * cannot, or not now. */
 		void (*in)(void *arg, const struct core_place *from, const struct core_place *at,
-			bool in);
+			enum core_moved how);
 		/* The answer to core_count_stays(): CORE_STAYS_N numbers. */
 		void (*stay)(void *arg, const unsigned *n);
 	} moves;
@@ -505,6 +514,7 @@ struct session {
 	struct pool *stands_in;    /* its read counts in stand_ins of this one; NULL: none */
 	int64_t parked_until_us;   /* it waits for a replica; PARK_OVER: it has; 0: it does not */
 	uint64_t refused_at; /* version of the view by which a primary refused it; 0: none did */
+	int64_t deaf_us;     /* since when a link is sought on which it listens again; 0: none is */
 	/* What it has sent for the request at hand, in a cluster: as long as nothing was answered,
 	 * another node can be asked. */
 	struct buf again;
@@ -518,12 +528,13 @@ struct session {
 	bool to_primary;   /* a replica has refused it */
 	bool timed_by_rule;
 	uint8_t again_n; /* how often it was asked again */
+	uint8_t deaf_n;  /* links on which it could not listen again */
 	/* Reads in a row that the primary answered only because it had answered the one before;
 	 * how often waiting for a replica was in vain. */
 	uint16_t near_n;
 	uint8_t near_shift;
 	bool is_console, paused, counted, want_close, in_tx, cut, raw, greeted, answer_due, relogin,
-		counted_db, long_key, notified, unread, proxy_due;
+		said_bye, counted_db, long_key, notified, unread, proxy_due;
 	/* OUT: the process after an upgrade gets it; IN: this one just got it. It reads nothing. */
 	enum { MOVING_NOT, MOVING_OUT, MOVING_IN } moving;
 	uint8_t stays; /* enum proto_stays, when it was last to go */
@@ -559,7 +570,7 @@ struct link {
 	char host[64];
 	unsigned port;
 	struct mail mail; /* while moving */
-	bool paused, asking, checking, release_when_clean, used, ephemeral;
+	bool paused, asking, checking, release_when_clean, used, ephemeral, goes_on;
 	bool place_given; /* another link counts in its place */
 	_Alignas(8) uint8_t lst[];
 };
@@ -596,15 +607,15 @@ void core_kills_lost(struct core *c); /* the other process is gone */
 void core_move_out(struct core *c);
 /* The other process has the session: it ends here without a word. Or it does not, and it goes on
  * here: REFUSED for good, LATER until it is offered again. moves.gone follows. */
-enum core_moved { CORE_MOVED, CORE_MOVE_REFUSED, CORE_MOVE_LATER };
 void core_move_end(struct core *c, const struct core_place *at, enum core_moved what);
 /* Why those that are still here are; moves.stay follows. */
 void core_count_stays(struct core *c);
 const char *core_stays_text(enum core_stays why); /* for the log */
 const char *core_stays_key(enum core_stays why);  /* for SHOW STATE */
-/* A session of another process; moves.in follows. Takes fd; false: it does not. */
+/* A session of another process, and its link (link_fd -1: none); moves.in follows. Takes both
+ * descriptors; false: it does not. */
 bool core_move_in(struct core *c, const struct core_place *from, const struct proto_ops *ops,
-	int fd, const uint8_t *state, size_t n);
+	int fd, int link_fd, const uint8_t *state, size_t n);
 /* own: it is ours alone now; else its connection is closed here without a word. */
 void core_move_start(struct core *c, const struct core_place *at, bool own);
 /* Ends the sessions of the console that run no command: who operates is to meet the process that
@@ -633,7 +644,10 @@ struct scatter {
 	struct core *core;
 };
 int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *, void *, void *),
-	void (*done)(struct scatter *), void *arg); /* -1: no memory */
+	void (*done)(struct scatter *), void *arg); /* -1: no memory, or core_settle() */
+/* The end, once control's loop has stopped: takes the workers' answers to all that was scattered,
+ * while those who asked are still there. Nothing is scattered any more. */
+void core_settle(struct core *c);
 static inline void *scatter_part(struct scatter *s, unsigned i)
 {
 	return s->parts + i * s->part_size;

@@ -61,4 +61,7 @@ int64_t loop_now_us(struct loop *l);
  * written only when the queue was empty. m stays with the loop until fn is called; fn owns it
  * then. */
 void loop_post(struct loop *l, struct mail *m);
+/* Own thread, while loop_run() is not: waits for mail, and hands out what has come. Nothing else
+ * of the loop happens. May return for nothing. */
+void loop_wait_mail(struct loop *l);
 #endif

@@ -39,6 +39,11 @@ bool tls_ctx_expiry(const struct tls_ctx *c, int64_t *at_s_r);
 /* What libevent's bufferevents need to accept a connection: an SSL * that they free. Keep c as long
  * as it may be used. NULL with e. */
 void *tls_accept_ssl(struct tls_ctx *c, struct err *e);
+/* The same to connect; server_name is for SNI and verify-full. c need not be kept. */
+void *tls_connect_ssl(struct tls_ctx *c, const char *server_name, struct err *e);
+/* Why such a connection failed: what OpenSSL thinks of the peer's certificate, or its error code.
+ * False: it knows of nothing wrong. */
+bool tls_trouble(void *ssl, unsigned long code, char *out, size_t n);
 
 /* What a finished handshake says. ssl is stream.ssl. */
 const char *tls_version(void *ssl); /* "TLSv1.3" */

@@ -25,9 +25,11 @@ struct monitor_opts {         /* all strings are copied */
 	const char *user, *password, *dbname;
 	struct tls_ctx *tls; /* NULL: none; else a reference is taken */
 	bool tls_require;
-	/* "http://host:port" of Patroni's REST API, best of all of them; asked all at once */
+	/* "http://host:port" or "https://.." of Patroni's REST API, best of all of them; asked all
+	 * at once */
 	const char *const *patroni;
 	unsigned patroni_n;
+	struct tls_ctx *patroni_tls; /* for https; NULL: none; else a reference is taken */
 };
 struct monitor_cb {
 	/* A new picture; v belongs to the cluster, cluster_view_ref() keeps it. */
@@ -41,6 +43,9 @@ struct monitor *monitor_new(struct loop *loop, struct resolver *resolver,
 	const struct monitor_opts *o, const struct monitor_cb *cb, void *arg, struct err *e);
 /* No callback comes after it; not to be called from inside one. */
 void monitor_free(struct monitor **m);
+/* Contexts in place of those of the same kind, for connections that are made from now on: files of
+ * certificates have changed. */
+void monitor_set_tls(struct monitor *m, struct tls_ctx *tls, struct tls_ctx *patroni_tls);
 /* For operators' calls and SHOW; NULL while find_kind has not found it. */
 struct cluster *monitor_cluster(struct monitor *m);
 /* What was known of it before an upgrade or a change of its options (cluster_inherit()): now, or

@@ -442,6 +442,7 @@ struct proto_client_conf { /* after login is known */
 	bool defer_begin;      /* a BEGIN alone is answered without a link, and sent with what comes
 			     next */
 	enum err_code tx_lost; /* what its client hears of a transaction that was lost */
+	bool relisten;         /* client_relisten() is wanted */
 	/* What its client is to take its server for, whichever answers. */
 	enum { PROTO_ROLE_ITS_OWN, PROTO_ROLE_PRIMARY, PROTO_ROLE_STANDBY } role;
 	const char *login_notice; /* NULL: none */
@@ -452,7 +453,8 @@ enum proto_stays {
 	PROTO_STAYS_NOT,
 	PROTO_STAYS_PINNED,    /* it has something that only its server has */
 	PROTO_STAYS_UNSETTLED, /* not now: it is in the middle, or something of it is not known */
-	PROTO_STAYS_TOO_BIG
+	PROTO_STAYS_TOO_BIG,
+	PROTO_STAYS_LINK /* its link cannot go along, whatever it does */
 };
 
 /* A link was lost: what its client hears. Borrowed. */
@@ -526,8 +528,8 @@ struct proto_ops {
 	size_t (*client_key_size)(const void *cst); /* bytes of cancel key to give it: 8, or more
 						       when it can take them (at most 36) */
 	/* What cannot be changed on a link once it is logged in and must be as the session wants
-	 * it, as a small number; links of another class never serve it. Known after client_conf().
-	 */
+	 * it, as a small number; links of another class never serve it. Known after client_conf(),
+	 * and asked before each link: a MySQL session may lose its schema, or select one. */
 	unsigned (*client_link_class)(const void *cst);
 	/* Is the server what the client was told that it is, by a greeting that spoke for several?
 	 * False: e, and it must not get the link. NULL: always. */
@@ -586,6 +588,12 @@ struct proto_ops {
 	 * transaction that is lost with the link is as one that has failed, until its client
 	 * ends it. */
 	bool (*client_lost)(void *cst, void *lst, const struct proto_loss *x, struct buf *down);
+	/* The link was lost, and all that is gone with it is what its session listened to: the next
+	 * attach() listens to that again, whatever comes of it ends in PEV_ASKED or PEV_BAD, and
+	 * nothing of the client's is sent before. Legal between requests; detach() follows. Again
+	 * if that link is lost before, too. False: there is more, or not all is known. NULL:
+	 * always. */
+	bool (*client_relisten)(void *cst, void *lst);
 	bool (*client_mid_message)(
 		const void *cst); /* part of a message was forwarded: nothing else may go up now */
 	/* Fails the request that waits for a link: e is its answer; the rest of the request is
@@ -598,13 +606,24 @@ struct proto_ops {
 	bool (*client_in_request)(const void *cst, const uint8_t *in,
 		size_t n); /* does it owe us more of a batch, or we it? for draining */
 
-	/* For another process of this program: puts all that cst is. Unless it says STAYS_NOT, what
-	 * was put is of no use. NULL: never. */
-	enum proto_stays (*client_move_out)(void *cst, struct buf *out);
+	/* For another process of this program: puts all that cst is. with_link: the link that it
+	 * keeps goes along (link_hand_out()), so pins are no reason to stay, but a part of what is
+	 * put; else it has none. Unless it says STAYS_NOT, what was put is of no use. NULL:
+	 * never. */
+	enum proto_stays (*client_move_out)(void *cst, bool with_link, struct buf *out);
 	/* ... and there, of a cst that is all zero, instead of all up to client_ready(). k: as for
-	 * client_conf(). Nothing in r is trusted. -1 with e: client_fini() follows all the same. */
+	 * client_conf(). with_link: link_hand_in() follows. Nothing in r is trusted. -1 with e:
+	 * client_fini() follows all the same. */
 	int (*client_move_in)(void *cst, struct proto_env *v, const struct proto_client_conf *k,
-		struct rd *r, struct err *e);
+		bool with_link, struct rd *r, struct err *e);
+	/* The same for the link that cst keeps between its transactions: puts all that lst is, and
+	 * changes nothing. NULL: links never go along. */
+	enum proto_stays (*link_hand_out)(const void *cst, const void *lst, struct buf *out);
+	/* ... and there, behind client_move_in() of that session: of an lst that is all zero,
+	 * instead of all up to attach(): cst has it, and has used it last. All of r is to be read,
+	 * and nothing in it is trusted. No other session will ever get it. -1 with e: link_fini()
+	 * follows all the same. */
+	int (*link_hand_in)(void *cst, void *lst, struct proto_env *v, struct rd *r, struct err *e);
 
 	/* ---- links on their own ---- */
 	bool (*link_owes)(const void *lst); /* replies are outstanding */

@@ -103,8 +103,9 @@ struct sql_tok {
 	enum sql_token kind;
 	char ch;               /* SQL_TOK_PUNCT: which; SQL_TOK_OP of one byte: which; else 0 */
 	bool decoded_too_long; /* name[] does not hold the whole identifier */
-	uint8_t name_n;        /* WORD, QUOTED: bytes in name[] */
+	uint16_t keyword;      /* WORD: its SQL_W_... if it is a keyword; else 0 */
 	uint32_t hash;         /* WORD, QUOTED: sql_hash_step() over name[] */
+	uint8_t name_n;        /* WORD, QUOTED: bytes in name[] */
 	const char *p;         /* the token as written, in the caller's text */
 	size_t n;
 	const struct sql_word

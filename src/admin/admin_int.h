@@ -6,7 +6,7 @@
 
 /* ---- cmd_parse.c: a text as words ---- */
 
-#define CMD_ARGS_MAX 4
+#define CMD_ARGS_MAX 8
 struct cmd_line {
 	char verb[32]; /* as typed: verbs and objects are compared without case */
 	struct {
@@ -22,6 +22,14 @@ struct cmd_line {
 int cmd_parse(const char *sql, struct cmd_line *l, struct err *e)
 	__attribute__((warn_unused_result));
 int cmd_invalid(const char *sql, struct err *e); /* sets that error; -1 */
+/* Comments outside of quotes become blanks. */
+void cmd_blank_comments(char *sql);
+
+/* ---- cmd_hint.c ---- */
+
+/* Of an invalid command: the hint of e says what to give in place of one that other servers have.
+ * False: it is none of theirs. */
+bool cmd_hint_foreign(const char *sql, struct err *e);
 
 /* ---- cmd_table.c: THE table ---- */
 
@@ -97,12 +105,12 @@ static inline const struct admin_ask *admin_ask_of(const struct scatter *s)
 	return s->arg;
 }
 void admin_ask_free(struct scatter *s); /* at the end of done() */
+/* The columns' types as in PgBouncer's source: s i q N T b. names: separated by blanks. */
 void admin_cols(struct rowset *rs, const char *types, const char *names);
 static inline void admin_set_u64(struct rowset *rs, char **row, unsigned col, uint64_t v)
 {
 	rowset_setf(rs, row, col, "%llu", (unsigned long long)v);
 }
-/* The columns' types as in PgBouncer's source: s i q N T b. names: separated by blanks. */
 const struct conf *admin_conf(const struct core_console *r);
 
 /* ---- collect.c: facts about connections and pools, gathered on the workers ---- */
@@ -213,6 +221,7 @@ void stats_collect(struct worker *w, struct stat_part *p); /* on the worker */
  * (MEM_ADMIN); takes the parts' memory. NULL: out of memory. */
 struct stat_row *stats_merge(struct scatter *s, size_t at, size_t *n_r);
 struct stats *stats_new(struct admin *a); /* starts the timer */
+void stats_arm(struct stats *st);         /* stats_period may be another */
 void stats_free(struct stats **s);
 
 /* ---- cmd_*.c ---- */
@@ -238,8 +247,10 @@ cmd_fn show_config, show_config_sources, show_help, show_version, show_mem, show
 cmd_fn show_stats, show_stats_totals, show_stats_averages, show_totals;
 cmd_fn ctl_pause, ctl_resume, ctl_disable, ctl_enable, ctl_reconnect, ctl_kill, ctl_kill_client,
 	ctl_suspend, ctl_upgrade, ctl_wait_close, ctl_reload, ctl_set, ctl_shutdown;
-/* True: it was one of the questions that drivers ask of any server, and is answered. */
+/* cmd_fake.c. True: it was one of the questions that drivers ask of any server, and is answered. */
+bool fake_select(struct core_console *r);
 bool fake_show(struct core_console *r, const struct cmd_line *l);
+bool fake_transaction(struct core_console *r, const struct cmd_line *l);
 bool fake_is(const char *key);             /* SET of it is accepted and ignored */
 void ctl_poll(struct timer *t, void *arg); /* looks at what is pending */
 void ctl_give_up(struct admin *a);         /* answers what is pending with an error */

@@ -46,9 +46,13 @@ static struct dbase *find_db(struct core_console *r, const struct cmd_line *l, c
 		admin_fail(r, ERR_NOT_ALLOWED, "cannot %s admin db: %s", verb, name);
 		return NULL;
 	}
-	if (!names_dbase(r, name, &d))
-		admin_fail(r, ERR_NO_DATABASE, "no such database: %s", name);
-	else if (!d)
+	if (!names_dbase(r, name, &d)) {
+		err_set(&r->result.err, ERR_NO_DATABASE, "no such database: %s", name);
+		if (!strcmp(verb, "kill") && name[strspn(name, "0123456789")] == '\0')
+			err_hint(&r->result.err, "KILL_CLIENT with an id of SHOW CLIENTS drops "
+						 "one client.");
+		admin_refuse(r);
+	} else if (!d)
 		admin_fail(r, ERR_NO_MEMORY, "out of memory");
 	return d;
 }

@@ -35,6 +35,34 @@ static bool is_word(char c)
 	       c == '$' || c == ':' || (unsigned char)c >= 0x80;
 }
 
+/* Where the comment ends that begins at p; p itself: none does. Not within an unquoted value, as in
+ * SET a = x--y. */
+static char *comment_end(const char *sql, char *p)
+{
+	if (p > sql && !is_space(p[-1]) && p[-1] != ';')
+		return p;
+	if (p[0] == '-' && p[1] == '-')
+		return p + strcspn(p, "\n");
+	if (p[0] != '/' || p[1] != '*')
+		return p;
+	char *end = strstr(p + 2, "*/");
+	return end ? end + 2 : p;
+}
+
+void cmd_blank_comments(char *sql)
+{
+	char quote = '\0';
+	for (char *p = sql; *p; p++) {
+		char *end = quote ? p : comment_end(sql, p);
+		if (end > p) {
+			memset(p, ' ', (size_t)(end - p));
+			p = end - 1;
+		} else if (quote ? *p == quote : *p == '\'' || *p == '"' || *p == '`') {
+			quote = quote ? '\0' : *p;
+		}
+	}
+}
+
 enum taken { TAKEN, TAKE_NONE, TAKE_TOO_LONG, TAKE_OPEN };
 
 /* From *p, which stands at q: what is between two q, a doubled q for one. */

@@ -1,5 +1,5 @@
 /* cmd_show_conf - SHOW of what is configured and of the process: DATABASES, USERS, PEERS,
- * CONFIG, HELP, VERSION, STATE, MEM, and the questions that drivers ask. Control thread. */
+ * CONFIG, HELP, VERSION, STATE, MEM. Control thread. */
 #include "admin_int.h"
 
 #include <limits.h>
@@ -287,69 +287,4 @@ void show_mem(struct core_console *r, const struct cmd_line *l)
 		rowset_setf(rs, row, 4, "%d", as_int(bytes));
 	}
 	admin_done(r, "SHOW");
-}
-
-/* ---- what drivers ask of any server ---- */
-
-static const struct fake {
-	const char *name, *value; /* value NULL: SET only */
-} fakes[] = {
-	{ "client_encoding", "UTF-8" },
-	{ "default_transaction_isolation", "read committed" },
-	{ "transaction_isolation", "read committed" },
-	{ "standard_conforming_strings", "on" },
-	{ "datestyle", "ISO" },
-	{ "timezone", "GMT" },
-	{ "extra_float_digits", "2" },
-	{ "search_path", "\"$user\", public" },
-	{ "server_encoding", "UTF8" },
-	{ "application_name", NULL },
-	{ "client_min_messages", NULL },
-	{ "statement_timeout", NULL },
-	{ "lock_timeout", NULL },
-	{ "idle_in_transaction_session_timeout", NULL },
-	{ "bytea_output", NULL },
-	{ "intervalstyle", NULL },
-};
-
-static const struct fake *fake_find(const char *name)
-{
-	for (unsigned i = 0; i < sizeof fakes / sizeof *fakes; i++)
-		if (!strcasecmp(name, fakes[i].name))
-			return &fakes[i];
-	return NULL;
-}
-
-bool fake_is(const char *key)
-{
-	return fake_find(key) != NULL;
-}
-
-static void fake_answer(struct core_console *r, const char *name, const char *value)
-{
-	rowset_col(&r->result, name, RS_TEXT);
-	rowset_set(&r->result, rowset_row(&r->result), 0, value);
-	admin_done(r, "SHOW");
-}
-
-bool fake_show(struct core_console *r, const struct cmd_line *l)
-{
-	if (strcasecmp(l->verb, "show") != 0 && strcasecmp(l->verb, "select") != 0)
-		return false;
-	if (l->args_n == 3 && !strcasecmp(l->arg[0].text, "transaction") &&
-		!strcasecmp(l->arg[1].text, "isolation") && !strcasecmp(l->arg[2].text, "level")) {
-		fake_answer(r, "transaction_isolation", "read committed");
-		return true;
-	}
-	if (l->args_n != 1)
-		return false;
-	if (!strcasecmp(l->arg[0].text, "server_version")) {
-		fake_answer(r, "server_version", r->core->version);
-		return true;
-	}
-	const struct fake *f = fake_find(l->arg[0].text);
-	if (!f || !f->value)
-		return false;
-	fake_answer(r, f->name, f->value);
-	return true;
 }

@@ -136,10 +136,14 @@ static void upper(const char *s, char *out, size_t n)
 	out[i] = '\0';
 }
 
-static void suggest(const struct cmd_line *l, struct err *e)
+static void suggest(const struct cmd_line *l, const char *sql, struct err *e)
 {
 	bool show = is_show(l->verb);
 	char name[40];
+	if (cmd_hint_foreign(sql, e))
+		return;
+	if (!show && l->args_n == 1 && opt_distance(l->verb, "show") < 2)
+		show = true; /* shw pools */
 	if (show && l->args_n != 1)
 		return;
 	const char *best = nearest(show ? l->arg[0].text : l->verb, show);
@@ -194,7 +198,7 @@ const struct cmd *cmd_find(
 	}
 	if (!found || (!l->is_set && !strcmp(found->verb, "set"))) {
 		cmd_invalid(sql, e);
-		suggest(l, e);
+		suggest(l, sql, e);
 		return NULL;
 	}
 	if (have < found->needs) {

@@ -182,9 +182,13 @@ static void run(struct core_console *r)
 		admin_refuse(r);
 		return;
 	}
-	if (explain_route(r) || run_query(r))
+	if (explain_route(r)) /* whose statement keeps its comments */
+		return;
+	cmd_blank_comments(r->sql);
+	if (fake_select(r) || run_query(r))
 		return;
 	if (cmd_parse(r->sql, &l, e) != 0) {
+		(void)cmd_hint_foreign(r->sql, e);
 		admin_refuse(r);
 		return;
 	}
@@ -193,7 +197,7 @@ static void run(struct core_console *r)
 		admin_done(r, "SET");
 		return;
 	}
-	if (!l.is_set && fake_show(r, &l))
+	if (!l.is_set && (fake_show(r, &l) || fake_transaction(r, &l)))
 		return;
 	const struct cmd *c = cmd_find(&l, r->sql, r->privilege, e);
 	if (!c) {
@@ -236,6 +240,11 @@ void admin_reloaded(struct admin *a, bool ok)
 	}
 	a->reloads.n++;
 	a->reloads.wall_us = clock_wall_us();
+}
+
+void admin_conf_changed(struct admin *a)
+{
+	stats_arm(a->stats);
 }
 
 void admin_free(struct admin *a)

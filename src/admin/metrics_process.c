@@ -173,5 +173,7 @@ void metrics_fill_process(struct admin *a, struct scatter *s, struct metric_rows
 	fill_memory(all);
 	fill_certificate(a->core->gen->client_tls, "client_tls_cert_file", all);
 	fill_certificate(a->core->gen->http_tls, "http_tls_cert_file", all);
+	fill_certificate(a->core->gen->otlp_tls, "otlp_tls_cert_file", all);
+	fill_certificate(a->core->gen->patroni_tls, "patroni_tls_cert_file", all);
 	fill_pgb(a->core, &sum, all);
 }

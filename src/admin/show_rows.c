@@ -34,7 +34,9 @@ static int no_column(
 	err_set(e, ERR_SYNTAX, "%.60s has no column \"%.60s\"", q->what, name);
 	if (best)
 		return err_hint(e, "Did you mean \"%s\"?", best);
-	return at < sizeof list - 12 ? err_hint(e, "It has %s.", list) : -1;
+	return at < sizeof list - 12
+		       ? err_hint(e, "It has %s.", list)
+		       : err_hint(e, "SHOW %.60s LIMIT 0 names its columns.", q->what);
 }
 
 static int find_column(const struct show_query *q, const struct rowset *rs, const char *name,

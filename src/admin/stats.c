@@ -16,6 +16,7 @@ struct stats {
 	struct stat_row *newer, *older; /* sorted by name */
 	size_t newer_n, older_n;
 	int64_t newer_us, older_us;
+	int64_t period_us; /* that the timer was set by */
 };
 
 static const char *name_of(const struct stat_row *row)
@@ -191,8 +192,16 @@ struct stats *stats_new(struct admin *a)
 	st->newer_us = loop_now_us(a->core->loop);
 	st->older_us = st->newer_us - 1000000;
 	timer_init(&st->timer, on_timer, st);
-	timer_set(a->core->loop, &st->timer, st->newer_us + period_us(st));
+	stats_arm(st);
 	return st;
+}
+
+void stats_arm(struct stats *st)
+{
+	if (period_us(st) == st->period_us)
+		return;
+	st->period_us = period_us(st);
+	timer_set(st->a->core->loop, &st->timer, st->newer_us + st->period_us);
 }
 
 void stats_free(struct stats **st)

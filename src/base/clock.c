@@ -2,8 +2,11 @@
  * The calendar is computed here because the C library's takes a lock and reads files. */
 #include "base/clock.h"
 
-#include <stdio.h>
+#include <stdbool.h>
+#include <string.h>
 #include <time.h>
+
+#include "base/num.h"
 
 #define DAY_S 86400
 
@@ -51,27 +54,35 @@ static struct date date_of(int64_t days)
 	return r;
 }
 
-static void format(int64_t wall_us, char *out, size_t n, int with_ms)
+/* Each line of the log begins with it, and printf() would be most of the work. */
+static void format(int64_t wall_us, char *out, size_t n, bool with_ms)
 {
 	int64_t s = floor_div(wall_us, 1000000), days = floor_div(s, DAY_S);
-	int ms = (int)((wall_us % 1000000 + 1000000) % 1000000 / 1000),
-	    of_day = (int)(s - days * DAY_S);
+	uint64_t ms = (uint64_t)((wall_us % 1000000 + 1000000) % 1000000 / 1000),
+		 of_day = (uint64_t)(s - days * DAY_S);
 	struct date d = date_of(days);
-	char tail[8] = "";
-	if (with_ms)
-		snprintf(tail, sizeof(tail), ".%03d", ms);
-	snprintf(out, n, "%04lld-%02d-%02d %02d:%02d:%02d%s UTC", (long long)d.year, d.month, d.day,
-		of_day / 3600, of_day / 60 % 60, of_day % 60, tail);
+	char text[] = "0000-00-00 00:00:00.000 UTC";
+	num_put_digits(text, 4, (uint64_t)d.year);
+	num_put_digits(text + 5, 2, (uint64_t)d.month);
+	num_put_digits(text + 8, 2, (uint64_t)d.day);
+	num_put_digits(text + 11, 2, of_day / 3600);
+	num_put_digits(text + 14, 2, of_day / 60 % 60);
+	num_put_digits(text + 17, 2, of_day % 60);
+	num_put_digits(text + 20, 3, ms);
+	if (!with_ms)
+		memcpy(text + 19, " UTC", 5);
+	if (n > 0)
+		*stpncpy(out, text, n - 1) = '\0';
 }
 
 char *clock_format_ms(int64_t wall_us, char *out, size_t n)
 {
-	format(wall_us, out, n, 1);
+	format(wall_us, out, n, true);
 	return out;
 }
 
 char *clock_format_s(int64_t wall_us, char *out, size_t n)
 {
-	format(wall_us, out, n, 0);
+	format(wall_us, out, n, false);
 	return out;
 }

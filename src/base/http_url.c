@@ -1,10 +1,10 @@
-/* http_url - http://host:port/path taken apart. Pure; any thread. Source: RFC 3986. */
+/* http_url - http://host:port/path, or https://, taken apart. Pure; any thread. Source: RFC
+ * 3986. */
 #include "base/http_url.h"
 
 #include "base/num.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,11 +29,11 @@ static bool is_path(const char *p)
 
 int http_url_parse(const char *text, struct http_url *u)
 {
-	static const char scheme[] = "http://";
-	uint64_t port = 80;
-	if (strncasecmp(text, scheme, sizeof scheme - 1) != 0)
+	bool tls = strncasecmp(text, "https://", 8) == 0;
+	uint64_t port = tls ? 443 : 80;
+	if (!tls && strncasecmp(text, "http://", 7) != 0)
 		return -1;
-	const char *p = text + sizeof scheme - 1, *host = p;
+	const char *p = text + (tls ? 8 : 7), *host = p;
 	bool brackets = *p == '[';
 	size_t host_n = brackets ? strcspn(++host, "]") : strcspn(host, ":/?");
 	p = host + host_n + brackets;
@@ -49,6 +49,7 @@ int http_url_parse(const char *text, struct http_url *u)
 	}
 	if ((*p && *p != '/') || strlen(p) >= sizeof u->path || !is_path(p))
 		return -1;
+	u->tls = tls;
 	u->port = (unsigned)port;
 	snprintf(u->host, sizeof u->host, "%.*s", (int)host_n, host);
 	snprintf(u->authority, sizeof u->authority, brackets ? "[%s]:%u" : "%s:%u", u->host,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 
 #define MSG_MAX 3072 /* with head and a few escapes it stays below PIPE_BUF */
 
@@ -70,18 +71,25 @@ static int facility_of(const char *name, int *facility_r)
 
 int log_open(const struct log_opts *o)
 {
-	int facility;
+	int facility, rc = 0, err = 0;
 	if (facility_of(o->syslog_facility, &facility) != 0)
 		return -1;
-	if (sink_file(LOG_TO_FILE, o->file) != 0 || sink_file(LOG_TO_AUDIT, o->audit) != 0)
-		return -1;
+	if (sink_file(LOG_TO_AUDIT, o->audit) != 0) {
+		rc = -2;
+		err = errno;
+	}
+	if (sink_file(LOG_TO_FILE, o->file) != 0) {
+		rc = -1;
+		err = errno;
+	}
 	atomic_store(&format, o->format);
 	atomic_store(&log_min_level, o->level);
 	atomic_store(&no_codes, o->no_codes);
 	limit_set(o->repeats);
 	sink_stderr(!o->quiet);
 	sink_syslog(o->syslog_socket ? o->syslog_socket : "/dev/log", o->syslog_ident, facility);
-	return 0;
+	errno = err;
+	return rc;
 }
 
 void log_close(void)
@@ -206,16 +214,15 @@ static void put_field(struct line *l, enum log_format fmt, const char *key, cons
 /* A field of the caller's, which may be a number. */
 static void put_value(struct line *l, enum log_format fmt, const struct log_field *f)
 {
-	char number[24];
+	char number[NUM_I64_CHARS];
 	if (f->text) {
 		put_field(l, fmt, f->key, f->text);
 		return;
 	}
-	snprintf(number, sizeof(number), "%lld", (long long)f->number);
 	puts_line(l, fmt == LOG_FMT_JSON ? ",\"" : " ");
 	puts_line(l, f->key);
 	puts_line(l, fmt == LOG_FMT_JSON ? "\":" : "=");
-	puts_line(l, number);
+	put(l, number, num_put_i64(number, f->number));
 }
 
 struct record {
@@ -419,15 +426,20 @@ __attribute__((format(printf, 4, 0))) static void vsay(enum event_code ev, enum 
 	errno = err;
 }
 
-void log_event_about(enum event_code ev, const struct log_about *about, const char *fmt, ...)
+void log_vevent_about(
+	enum event_code ev, const struct log_about *about, const char *fmt, va_list ap)
 {
 	int err = errno;
-	va_list ap;
 	enum log_level lv = event_info(ev)->level;
-	if (!log_on(lv))
-		return;
+	if (log_on(lv))
+		vsay(ev, lv, about, fmt, ap, err);
+}
+
+void log_event_about(enum event_code ev, const struct log_about *about, const char *fmt, ...)
+{
+	va_list ap;
 	va_start(ap, fmt);
-	vsay(ev, lv, about, fmt, ap, err);
+	log_vevent_about(ev, about, fmt, ap);
 	va_end(ap);
 }
 

@@ -1,4 +1,5 @@
-/* num - text to numbers, with ranges. Ignorant of options and locales. Any thread. */
+/* num - text to numbers, with ranges, and numbers to text. Ignorant of options and locales. Any
+ * thread. */
 #include "base/num.h"
 
 #include <assert.h>
@@ -147,4 +148,22 @@ int num_mode(const char *s, uint32_t *mode_r)
 	}
 	*mode_r = v;
 	return 0;
+}
+
+void num_put_digits(char *out, size_t n, uint64_t v)
+{
+	for (; n > 0; v /= 10)
+		out[--n] = (char)('0' + v % 10);
+}
+
+size_t num_put_i64(char out[NUM_I64_CHARS], int64_t v)
+{
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	size_t n = 1;
+	for (uint64_t rest = u; rest >= 10; rest /= 10)
+		n++;
+	if (v < 0)
+		*out++ = '-';
+	num_put_digits(out, n, u);
+	return n + (v < 0);
 }

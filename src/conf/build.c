@@ -48,6 +48,14 @@ static void store_local_defaults(
 
 /* Says that key means nothing in scope, and what may have been meant. what: "option", "database
  * option". */
+/* Does the text look like the pairs of a database, at the end of a file whose last section is
+ * another? */
+static bool is_entry(const char *text)
+{
+	return strncmp(text, "host=", 5) == 0 || strncmp(text, "dbname=", 7) == 0 ||
+	       strstr(text, " host=") || strstr(text, " dbname=");
+}
+
 static void tell_unknown(struct build *b, const char *key, unsigned scope, const char *what)
 {
 	static const struct {
@@ -88,7 +96,13 @@ static void build_global(struct build *b)
 	const struct opt *o = opt_find(b->it->key, OPT_GLOBAL);
 	struct opt_value v;
 	if (o == NULL) {
-		tell_unknown(b, b->it->key, OPT_GLOBAL, "option");
+		if (is_entry(b->it->value) && !opt_nearest(b->it->key, OPT_GLOBAL))
+			TELL(b, CONF_ERROR,
+				"unknown option \"%.60s\": it looks like an entry, which belongs "
+				"below [databases] or [mysql_databases]",
+				b->it->key);
+		else
+			tell_unknown(b, b->it->key, OPT_GLOBAL, "option");
 		return;
 	}
 	if (!parse_value(b, o, b->it->key, b->it->value, &v))

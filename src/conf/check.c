@@ -150,6 +150,29 @@ static void check_http(struct conf_check *c)
 			"http_token goes over the network as plain text: set http_tls_cert_file");
 }
 
+/* what: the beginning of the options' names. */
+static void check_https(struct conf_check *c, const struct conf_https *h, const char *what)
+{
+	char set[64];
+	if (!*h->cert_file == !*h->key_file)
+		return;
+	snprintf(set, sizeof set, "%s_%s_file", what, *h->cert_file ? "cert" : "key");
+	TELL(c, CONF_ERROR, set,
+		"%s_cert_file and %s_key_file need each other; %s_%s_file is not set", what, what,
+		what, *h->cert_file ? "key" : "cert");
+}
+
+static void check_otlp_tls(struct conf_check *c, bool https)
+{
+	static const char *const names[] = { "otlp_tls_ca_file", "otlp_tls_cert_file",
+		"otlp_tls_sslmode" };
+	for (unsigned i = 0; !https && i < sizeof names / sizeof *names; i++)
+		if (conf_is_set(c->conf, names[i]))
+			TELL(c, CONF_WARNING, names[i],
+				"%s has no effect: otlp_endpoint does not begin with https://",
+				names[i]);
+}
+
 static void check_otlp(struct conf_check *c)
 {
 	const struct conf_global *g = &c->conf->global;
@@ -157,6 +180,10 @@ static void check_otlp(struct conf_check *c)
 	char why[200];
 	if (*g->otlp_endpoint && otlp_url_parse(g->otlp_endpoint, &url, why, sizeof why) != 0)
 		TELL(c, CONF_ERROR, "otlp_endpoint", "otlp_endpoint %s", why);
+	else
+		check_otlp_tls(c, !*g->otlp_endpoint || url.tls);
+	check_https(c, &g->otlp_tls, "otlp_tls");
+	check_https(c, &g->patroni_tls, "patroni_tls");
 	const char *at = g->otlp_headers;
 	struct otlp_header h;
 	unsigned n = 1;
@@ -394,7 +421,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 			conf->settings.min_pool_size, conf->settings.pool_size);
 	for (unsigned i = 0; i < conf->dbs_n; i++)
 		check_db(&c, &conf->dbs[i]);
-	if (conf->dbs_n == 0)
+	if (conf->dbs_n == 0 && m->errors_n == 0) /* else it may be what is wrong */
 		conf_msgs_add(m, CONF_WARNING, conf->path, 0,
 			"there is no database in section [databases] or [mysql_databases]: only "
 			"the console works");

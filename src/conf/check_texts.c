@@ -93,7 +93,8 @@ static void check_patroni(struct conf_check *c, const struct conf_cluster *cl)
 		if (http_url_parse(item, &u) != 0 || strcmp(u.path, "/") != 0)
 			CHECK_TELL(c, CONF_ERROR, cl->src,
 				"cluster \"%.60s\": patroni: \"%.60s\" is no URL of Patroni's REST "
-				"API, as http://db1:8008; several are separated by commas",
+				"API, as http://db1:8008 or https://db1:8008; several are "
+				"separated by commas",
 				cl->name, item);
 	if (n > CONF_NODES_MAX)
 		CHECK_TELL(c, CONF_ERROR, cl->src,

@@ -78,18 +78,20 @@ static size_t tolerance(const char *name)
 	return n < 1 ? 1 : n > 4 ? 4 : n;
 }
 
+/* Some have a shorter name in entries, which is understood for all, too. */
 const char *opt_nearest(const char *name, unsigned scope)
 {
 	const char *best = NULL;
 	size_t best_d = tolerance(name) + 1;
 	for (unsigned i = 0; i < opt_table_n; i++) {
-		if (!(opt_table[i].scopes & scope))
-			continue;
-		const char *shown = opt_name(&opt_table[i], scope);
-		size_t d = opt_distance(name, shown);
-		if (d < best_d) {
-			best_d = d;
-			best = shown;
+		const struct opt *o = &opt_table[i];
+		const char *shown[] = { opt_name(o, scope), opt_name(o, OPT_DB) };
+		for (unsigned k = 0; o->scopes & scope && k < 2; k++) {
+			size_t d = opt_distance(name, shown[k]);
+			if (d < best_d && opt_find(shown[k], scope)) {
+				best_d = d;
+				best = shown[k];
+			}
 		}
 	}
 	return best;

@@ -66,6 +66,7 @@
 #define HELP(text) .help = (text)
 
 #define LIMIT_MAX 1000000
+#define HTTPS_MODES NAMES("require,verify-ca,verify-full")
 #define TLS_MODES NAMES("disable,allow,prefer,require,verify-ca,verify-full")
 #define NONE(nm, sc, ap, ...) \
 	{ \
@@ -360,6 +361,10 @@ const struct opt opt_table[] = {
 		HELP("Lines per second of one warning or error about the same client's address, "
 		     "server or database; the others are counted and told in one line. 0: all "
 		     "are written.")),
+	INT(global, "log_sample", log_sample, GLOBAL, NOW, D("1"), RANGE(1, 1000000),
+		HELP("Of so many clients' connections one is in the log, with its login and its "
+		     "end; those that did not end as they should (not CI) all are, with their "
+		     "end. 1: all.")),
 	BOOL(global, "log_sessions", log_sessions, GLOBAL, NOW, D("1"), PGB("0"),
 		HELP("The line about the end of a client's connection also has who ended it and "
 		     "in which state (two letters), times and counts. See doc/log.md.")),
@@ -446,7 +451,8 @@ const struct opt opt_table[] = {
 		HELP("Traced requests that one message to otlp_endpoint has at most.")),
 	STR(global, "otlp_endpoint", otlp_endpoint, GLOBAL, NOW, D(""),
 		HELP("URL that gets traces as OTLP over HTTP (JSON), as "
-		     "http://127.0.0.1:4318/v1/traces: doc/traces.md. Empty: none.")),
+		     "http://127.0.0.1:4318/v1/traces or https://...: doc/traces.md. Empty: "
+		     "none.")),
 	SECRET(global, "otlp_headers", otlp_headers, GLOBAL, NOW, D(""),
 		HELP("Headers for otlp_endpoint, as OTEL_EXPORTER_OTLP_HEADERS has them: "
 		     "name=value,name=value, values percent-encoded.")),
@@ -461,13 +467,36 @@ const struct opt opt_table[] = {
 		HELP("What weirpool is called in traces (service.name).")),
 	TIME_MS(global, "otlp_timeout", otlp_timeout, GLOBAL, NOW, D("10000"),
 		RANGE(100000, 600000000), HELP("How long otlp_endpoint may take to answer.")),
+	PATH(global, "otlp_tls_ca_file", otlp_tls.ca_file, GLOBAL, NOW, D(""),
+		HELP("CA certificates that an otlp_endpoint of https must be signed by. Empty: "
+		     "those of the system.")),
+	PATH(global, "otlp_tls_cert_file", otlp_tls.cert_file, GLOBAL, NOW, D(""),
+		HELP("Certificate to show to otlp_endpoint if it asks for one.")),
+	PATH(global, "otlp_tls_key_file", otlp_tls.key_file, GLOBAL, NOW, D(""),
+		HELP("Private key of otlp_tls_cert_file.")),
+	ENUM(global, "otlp_tls_sslmode", otlp_tls.mode, conf_https_mode, GLOBAL, NOW,
+		D("verify-full"), HTTPS_MODES,
+		HELP("What the certificate of an otlp_endpoint of https must be: for its host and "
+		     "signed (verify-full), signed (verify-ca), or anything (require).")),
 	SECRET(db, "password", password, DB, NEW_CONN, D(""),
 		HELP("Password of user= at the server. Unset: the secret of that user in "
 		     "auth_file.")),
 	LIST(cluster, "patroni", patroni, CLUSTER, NOW, D(""),
 		HELP("URLs of Patroni's REST API, one for each server in the order of host=, "
-		     "separated by commas, as http://db1:8008. Its word on who is leader is then "
-		     "needed, too.")),
+		     "separated by commas, as http://db1:8008 or https://db1:8008. Its word "
+		     "on who is leader is then needed, too.")),
+	PATH(global, "patroni_tls_ca_file", patroni_tls.ca_file, GLOBAL, NOW, D(""),
+		HELP("CA certificates that Patronis of https must be signed by. Empty: those of "
+		     "the system.")),
+	PATH(global, "patroni_tls_cert_file", patroni_tls.cert_file, GLOBAL, NOW, D(""),
+		HELP("Certificate to show to Patronis that ask for one, as they may for "
+		     "SWITCHOVER.")),
+	PATH(global, "patroni_tls_key_file", patroni_tls.key_file, GLOBAL, NOW, D(""),
+		HELP("Private key of patroni_tls_cert_file.")),
+	ENUM(global, "patroni_tls_sslmode", patroni_tls.mode, conf_https_mode, GLOBAL, NOW,
+		D("verify-full"), HTTPS_MODES,
+		HELP("What the certificates of Patronis of https must be: for their host and "
+		     "signed (verify-full), signed (verify-ca), or anything (require).")),
 	INT(global, "peer_id", peer_id, GLOBAL, NOW, D("0"), RANGE(0, 16383),
 		HELP("Number of this weirpool among its [peers], so that cancel requests find "
 		     "their way. 0: no peers.")),
@@ -564,6 +593,12 @@ const struct opt opt_table[] = {
 	STR(rule, "regex", regex, RULE, NOW, D(""),
 		HELP("The statement matches this regular expression (PCRE2); case does not "
 		     "count, a dot may be a newline, and ^ is the first word.")),
+	BOOL(settings, "relisten", relisten, POOL, NEW_CONN, D("0"),
+		HELP("A session that waits for PostgreSQL's notifications (LISTEN) and has nothing "
+		     "else of its own at its server gets another connection when that one is "
+		     "lost, on which weirpool listens for it again. Notifications may be "
+		     "missed meanwhile: a warning with SQLSTATE 01W01 tells the client so. 0: "
+		     "its connection ends.")),
 	INT(settings, "reserve_pool_size", reserve_pool_size, POOL, NOW, D("0"),
 		RANGE(0, LIMIT_MAX), ALIAS("reserve_pool"),
 		HELP("Further server connections that a pool may open when a client has waited "

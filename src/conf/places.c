@@ -114,17 +114,9 @@ static const struct opt *find_n(const char *name, size_t n)
 	return opt_find(key, OPT_GLOBAL);
 }
 
-/* Some have a shorter name in entries, which is understood for all, too. */
-static const char *nearest(const char *name)
-{
-	const char *near = opt_nearest(name, OPT_GLOBAL);
-	const char *local = near ? NULL : opt_nearest(name, OPT_DB);
-	return local && opt_find(local, OPT_GLOBAL) ? local : near;
-}
-
 static void take_unknown(const struct variable *v, struct conf_msgs *m)
 {
-	const char *near = nearest(v->name + PREFIX_N);
+	const char *near = opt_nearest(v->name + PREFIX_N, OPT_GLOBAL);
 	char shown[NAME_MAX_BYTES] = "";
 	for (size_t i = 0; near && near[i] && i + 1 < sizeof(shown); i++)
 		shown[i] = (char)toupper((unsigned char)near[i]);
@@ -240,7 +232,7 @@ const char *conf_places_nearest(const char *flag)
 {
 	char name[NAME_MAX_BYTES + 1];
 	const char *value;
-	return flag_name(flag, name, &value) ? nearest(name) : NULL;
+	return flag_name(flag, name, &value) ? opt_nearest(name, OPT_GLOBAL) : NULL;
 }
 
 void conf_places_target(struct conf_places *p, const char *arg, struct conf_msgs *m)

@@ -62,8 +62,8 @@ static const char *behind_scheme(const char *url, const struct scheme **scheme_r
 
 bool conf_url_is(const char *arg)
 {
-	const struct scheme *scheme;
-	return behind_scheme(arg, &scheme) != NULL;
+	size_t n = strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	return n > 0 && strncmp(arg + n, "://", 3) == 0;
 }
 
 static int hex(char c)
@@ -539,7 +539,8 @@ static void read_url(struct url *u, const char *text)
 	unsigned before = u->m->errors_n;
 	const char *p = behind_scheme(text, &u->scheme);
 	if (p == NULL)
-		MISTAKE(u, "a URL begins with postgres://, postgresql:// or mysql://");
+		MISTAKE(u, "a URL begins with postgres://, postgresql://, mysql:// or mariadb://, "
+			   "without the name of a driver");
 	else if (strlen(text) > URL_MAX_BYTES)
 		MISTAKE(u, "the URL is longer than %d bytes", URL_MAX_BYTES);
 	else

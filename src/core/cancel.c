@@ -448,7 +448,7 @@ void session_cancel(struct session *s, int fd)
 {
 	struct worker *w = s->w;
 	struct err e = { 0 };
-	if (s->state == SESSION_WAITING && !s->login) {
+	if (s->state == SESSION_WAITING && !s->login && !s->deaf_us) {
 		err_set(&e, ERR_CANCELED, "canceling statement due to user request");
 		err_detail(&e, "The session was waiting for a server connection.");
 		pool_wait_cancel(&s->wait);

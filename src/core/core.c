@@ -22,6 +22,8 @@ void gen_unref(struct core_gen *g)
 		return;
 	tls_ctx_unref(g->client_tls);
 	tls_ctx_unref(g->http_tls);
+	tls_ctx_unref(g->otlp_tls);
+	tls_ctx_unref(g->patroni_tls);
 	users_free(&g->users);
 	hba_free(&g->hba);
 	ident_free(&g->ident);
@@ -72,6 +74,8 @@ static void on_gen(struct mail *m, void *owner)
 			else if (s->shard && !s->shard->cdb)
 				session_kill(
 					s, ERR_KILLED, "database removed from the configuration");
+			if (s->state != SESSION_CLOSING && s->moving != MOVING_IN)
+				session_arm(s); /* a timeout that was off, or longer */
 		}
 	worker_sweep(w);
 	gen_unref(old);
@@ -98,17 +102,18 @@ void core_reload(struct core *c, struct core_gen *gen)
 
 void core_vlog(enum event_code ev, const struct core_party *who, const char *fmt, va_list ap)
 {
-	char name[24], ctx[256], object[256], msg[512];
+	char name[24], object[248], ctx[256];
 	struct log_about about = { .who = name,
 		.ctx = ctx,
 		.object = who->is_client ? object : ctx,
 		.field = who->field,
 		.fields_n = who->fields_n };
-	vsnprintf(msg, sizeof msg, fmt, ap);
+	if (!log_on(event_info(ev)->level))
+		return;
 	snprintf(name, sizeof name, "%s%08x", who->prefix, who->id);
-	snprintf(ctx, sizeof ctx, "%s/%s@%s:%u", who->db, who->user, who->host, who->port);
 	snprintf(object, sizeof object, "%s/%s@%s", who->db, who->user, who->host);
-	log_event_about(ev, &about, "%s", msg);
+	snprintf(ctx, sizeof ctx, "%s:%u", object, who->port);
+	log_vevent_about(ev, &about, fmt, ap);
 }
 
 /* ---- start and stop ---- */
@@ -325,8 +330,10 @@ static void on_gathered(struct mail *m, void *owner)
 	mem_free(MEM_MSG, sm);
 	if (atomic_fetch_sub(&s->left, 1) != 1)
 		return;
-	if (s->done)
+	if (s->done) {
+		s->core->asked_n--;
 		s->done(s);
+	}
 	mem_free(MEM_MSG, s->parts);
 	mem_free(MEM_MSG, s);
 }
@@ -346,7 +353,7 @@ static void on_scattered(struct mail *m, void *owner)
 int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *, void *, void *),
 	void (*done)(struct scatter *), void *arg)
 {
-	struct scatter *s = mem_alloc(MEM_MSG, sizeof *s);
+	struct scatter *s = c->settled ? NULL : mem_alloc(MEM_MSG, sizeof *s);
 	if (s)
 		s->parts = mem_alloc(MEM_MSG, part_size * c->n_workers);
 	if (!s || !s->parts) {
@@ -360,6 +367,7 @@ int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *,
 	s->part_size = part_size;
 	s->core = c;
 	atomic_store(&s->left, s->n);
+	c->asked_n += done != NULL;
 	for (unsigned i = 0; i < c->n_workers; i++) { /* s may be gone behind the last one */
 		struct scatter_mail *sm = mem_xalloc(MEM_MSG, sizeof *sm);
 		sm->mail.fn = on_scattered;
@@ -368,6 +376,13 @@ int core_scatter(struct core *c, size_t part_size, void (*each)(struct worker *,
 		loop_post(c->worker[i]->loop, &sm->mail);
 	}
 	return 0;
+}
+
+void core_settle(struct core *c)
+{
+	c->settled = true;
+	while (c->asked_n)
+		loop_wait_mail(c->loop);
 }
 
 /* ---- more places to listen ---- */

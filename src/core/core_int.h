@@ -22,6 +22,8 @@ void pool_wait_move(struct waiter *wt);
 void pool_release(struct link *l);
 void pool_forget(struct pool *pool,
 	struct worker *w); /* a link is gone: gives its slot back, wakes who may connect now */
+/* Room for a link that has been made elsewhere: it is counted. An idle one may have to go. */
+bool pool_take_place(struct pool_shard *p);
 void pool_touch(struct pool_shard *p); /* look at it at the turn's end */
 void pool_turn_end(struct pool_shard *p);
 /* A connect or login failed: back off; refused logins are told to those who wait. */
@@ -86,6 +88,9 @@ void shard_forget(struct pool_shard *p); /* empty and unused: frees it */
 void shards_free(struct worker *w);
 
 /* link.c */
+/* A new one of p, without a connection and a login, counted by the caller; NULL: no memory. */
+struct link *link_bare(struct pool_shard *p, unsigned link_class, enum link_state st);
+const char *link_database(const struct pool_shard *p); /* link_login.c: at the server */
 void link_set_state(struct link *l, enum link_state st);
 void link_close(struct link *l,
 	const char *why); /* counts it out of the pool; memory goes at the turn's end */
@@ -96,8 +101,10 @@ void link_move(struct link *l,
 	unsigned
 		to); /* l is idle, in no list; false promise never: it arrives or is closed there */
 bool link_movable(const struct link *l);
-/* The session is gone: brings l back to a clean state off anybody's path, then releases it. */
-void link_recycle(struct link *l, bool broken);
+/* The session is gone: brings l back to a clean state off anybody's path, then releases it.
+ * goes_on: it said so behind its last request, which a server would do before it reads that: the
+ * request has a moment before it is canceled. */
+void link_recycle(struct link *l, bool broken, bool goes_on);
 void session_retry_logins(struct pool_shard *p); /* session_admit.c: after p->welcomed */
 void link_cancel_last(struct link *l); /* the session is gone, a request was answered: the next? */
 /* l's session has let go; what it still owes will come. */
@@ -113,6 +120,20 @@ void link_settle(
 void link_log(enum event_code ev, const struct link *l, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 extern const struct stream_cb link_stream_cb;
+
+/* link_hand.c: the link that a session keeps, and takes along to the process after an upgrade. */
+bool hand_may_go(const struct session *s); /* it has one, between two requests, that can go now */
+/* Puts it; nothing, if s has none. */
+enum proto_stays hand_put(const struct session *s, struct buf *b);
+bool hand_find(struct rd *r, struct rd *link_r); /* what was put: empty, or for hand_take() */
+/* s keeps the link of that descriptor from now on. -1 with e: it does not. *fd is -1 if it was
+ * taken, in either case. */
+int hand_take(struct session *s, int *fd, const struct rd *r, struct err *e)
+	__attribute__((warn_unused_result));
+bool hand_hold(struct session *s); /* nothing is read of s and of its link until session_stay() */
+/* The opposite, of the link alone. False: it cannot go on, and is to be closed with its session. */
+bool hand_back(struct session *s);
+void hand_close(struct session *s); /* without a word: the other process may have it. Or none */
 
 /* link_login.c */
 void link_connect(struct pool_shard *p, unsigned link_class); /* the budget has been taken */
@@ -139,6 +160,8 @@ void session_log_fields(enum event_code ev, const struct session *s, const struc
 void session_close_by(struct session *s, char by, const char *why);
 
 /* session_end.c */
+/* Is it one of log_sample? The same answer for all of its life, unless that option changes. */
+bool session_is_sampled(const struct session *s);
 void session_log_end(struct session *s, const struct err *e, const char *why);
 
 /* PEV_RELOGIN: without link, pool and account, as after its greeting. The input behind the event
@@ -148,8 +171,16 @@ void session_relogin(struct session *s);
 struct session *session_bare(struct worker *w, const struct proto_ops *ops, int fd);
 enum proto_mode session_mode(const struct settings *set); /* session_admit.c; not replication's */
 bool login_count_below(_Atomic unsigned *n, int limit);   /* session_admit.c: counts */
+/* session_state.c: for another process. What was put is of no use but with STAYS_NOT. */
+enum proto_stays state_put(struct session *s, struct buf *b);
+/* ... and there: s, which is bare, is that session. -1 with e: it is to be closed, and *link_fd as
+ * well, the link's (-1: none), which is -1 if it was taken. */
+int state_take(struct session *s, int *link_fd, struct rd *r, struct err *e)
+	__attribute__((warn_unused_result));
+
 /* session_move.c: those that became idle, at the turn's end. */
 void sessions_offer(struct worker *w);
+void session_offer(struct session *s); /* it has become idle, with or without a link */
 /* It was on its way elsewhere, and stays. False: its connection is closed. */
 bool session_stay(struct session *s);
 void session_unserve(struct session *s); /* session.c: lets go of all of these */
@@ -224,6 +255,10 @@ void route_answered(struct session *s, struct link *l, int64_t took_us);
 void route_failed(struct pool_shard *p, enum cluster_signal what, const char *why);
 /* The server of l is no primary, or so it says. */
 void route_refused(struct link *l, const char *why);
+/* Where a link of another process belongs: "" of cluster: home itself. replica: its node is not the
+ * primary. NULL with e; ERR_NO_PRIMARY: not now. */
+struct pool_shard *route_known(struct pool_shard *home, const char *cluster, const char *where,
+	bool replica, struct err *e);
 uint64_t route_version(const struct pool_shard *home); /* of the view it goes by */
 
 /* park.c */
@@ -251,19 +286,42 @@ void session_link_gone(struct link *l, const char *why, const struct err *said);
 enum err_code session_tx_lost(const struct session *s);
 void session_link_fenced(struct link *l); /* its server must not be used any more */
 
+/* session_listen.c */
+/* l is lost, as session_link_gone() says. True: its session did nothing but wait for notifications,
+ * and goes on, for now without a link. */
+bool session_listen_again(struct link *l, const char *why, const struct err *said);
+void session_listens_late(struct session *s); /* its server does not answer: another one */
+void session_listens(struct session *s);      /* what attach() has put was answered */
+/* It has to end: no link for it. */
+void session_stays_deaf(struct session *s, const struct err *e);
+
 /* session_run.c */
+void session_take_link(struct session *s); /* without a request: for what attach() puts */
+/* For a request. False: it has to wait, or was refused, or the session is gone. */
+bool session_take_link_for(struct session *s, const struct proto_wish *wish);
+/* The request is over and the server owes nothing: does the session let go of its link? */
+void session_request_done(struct session *s, struct link *l);
 void session_became_idle(struct session *s);
 /* May what comes after this request go elsewhere? */
 bool session_is_confined(const struct session *s, const struct link *l);
-void session_run_readable(struct session *s);
-void session_run_input(struct session *s); /* handles what stands in st.in */
 void session_welcomed(struct session *s);
 void session_granted(struct session *s, struct link *l);
-void session_link_readable(struct link *l); /* bytes from the server, with or without a session */
 /* The request that waits for a link fails; the session goes on, unless it logs in. */
 void session_refuse(struct session *s, const struct err *e);
 void session_wait_failed(struct session *s, const struct err *e);
+void session_begin_with(struct session *s, struct link *l); /* s has l */
 void session_detach(struct session *s);
+
+/* session_up.c */
+void session_run_readable(struct session *s);
+void session_run_input(struct session *s);    /* handles what stands in st.in */
+void session_mark_request(struct session *s); /* its time begins, if it has not yet */
+
+/* session_down.c */
+void session_link_readable(struct link *l); /* bytes from the server, with or without a session */
+
+/* session_console.c */
+void session_console_run(struct session *s, const struct pev *ev);
 
 /* A session's number: its process's generation, then what names it there. */
 #define NUMBER_BITS 28

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PIPELINE_TIMEOUT_US 1000000 /* what a client left behind may take, up to its last request */
-#define CLEAN_TIMEOUT_US 10000000   /* a link that is not clean by then is closed */
+#define LEFT_TIMEOUT_US 1000000   /* what a client leaves behind that is not canceled at once */
+#define CLEAN_TIMEOUT_US 10000000 /* a link that is not clean by then is closed */
 
 void link_log(enum event_code ev, const struct link *l, const char *fmt, ...)
 {
@@ -62,6 +62,36 @@ void link_set_state(struct link *l, enum link_state st)
 	l->state_us = worker_now(l->w);
 	list_push(&p->links[st], &l->node); /* newest first */
 	p->n_links[st]++;
+}
+
+static void clean_timeout(struct timer *t, void *arg);
+
+struct link *link_bare(struct pool_shard *p, unsigned link_class, enum link_state st)
+{
+	struct worker *w = p->w;
+	const struct proto_ops *ops = p->pool->db->ops;
+	struct link *l = mem_alloc(MEM_LINK, sizeof *l + ops->link_size);
+	if (!l)
+		return NULL;
+	l->w = w;
+	l->ops = ops;
+	l->shard = p;
+	l->pool = p->pool;
+	l->link_class = (uint8_t)link_class;
+	l->place = -1;
+	l->st.fd = -1;
+	l->st.closed = true;
+	list_init(&l->node);
+	l->id = atomic_fetch_add(&w->core->link_ids, 1) + 1;
+	l->epoch = atomic_load(&p->pool->db->epoch);
+	l->fence = p->pool->node ? atomic_load(&p->pool->node->fence) : 0;
+	l->gen_serial = w->gen->serial;
+	l->born_us = l->state_us = worker_now(w);
+	timer_init(&l->timer, clean_timeout, l);
+	l->state = st;
+	list_push(&p->links[st], &l->node);
+	p->n_links[st]++;
+	return l;
 }
 
 void link_put(struct link *l, struct buf *up)
@@ -121,16 +151,28 @@ void link_free(struct link *l)
  * commit, on their own. */
 void link_cancel_last(struct link *l)
 {
-	if (l->ops->link_requests(l->lst) == 1)
+	if (!l->goes_on && l->ops->link_requests(l->lst) == 1)
 		cancel_link(l, -1);
+}
+
+/* It serves nobody, owes something, and is closed when that takes longer. 0: as cleaning does. */
+static void limit_cleaning(struct link *l, int64_t us)
+{
+	l->timer.fn = clean_timeout;
+	timer_set(l->w->loop, &l->timer, worker_now(l->w) + (us ? us : CLEAN_TIMEOUT_US));
 }
 
 static void clean_timeout(struct timer *t, void *arg)
 {
 	struct link *l = arg;
 	(void)t;
+	bool first = l->goes_on && l->ops->link_requests(l->lst) == 1;
+	l->goes_on = false;
 	link_cancel_last(l);
-	link_close(l, "cleaning took too long");
+	if (first)
+		limit_cleaning(l, CLEAN_TIMEOUT_US);
+	else
+		link_close(l, "cleaning took too long");
 }
 
 void link_settle(struct link *l)
@@ -139,6 +181,7 @@ void link_settle(struct link *l)
 	const struct settings *set = &l->shard->set;
 	bool session_mode = set->pool_mode == CONF_POOL_SESSION;
 	assert(!l->session && !l->authq);
+	l->goes_on = false;
 	if (l->cancel) {
 		link_set_state(l, LINK_CANCELED);
 		return;
@@ -153,8 +196,7 @@ void link_settle(struct link *l)
 	if (!l->checking && l->ops->link_clean(l->lst, sql, always, &w->up)) {
 		l->used = false;
 		link_set_state(l, LINK_CLEANING);
-		l->timer.fn = clean_timeout;
-		timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+		limit_cleaning(l, CLEAN_TIMEOUT_US);
 		link_put(l, &w->up);
 		return;
 	}
@@ -163,7 +205,7 @@ void link_settle(struct link *l)
 	pool_release(l);
 }
 
-void link_recycle(struct link *l, bool broken)
+void link_recycle(struct link *l, bool broken, bool goes_on)
 {
 	struct worker *w = l->w;
 	assert(!l->session);
@@ -178,10 +220,10 @@ void link_recycle(struct link *l, bool broken)
 		return;
 	}
 	link_set_state(l, LINK_CLEANING);
-	l->timer.fn = clean_timeout;
-	timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+	limit_cleaning(l, CLEAN_TIMEOUT_US);
 	bool asked = l->asking; /* a query of ours, soon answered */
 	l->asking = false;
+	l->goes_on = goes_on;
 	bool ok = l->ops->link_abort(l->lst, &w->up);
 	link_put(l, &w->up);
 	if (!ok) {
@@ -190,8 +232,8 @@ void link_recycle(struct link *l, bool broken)
 	}
 	if (!l->ops->link_owes(l->lst))
 		link_settle(l);
-	else if (l->ops->link_requests(l->lst) > 1)
-		timer_set(w->loop, &l->timer, worker_now(w) + PIPELINE_TIMEOUT_US);
+	else if (goes_on || l->ops->link_requests(l->lst) > 1)
+		limit_cleaning(l, LEFT_TIMEOUT_US);
 	else if (!asked)
 		link_cancel_last(l);
 	if (l->paused &&
@@ -204,8 +246,7 @@ void link_recycle(struct link *l, bool broken)
 void link_drain(struct link *l)
 {
 	link_set_state(l, LINK_CLEANING);
-	l->timer.fn = clean_timeout;
-	timer_set(l->w->loop, &l->timer, worker_now(l->w) + CLEAN_TIMEOUT_US);
+	limit_cleaning(l, CLEAN_TIMEOUT_US);
 }
 
 void link_check(struct link *l)
@@ -217,8 +258,7 @@ void link_check(struct link *l)
 	l->checked_us = worker_now(w);
 	l->checking = true;
 	link_set_state(l, LINK_CLEANING);
-	l->timer.fn = clean_timeout;
-	timer_set(w->loop, &l->timer, worker_now(w) + l->shard->set.server_connect_timeout_us);
+	limit_cleaning(l, l->shard->set.server_connect_timeout_us);
 	if (strcmp(sql, "<empty>") == 0)
 		l->ops->link_ping(l->lst, &w->up);
 	else
@@ -230,8 +270,7 @@ void link_absorb(struct link *l)
 {
 	struct worker *w = l->w;
 	link_set_state(l, LINK_CLEANING);
-	l->timer.fn = clean_timeout;
-	timer_set(w->loop, &l->timer, worker_now(w) + CLEAN_TIMEOUT_US);
+	limit_cleaning(l, CLEAN_TIMEOUT_US);
 	l->ops->link_ping(l->lst, &w->up);
 	link_put(l, &w->up);
 }

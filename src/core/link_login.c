@@ -34,6 +34,10 @@ static void failed(struct link *l, const struct err *e, bool refused)
 	struct session *own = l->login ? l->login->own : NULL;
 	link_log(EVENT_LINK_FAILED, l, "%s%s%s", e->msg, *e->internal ? ": " : "", e->internal);
 	struct err copy = *e;
+	if (copy.code == ERR_SERVER_REFUSED && !*copy.detail && !own) /* who logged in where? */
+		err_detail(&copy,
+			"So says server %s:%u to weirpool, which logs in there as \"%s\".", l->host,
+			l->port, l->shard->pool->user);
 	link_close(l, "login failed");
 	if (own) {
 		own->link = NULL;
@@ -48,10 +52,19 @@ static void on_timeout(struct timer *t, void *arg)
 	struct link *l = arg;
 	struct err e = { 0 };
 	(void)t;
+	bool mute = l->st.fd >= 0 && !l->st.connecting && l->st.rx_bytes == 0;
 	err_set(&e, ERR_SERVER_CONNECT,
-		"cannot connect to server %s:%u: no login within server_connect_timeout (%g s)",
-		l->host, l->port, (double)l->shard->set.server_connect_timeout_us / 1e6);
+		"cannot connect to server %s:%u: no login within server_connect_timeout (%g s)%s",
+		l->host, l->port, (double)l->shard->set.server_connect_timeout_us / 1e6,
+		mute ? "; it took the connection and said nothing: is it the right port?" : "");
 	failed(l, &e, false);
+}
+
+/* Of the login, and of connect_query behind it. */
+static void limit(struct link *l)
+{
+	int64_t us = l->shard->set.server_connect_timeout_us;
+	timer_set(l->w->loop, &l->timer, now_us(l) + (us ? us : INT64_C(3600000000)));
 }
 
 void link_login_fini(struct link *l)
@@ -124,10 +137,7 @@ void link_login_handshaken(struct stream *st, void *owner, const struct err *e)
 	if (l->state == LINK_CLOSING)
 		return;
 	if (e && err_is(e)) {
-		struct err copy = *e;
-		if (copy.code == ERR_NONE)
-			copy.code = ERR_SERVER_CONNECT;
-		failed(l, &copy, false);
+		connect_failed(l, e->msg);
 		return;
 	}
 	int64_t end_s;
@@ -176,35 +186,16 @@ static const struct conf_host *choose_host(struct pool_shard *p)
 
 static struct link *link_new(struct pool_shard *p, unsigned link_class)
 {
-	struct worker *w = p->w;
-	const struct proto_ops *ops = p->pool->db->ops;
-	struct link *l = mem_alloc(MEM_LINK, sizeof *l + ops->link_size);
-	struct link_login *g = l ? mem_alloc(MEM_LINK, sizeof *g) : NULL;
-	if (!g) {
-		mem_free(MEM_LINK, l);
+	struct link_login *g = mem_alloc(MEM_LINK, sizeof *g);
+	struct link *l = g ? link_bare(p, link_class, LINK_CONNECTING) : NULL;
+	if (!l) {
+		mem_free(MEM_LINK, g);
 		return NULL;
 	}
-	l->w = w;
-	l->ops = ops;
-	l->shard = p;
-	l->pool = p->pool;
 	l->login = g;
-	l->link_class = (uint8_t)link_class;
-	l->place = -1;
 	g->ll.link_class = link_class;
-	g->gen = gen_ref(w->gen);
-	l->st.fd = -1;
-	l->st.closed = true;
-	list_init(&l->node);
-	l->id = atomic_fetch_add(&w->core->link_ids, 1) + 1;
-	l->epoch = atomic_load(&p->pool->db->epoch);
-	l->fence = p->pool->node ? atomic_load(&p->pool->node->fence) : 0;
-	l->gen_serial = w->gen->serial;
-	l->born_us = l->state_us = worker_now(w);
-	l->state = LINK_CONNECTING;
-	list_push(&p->links[LINK_CONNECTING], &l->node);
-	p->n_links[LINK_CONNECTING]++;
-	timer_init(&l->timer, on_timeout, l);
+	g->gen = gen_ref(p->w->gen);
+	l->timer.fn = on_timeout;
 	return l;
 }
 
@@ -226,9 +217,7 @@ static void begin(struct link *l)
 		g->ll.tls_require = t->mode >= CONF_TLS_REQUIRE;
 		g->tls_direct = g->ll.tls_direct = t->start == CONF_TLS_START_DIRECT;
 	}
-	timer_set(l->w->loop, &l->timer,
-		now_us(l) + (p->set.server_connect_timeout_us ? p->set.server_connect_timeout_us
-							      : INT64_C(3600000000)));
+	limit(l);
 	snprintf(path, sizeof path, "%s%s", h->kind == CONF_HOST_ABSTRACT ? "@" : "", h->host);
 	struct resolver_req *q = resolver_lookup(l->w->resolver, path, h->port, resolved, l);
 	if (q) /* else resolved() has run, and l may be closing */
@@ -236,7 +225,7 @@ static void begin(struct link *l)
 }
 
 /* Where it is a session's own business, a link begins without any. */
-static const char *target_database(const struct pool_shard *p)
+const char *link_database(const struct pool_shard *p)
 {
 	const struct dbase *db = p->pool->db;
 	return db->ops->schema_is_state ? "" : *p->cdb->dbname ? p->cdb->dbname : db->name;
@@ -253,7 +242,7 @@ void link_connect(struct pool_shard *p, unsigned link_class)
 	}
 	struct link_login *g = l->login;
 	g->ll.user = p->pool->user;
-	g->ll.database = target_database(p);
+	g->ll.database = link_database(p);
 	g->ll.creds = p->home->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	begin(l);
@@ -285,7 +274,7 @@ int link_connect_own(struct session *s, struct err *e)
 	struct link_login *g = l->login;
 	g->own = s;
 	g->ll.user = p->pool->user;
-	g->ll.database = target_database(p);
+	g->ll.database = link_database(p);
 	g->ll.creds = p->home->creds;
 	g->ll.max_scram_iterations = (uint32_t)p->w->gen->conf->global.scram_iterations_max;
 	if (s->raw) {
@@ -327,7 +316,7 @@ static void ready(struct link *l)
 				       in PgBouncer */
 		l->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
 		link_put(l, &w->up);
-		timer_set(w->loop, &l->timer, worker_now(w) + p->set.server_connect_timeout_us);
+		limit(l);
 	} else {
 		pool_release(l);
 	}

@@ -115,6 +115,18 @@ static bool budget_take(struct pool_shard *p, bool reserve, bool *capped_r)
 	return true;
 }
 
+bool pool_take_place(struct pool_shard *p)
+{
+	bool capped;
+	if (budget_take(p, false, &capped))
+		return true;
+	struct list *n = capped ? NULL : list_last(&p->links[LINK_IDLE]);
+	if (n)
+		link_give_place(list_entry(n, struct link, node),
+			"room for one that its session has brought along");
+	return n != NULL;
+}
+
 /* ---- wishes and gifts between workers ---- */
 
 struct pool_mail {
@@ -746,4 +758,9 @@ void pool_apply_settings(struct pool_shard *p)
 	atomic_store(&o->reserve, none ? 0 : (unsigned)p->set.reserve_pool_size);
 	atomic_store(&o->db_cap, (unsigned)p->set.max_db_connections);
 	atomic_store(&o->user_cap, (unsigned)p->set.max_user_connections);
+	/* a pause under way that is longer than server_login_retry allows by now */
+	int64_t latest = worker_now(p->w) + p->set.server_retry_max_us,
+		at = atomic_load(&o->retry_at_us);
+	if (at > latest + p->set.server_retry_max_us / 4) /* back_off() adds so much at most */
+		atomic_compare_exchange_strong(&o->retry_at_us, &at, latest);
 }

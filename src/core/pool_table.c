@@ -245,7 +245,8 @@ void shard_refresh(struct pool_shard *p)
 	const struct conf *conf = w->gen->conf;
 	const struct conf_db *was = p->cdb; /* the old generation is still there */
 	p->cdb = conf_db_find_in(conf, p->pool->db->ops->name, p->pool->db->name);
-	if (was && !same_target(was, p->cdb))
+	bool moved = was && !same_target(was, p->cdb);
+	if (moved)
 		outdate_links(p);
 	conf_effective(conf, p->cdb, conf_user_find(conf, p->pool->account->name), &p->set);
 	p->metered = conf->global.query_stats ? PROTO_METER_ON | PROTO_METER_DIGEST : 0;
@@ -263,6 +264,8 @@ void shard_refresh(struct pool_shard *p)
 			EVENT_SERVER_TLS, "database %s: server_tls: %s", p->pool->db->name, e.msg);
 	}
 	pool_apply_settings(p);
+	if (moved)
+		pool_retry_now(p); /* the failures were those of another server */
 	pool_touch(p);
 }
 

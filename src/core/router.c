@@ -362,6 +362,37 @@ void route_news(struct worker *w)
 	}
 }
 
+struct pool_shard *route_known(struct pool_shard *home, const char *cluster, const char *where,
+	bool replica, struct err *e)
+{
+	const struct topo_cluster *tc = home->topo;
+	int i = -1;
+	if (!tc && !*cluster)
+		return home;
+	for (unsigned k = 0; tc && strcmp(tc->conf->name, cluster) == 0 && k < tc->conf->nodes_n;
+		k++)
+		if (strcmp(tc->node[k]->where, where) == 0)
+			i = (int)k;
+	if (i < 0) {
+		err_set(e, ERR_CONFIG, "its server is not one of its database's now");
+		return NULL;
+	}
+	const struct cluster_view *v = seen_of(home)->view;
+	if (v && !topo_fits(tc, v))
+		v = NULL;
+	bool is_primary = v && v->primary == i && v->writes == WRITES_OPEN;
+	bool is_replica = v && v->primary != i && (v->node[i].reads || v->node[i].eventual);
+	if (!(replica ? is_replica : is_primary)) {
+		err_set(e, ERR_NO_PRIMARY, "its server is not known as %s",
+			replica ? "a replica that may be read" : "the primary");
+		return NULL;
+	}
+	struct pool_shard *p = node_shard(home, (unsigned)i);
+	if (!p)
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+	return p;
+}
+
 /* ---- what happened ---- */
 
 void route_began(struct link *l)

@@ -128,7 +128,7 @@ static struct deadline next_deadline(const struct session *s)
 		if (is_held(s))
 			sooner(&d, s->wait.since_us, s->shard->topo->conf->hold_timeout_us,
 				ERR_NO_PRIMARY, "hold_timeout");
-		if (!s->notified && !s->login)
+		if (!s->notified && !s->login && !s->deaf_us)
 			sooner(&d, s->wait.since_us, set->query_wait_notify_us, ERR_NONE,
 				"query_wait_notify");
 		break;
@@ -144,6 +144,9 @@ static struct deadline next_deadline(const struct session *s)
 		if (!s->in_tx && !s->request_us)
 			sooner(&d, s->state_us, set->client_idle_timeout_us, ERR_IDLE_TIMEOUT,
 				"client_idle_timeout");
+		if (s->deaf_us) /* the link is of use once it listens there */
+			sooner(&d, s->state_us, set->server_connect_timeout_us, ERR_NONE,
+				"server_connect_timeout");
 		break;
 	case SESSION_CLOSING:
 	case SESSION_N: break;
@@ -187,6 +190,10 @@ static void on_timer(struct timer *t, void *arg)
 		session_arm(s);
 		return;
 	}
+	if (d.code == ERR_NONE && s->state == SESSION_ACTIVE) {
+		session_listens_late(s);
+		return;
+	}
 	if (d.code == ERR_NONE && s->parked_until_us == d.at_us) {
 		park_timeout(s);
 		session_arm(s);
@@ -213,7 +220,10 @@ static void on_timer(struct timer *t, void *arg)
 		err_set(&e, d.code, "%s: after %g s (%s)", err_info(d.code)->text,
 			(double)d.limit_us / 1e6, d.option);
 	}
-	session_close(s, &e, d.option);
+	if (s->deaf_us && s->state == SESSION_WAITING)
+		session_stays_deaf(s, &e);
+	else
+		session_close(s, &e, d.option);
 }
 
 void session_arm(struct session *s)
@@ -331,8 +341,9 @@ static void give_up_link(struct session *s)
 		return;
 	}
 	bool broken = s->ops->client_mid_message(s->cst) || s->raw;
+	bool goes_on = s->said_bye && !(s->reads && s->ops->client_only_read(s->cst));
 	session_detach(s);
-	link_recycle(l, broken);
+	link_recycle(l, broken, goes_on);
 }
 
 void session_unserve(struct session *s)
@@ -388,9 +399,10 @@ void session_close(struct session *s, const struct err *e, const char *why)
 	if (s->state == SESSION_CLOSING)
 		return;
 	s->close_why = why;
-	if (s->moving == MOVING_IN)
+	if (s->moving == MOVING_IN) {
 		stream_close(&s->st); /* the other process may have it still */
-	else if (s->moving == MOVING_OUT)
+		hand_close(s);
+	} else if (s->moving == MOVING_OUT)
 		(void)session_stay(s);
 	s->moving = MOVING_NOT;
 	if (e && e->code != ERR_NONE) {

@@ -175,6 +175,7 @@ static int configure(struct session *s, struct err *e)
 		.read_only_tx = (int)set->read_only_tx,
 		.tx_lost = session_tx_lost(s),
 		.defer_begin = set->defer_begin,
+		.relisten = set->relisten,
 		.names = d->cluster ? &s->shard->stats->names : NULL,
 		.ruling = &s->ruling,
 		.meter = &s->meter,
@@ -207,7 +208,7 @@ static void welcome_done(struct session *s)
 {
 	struct worker *w = s->w;
 	session_send(s, &w->down);
-	if (w->gen->conf->global.log_connections)
+	if (w->gen->conf->global.log_connections && session_is_sampled(s))
 		session_log(EVENT_LOGIN, s, "login attempt: db=%s user=%s tls=%s replication=%s",
 			s->db->name, s->account->name, s->st.ssl ? tls_version(s->st.ssl) : "no",
 			s->raw ? "yes" : "no");

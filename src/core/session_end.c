@@ -4,6 +4,7 @@
 #include "core_int.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Who ended it, by the error that its client was told. C client, S server, P weirpool itself,
  * A administrator, T a timeout. */
@@ -80,6 +81,15 @@ static struct log_field number(const char *key, uint64_t n)
 	return (struct log_field){ .key = key, .number = (int64_t)n };
 }
 
+/* By its number, but not by counting: programs that connect in turns, two by two, are not to be
+ * seen by half. Multiples of the golden ratio are spread as evenly as can be. */
+bool session_is_sampled(const struct session *s)
+{
+	uint32_t of = (uint32_t)s->w->gen->conf->global.log_sample;
+	uint32_t spread = s->id * UINT32_C(2654435769);
+	return s->is_console || ((uint64_t)spread * of) >> 32 == 0;
+}
+
 void session_log_end(struct session *s, const struct err *e, const char *why)
 {
 	const struct conf_global *g = &s->w->gen->conf->global;
@@ -87,6 +97,8 @@ void session_log_end(struct session *s, const struct err *e, const char *why)
 	int64_t now = worker_now(s->w), age = now - s->connected_us;
 	char host[64], code[3] = { t->ended_by ? t->ended_by : who_of(e ? e->code : ERR_NONE),
 		state_of(s) };
+	if (strcmp(code, "CI") == 0 && !session_is_sampled(s))
+		return;
 	char node[80] = "", link[24] = "";
 	if (!g->log_sessions) {
 		if (g->log_disconnections)
@@ -116,7 +128,8 @@ void session_log_end(struct session *s, const struct err *e, const char *why)
 		number("pinned_us", t->pinned_us + pinned),
 		{ .key = "link", .text = link },
 		{ .key = "node", .text = node },
+		number("sample", (uint64_t)g->log_sample),
 	};
-	session_log_fields(EVENT_SESSION_END, s, f, sizeof f / sizeof *f,
+	session_log_fields(EVENT_SESSION_END, s, f, sizeof f / sizeof *f - (g->log_sample == 1),
 		"closing because: %s (age=%llds)", why, (long long)(age / 1000000));
 }

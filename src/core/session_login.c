@@ -249,6 +249,7 @@ static void on_tls_request(struct session *s, size_t behind)
 	}
 	s->ops->client_tls_answer(s->cst, yes, &w->down);
 	session_send(s, &w->down);
+	s->login->tls_denied = !yes;
 	if (yes)
 		start_tls(s);
 }
@@ -380,8 +381,11 @@ void session_login_readable(struct session *s)
 				login_refuse(s, &e);
 			} else if (s->st.eof || s->st.error)
 				session_close(s, NULL,
-					s->st.rx_bytes ? "client unexpected eof during login"
-						       : "client left without a word");
+					!s->st.rx_bytes ? "client left without a word"
+					: s->login->tls_denied
+						? "client wanted TLS, which it cannot have "
+						  "here (client_tls_sslmode), and left"
+						: "client unexpected eof during login");
 			return;
 		}
 		if (!buf_append(&s->st.in, w->rbuf, got)) {

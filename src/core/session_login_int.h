@@ -22,6 +22,7 @@ struct session_login {
 	const char
 		*password; /* that somebody outside checks: the protocol's, until the proof ends */
 	size_t password_n;
+	bool tls_denied; /* it asked for TLS, and was told that there is none */
 	bool direct_tls; /* the ClientHello came first: ALPN must say what is spoken */
 	bool peer_known;
 	unsigned peer_uid;

@@ -24,7 +24,7 @@ void session_forget_again(struct session *s)
 void session_begin_again(struct session *s, const struct link *l)
 {
 	session_forget_again(s);
-	s->may_again = l->place >= 0 && !s->raw && !s->login;
+	s->may_again = l->place >= 0 && !s->raw && !s->login && !s->deaf_us;
 }
 
 void session_keep_again(struct session *s, const uint8_t *p, size_t n)
@@ -220,7 +220,7 @@ void session_link_gone(struct link *l, const char *why, const struct err *said)
 		e = *said;
 	else
 		lost_error(s, l, why, &e);
-	if (outlive(l, why, said, &e))
+	if (session_listen_again(l, why, said) || outlive(l, why, said, &e))
 		return;
 	if (!s->login && !s->raw)
 		hint_at_state(s, &e);
@@ -231,5 +231,17 @@ void session_link_gone(struct link *l, const char *why, const struct err *said)
 
 void session_link_fenced(struct link *l)
 {
-	session_link_gone(l, "this server is not the primary any more", NULL);
+	static const char why[] = "this server is not the primary any more";
+	struct session *s = l->session;
+	if (s && s->moving == MOVING_OUT) {
+		s->refused = true; /* the answer to what is under way is not one to another try */
+		if (!session_stay(s)) {
+			session_close(s, NULL, why);
+			return;
+		}
+	} else if (s && s->moving) {
+		session_close(s, NULL, why);
+		return;
+	}
+	session_link_gone(l, why, NULL);
 }

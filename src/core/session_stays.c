@@ -35,10 +35,11 @@ static enum core_stays why_stays(const struct session *s)
 		return CORE_STAYS_CODED;
 	if (s->refused)
 		return CORE_STAYS_REFUSED;
-	if (s->link && !s->in_tx && !s->request_us)
-		return CORE_STAYS_LINK;
-	if (s->link || s->state != SESSION_IDLE)
+	bool between = s->state == SESSION_IDLE || (s->link && !s->in_tx && !s->request_us);
+	if (!between)
 		return CORE_STAYS_BUSY;
+	if (s->link && s->stays != PROTO_STAYS_TOO_BIG && s->stays != PROTO_STAYS_UNSETTLED)
+		return CORE_STAYS_LINK;
 	return s->stays == PROTO_STAYS_TOO_BIG ? CORE_STAYS_TOO_BIG : CORE_STAYS_UNSETTLED;
 }
 

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -55,6 +56,16 @@ void loop_post(struct loop *l, struct mail *m)
 			r = write(l->mail_fd, &one, sizeof(one));
 		} while (r < 0 && errno == EINTR);
 	}
+}
+
+void loop_wait_mail(struct loop *l)
+{
+	struct pollfd p = { .fd = l->mail_fd, .events = POLLIN };
+	uint64_t n;
+	ssize_t got = poll(&p, 1, -1) == 1 ? read(l->mail_fd, &n, sizeof(n)) : 0;
+
+	(void)got; /* nothing there: it was interrupted */
+	mail_run(l->mail_fd, EV_READ, l);
 }
 
 void task_init(struct task *t, void (*fn)(struct task *, void *), void *arg)

@@ -44,6 +44,18 @@ static void reason_of(unsigned long code, char *out, size_t n)
 		snprintf(out, n, "OpenSSL error %lx", code);
 }
 
+/* What is wrong with the peer's certificate. OpenSSL has four ways to say that it does not know who
+ * signed it. */
+static void verify_text(long verify, char *out, size_t n)
+{
+	bool stranger = verify == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+			verify == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+			verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+			verify == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+	snprintf(out, n, "certificate verify failed: %s%s", X509_verify_cert_error_string(verify),
+		stranger ? " (no CA that is trusted here has signed it)" : "");
+}
+
 void tls_reason(SSL *ssl, char *out, size_t n)
 {
 	unsigned long code = ERR_peek_last_error();
@@ -51,8 +63,7 @@ void tls_reason(SSL *ssl, char *out, size_t n)
 
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
 		ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
-		snprintf(out, n, "certificate verify failed: %s",
-			X509_verify_cert_error_string(verify));
+		verify_text(verify, out, n);
 	else
 		reason_of(code, out, n);
 	ERR_clear_error();
@@ -500,9 +511,10 @@ SSL *tls_ssl_new(struct tls_ctx *c, const char *server_name, struct err *e)
 	return ssl;
 }
 
-void *tls_accept_ssl(struct tls_ctx *c, struct err *e)
+/* For a bufferevent. */
+static SSL *ssl_for_event(struct tls_ctx *c, const char *server_name, struct err *e)
 {
-	SSL *ssl = tls_ssl_new(c, NULL, e);
+	SSL *ssl = tls_ssl_new(c, server_name, e);
 
 	if (ssl) { /* who reads from it looks at the descriptor, not at what was read ahead */
 		SSL_set_read_ahead(ssl, 0);
@@ -511,6 +523,36 @@ void *tls_accept_ssl(struct tls_ctx *c, struct err *e)
 		tls_ctx_unref(c);
 	}
 	return ssl;
+}
+
+void *tls_accept_ssl(struct tls_ctx *c, struct err *e)
+{
+	return ssl_for_event(c, NULL, e);
+}
+
+void *tls_connect_ssl(struct tls_ctx *c, const char *server_name, struct err *e)
+{
+	return ssl_for_event(c, server_name, e);
+}
+
+bool tls_trouble(void *ssl, unsigned long code, char *out, size_t n)
+{
+	long verify = SSL_get_verify_result(ssl);
+	char why[160];
+
+	if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verify != X509_V_OK) {
+		verify_text(verify, out, n);
+		return true;
+	}
+	if (code == 0)
+		return false;
+	reason_of(code, why, sizeof(why));
+	snprintf(out, n, "TLS: %s%s", why,
+		ERR_GET_LIB(code) == ERR_LIB_SSL &&
+				ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER
+			? " (does it speak TLS there?)"
+			: "");
+	return true;
 }
 
 void tls_ssl_free(SSL *ssl)

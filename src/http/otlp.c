@@ -9,10 +9,12 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "conf/otlp.h"
+#include "ev/tls.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
@@ -62,6 +64,11 @@ static bool may_help_to_repeat(int status)
 	return status == 0 || status == 429 || (status >= 502 && status <= 504);
 }
 
+static const char *scheme(const struct otlp *o)
+{
+	return o->url.tls ? "https" : "http";
+}
+
 static void note_trouble(struct otlp *o, const char *why)
 {
 	struct traces *t = &o->core->traces;
@@ -69,7 +76,7 @@ static void note_trouble(struct otlp *o, const char *why)
 	t->posts_failed++;
 	t->failed_wall_us = clock_wall_us();
 	if (!t->failing)
-		log_event(EVENT_OTLP_FAILS, "traces cannot be sent to http://%s%s: %s",
+		log_event(EVENT_OTLP_FAILS, "traces cannot be sent to %s://%s%s: %s", scheme(o),
 			o->url.authority, o->url.path, why);
 	t->failing = true;
 }
@@ -82,7 +89,7 @@ static void note_success(struct otlp *o)
 	t->rejected += rejected;
 	t->sent_wall_us = clock_wall_us();
 	if (t->failing)
-		log_event(EVENT_OTLP_WORKS, "traces are sent again to http://%s%s",
+		log_event(EVENT_OTLP_WORKS, "traces are sent again to %s://%s%s", scheme(o),
 			o->url.authority, o->url.path);
 	t->failing = false;
 }
@@ -129,7 +136,8 @@ static void on_ended(struct task *t, void *arg)
 static void failed(struct otlp *o, const char *why)
 {
 	o->status = 0;
-	snprintf(o->why, sizeof o->why, "%.190s", why);
+	if (why != o->why)
+		snprintf(o->why, sizeof o->why, "%.190s", why);
 	task_post(o->loop, &o->ended);
 }
 
@@ -150,6 +158,15 @@ static unsigned rejected_in(const char *body, size_t n)
 	return digits && num_u64n(p, digits, 0, UINT32_MAX, &v) == 0 ? (unsigned)v : 0;
 }
 
+/* What TLS knows of the end of a connection is nearer to the cause than what evhttp says. */
+static void ask_tls(struct otlp *o)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(o->conn);
+	void *ssl = bufferevent_openssl_get_ssl(bev);
+	if (ssl)
+		(void)tls_trouble(ssl, bufferevent_get_openssl_error(bev), o->why, sizeof o->why);
+}
+
 static void on_answer(struct evhttp_request *req, void *arg)
 {
 	struct otlp *o = arg;
@@ -157,6 +174,8 @@ static void on_answer(struct evhttp_request *req, void *arg)
 		return;
 	int status = req ? evhttp_request_get_response_code(req) : 0;
 	if (status == 0) {
+		if (o->url.tls)
+			ask_tls(o);
 		failed(o, *o->why ? o->why : "the connection was refused or closed");
 		return;
 	}
@@ -214,10 +233,32 @@ static bool put_body(struct otlp *o, struct evbuffer *out)
 	return ok;
 }
 
+/* NULL: none; of http:// evhttp makes it itself. */
+static struct bufferevent *tls_event(struct otlp *o, struct err *e)
+{
+	struct tls_ctx *ctx = o->core->gen->otlp_tls;
+	void *ssl = ctx ? tls_connect_ssl(ctx, o->url.host, e) : NULL;
+	struct bufferevent *bev = ssl ? bufferevent_openssl_socket_new(loop_base(o->loop), -1, ssl,
+						BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE)
+				      : NULL;
+	if (bev) /* what is lost with it is seen by its length */
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
+}
+
 static void post(struct otlp *o, const char *host, unsigned port)
 {
+	struct err e = { 0 };
+	struct bufferevent *bev = o->url.tls ? tls_event(o, &e) : NULL;
+	if (o->url.tls && !bev) {
+		failed(o, *e.msg ? e.msg : "out of memory");
+		return;
+	}
 	struct evhttp_request *req = evhttp_request_new(on_answer, o);
-	o->conn = evhttp_connection_base_new(loop_base(o->loop), NULL, host, (unsigned short)port);
+	o->conn = evhttp_connection_base_bufferevent_new(
+		loop_base(o->loop), NULL, bev, host, (unsigned short)port);
+	if (bev && !o->conn)
+		bufferevent_free(bev);
 	if (!req || !o->conn || !put_body(o, evhttp_request_get_output_buffer(req))) {
 		if (req)
 			evhttp_request_free(req);
@@ -244,7 +285,8 @@ static void on_resolved(void *arg, const struct resolver_addr *a, unsigned n, co
 		failed(o, e && *e->msg ? e->msg : "the name has no address");
 		return;
 	}
-	addr_from_sockaddr(&addr, (const struct sockaddr *)&a[0].sa, a[0].n);
+	a += o->tries % n; /* another one may answer when the first does not */
+	addr_from_sockaddr(&addr, (const struct sockaddr *)&a->sa, a->n);
 	post(o, addr_host(&addr, host, sizeof host), addr_port(&addr));
 }
 

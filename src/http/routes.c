@@ -229,6 +229,16 @@ static const struct http_route *find(struct http_req *q)
 	return NULL;
 }
 
+static void refuse_unknown(struct http_req *q)
+{
+	char hint[300] = "There are";
+	size_t at = strlen(hint);
+	for (const struct http_route *r = http_routes; r->path && at < sizeof hint; r++)
+		if (r->methods & HTTP_GET)
+			at += (size_t)snprintf(hint + at, sizeof hint - at, " %s", r->path);
+	http_refuse(q, 404, hint, "there is no such page");
+}
+
 void routes_run(struct http_req *q)
 {
 	void *ssl = ssl_of(q);
@@ -243,7 +253,7 @@ void routes_run(struct http_req *q)
 		return;
 	}
 	if (!r) {
-		http_refuse(q, 404, "doc/http.md says what there is", "there is no such page");
+		refuse_unknown(q);
 		return;
 	}
 	if (!(r->methods & method_of(q))) {

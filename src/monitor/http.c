@@ -1,5 +1,5 @@
-/* http - GET of a small document, or POST of one, over plain HTTP/1.0: the answer comes whole or
- * not at all. Ignorant of what is in it. Control thread. Source: RFC 1945. */
+/* http - GET of a small document, or POST of one, over HTTP/1.0, plain or in TLS: the answer comes
+ * whole or not at all. Ignorant of what is in it. Control thread. Source: RFC 1945. */
 #include "monitor_int.h"
 
 #include "base/clock.h"
@@ -24,7 +24,8 @@ void http_stop(struct http *h)
 static void failed(struct http *h, const char *why)
 {
 	struct err e = { 0 };
-	err_set(&e, ERR_SERVER_CONNECT, "http://%s:%u: %s", h->host, h->port, why);
+	err_set(&e, ERR_SERVER_CONNECT, "%s://%s:%u: %s", h->tls ? "https" : "http", h->host,
+		h->port, why);
 	http_stop(h);
 	h->done(h, 0, NULL, 0, &e);
 }
@@ -53,7 +54,7 @@ static void finish(struct http *h)
 static void on_readable(struct stream *st, void *owner)
 {
 	struct http *h = owner;
-	while (h->busy) {
+	while (h->busy && st->tls != STREAM_HANDSHAKE) {
 		uint8_t *room = buf_reserve(&h->in, READ_BYTES);
 		size_t got = room ? stream_read(st, room, READ_BYTES) : 0;
 		buf_commit(&h->in, got);
@@ -77,14 +78,9 @@ static void on_drained(struct stream *st, void *owner)
 	(void)owner;
 }
 
-static void on_connected(struct stream *st, void *owner, int err)
+static void ask(struct http *h)
 {
-	struct http *h = owner;
 	struct buf out;
-	if (err) {
-		failed(h, strerror(err));
-		return;
-	}
 	buf_init(&out, 0);
 	buf_printf(&out, "%s %s HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: weirpool\r\n",
 		h->post ? "POST" : "GET", h->path, h->host, h->port);
@@ -94,13 +90,40 @@ static void on_connected(struct stream *st, void *owner, int err)
 		buf_printf(&out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
 			strlen(h->post));
 	buf_printf(&out, "\r\n%s", h->post ? h->post : "");
-	if (out.failed || !stream_flush_buf(st, &out))
+	if (out.failed || !stream_flush_buf(&h->st, &out))
 		failed(h, "cannot write");
 	buf_wipe(&out);
 }
 
+static void on_connected(struct stream *st, void *owner, int err)
+{
+	struct http *h = owner;
+	struct err e = { 0 };
+	if (err)
+		failed(h, strerror(err));
+	else if (!h->tls)
+		ask(h);
+	else if (!*h->tls)
+		failed(h, "TLS is not set up");
+	else if (stream_tls_connect(st, *h->tls, h->host, &e) != 0)
+		failed(h, e.msg);
+}
+
+static void on_handshaken(struct stream *st, void *owner, const struct err *e)
+{
+	struct http *h = owner;
+	(void)st;
+	if (e && err_is(e))
+		failed(h, e->msg);
+	else
+		ask(h);
+}
+
 static const struct stream_cb stream_cb = {
-	.readable = on_readable, .drained = on_drained, .connected = on_connected
+	.readable = on_readable,
+	.drained = on_drained,
+	.connected = on_connected,
+	.handshaken = on_handshaken,
 };
 
 static void resolved(void *arg, const struct resolver_addr *a, unsigned n, const struct err *e)

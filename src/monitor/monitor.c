@@ -166,6 +166,24 @@ static int copy_nodes(struct monitor *m, const struct monitor_opts *o)
 	return 0;
 }
 
+static void use_tls(struct monitor *m, struct tls_ctx *tls, struct tls_ctx *patroni_tls)
+{
+	m->tls = tls ? tls_ctx_ref(tls) : NULL;
+	m->patroni_tls = patroni_tls ? tls_ctx_ref(patroni_tls) : NULL;
+}
+
+void monitor_set_tls(struct monitor *m, struct tls_ctx *tls, struct tls_ctx *patroni_tls)
+{
+	struct tls_ctx *old = m->tls, *old_patroni = m->patroni_tls;
+	use_tls(m, tls, patroni_tls);
+	for (unsigned i = 0; i < m->n; i++)
+		m->find[i].o.tls = m->probe[i].o.tls = tls;
+	if (m->move)
+		move_set_tls(m->move, tls);
+	tls_ctx_unref(old);
+	tls_ctx_unref(old_patroni);
+}
+
 static int copy_opts(struct monitor *m, const struct monitor_opts *o, struct err *e)
 {
 	m->user = mem_strdup(MEM_CLUSTER, o->user);
@@ -181,7 +199,7 @@ static int copy_opts(struct monitor *m, const struct monitor_opts *o, struct err
 	if (!m->co.suspect_us)
 		m->co.suspect_us = 500000;
 	m->find_kind = o->find_kind;
-	m->tls = o->tls ? tls_ctx_ref(o->tls) : NULL;
+	use_tls(m, o->tls, o->patroni_tls);
 	m->tls_require = o->tls_require;
 	m->env = m->ops->env_new(&(struct proto_env_opts){ .stmt_bytes = 65536 });
 	if (!m->user || !m->password || !m->dbname || !m->env || copy_nodes(m, o) < 0)
@@ -251,8 +269,8 @@ void monitor_free(struct monitor **mp)
 	cluster_free(&m->c);
 	if (m->env)
 		m->ops->env_free(m->env);
-	if (m->tls)
-		tls_ctx_unref(m->tls);
+	tls_ctx_unref(m->tls);
+	tls_ctx_unref(m->patroni_tls);
 	if (m->password)
 		mem_wipe(m->password, strlen(m->password));
 	mem_free(MEM_CLUSTER, m->password);

@@ -149,6 +149,8 @@ struct http {
 	int64_t begun_us;
 	char host[256], path[64];
 	unsigned port;
+	/* where the context for https stands; NULL: http */
+	struct tls_ctx *const *tls;
 	const char *post; /* NULL: a GET; else a document of JSON to be sent; borrowed */
 	const char *auth; /* of the header Authorization, or NULL; borrowed */
 	struct buf in;
@@ -214,7 +216,7 @@ struct monitor {
 	char *user, *password, *dbname;
 	struct cluster_opts co;
 	char name[64];
-	struct tls_ctx *tls;
+	struct tls_ctx *tls, *patroni_tls; /* may be NULL */
 	bool tls_require;
 	struct cluster_node_opts nodes[CLUSTER_NODES_MAX];
 	unsigned n;
@@ -234,6 +236,7 @@ struct monitor {
 /* Something was told to m->c. */
 void monitor_told(struct monitor *m);
 int monitor_node_at(const struct monitor *m, const char *host, unsigned port, const char *name);
+void move_set_tls(struct move *v, struct tls_ctx *tls);
 /* The node of a server_uuid; -1: none. */
 int monitor_node_of(const struct monitor *m, const char *server);
 #endif

@@ -78,15 +78,24 @@ static void on_member(void *arg, const struct patroni_member *p)
 	}
 }
 
+static void address(struct move *v, const char *host, unsigned port)
+{
+	snprintf(v->http.host, sizeof v->http.host, "%s", host);
+	v->http.port = port;
+}
+
 /* The leader's own Patroni acts at once; any other one would leave it to the leader's next look at
- * the store. */
+ * the store. With TLS it is asked as the configuration calls it, if it does: its certificate may
+ * not have the address that it announces. Never in clear what was asked by TLS. */
 static void order(struct move *v)
 {
+	const struct monitor *m = v->m;
 	struct http_url u;
-	if (http_url_parse(v->leader_url, &u) == 0) {
-		snprintf(v->http.host, sizeof v->http.host, "%s", u.host);
-		v->http.port = u.port;
-	}
+	if (v->http.tls && m->patroni_n == m->n && m->patroni[v->leader_node].http.tls)
+		address(v, m->patroni[v->leader_node].http.host,
+			m->patroni[v->leader_node].http.port);
+	else if (http_url_parse(v->leader_url, &u) == 0 && u.tls == (v->http.tls != NULL))
+		address(v, u.host, u.port);
 	snprintf(v->order, sizeof v->order, "{\"leader\": \"%s\", \"candidate\": \"%s\"}",
 		v->leader, v->candidate);
 	snprintf(v->http.path, sizeof v->http.path, "/switchover");
@@ -142,8 +151,8 @@ static void look(struct move *v)
 		fail(v, "Patroni", "none of its REST APIs answers");
 		return;
 	}
-	snprintf(v->http.host, sizeof v->http.host, "%s", m->patroni[v->asked].http.host);
-	v->http.port = m->patroni[v->asked].http.port;
+	address(v, m->patroni[v->asked].http.host, m->patroni[v->asked].http.port);
+	v->http.tls = m->patroni[v->asked].http.tls;
 	snprintf(v->http.path, sizeof v->http.path, "/cluster");
 	timer_set(m->loop, &v->timer, loop_now_us(m->loop) + FIND_US);
 	http_send(&v->http);
@@ -205,6 +214,11 @@ static int begin_group(struct move *v, struct err *e)
 }
 
 /* ---- life ---- */
+
+void move_set_tls(struct move *v, struct tls_ctx *tls)
+{
+	v->o.tls = tls;
+}
 
 static void forget(char *secret)
 {

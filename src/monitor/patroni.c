@@ -160,9 +160,12 @@ int patroni_init(struct patroni *a, struct monitor *m, const char *url, struct e
 	a->said.leader = -1;
 	if (http_url_parse(url, &u) < 0 || strcmp(u.path, "/") != 0)
 		return err_set(e, ERR_CONFIG,
-			"\"%s\" is no URL of Patroni's REST API: http://host:port", url);
+			"\"%s\" is no URL of Patroni's REST API: http://host:port or "
+			"https://host:port",
+			url);
 	snprintf(a->http.host, sizeof a->http.host, "%s", u.host);
 	a->http.port = u.port;
+	a->http.tls = u.tls ? &m->patroni_tls : NULL;
 	return 0;
 }
 

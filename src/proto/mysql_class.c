@@ -59,12 +59,12 @@ static struct my_learn *learn_of(struct my_client *c)
 	return c->learn;
 }
 
-static bool add_name(struct my_client *c, const struct sql_my_var *v)
+bool my_learn_user(struct my_client *c, const char *name, size_t n)
 {
-	if (v->name_n == 0 || !v->ascii || memchr(v->name, '`', v->name_n))
+	if (n == 0 || n > SQL_MY_NAME_MAX || memchr(name, '`', n) || memchr(name, 0, n))
 		return false;
 	struct my_learn *k = learn_of(c);
-	return k && add_to(k->names, &k->n_names, v->name, v->name_n);
+	return k && add_to(k->names, &k->n_names, name, n);
 }
 
 void my_learn_free(struct my_client *c)
@@ -87,7 +87,7 @@ static bool note_vars(struct my_client *c, const struct sql_my_opts *o, const ch
 	sql_my_vars_start(&it, o, text, st);
 	while (sql_my_vars_next(&it, &v))
 		if (v.set)
-			ok = add_name(c, &v) && ok;
+			ok = v.ascii && my_learn_user(c, v.name, v.name_n) && ok;
 	return ok;
 }
 
@@ -109,8 +109,35 @@ bool my_learn_sys(struct my_client *c, const char *name, size_t n)
 	return k && add_to(k->sys, &k->n_sys, name, n);
 }
 
-/* MariaDB 11.8 does not tell of variables of plugins, InnoDB's among them: those of which no
- * tracker tells are asked for. False: it must keep its link. */
+bool my_learn_lexes(const struct my_client *c)
+{
+	const struct my_learn *k = c->learn;
+	for (unsigned i = 0; k && i < k->n_sys; i++)
+		if (strcmp(k->sys[i], "sql_mode") == 0 ||
+			strcmp(k->sys[i], "character_set_client") == 0)
+			return true;
+	return false;
+}
+
+/* Those that are asked for under their names. (The status tells of autocommit, and the collation is
+ * asked for behind what sets character sets.) */
+static bool is_asked_for(const struct sql_my_assign *a)
+{
+	static const char *const charsets[] = { "character_set_client", "character_set_results" };
+	if (a->sysvar == SQL_MY_SYS_PLAIN || a->sysvar == SQL_MY_SYS_MODE)
+		return true;
+	if (a->sysvar == SQL_MY_SYS_TX)
+		return a->name[0] == 't';
+	for (size_t i = 0; i < sizeof(charsets) / sizeof(*charsets); i++)
+		if (a->name_n == strlen(charsets[i]) &&
+			memcmp(a->name, charsets[i], a->name_n) == 0)
+			return true;
+	return false;
+}
+
+/* MariaDB 11.8 does not tell of variables of plugins, InnoDB's among them, and no MariaDB of any
+ * that is set as @@name, without SESSION: those of which no tracker tells are asked for. False: it
+ * must keep its link. */
 static bool note_sys(struct my_client *c, const struct sql_my_opts *o, const char *text,
 	const struct sql_my_stmt *st)
 {
@@ -119,7 +146,7 @@ static bool note_sys(struct my_client *c, const struct sql_my_opts *o, const cha
 	bool ok = true;
 	sql_my_set_start(&set, o, text, st);
 	while (sql_my_set_next(&set, &a)) {
-		if (a.scope != SQL_MY_S_SESSION || a.sysvar != SQL_MY_SYS_PLAIN)
+		if (a.scope != SQL_MY_S_SESSION || !is_asked_for(&a))
 			continue;
 		if (!is_plain(&a)) {
 			ok = false;
@@ -326,6 +353,8 @@ static void note_one(struct my_client *c, const struct sql_my_opts *o, const cha
 	add(r, f, pins, del);
 	r->calls = r->calls || st->verb == SQL_MY_V_CALL || st->verb == SQL_MY_V_EXECUTE;
 	r->lies = r->lies || st->verb == SQL_MY_V_SET_STATEMENT;
+	r->gives_id = r->gives_id || ((f & SQL_MY_WRITE) && st->verb != SQL_MY_V_UPDATE &&
+					     st->verb != SQL_MY_V_DELETE);
 	if (f & SQL_MY_SET_TRACKER)
 		r->wish |= wishes_of(c, o, text, st);
 	if (f & SQL_MY_PREPARE) {
@@ -390,6 +419,14 @@ struct texts_ref my_text_ref(const struct sql_my_opts *o, const char *text, size
 	return texts_ref_of(text, n, how);
 }
 
+struct my_known *my_text_put(
+	const struct my_client *c, const struct sql_my_opts *o, const struct texts_ref *r)
+{
+	struct sql_lang lang = { .my = o };
+	bool sure = o->charset == SQL_MY_CS_SAFE || o->charset == SQL_MY_CS_BYTES;
+	return texts_put(&c->env->texts, r, sure ? &lang : NULL);
+}
+
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r)
 {
@@ -404,7 +441,7 @@ void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text
 	if ((r->flags & ~OF_THE_TEXT) || r->kill)
 		return;
 	if (k == NULL)
-		k = texts_put(&c->env->texts, &ref);
+		k = my_text_put(c, o, &ref);
 	if (k) {
 		k->has_req = true;
 		k->req = *r;
@@ -426,9 +463,12 @@ void my_class_big(struct my_req *r)
 /* Things of the statement before it, which ran on another link, or ours came in between. */
 bool my_class_looks_lost(const struct my_link *l, uint64_t f)
 {
+	if ((f & SQL_MY_LAST_GTID) && !l->own_gtid)
+		return true;
 	return (f & (SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE |
-			    SQL_MY_SEQ_READ | SQL_MY_LAST_GTID)) &&
+			    SQL_MY_SEQ_READ)) &&
 	       (!l->own_last || ((f & SQL_MY_ROW_COUNT) && !l->own_count) ||
+		       ((f & SQL_MY_SEQ_READ) && !(f & SQL_MY_SEQ_USE) && !l->own_seq) ||
 		       ((f & SQL_MY_FOUND_ROWS) && !l->own_found));
 }
 
@@ -452,10 +492,13 @@ bool my_class_check(
 			"transaction, or use session pooling");
 		return false;
 	}
+	l->own_seq = l->own_seq || (f & SQL_MY_SEQ_USE);
 	/* (What may set it may also leave it as it is.) */
 	bool reads_id = f & (SQL_MY_LAST_ID | SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE |
 				    SQL_MY_UNSURE);
-	bool writes = (f & SQL_MY_WRITE) && r->n_statements > 1;
+	/* The key of one OK is compared with what the server says; that of an earlier one must have
+	 * been by then. */
+	bool writes = r->gives_id && (r->n_statements > 1 || c->insert_id || l->id_other);
 	if (l->own_id || !(reads_id || writes))
 		return true;
 	flow_cut(&u->f);

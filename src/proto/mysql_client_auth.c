@@ -57,8 +57,9 @@ void my_client_prepare_rsa(void)
 
 void my_client_prepared_rsa(void)
 {
-	if (key_state == KEY_BEGUN)
-		pthread_join(key_maker, NULL);
+	if (key_state != KEY_BEGUN)
+		return;
+	pthread_join(key_maker, NULL);
 	key_state = KEY_MADE;
 }
 

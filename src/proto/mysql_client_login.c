@@ -187,6 +187,7 @@ static struct pev on_login(
 	if (!(x->caps & (MYCAP(SECURE_CONNECTION) | MYCAP(PLUGIN_AUTH_LENENC))))
 		return bad_handshake(l, "its passwords are of before MySQL 4.1", e);
 	c->caps = x->caps & ~(l->tls ? 0 : MYCAP(SSL)); /* with it: TLS is there */
+	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);   /* COM_CHANGE_USER leaves it alone */
 	if (keep_coding(c, x, e))
 		return bad(l);
 	c->collation = x->collation;

@@ -169,9 +169,11 @@ static void other_failed(struct mydn *d, const struct myerror *x)
 /* A statement has run, or not. */
 static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 {
-	d->l->own_last = d->l->own_count = true;
-	if (cmd != MYCOM_STMT_PREPARE)
+	d->l->own_last = true;
+	if (cmd != MYCOM_STMT_PREPARE) { /* which leaves ROW_COUNT() as it was */
+		d->l->own_count = true;
 		note_counts(d->c, d->l, error);
+	}
 	if ((d->c->req.flags & SQL_MY_DDL) && d->c->names)
 		proto_catalog_changed();
 	if (error)

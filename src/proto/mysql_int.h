@@ -90,6 +90,7 @@ struct my_req {
 	bool selects;     /* one SELECT: FOUND_ROWS() is the number of its rows */
 	bool keeps_found; /* FOUND_ROWS() stays what it was */
 	bool kill_whole;
+	bool gives_id;  /* its OK may tell of a key, generated or explicit */
 	bool warnings;  /* it has left some */
 	bool lies;      /* SET STATEMENT: what the trackers say is not what stays */
 	bool mode_told; /* a tracker told of sql_mode */
@@ -111,6 +112,7 @@ struct my_known {
 #define MY_NEED_DIAG 16U /* warnings, before anything else runs */
 #define MY_NEED_SYS 32U
 #define MY_NEED_ROLE 64U
+#define MY_NEEDS 127U
 /* What a client was told of its transaction that has not asked to be. */
 #define MY_TOLD_NO_TX 0U
 #define MY_TOLD_TX 1U
@@ -145,6 +147,8 @@ struct my_client { /* an idle session of thousands: keep it small */
 	uint64_t found_rows;     /* FOUND_ROWS(), if found_known */
 	int64_t row_count;       /* ROW_COUNT() */
 	uint32_t n_attached;     /* links that it was given so far */
+	uint32_t last_stmt;      /* id of its newest prepared statement: a reset does not begin
+				    again, so none of before means one of now */
 	uint32_t number;         /* connection id that it was told. Login half */
 	uint32_t held_unknown;   /* PIN() bits of what is held under names that are not known */
 	uint32_t pins;           /* PIN() bits */
@@ -314,7 +318,13 @@ struct my_link {
 	bool own_count;     /* and ROW_COUNT() */
 	bool own_found;     /* FOUND_ROWS(), which BEGIN and others keep, is of that session */
 	bool left_diag;     /* MariaDB: warnings may be left, which not each statement clears */
+	bool diag_due;      /* ... and they are another session's than the attached one's */
 	bool own_id;        /* LAST_INSERT_ID() is that of the attached session */
+	bool id_other;      /* with !own_id: it was asked for, and is none of that session */
+	bool id_left;       /* it is not 0, and was asked for or set: another session's explicit key
+	                     * may be the same number */
+	bool own_gtid;      /* MariaDB: @@last_gtid is of its transaction */
+	bool own_seq;       /* MariaDB: that has drawn from a sequence; others may have before */
 	bool prep_wait;     /* a handle was asked for */
 	bool prep_moved;    /* with another state around it */
 	bool columns_moved; /* they are not those that the client was told */
@@ -358,9 +368,9 @@ void my_client_fail_request(void *cst, const struct err *e, struct buf *down);
 void my_client_killed(void *cst, const struct err *e, struct buf *down);
 void my_client_answer(void *cst, void *lst, const struct rowset *r, struct buf *down);
 bool my_client_in_request(const void *cst, const uint8_t *in, size_t n);
-enum proto_stays my_client_move_out(void *cst, struct buf *out);
+enum proto_stays my_client_move_out(void *cst, bool with_link, struct buf *out);
 int my_client_move_in(void *cst, struct proto_env *v, const struct proto_client_conf *k,
-	struct rd *r, struct err *e);
+	bool with_link, struct rd *r, struct err *e);
 unsigned my_client_link_class(const void *cst);
 bool my_client_fits(const void *cst, const void *lst, struct err *e);
 unsigned my_client_params(const void *cst, struct proto_kv *out, unsigned max);
@@ -380,6 +390,8 @@ bool my_link_spoiled(const void *lst);
 bool my_link_movable(const void *lst);
 void my_link_move_out(void *lst);
 bool my_link_move_in(void *lst, struct proto_env *v);
+enum proto_stays my_link_hand_out(const void *cst, const void *lst, struct buf *out);
+int my_link_hand_in(void *cst, void *lst, struct proto_env *v, struct rd *r, struct err *e);
 const char *my_link_param(const void *lst, const char *name);
 unsigned my_n_statements(const void *cst_or_lst, bool is_link);
 void my_put_error(void *cst, struct buf *down, const struct err *e, bool fatal);
@@ -411,6 +423,7 @@ struct pev my_link_setup_step(
 
 /* ---- login half, called from here ---- */
 void my_client_login_free(struct my_client *c);
+void my_link_set_key(struct my_link *k); /* of its thread_id */
 /* The information string of the OK behind a login; "" if there is none. Valid until the login's
  * end. */
 const char *my_client_ok_info(const struct my_client *c);

@@ -103,6 +103,8 @@ const char *my_learn_whole(bool mariadb, const char *name)
 
 static bool learn_var(struct my_client *c, struct my_link *l, struct mystr name, struct mystr value)
 {
+	if (c && is(name, "last_gtid"))
+		l->own_gtid = true;
 	if (is_volatile(name) || is_derived(name) || (c && c->req.lies))
 		return true;
 	if (c && is(name, "sql_mode"))
@@ -159,13 +161,6 @@ static bool learn_entry(struct my_client *c, struct my_link *l, const struct myt
 	}
 }
 
-static bool is_heartbeat(const struct mytrack *t)
-{
-	struct rd r = rd_of(t->data.p, t->data.n);
-	struct mystr name, value;
-	return mytrack_next_var(&r, &name, &value) && is(name, HEARTBEAT);
-}
-
 /* MariaDB 11 tells of autocommit under the name of another variable that shares its memory, if that
  * was set first on the connection; the status never lies. */
 static void learn_autocommit(struct my_client *c, struct my_link *l)
@@ -218,11 +213,12 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 	}
 	struct rd r = rd_of(ok->track.p, ok->track.n);
 	struct mytrack t;
+	/* (A variable explains nothing: a trigger may have set others beside it, and MariaDB tells
+	 * of @@last_gtid with each write.) */
 	bool changed = false, told = false;
 	while (mytrack_next(&r, &t)) {
 		changed = changed || t.type == MYTRACK_STATE;
-		told = told || t.type == MYTRACK_SCHEMA ||
-		       (t.type == MYTRACK_VAR && !is_heartbeat(&t));
+		told = told || t.type == MYTRACK_SCHEMA;
 		if (t.type == MYTRACK_GTIDS)
 			note_acked(l, t.data);
 		if (c && !learn_entry(c, l, &t))

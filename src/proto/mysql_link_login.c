@@ -126,6 +126,12 @@ static int put_response(struct my_link_login *l, struct buf *up, struct err *e)
 
 /* ---- the greeting ---- */
 
+void my_link_set_key(struct my_link *k)
+{
+	for (unsigned i = 0; i < sizeof(k->key); i++)
+		k->key[i] = (uint8_t)(k->thread_id >> 8 * i);
+}
+
 static int keep_greeting(struct my_link *k, const struct mygreeting *g, struct err *e)
 {
 	struct my_link_login *l = k->login;
@@ -135,8 +141,7 @@ static int keep_greeting(struct my_link *k, const struct mygreeting *g, struct e
 	k->mariadb = !(g->caps & MYCAP(MYSQL)) || my_version_is_mariadb(g->version);
 	k->version_n = my_version_number(g->version);
 	k->thread_id = g->thread_id;
-	for (unsigned i = 0; i < sizeof(k->key); i++)
-		k->key[i] = (uint8_t)(g->thread_id >> 8 * i);
+	my_link_set_key(k);
 	k->server_caps = g->caps;
 	k->server_collation = g->collation;
 	k->status = g->status;

@@ -150,9 +150,11 @@ void my_wish_put(struct my_link *l, struct buf *up)
 			     "@@session_track_state_change,@@session_track_transaction_info,"
 			     "@@session_track_gtids",
 		up);
+	/* (MySQL lets nobody set that of GTIDs in a transaction: so it is as it was.) */
 	put_query(l, MY_CAP_WISH, true,
-		l->mariadb ? "SET " MY_TRACKERS
-			   : "SET " MY_TRACKERS ",session_track_gtids='OWN_GTID'",
+		l->mariadb || l->tx == TX_OPEN ? "SET " MY_TRACKERS
+					       : "SET " MY_TRACKERS
+						 ",session_track_gtids='OWN_GTID'",
 		up);
 }
 
@@ -178,6 +180,8 @@ bool my_wish_row(struct my_client *c, const char *const *cell, unsigned n)
 		if ((c->wish & 1U << i) || (strcmp(v, ours[i]) != 0 && strcmp(v, "-") != 0))
 			ok = varset_put(&c->env->vars, &c->tracking, my_wish_names[i], v);
 	}
+	if (c)
+		c->wish = 0;
 	return ok;
 }
 
@@ -224,7 +228,7 @@ void my_detach(void *cst, void *lst)
 	struct my_link *l = lst;
 	l->mid_up = my_client_mid_message(c) || c->in_infile;
 	if (my_client_pins(c) || c->needs || c->in_request || l->n_forward > 0 || l->sync_wait ||
-		l->prep_wait || l->ask || l->left_diag)
+		l->prep_wait || l->ask)
 		l->dirty = MY_DIRTY;
 	l->prep_wait = false;
 	/* No command takes a schema away again. */
@@ -269,7 +273,9 @@ void my_link_was_reset(struct my_link *l)
 	varset_assign(&l->env->vars, &l->have, have);
 	varset_unref(&l->env->vars, have);
 	my_stmt_forget_handles(l);
-	l->tx_text = l->own_last = l->own_id = l->own_found = l->left_diag = false;
+	l->tx_text = l->own_last = l->own_count = l->own_id = l->own_found = false;
+	l->id_other = l->id_left = false;
+	l->own_seq = l->own_gtid = l->left_diag = l->diag_due = false;
 }
 
 bool my_link_clean(void *lst, const char *sql, bool always, struct buf *up)

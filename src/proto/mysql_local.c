@@ -103,7 +103,7 @@ enum my_next my_local_malformed(struct myup *u, const struct mypacket_head *h)
 enum my_next my_local_set_option(struct myup *u, const struct mypacket_head *h)
 {
 	struct my_client *c = u->c;
-	struct myok ok = { .status = c->status };
+	struct myok ok = { .status = c->status & (uint16_t)~MYSTATUS_OF_REPLY };
 	uint8_t seq = first_seq(h);
 	uint16_t option;
 	if (!myup_whole(u, h))

@@ -122,10 +122,11 @@ static void count(struct myup *u, const struct mypacket_head *h, const struct my
 	my_count(u, known ? q->text.p : NULL, q->text.n, trace, k ? &k->digest : NULL);
 }
 
-static bool may_ask_for_file(const struct myup *u, const struct my_req *r)
+unsigned my_may_ask_for_file(const struct myup *u, const struct my_req *r)
 {
-	return (r->flags & (SQL_MY_LOCAL_INFILE | SQL_MY_UNSURE | SQL_MY_EXECUTE)) &&
-	       (u->c->caps & MYCAP(LOCAL_FILES)) && (u->l->caps & MYCAP(LOCAL_FILES));
+	bool may = (r->flags & (SQL_MY_LOCAL_INFILE | SQL_MY_UNSURE | SQL_MY_EXECUTE)) &&
+		   (u->c->caps & MYCAP(LOCAL_FILES)) && (u->l->caps & MYCAP(LOCAL_FILES));
+	return may ? MY_OWED_F_INFILE : 0;
 }
 
 static enum my_next run(struct myup *u, const struct mypacket_head *h, const struct myquery *q)
@@ -156,7 +157,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 		if ((r.flags & SQL_MY_DDL) && c->names)
 			proto_catalog_changed();
 		c->counters->queries++;
-		next = pass(u, h, q, may_ask_for_file(u, &r) ? MY_OWED_F_INFILE : 0, &prefix, skip);
+		next = pass(u, h, q, my_may_ask_for_file(u, &r), &prefix, skip);
 		my_wish_ask(u, &r);
 	}
 	buf_fini(&prefix);

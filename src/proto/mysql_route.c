@@ -70,7 +70,7 @@ static void route_known(const struct my_client *c, const char *text, size_t n,
 	}
 	sql_route_my(o, &ctx, text, n, r);
 	if (k == NULL && r->verdict == SQL_ROUTE_REPLICA)
-		k = texts_put(&c->env->texts, &ref);
+		k = my_text_put(c, o, &ref);
 	if (k == NULL)
 		return;
 	k->route_names = names;

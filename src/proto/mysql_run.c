@@ -118,6 +118,7 @@ void my_client_forget(struct my_client *c, const struct my_link *l)
 	c->needs &= l ? MY_NEED_ROLE : 0;
 	c->last_insert_id = c->insert_id = 0;
 	c->id_set = false;
+	c->row_count = 0;
 	my_begin_lost(c);
 	c->n_attached++; /* on no link anything is left of it that it may see */
 }
@@ -149,7 +150,6 @@ int my_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->defer_begin = k->defer_begin;
 	c->ro_tx = k->read_only_tx == PROTO_RO_TX_REPLICA;
 	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
-	c->multi = c->caps & MYCAP(MULTI_STATEMENTS);
 	for (const struct proto_kv *kv = k->forced; ok && kv && kv->key; kv++)
 		ok = varset_put(t, &start, kv->key, kv->value);
 	if (ok) {

@@ -147,8 +147,13 @@ void my_ask_free(struct my_link *l);
 unsigned my_ask_needs(
 	const struct my_link *l); /* MY_NEED_* that it was asked for and has not told */
 void my_learn_free(struct my_client *c);
-/* A system variable to be asked for. False: there are too many, or no memory. */
+/* A user variable to be asked for, of a name in ASCII. False: it cannot be, there are too many, or
+ * no memory. */
+bool my_learn_user(struct my_client *c, const char *name, size_t n);
+/* The same of a system variable. */
 bool my_learn_sys(struct my_client *c, const char *name, size_t n);
+/* Is one of them what decides how texts are read? */
+bool my_learn_lexes(const struct my_client *c);
 /* The request did not run. */
 void my_state_unrun(struct my_client *c);
 /* A tracker has told of that system variable. */

@@ -119,7 +119,9 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 	if (c->learn && c->learn->n_names)
 		c->needs |= MY_NEED_VARS;
 	note_untold(c, error, partly);
-	if (r->insert_id || (r->flags & (SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE)))
+	/* (What has failed may have generated keys before it did.) */
+	if (r->insert_id || (error && r->gives_id) ||
+		(r->flags & (SQL_MY_SET_LAST_ID | SQL_MY_STORED | SQL_MY_EXECUTE)))
 		c->needs |= MY_NEED_LAST_ID;
 	if (r->insert_id)
 		c->insert_id = r->insert_id;
@@ -145,7 +147,7 @@ void my_state_over(struct my_client *c, struct my_link *l, unsigned number)
 
 /* ---- asking ---- */
 
-#define ASK_COLS_MAX_N (4U + 4U * MY_NAMES_MAX_N)
+#define ASK_COLS_MAX_N (5U + 4U * MY_NAMES_MAX_N)
 
 struct my_ask {
 	unsigned needs, n_defs, n_names, n_sys;
@@ -155,7 +157,8 @@ struct my_ask {
 		bool is_unsigned;
 	} def[ASK_COLS_MAX_N];
 	uint64_t insert_id;
-	bool id_set; /* by the session, to anything */
+	bool id_set;    /* by the session, to anything */
+	bool clears_id; /* the link is given back: what it has left is the next one's no more */
 	bool done, failed;
 };
 
@@ -206,6 +209,8 @@ static void put_needs(struct my_client *c, const struct my_link *l, struct my_as
 		put_column(b, "@@sql_mode");
 	if (a->needs & MY_NEED_LAST_ID)
 		put_column(b, "LAST_INSERT_ID()");
+	if (a->clears_id) /* read from left to right */
+		put_column(b, "LAST_INSERT_ID(0)");
 	for (unsigned i = 0; c->learn && i < c->learn->n_sys; i++) {
 		a->sys[a->n_sys++] = c->learn->sys[i];
 		buf_printf(b, "%s@@SESSION.%s", buf_len(b) ? "," : "SELECT ", c->learn->sys[i]);
@@ -222,8 +227,7 @@ static void put_needs(struct my_client *c, const struct my_link *l, struct my_as
 void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *up)
 {
 	static const char warnings[] = "SHOW WARNINGS",
-			  clear[] = "DO (SELECT 1 FROM (SELECT 1) x)", /* has a table */
-		full[] = "SET @@SESSION.resultset_metadata=FULL",
+			  full[] = "SET @@SESSION.resultset_metadata=FULL",
 			  none[] = "SET @@SESSION.resultset_metadata=NONE";
 	struct my_ask *a = l->ask = mem_alloc(MEM_PROTO, sizeof(*a));
 	struct buf b;
@@ -235,27 +239,22 @@ void my_ask_put(struct my_client *c, struct my_link *l, bool hold, struct buf *u
 	a->needs = c->needs;
 	a->insert_id = c->insert_id;
 	a->id_set = c->id_set;
+	a->clears_id = !hold && (a->needs & MY_NEED_LAST_ID);
 	c->needs = 0;
 	c->insert_id = 0;
 	c->id_set = false;
 	buf_init(&b, 0);
 	put_needs(c, l, a, &b);
-	bool clears = l->left_diag && !hold;
 	if (a->needs & MY_NEED_DIAG)
-		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0 && !clears, warnings,
-			sizeof(warnings) - 1, up);
+		put_query(l, MY_CAP_DIAG, buf_len(&b) == 0, warnings, sizeof(warnings) - 1, up);
 	a->done = buf_len(&b) == 0;
 	bool bare = !a->done && my_diag_bare(l->have); /* the answer's types are needed */
 	if (bare)
 		put_query(l, MY_CAP_ASK, false, full, sizeof(full) - 1, up);
 	if (!a->done)
-		put_query(l, MY_CAP_ASK, !bare && !clears, (const char *)buf_data(&b), buf_len(&b),
-			up);
+		put_query(l, MY_CAP_ASK, !bare, (const char *)buf_data(&b), buf_len(&b), up);
 	if (bare)
-		put_query(l, MY_CAP_ASK, !clears, none, sizeof(none) - 1, up);
-	if (clears)
-		put_query(l, MY_CAP_ASK, true, clear, sizeof(clear) - 1, up);
-	l->left_diag = l->left_diag && !clears;
+		put_query(l, MY_CAP_ASK, true, none, sizeof(none) - 1, up);
 	l->failed = l->failed || b.failed;
 	buf_fini(&b);
 	c->counters->asks_sent++;
@@ -326,10 +325,14 @@ static bool learn_last_id(
 	uint64_t id;
 	if (cell == NULL || num_u64n(cell, strlen(cell), 0, UINT64_MAX, &id))
 		return false;
-	if (l->own_id || a->id_set || id == a->insert_id) {
+	if (l->own_id || a->id_set || (id && id == a->insert_id)) {
 		c->last_insert_id = id;
 		l->own_id = true;
 	}
+	l->id_other = !l->own_id;
+	l->id_left = id != 0;
+	if (a->clears_id)
+		l->own_id = l->id_other = l->id_left = false;
 	return true;
 }
 
@@ -358,6 +361,7 @@ bool my_ask_row(struct my_client *c, struct my_link *l, const char *const *cell,
 		ok = my_learn_set(c, l, "sql_mode", cell[i++]) && ok;
 	if (a->needs & MY_NEED_LAST_ID)
 		ok = learn_last_id(c, l, a, cell[i++]) && ok;
+	i += a->clears_id;
 	for (unsigned k = 0; k < a->n_sys; k++)
 		ok = learn_sys(c, l, a->sys[k], cell[i++]) && ok;
 	for (unsigned k = 0; k < a->n_names; k++, i += 3)
@@ -393,7 +397,9 @@ enum proto_release my_link_release(void *cst, void *lst, struct buf *up)
 		c->pins &= ~PIN(NEXT_TX);
 	if (my_client_pins(c))
 		return REL_PINNED;
-	if (c->needs == 0 && !l->left_diag)
+	if (l->id_left)
+		c->needs |= MY_NEED_LAST_ID;
+	if (c->needs == 0)
 		return REL_FREE;
 	my_ask_put(c, l, false, up);
 	return REL_ASKING;

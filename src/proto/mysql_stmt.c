@@ -109,7 +109,7 @@ bool my_stmt_keep_types(struct my_stmt *s, const uint8_t *types)
 struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id)
 {
 	if (c->stmts && id == MYSTMT_LAST_ID)
-		id = c->stmts->last_id;
+		id = c->last_stmt;
 	return c->stmts ? hmap_get_by(&c->stmts->by_id, id, &id, sizeof(id)) : NULL;
 }
 
@@ -203,9 +203,9 @@ static struct my_stmt *add(struct my_client *c, const char *text, size_t n)
 	if (m == NULL)
 		return NULL;
 	do
-		m->last_id++;
-	while (!is_free(m, m->last_id));
-	return my_stmt_add(c, m->last_id, text, n, c->want);
+		c->last_stmt++;
+	while (!is_free(m, c->last_stmt));
+	return my_stmt_add(c, c->last_stmt, text, n, c->want);
 }
 
 /* ---- handles ---- */

@@ -115,16 +115,24 @@ static enum my_next pass(
 	return r;
 }
 
+/* What an execution does. False: it must not run now, *next_r. */
+static bool request(struct myup *u, const struct mypacket_head *h, const struct my_stmt *s,
+	struct my_req *req, enum my_next *next_r)
+{
+	*req = s->req;
+	if (s->text &&
+		(req->flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | SQL_MY_SET_SYS | MY_HOLDS)))
+		my_class(u->c, my_lex(u->c, u->l), s->text->text, s->text->text_n, true, req);
+	return my_class_check(u, h, req, next_r);
+}
+
 static enum my_next run(struct myup *u, const struct mypacket_head *h, struct exec *e)
 {
 	struct my_client *c = u->c;
 	struct my_stmt *s = e->s;
-	struct my_req req = s->req;
+	struct my_req req;
 	enum my_next next;
-	if (s->text &&
-		(req.flags & (SQL_MY_VAR_SET | SQL_MY_VAR_SILENT | SQL_MY_SET_SYS | MY_HOLDS)))
-		my_class(c, my_lex(c, u->l), s->text->text, s->text->text_n, true, &req);
-	if (!my_class_check(u, h, &req, &next))
+	if (!request(u, h, s, &req, &next))
 		return next;
 	if (!take_types(e, u->l->mariadb)) {
 		u->l->failed = true;
@@ -142,7 +150,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	c->counters->binds++;
 	my_rule_followed(u);
 	my_count_stmt(u, s->text);
-	struct my_owed *o = myup_owe(u, MYCOM_STMT_EXECUTE, 0);
+	struct my_owed *o = myup_owe(u, MYCOM_STMT_EXECUTE, my_may_ask_for_file(u, &req));
 	if (o) {
 		o->stmt = s->id;
 		o->handle = handle;
@@ -209,6 +217,10 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 		return MY_STOP;
 	if (got < 0 || (x.types == NULL && s->types == NULL))
 		return my_local_malformed(u, h);
+	struct my_req req;
+	enum my_next next;
+	if (!request(u, h, s, &req, &next))
+		return next;
 	if (x.types && !my_stmt_keep_types(s, x.types)) {
 		u->l->failed = true;
 		return MY_STOP;
@@ -220,6 +232,7 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 		if (on == NULL)
 			return MY_STOP;
 	}
+	u->c->req = req;
 	my_rule_followed(u);
 	my_count_stmt(u, s->text);
 	struct my_owed *o = myup_owe(u, MYCOM_STMT_BULK_EXECUTE, 0);

@@ -27,11 +27,11 @@ struct my_stmt {
 };
 struct my_stmts {
 	struct hmap by_id;
-	uint32_t last_id, n_fixed, n_cursors, n_long;
+	uint32_t n_fixed, n_cursors, n_long;
 };
 
 struct my_stmt *my_stmt_get(const struct my_client *c, uint32_t id);
-/* A new one under an id of which there is none; c->stmts->last_id is the caller's. text NULL: too
+/* A new one under an id of which there is none; c->last_stmt is the caller's. text NULL: too
  * large. NULL: the id cannot be, no memory, or the budget for texts is spent. */
 struct my_stmt *my_stmt_add(
 	struct my_client *c, uint32_t id, const char *text, size_t n, struct varset *want_at);

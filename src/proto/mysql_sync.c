@@ -226,12 +226,24 @@ static void keep_base(struct my_client *c, const struct my_link *l)
 	}
 }
 
-static void put_begin(struct my_client *c, struct my_link *l, struct buf *up)
+static void put_one(struct my_link *l, const char *text, struct buf *up)
 {
 	struct plan p = { .l = l, .up = up, .what = MY_CAP_SYNC };
-	const char *text = my_begin_text(c);
 	put_text(&p, text, strlen(text));
+}
+
+static void put_begin(struct my_client *c, struct my_link *l, struct buf *up)
+{
+	put_one(l, my_begin_text(c), up);
 	l->begins = true;
+}
+
+/* MariaDB: what another session has left to SHOW WARNINGS goes; the text has a table. */
+static const char forget_diag[] = "DO (SELECT 1 FROM (SELECT 1) x)";
+
+static void forgotten(struct my_link *l)
+{
+	l->left_diag = l->diag_due = false;
 }
 
 bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
@@ -241,7 +253,12 @@ bool my_sync_put(struct my_client *c, struct my_link *l, struct buf *up)
 		return false;
 	keep_base(c, l);
 	drop_defaults(c, l);
-	bool put = my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up);
+	bool put = l->diag_due;
+	if (l->diag_due) {
+		put_one(l, forget_diag, up);
+		forgotten(l);
+	}
+	put = my_sync_switch(l, l->have, c->want, MY_CAP_SYNC, up) || put;
 	if (c->begun) {
 		put_begin(c, l, up);
 	} else if (!put) {
@@ -267,6 +284,7 @@ void my_sync_last_id(struct my_client *c, struct my_link *l, struct buf *up)
 	varset_assign(&l->env->vars, &l->sync_to, l->have);
 	l->sync_wait = true;
 	l->own_id = true;
+	l->id_left = c->last_insert_id != 0;
 }
 
 /* (A fresh link has only what every session of the pool begins with.) */
@@ -309,6 +327,11 @@ unsigned my_sync_prefix(struct my_client *c, struct my_link *l, struct buf *b)
 	struct buf set;
 	if (schema && !is_plain(schema))
 		return 0;
+	if (l->diag_due) {
+		buf_printf(b, "%s;", forget_diag);
+		forgotten(l);
+		n++;
+	}
 	if (my_role_differs(l, l->have, c->want)) {
 		buf_printf(b, "SET ROLE %s;", my_role_of(l, c->want));
 		n++;
@@ -358,15 +381,19 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 	l->mid_up = false;
 	l->answer = (struct proto_answer){ 0 };
 	/* What its last statement left is here only if it was on no other link since. */
-	if (l->last_client_id != c->id || l->last_attached != c->n_attached)
-		l->own_last = l->own_id = l->own_found = false;
+	if (l->last_client_id != c->id || l->last_attached != c->n_attached) {
+		l->own_last = l->own_count = l->own_id = l->own_found = false;
+		l->id_other = false;
+		l->own_seq = l->own_gtid = false;
+		l->diag_due = l->left_diag;
+	}
 	if (c->ready) { /* before, it does nothing that anybody could look back at */
 		l->last_client_id = c->id;
 		l->last_attached = ++c->n_attached;
 	}
 	if (c->mode == PROTO_SESSION)
 		l->dirty = MY_DIRTY;
-	l->sync_due = c->begun; /* the BEGIN is state that it lacks */
+	l->sync_due = c->begun || l->diag_due; /* the BEGIN is state that it lacks */
 	l->begins = false;
 	if (c->login && !my_charset_settle(c, l->fresh))
 		l->failed = true;
@@ -376,7 +403,7 @@ bool my_attach(void *cst, void *lst, struct buf *up)
 		return my_sync_put(c, l, up);
 	keep_base(c, l);
 	drop_defaults(c, l);
-	l->sync_due = c->begun ||
+	l->sync_due = l->sync_due ||
 		      c->want != l->have; /* in front of its next command, or in one with it */
 	return false;
 }

@@ -280,6 +280,18 @@ static enum my_next confined(
 		"This session is kept on a replica by what it did before, which cannot do this");
 }
 
+/* How texts are read is not known before the server has said it: what no tracker tells of is asked
+ * for in front of the next text. True: it is. */
+static bool asks_how_to_read(struct myup *u)
+{
+	struct my_client *c = u->c;
+	if (u->l == NULL || c->mode == PROTO_SESSION || u->l->sync_due || !my_learn_lexes(c))
+		return false;
+	flow_cut(&u->f);
+	my_ask_put(c, u->l, true, u->up);
+	return true;
+}
+
 static enum my_next up_frame(struct myup *u)
 {
 	struct my_client *c = u->c;
@@ -304,6 +316,8 @@ static enum my_next up_frame(struct myup *u)
 	if (h.payload_n == 0)
 		return my_local_unknown(u, &h);
 	if (flow_ahead(&u->f) <= MYPACKET_HEAD_BYTES)
+		return MY_STOP;
+	if (asks_how_to_read(u))
 		return MY_STOP;
 	enum my_next r;
 	if (c->lost && my_lost_told(u, &h, &r))

@@ -78,6 +78,8 @@ struct sql_my_stmt;
 const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l);
 /* How a text is looked up among those that came before. */
 struct texts_ref my_text_ref(const struct sql_my_opts *o, const char *text, size_t n);
+struct my_known *my_text_put( /* texts_put() */
+	const struct my_client *c, const struct sql_my_opts *o, const struct texts_ref *r);
 /* run: it is about to run, so the user variables that it sets will have to be asked for. */
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r);
@@ -151,6 +153,8 @@ struct myquery;
 bool my_begin_answered(struct myup *u, const struct mypacket_head *h, const struct myquery *q);
 
 /* ---- mysql_query.c ---- */
+/* May its answer be the request for a file? MY_OWED_F_INFILE or 0. */
+unsigned my_may_ask_for_file(const struct myup *u, const struct my_req *r);
 enum my_next my_query(struct myup *u, const struct mypacket_head *h);
 
 /* ---- mysql_stmt.c ---- */

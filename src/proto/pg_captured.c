@@ -172,8 +172,14 @@ static enum dn_next ask_over(struct dnx *d, const struct pgmsg_head *h)
 	if (c && c->mode == PROTO_SESSION) {
 		c->pins = 0;
 		c->acc = 0;
-		if (!failed && l->owed.n == 0 && !l->ext_open && c->up_left == 0)
+		if (c->want == l->have) {
+			flow_cut(&d->f);
+			sync_tell(c, l, d->down);
+		} else if (!failed && l->owed.n == 0 && !l->ext_open && c->up_left == 0) {
 			(void)sync_put(c, l, d->up);
+		} else if (!failed) { /* once it is idle */
+			l->reask = true;
+		}
 		flow_drop(&d->f, PGMSG_HEAD_BYTES + (size_t)h->body_n);
 		return DN_NEXT;
 	}
@@ -263,6 +269,26 @@ static enum dn_next begin_over(struct dnx *d, const struct pgmsg_head *h)
 	return DN_NEXT;
 }
 
+/* It listens again. What it sent meanwhile waits. */
+static enum dn_next listen_over(struct dnx *d, const struct pgmsg_head *h)
+{
+	struct pg_link *l = d->l;
+	bool failed = take_error(l, d->e);
+	if (l->tx != TX_IDLE)
+		return dn_bad(d, "a server that was to listen opened a transaction", h->type);
+	l->lost_wait = false;
+	owed_pop(l);
+	if (d->c == NULL)
+		return nobodys(d, h);
+	if (!failed)
+		d->c->listen_due = false;
+	enum dn_next r = dn_event(
+		d, failed ? PEV_BAD : PEV_ASKED, PGMSG_HEAD_BYTES + (size_t)h->body_n);
+	d->ev.tx = l->tx;
+	d->ev.idle = l->owed.n == 0;
+	return r;
+}
+
 enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capture)
 {
 	assert(d->f.at == 0);
@@ -272,6 +298,7 @@ enum dn_next dn_captured(struct dnx *d, const struct pgmsg_head *h, uint8_t capt
 	case PG_CAP_NAMED: return named_over(d, h);
 	case PG_CAP_LOST: return lost_over(d, h);
 	case PG_CAP_BEGIN: return begin_over(d, h);
+	case PG_CAP_LISTEN: return listen_over(d, h);
 	case PG_CAP_QUERY:
 	case PG_CAP_CLEAN: break;
 	}

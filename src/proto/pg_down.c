@@ -14,21 +14,6 @@
 
 #define TX_COPY_BYTES 8192U /* a reply up to this goes out in one piece with its ReadyForQuery */
 
-static size_t total_of(const struct pgmsg_head *h)
-{
-	return PGMSG_HEAD_BYTES + (size_t)h->body_n;
-}
-
-static const uint8_t *body_of(const struct dnx *d)
-{
-	return d->f.p + d->f.at + PGMSG_HEAD_BYTES;
-}
-
-static bool is_whole(const struct dnx *d, const struct pgmsg_head *h)
-{
-	return flow_ahead(&d->f) >= total_of(h);
-}
-
 enum dn_next dn_event(struct dnx *d, enum pev_kind kind, size_t n)
 {
 	assert(d->f.at == 0);
@@ -290,7 +275,7 @@ static void all_discarded(struct dnx *d, struct pg_client *c)
 	c->seq_used = false;
 	if (c->learn)
 		c->learn->names_overflow = false;
-	l->discarded = true;
+	l->discarded = l->discarding = true;
 }
 
 static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
@@ -307,8 +292,10 @@ static void note_tag(struct dnx *d, const char *tag, const struct owed *o)
 		}
 	}
 	if (c && c->mode == PROTO_SESSION && c->start && !(o->flags & OWED_F_FIRST) &&
-		(strcmp(tag, "RESET") == 0 || strcmp(tag, "DISCARD ALL") == 0))
-		d->l->reask = true;
+		(strcmp(tag, "RESET") == 0 || strcmp(tag, "DISCARD ALL") == 0)) {
+		d->l->reask = d->l->discarding = true;
+		c->may_reset = true; /* what comes while the server is asked waits */
+	}
 }
 
 /* Why the client's transaction has failed, of which it has heard nothing yet. */
@@ -506,104 +493,6 @@ static enum dn_next dn_reply(struct dnx *d, const struct pgmsg_head *h)
 	}
 }
 
-/* ---- messages that may come at any time ---- */
-
-/* A notification that the session itself sent carries the process id of the link; the client knows
- * itself by the one that its BackendKeyData told. */
-static bool is_own_notification(const struct dnx *d, const struct pgmsg_head *h)
-{
-	return h->body_n >= 4 && d->l->key_n >= 4 && memcmp(body_of(d), d->l->key, 4) == 0 &&
-	       memcmp(d->c->told_pid, d->l->key, 4) != 0;
-}
-
-static void give_own_notification(struct dnx *d, const struct pgmsg_head *h)
-{
-	flow_cut(&d->f);
-	buf_append(d->down, d->f.p + d->f.at, total_of(h) - h->body_n);
-	buf_append(d->down, d->c->told_pid, 4);
-	buf_append(d->down, body_of(d) + 4, h->body_n - 4);
-	flow_drop(&d->f, total_of(h));
-}
-
-/* The server's last words are no notice for a client that may outlive them. */
-static enum dn_next last_word(struct dnx *d, const struct pgerror *f)
-{
-	pgerror_to_err(f, ERR_SERVER_LOST, d->e);
-	memcpy(d->e->sqlstate, "57P02", 6); /* also where it says 57P01: it may have committed */
-	return dn_event(d, PEV_BAD, 0);
-}
-
-static enum dn_next pass_async(struct dnx *d, const struct pgmsg_head *h, bool heard)
-{
-	if (heard)
-		flow_pass(&d->f, total_of(h));
-	else
-		flow_drop(&d->f, total_of(h));
-	return DN_NEXT;
-}
-
-/* The link may be given away at any time: never in the middle of a message out of turn. */
-static enum dn_next dn_notice(struct dnx *d, const struct pgmsg_head *h)
-{
-	struct owed *o = owed_head(d->l);
-	bool heard = d->c && d->c->ready && (o == NULL || o->disp == OWED_FORWARD);
-	bool out_of_turn = d->c == NULL && o == NULL;
-	struct pgerror f;
-	if (h->body_n > PG_ASYNC_MAX_BYTES)
-		return out_of_turn ? dn_bad(d, "a message out of turn is too large", h->type)
-				   : pass_async(d, h, heard);
-	if (!is_whole(d, h))
-		return DN_STOP;
-	pgerror_read(body_of(d), h->body_n, &f);
-	bool last = pgerror_is_last_word(&f);
-	if ((last || out_of_turn) && d->f.at > 0)
-		return DN_STOP;
-	if (last)
-		return last_word(d, &f);
-	if (out_of_turn) {
-		pgerror_to_err(&f, ERR_NONE, d->e);
-		return dn_event(d, PEV_NOTE, total_of(h));
-	}
-	if (heard && o && o->p.ls && dn_put_renamed(d, h, o, &f))
-		return DN_NEXT;
-	return pass_async(d, h, heard);
-}
-
-static enum dn_next dn_notification(struct dnx *d, const struct pgmsg_head *h)
-{
-	bool heard = d->c && d->c->ready;
-	bool out_of_turn = d->c == NULL && owed_head(d->l) == NULL;
-	if (out_of_turn && h->body_n > PG_ASYNC_MAX_BYTES)
-		return dn_bad(d, "a message out of turn is too large", h->type);
-	if ((out_of_turn || heard) && h->body_n <= PG_ASYNC_MAX_BYTES) {
-		if (!is_whole(d, h))
-			return DN_STOP;
-		if (heard && is_own_notification(d, h)) {
-			give_own_notification(d, h);
-			return DN_NEXT;
-		}
-	}
-	return pass_async(d, h, heard);
-}
-
-static enum dn_next dn_parameter(struct dnx *d, const struct pgmsg_head *h)
-{
-	struct owed *o = owed_head(d->l);
-	struct vartab *t = &d->l->env->vars;
-	bool heard = d->c && d->c->ready && (o == NULL || o->disp == OWED_FORWARD);
-	const char *name, *value;
-	if (h->body_n > PG_ASYNC_MAX_BYTES)
-		return dn_bad(d, "ParameterStatus is too large", h->type);
-	if (!is_whole(d, h))
-		return DN_STOP;
-	if (!pgsession_read_param(body_of(d), h->body_n, &name, &value))
-		return dn_bad(d, "malformed ParameterStatus", h->type);
-	if (!varset_put(t, &d->l->reported, name, value) ||
-		(heard && !varset_put(t, &d->c->told, name, value)))
-		d->l->failed = true;
-	return pass_async(d, h, heard);
-}
-
 /* ---- ErrorResponse ---- */
 
 static bool is_stale_plan(const struct pgerror *f)
@@ -768,6 +657,7 @@ static enum dn_next dn_ready(struct dnx *d, const struct pgmsg_head *h)
 	if (d->f.at > 0 && (o->disp == OWED_CAPTURE || d->f.at - d->f.from > TX_COPY_BYTES))
 		return DN_STOP;
 	l->tx = (uint8_t)tx_of(status);
+	l->discarding = false;
 	if (o->disp != OWED_CAPTURE)
 		return dn_tx(d, h);
 	return dn_captured(d, h, o->synth);

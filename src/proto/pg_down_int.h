@@ -14,11 +14,25 @@ struct dnx {
 	struct err *e;
 	struct pev ev;
 };
+/* The message at d->f.at, whose head was read. */
+static inline const uint8_t *body_of(const struct dnx *d)
+{
+	return d->f.p + d->f.at + PGMSG_HEAD_BYTES;
+}
+static inline bool is_whole(const struct dnx *d, const struct pgmsg_head *h)
+{
+	return flow_ahead(&d->f) >= total_of(h);
+}
 enum dn_next dn_event(struct dnx *d, enum pev_kind kind,
 	size_t n); /* asserts that nothing was handled before in this call */
 enum dn_next dn_bad(struct dnx *d, const char *what, uint8_t type);
 void dn_flush_synth(struct dnx *d);
 void dn_drop_to_sync(struct dnx *d);
+
+/* ---- pg_async.c: NoticeResponse, NotificationResponse, ParameterStatus ---- */
+enum dn_next dn_notice(struct dnx *d, const struct pgmsg_head *h);
+enum dn_next dn_notification(struct dnx *d, const struct pgmsg_head *h);
+enum dn_next dn_parameter(struct dnx *d, const struct pgmsg_head *h);
 
 /* ---- pg_captured.c: internal queries are over, or told something ---- */
 /* The ReadyForQuery of a captured entry; the entry is still the head, d->f.at is 0. */

@@ -47,6 +47,7 @@ struct proto_env {
 	struct texts texts;     /* others: struct pg_known of each */
 	struct proto_wish wish; /* of the last PEV_REQUEST */
 	char **track_extra;     /* NULL-terminated copy, or NULL */
+	bool seq_reads;         /* a session has used currval() or lastval() */
 };
 
 /* What is kept of a text that came before: nothing that depends on more than how it is read, but
@@ -125,9 +126,11 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	bool defer_begin;   /* its BEGIN may wait for the next statement */
 	uint8_t begun;      /* its transaction is on no link: how it began (pg_begin.c), else 0 */
 	bool lost_commit;   /* ... and a COMMIT of it was sent */
-	bool ends_tx; /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
-	bool mixed;   /* state outside of the transaction was changed before it began, and is
+	bool ends_tx;    /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
+	bool mixed;      /* state outside of the transaction was changed before it began, and is
 			       not known yet */
+	bool relisten;   /* pg_learn.listens is wanted */
+	bool listen_due; /* the next link listens again */
 };
 
 /* ---- replies that a link owes ---- */
@@ -190,8 +193,9 @@ enum pg_capture { /* what the entry with OWED_CAPTURE is */
 	PG_CAP_QUERY,
 	PG_CAP_NAMED,
 	PG_CAP_CLEAN,
-	PG_CAP_LOST, /* makes a transaction that has failed */
-	PG_CAP_BEGIN /* the BEGIN that was answered before there was a link */
+	PG_CAP_LOST,  /* makes a transaction that has failed */
+	PG_CAP_BEGIN, /* the BEGIN that was answered before there was a link */
+	PG_CAP_LISTEN /* what its client listened to on a link that was lost */
 };
 
 /* ---- a link ---- */
@@ -217,7 +221,7 @@ struct pg_link {
 	uint8_t replay[PG_REPLAY_MAX_BYTES]; /* the batch as sent, for healing */
 	uint16_t replay_n;
 	char **cells;            /* PEV_ROW */
-	uint64_t last_client_id; /* whose request ran here last */
+	uint64_t last_client_id; /* who may have been the last to draw from a sequence; 0: none */
 	uint64_t unnamed_view;   /* view_text() of the unnamed statement, if it reads that view */
 	uint64_t batch_flags;    /* SQL_F_* bound since the last Sync */
 	/* Of the statement that the next entry with one is of, and the portal that it is bound to;
@@ -238,6 +242,7 @@ struct pg_link {
 	bool has_unnamed;
 	bool unnamed_learning; /* a Describe is in flight whose answer goes to unnamed_desc */
 	bool learn_flushed;    /* no such Describe was sent since the last Flush */
+	bool clears_flushed;   /* no entry with OWED_F_CLEARS was made since the last Flush */
 	uint8_t healing;       /* enum pg_healing */
 	uint8_t healing_n;     /* entries at the ring's end whose messages are sent behind that */
 	bool ext_open;         /* extended messages were sent since the last Sync */
@@ -249,13 +254,16 @@ struct pg_link {
 	bool raw;      /* replication: bytes only */
 	bool full;     /* the client waits because PG_OWED_MAX_N replies are owed */
 	bool sync_wait, ask_wait, lost_wait; /* which captures are in the ring */
-	bool same_client; /* nobody else used it since the attached session did */
-	bool req_error;   /* an ErrorResponse went to the client since the state was known */
-	bool used;        /* by a session that was logged in */
-	bool spoiled;     /* a session did what no cleaning undoes */
-	bool discarded;   /* DISCARD ALL completed since the state was known */
-	bool reask;       /* session mode: a RESET may have undone startup parameters */
-	bool failed;      /* out of memory in the middle: cannot go on */
+	bool same_client;                    /* last_client_id is the attached session's */
+	bool drawn_by_others; /* and somebody else before, as far as the server still knows */
+	bool discards;        /* the sync about to be put discards what was drawn */
+	bool req_error;       /* an ErrorResponse went to the client since the state was known */
+	bool used;            /* by a session that was logged in */
+	bool spoiled;         /* a session did what no cleaning undoes */
+	bool discarded;       /* DISCARD ALL completed since the state was known */
+	bool discarding;      /* that or a RESET, and its ReadyForQuery has not come yet */
+	bool reask;           /* session mode: a RESET may have undone startup parameters */
+	bool failed;          /* out of memory in the middle: cannot go on */
 	bool resetting;   /* the cleaning in flight resets settings, not only ends a transaction */
 	bool no_replay;   /* this batch cannot be sent again: it is too large, not alone, or was
 			     answered in part */
@@ -277,6 +285,7 @@ void pg_detach(void *cst, void *lst);
 unsigned pg_client_params(const void *cst, struct proto_kv *out, unsigned max);
 uint32_t pg_client_pins(const void *cst);
 bool pg_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf *down);
+bool pg_client_relisten(void *cst, void *lst);
 bool pg_client_mid_message(const void *cst);
 void pg_client_confine(void *cst, bool reads_only, bool guarded);
 bool pg_client_only_read(const void *cst);
@@ -296,9 +305,12 @@ bool pg_link_movable(const void *lst);
 void pg_link_move_out(void *lst);
 bool pg_link_move_in(void *lst, struct proto_env *v);
 /* pg_move.c */
-enum proto_stays pg_client_move_out(void *cst, struct buf *out);
+enum proto_stays pg_client_move_out(void *cst, bool with_link, struct buf *out);
 int pg_client_move_in(void *cst, struct proto_env *v, const struct proto_client_conf *k,
-	struct rd *r, struct err *e);
+	bool with_link, struct rd *r, struct err *e);
+/* pg_hand.c */
+enum proto_stays pg_link_hand_out(const void *cst, const void *lst, struct buf *out);
+int pg_link_hand_in(void *cst, void *lst, struct proto_env *v, struct rd *r, struct err *e);
 unsigned pg_n_statements(const void *cst_or_lst, bool is_link);
 const char *pg_client_app_name(const void *cst);
 const char *pg_link_param(const void *lst, const char *name);

@@ -130,6 +130,7 @@ bool pg_link_clean(void *lst, const char *sql, bool always, struct buf *up)
 	if (rollback)
 		put_captured(l, PG_CAP_CLEAN, "ROLLBACK", up);
 	bool theirs = sql && *sql && (always || l->dirty == PG_DIRTY_ALL);
+	bool all = l->dirty == PG_DIRTY_ALL || (theirs && is_discard_all(sql));
 	if (theirs)
 		put_captured(l, PG_CAP_CLEAN, sql, up);
 	/* A reset query of the configuration may do less than is needed: what was left behind by a
@@ -138,6 +139,7 @@ bool pg_link_clean(void *lst, const char *sql, bool always, struct buf *up)
 		put_captured(l, PG_CAP_CLEAN, "DISCARD ALL", up);
 	else if (reset && !(theirs && is_discard_all(sql)))
 		put_captured(l, PG_CAP_CLEAN, "RESET SESSION AUTHORIZATION;RESET ALL", up);
+	l->drawn_by_others = !all && (l->drawn_by_others || l->last_client_id);
 	l->last_client_id = 0;
 	l->resetting = reset;
 	return true;

@@ -245,11 +245,17 @@ bool named_batch(struct upx *u)
 	(SQL_F_UNKNOWN | SQL_F_BAD | SQL_F_EXECUTE | SQL_F_PREPARE | SQL_F_DEALLOCATE | \
 		SQL_F_TX_BEGIN | SQL_F_MULTI)
 
+/* Statements of the protocol, too; a DEALLOCATE alone is another matter: see dealloc_query(). */
+static bool looks_up(uint64_t flags)
+{
+	return (flags & SQL_F_EXECUTE) || ((flags & SQL_F_DEALLOCATE) && (flags & SQL_F_MULTI));
+}
+
 bool named_wanted(const struct upx *u, uint64_t flags)
 {
 	if (stmtmap_n(u->c->stmts) == 0)
 		return false;
-	return (flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u));
+	return looks_up(flags) || ((flags & UNSURE) && wants_sql(u));
 }
 
 bool named_execute(struct upx *u, const char *name, size_t n, const struct stmt *s)
@@ -264,8 +270,8 @@ void named_query(struct upx *u, const char *text, size_t n, uint64_t flags)
 {
 	if (stmtmap_n(u->c->stmts) == 0 || !may_put(u) || u->l->tx == TX_FAILED)
 		return;
-	if ((flags & SQL_F_EXECUTE) || ((flags & UNSURE) && wants_sql(u)))
-		put_missing(u, flags & SQL_F_EXECUTE ? text : NULL, n);
+	if (looks_up(flags) || ((flags & UNSURE) && wants_sql(u)))
+		put_missing(u, looks_up(flags) ? text : NULL, n);
 }
 
 /* ---- PREPARE ---- */
@@ -278,22 +284,42 @@ static bool is_ascii(const char *text, size_t n)
 	return true;
 }
 
+struct hash128 named_key(struct pg_client *c, const char *text, size_t n)
+{
+	return stmt_key(text, n, NULL, 0, (uint8_t)(SQL_LEX | pg_lex_byte(pg_lex(c))));
+}
+
 /* The bytes of other texts mean what the client_encoding says at the time. */
 struct stmt *named_intern(
 	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info)
 {
-	const struct pg_lex_opts *x = pg_lex(c);
 	if (c->max_prepared == 0 || n > SQL_TEXT_MAX_BYTES || !is_ascii(text, n) ||
 		stmtmap_n_sql(c->stmts) >= SQL_NAMES_MAX_N ||
 		(c->max_stmt_bytes && (c->stmts ? c->stmts->bytes : 0) + n > c->max_stmt_bytes))
 		return NULL;
-	struct hash128 key = stmt_key(text, n, NULL, 0, (uint8_t)(SQL_LEX | (x->scs ? 1 : 0)));
+	struct hash128 key = named_key(c, text, n);
 	struct stmt *s = stmt_find(&c->env->stmts, key);
 	if (s == NULL)
 		s = stmt_new(&c->env->stmts, key, text, n, NULL, 0, info->flags & ~SQL_F_PREPARE);
 	if (s)
 		s->sql = true;
 	return s;
+}
+
+struct stmt *named_read(
+	struct pg_client *c, const char *name, size_t name_n, const char *text, size_t n)
+{
+	struct sql_stmt_info info;
+	const struct pg_lex_opts *lex = pg_lex(c);
+	struct sql_opts o = { .dialect = &sql_dialect_pg,
+		.standard_conforming_strings = lex->scs,
+		.unsafe_encoding = lex->unsafe_encoding,
+		.server_major = lex->server_major };
+	sql_classify(&o, text, n, &info);
+	if (info.verb != SQL_V_PREPARE || info.n_statements != 1 || name_n == 0 ||
+		info.name_n != name_n || memcmp(info.name, name, name_n) != 0)
+		return NULL;
+	return named_intern(c, text, n, &info);
 }
 
 bool named_prepared(struct upx *u, const char *name, size_t n, const struct stmt *s)
@@ -337,7 +363,6 @@ bool named_seen(struct pg_client *c, struct pg_link *l, const char *name, const 
 {
 	struct pg_name *x = find(l, name, strlen(name));
 	const struct stmt *s = x && l->named->of == c->id ? still(c, x) : NULL;
-	struct sql_stmt_info info;
 	if (s && (!stmt_is_sql(s) || strcmp(s->text, text) == 0)) {
 		x->seen = true;
 		return true;
@@ -348,16 +373,7 @@ bool named_seen(struct pg_client *c, struct pg_link *l, const char *name, const 
 		x->seen = true;
 		return true;
 	}
-	const struct pg_lex_opts *lex = pg_lex(c);
-	struct sql_opts o = { .dialect = &sql_dialect_pg,
-		.standard_conforming_strings = lex->scs,
-		.unsafe_encoding = lex->unsafe_encoding,
-		.server_major = lex->server_major };
-	sql_classify(&o, text, strlen(text), &info);
-	if (info.verb != SQL_V_PREPARE || info.n_statements != 1 || strcmp(info.name, name) != 0 ||
-		info.name_n == 0)
-		return false;
-	struct stmt *made = named_intern(c, text, strlen(text), &info), *old = NULL;
+	struct stmt *made = named_read(c, name, strlen(name), text, strlen(text)), *old = NULL;
 	if (made == NULL || (c->stmts == NULL && (c->stmts = stmtmap_new()) == NULL)) {
 		stmt_unref(&c->env->stmts, made);
 		return false;
@@ -384,4 +400,40 @@ void named_asked(struct pg_client *c, struct pg_link *l)
 		stmt_unref(&c->env->stmts, old);
 		drop(k, i);
 	}
+}
+
+/* ---- for another process ---- */
+
+bool named_pack(const struct pg_client *c, const struct pg_link *l, struct buf *out)
+{
+	const struct pg_named *k = l->named;
+	uint32_t n = k ? k->n : 0;
+	buf_put_u32le(out, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (k->of != c->id || !still(c, &k->v[i]))
+			return false;
+		buf_putz(out, k->v[i].name);
+		buf_put_u8(out, k->v[i].failed);
+	}
+	return true;
+}
+
+bool named_unpack(struct pg_client *c, struct pg_link *l, struct rd *r)
+{
+	uint32_t n = rd_u32le(r);
+	if (n > NAMES_MAX_N)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		size_t name_n;
+		const char *name = rd_cstr(r, &name_n);
+		uint8_t failed = rd_u8(r);
+		const struct stmt *s = rd_ok(r) ? stmtmap_get(c->stmts, name, name_n) : NULL;
+		if (!s || failed > 1 || find(l, name, name_n))
+			return false;
+		struct pg_name *x = add(l, c, name, name_n, s);
+		if (!x)
+			return false;
+		x->failed = failed;
+	}
+	return true;
 }

@@ -75,6 +75,17 @@ void owed_pop(struct pg_link *l)
 	r->n--;
 }
 
+void owed_mark_clears(struct pg_link *l, uint64_t flags)
+{
+	struct owed *o = owed_tail(l);
+	if (o == NULL || !(flags & (SQL_F_DISCARD_ALL | SQL_F_DEALLOCATE_ALL)))
+		return;
+	o->flags |= OWED_F_CLEARS;
+	l->n_clears++;
+	l->clears_batch = l->batch_no;
+	l->clears_flushed = false;
+}
+
 void owed_remove(struct pg_link *l, uint32_t i)
 {
 	assert(i < l->owed.n);

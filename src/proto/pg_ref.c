@@ -39,8 +39,7 @@ struct stmt *ref_intern(struct upx *u, const char *text, size_t text_n, const ui
 {
 	struct proto_env *v = u->c->env;
 	const struct pg_lex_opts *x = pg_lex(u->c);
-	struct hash128 key = stmt_key(text, text_n, types, n_types,
-		(uint8_t)((x->scs ? 1 : 0) | (x->unsafe_encoding ? 2 : 0)));
+	struct hash128 key = stmt_key(text, text_n, types, n_types, pg_lex_byte(x));
 	struct stmt *s = stmt_find(&v->stmts, key);
 	if (s) {
 		info->flags = s->flags;
@@ -48,20 +47,25 @@ struct stmt *ref_intern(struct upx *u, const char *text, size_t text_n, const ui
 	}
 	up_classify(u, text, text_n, info);
 	s = stmt_new(&v->stmts, key, text, text_n, types, n_types, info->flags);
-	if (s)
+	if (s) {
 		s->view = view_mentioned(text, text_n) && view_rewrite(x, text, text_n, "", NULL);
+		s->own = info->verb == SQL_V_FETCH || info->verb == SQL_V_EXECUTE;
+	}
 	return s;
 }
 
 /* ---- what a link has ---- */
 
 /* Under which key a link knows what this session would parse from that text now: settings that
- * change the meaning of a text are part of it, and while they are in doubt nobody else finds it. */
+ * change the meaning of a text are part of it, and while they are in doubt nobody else finds it;
+ * nor what is told of a cursor or of a statement of SQL's, which others have by the same name. */
 struct hash128 ref_key(const struct pg_client *c, const struct stmt *s, uint64_t salt)
 {
 	struct hash128 k = s->key;
 	k.hi ^= c->want_hash;
 	k.lo ^= salt * UINT64_C(0x9e3779b97f4a7c15);
+	if (s->own)
+		k.hi ^= c->id * UINT64_C(0x9e3779b97f4a7c15);
 	return k;
 }
 

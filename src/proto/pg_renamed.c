@@ -28,6 +28,24 @@ static const char *find_name(const char *text, const char *name)
 	return NULL;
 }
 
+/* Behind a set_config() the keys of statements are others than when this one was sent: then the
+ * name alone has to do, as nothing but a text depends on it. */
+static bool their_name(const struct dnx *d, const struct owed *o, const char **name_r, size_t *n_r)
+{
+	if (told_find(d->c, o->p.ls, o->tag, name_r, n_r))
+		return true;
+	if (o->tag == 0 || d->c->stmts == NULL)
+		return false;
+	for (struct hmap_it it = hmap_begin(&d->c->stmts->names); hmap_next(&it);) {
+		if (told_tag(it.key, it.key_n) != o->tag)
+			continue;
+		*name_r = it.key;
+		*n_r = it.key_n;
+		return true;
+	}
+	return false;
+}
+
 bool dn_put_renamed(
 	struct dnx *d, const struct pgmsg_head *h, const struct owed *o, const struct pgerror *f)
 {
@@ -39,8 +57,7 @@ bool dn_put_renamed(
 		!names_statement(f))
 		return false;
 	pg_stmt_name(ours, o->p.ls->id);
-	if ((at = find_name(f->msg, ours)) == NULL ||
-		told_find(d->c, o->p.ls, o->tag, &theirs, &n) == NULL)
+	if ((at = find_name(f->msg, ours)) == NULL || !their_name(d, o, &theirs, &n))
 		return false;
 	buf_init(&text, 0);
 	buf_append(&text, f->msg, (size_t)(at - f->msg));

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/hmap.h"
 #include "base/mem.h"
 
 /* Settings whose value is a list of identifiers: one string would be one of them. */
@@ -176,7 +177,7 @@ static void put_extended(struct upx *u, const struct var *v, bool local)
 	buf_fini(&text);
 }
 
-void reset_bound(struct upx *u, const struct stmt *s)
+void reset_bound(struct upx *u, const struct stmt *s, const char *portal, size_t portal_n)
 {
 	struct pg_client *c = u->c;
 	struct sql_stmt_info info;
@@ -193,14 +194,15 @@ void reset_bound(struct upx *u, const struct stmt *s)
 	k->reset_name = mem_strndup(MEM_PROTO, info.set_name, info.set_name_n);
 	k->reset_local = info.set_local;
 	k->reset_kind = info.set_kind;
+	k->reset_portal = hash64(portal, portal_n);
 }
 
-void reset_executed(struct upx *u)
+void reset_executed(struct upx *u, const struct pgext_execute *x)
 {
 	const struct varset *start = u->c->start;
 	const struct pg_learn *k = u->c->learn;
 	struct sql_stmt_info info = { .n_statements = 1 };
-	if (k == NULL || k->reset_name == NULL)
+	if (k == NULL || k->reset_name == NULL || k->reset_portal != hash64(x->portal, x->portal_n))
 		return;
 	size_t n = strlen(k->reset_name);
 	memcpy(info.set_name, k->reset_name, n + 1);

@@ -44,10 +44,8 @@ static void route_text(struct pg_client *c, enum sql_route_tx tx, const char *te
 /* All that look_at() depends on beside the text and the names. */
 static uint32_t how_read(struct pg_client *c)
 {
-	const struct pg_lex_opts *x = pg_lex(c);
-	return (uint32_t)x->scs | (uint32_t)x->unsafe_encoding << 1 |
-	       (uint32_t)is_serializable(c) << 2 | (uint32_t)is_read_only(c) << 3 |
-	       (uint32_t)x->server_major << 4;
+	return pg_lex_byte(pg_lex(c)) | (uint32_t)is_serializable(c) << 8 |
+	       (uint32_t)is_read_only(c) << 9;
 }
 
 /* ... at the start of a request: read, or remembered. */
@@ -331,5 +329,6 @@ enum pg_refusal pg_refused(const struct pg_client *c, const struct pg_link *l, c
 		}
 		at += total;
 	}
-	return PG_REFUSAL_MAYBE;
+	/* behind a Flush the client waits for this much before it sends more */
+	return l->ext_open ? PG_REFUSAL_NO : PG_REFUSAL_MAYBE;
 }

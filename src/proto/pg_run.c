@@ -85,6 +85,7 @@ void pg_client_run_fini(struct pg_client *c)
 	struct proto_env *v = c->env;
 	if (v == NULL)
 		return;
+	listen_forget(c);
 	learn_free(c);
 	stmtmap_free(&c->stmts, &v->stmts);
 	stmt_unref(&v->stmts, c->unnamed);
@@ -110,6 +111,7 @@ int pg_client_conf(void *cst, const struct proto_client_conf *k, struct err *e)
 	c->no_ro_tx = k->read_only_tx == PROTO_RO_TX_PRIMARY;
 	c->tx_lost = (uint8_t)(k->tx_lost ? k->tx_lost : ERR_TX_LOST);
 	c->defer_begin = k->defer_begin;
+	c->relisten = k->relisten;
 	c->no_asking = k->no_tracking;
 	if (k->counters)
 		c->counters = k->counters;

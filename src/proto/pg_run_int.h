@@ -26,7 +26,10 @@ static inline struct owed *owed_tail(struct pg_link *l)
 {
 	return l->owed.n ? owed_at(l, l->owed.n - 1) : NULL;
 }
-void owed_pop(struct pg_link *l);                /* lets go of what the entry refers to */
+void owed_pop(struct pg_link *l); /* lets go of what the entry refers to */
+/* Set on the last entry: its statement may drop all prepared statements, so what a name means is
+ * not known before it was answered. */
+void owed_mark_clears(struct pg_link *l, uint64_t flags);
 void owed_remove(struct pg_link *l, uint32_t i); /* from the middle */
 /* The first Sync's index, or n. */
 uint32_t owed_find_sync(struct pg_link *l);
@@ -49,9 +52,12 @@ struct pg_learn {
 	bool reset_local;
 	enum sql_set reset_kind;
 	char *reset_name; /* the statement that was bound last sets this to its default; or NULL */
+	uint64_t reset_portal; /* a hash of the name that it was bound to */
 	char *set_name, *set_value;
 	char **names; /* settings of two parts that were named in texts */
 	unsigned n_names;
+	char *listens; /* SQL that listens to what it listened to when it was asked; NULL: not
+			  known. Outlives learn_free() */
 };
 #define LEARN_NAMES_MAX 64U
 struct pg_learn *learn_of(struct pg_client *c); /* made when needed; NULL: no memory */
@@ -99,6 +105,12 @@ bool told_learn(
 void told_learnt(struct pg_link *l, const struct owed *o); /* it is over, whatever came */
 void told_forget_unnamed(struct pg_link *l);               /* it is another one from now on */
 #define PG_DESC_MAX_BYTES 400000U /* 65535 parameters; 1664 columns with names of 63 characters */
+
+/* A message, its type and length included. */
+static inline size_t total_of(const struct pgmsg_head *h)
+{
+	return PGMSG_HEAD_BYTES + (size_t)h->body_n;
+}
 
 /* ---- up ---- */
 enum up_next { UP_NEXT, UP_STOP, UP_EVENT };
@@ -159,9 +171,21 @@ enum pg_refusal { PG_REFUSAL_NO, PG_REFUSAL_MAYBE, PG_REFUSAL_YES };
 enum pg_refusal pg_refused(const struct pg_client *c, const struct pg_link *l, const uint8_t *p,
 	size_t n, struct err *e);
 void up_note(struct upx *u, uint64_t flags); /* a statement with these flags is about to run */
-bool up_seq_refused(struct upx *u, uint64_t flags, struct err *why);
+/* alone: it is the only statement of its message. */
+bool up_seq_refused(struct upx *u, uint64_t flags, bool alone, struct err *why);
+/* May somebody else than c have drawn from a sequence on l, and the server know of it? */
+static inline bool seq_is_foreign(const struct pg_client *c, const struct pg_link *l)
+{
+	return l->drawn_by_others || (l->last_client_id && l->last_client_id != c->id);
+}
 void up_classify(struct upx *u, const char *text, size_t n, struct sql_stmt_info *info_r);
 const struct pg_lex_opts *pg_lex(struct pg_client *c);
+/* All that the flags of a text depend on beside it: see struct sql_opts. Bit 2 is nobody's. */
+static inline uint8_t pg_lex_byte(const struct pg_lex_opts *x)
+{
+	return (uint8_t)((unsigned)x->scs | (unsigned)x->unsafe_encoding << 1 |
+			 x->server_major << 3);
+}
 /* Puts what makes PG_STMT_DEALLOC exist, so that a DEALLOCATE of it succeeds. */
 void up_put_dealloc(struct upx *u);
 void up_synth(struct upx *u, char type, unsigned flags); /* we answer ourselves, in order */
@@ -225,10 +249,17 @@ struct stmt *named_intern(
 	struct pg_client *c, const char *text, size_t n, const struct sql_stmt_info *info);
 /* Will named_query() have to make any? Then the session's names must be known. */
 bool named_wanted(const struct upx *u, uint64_t flags);
+struct hash128 named_key(struct pg_client *c, const char *text, size_t n);
+/* The same of a text that was a PREPARE of that name before. NULL as well: it is none now. */
+struct stmt *named_read(
+	struct pg_client *c, const char *name, size_t name_n, const char *text, size_t n);
 bool named_prepared(struct upx *u, const char *name, size_t n, const struct stmt *s);
 void named_refused(struct pg_link *l, uint32_t id, const struct err *e);
 void named_asking(struct pg_link *l);
 bool named_seen(struct pg_client *c, struct pg_link *l, const char *name, const char *text);
+/* Those on l, which c keeps, for another process. False: some are not its own. */
+bool named_pack(const struct pg_client *c, const struct pg_link *l, struct buf *out);
+bool named_unpack(struct pg_client *c, struct pg_link *l, struct rd *r); /* false: malformed */
 void named_asked(struct pg_client *c, struct pg_link *l);
 
 /* ---- pg_lost.c ---- */
@@ -242,6 +273,14 @@ static inline char lost_status(const struct pg_client *c)
 {
 	return c->lost ? 'E' : c->begun ? 'T' : 'I';
 }
+
+/* ---- pg_listen.c ---- */
+#define LISTEN_MAX_BYTES 16384U
+#define LISTEN_MAX_N 256U
+/* Adds what listens to a channel. False: it cannot be said in any encoding. */
+bool listen_put_channel(struct buf *sql, const char *name, bool is_utf8);
+void listen_put(struct pg_client *c, struct pg_link *l, struct buf *up); /* what is due */
+void listen_forget(struct pg_client *c);
 
 /* ---- pg_begin.c ---- */
 /* Answers a BEGIN that waits for what comes next, or the end of a transaction that nothing was
@@ -258,10 +297,12 @@ bool reset_is_ours(
 const char *reset_value(const struct pg_client *c, const struct sql_stmt_info *info);
 /* Puts the Query with what must follow; the message at hand is the caller's to drop. */
 void reset_query(struct upx *u, const char *text, size_t n, const struct sql_stmt_info *info);
-void reset_bound(struct upx *u, const struct stmt *s); /* of each Bind; s: its statement, or NULL */
-void reset_executed(struct upx *u);                    /* behind each Execute */
+/* Of each Bind; s: its statement, or NULL. */
+void reset_bound(struct upx *u, const struct stmt *s, const char *portal, size_t portal_n);
+void reset_executed(struct upx *u, const struct pgext_execute *x); /* behind each Execute */
 
 /* ---- pg_state.c ---- */
+bool state_is_known(const struct pg_client *c, const struct pg_link *l); /* and the pins */
 void ask_put(struct pg_client *c, struct pg_link *l, struct buf *up);
 void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t n);
 void ask_done(struct pg_client *c, struct pg_link *l, bool failed); /* c may be NULL */

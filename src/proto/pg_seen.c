@@ -4,16 +4,9 @@
 
 #include <string.h>
 
-/* All that a text's flags depend on beside it: see struct sql_opts. */
-static uint64_t how_lexed(const struct pg_lex_opts *x)
-{
-	return (uint64_t)x->scs | (uint64_t)x->unsafe_encoding << 1 |
-	       (uint64_t)x->server_major << 2;
-}
-
 struct texts_ref pg_text_ref(struct pg_client *c, const char *text, size_t n)
 {
-	return texts_ref_of(text, n, how_lexed(pg_lex(c)));
+	return texts_ref_of(text, n, pg_lex_byte(pg_lex(c)));
 }
 
 static bool names_or_sets(const struct sql_stmt_info *info)
@@ -33,7 +26,9 @@ struct pg_known *pg_text_keep(
 {
 	if (names_or_sets(info) || (info->flags & ~(uint64_t)KEPT))
 		return NULL;
-	struct pg_known *k = texts_put(&c->env->texts, r);
+	const struct pg_lex_opts *x = pg_lex(c);
+	struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = x->scs };
+	struct pg_known *k = texts_put(&c->env->texts, r, x->unsafe_encoding ? NULL : &lang);
 	if (k)
 		memcpy(k->info, info, sizeof(k->info));
 	return k;
@@ -60,7 +55,7 @@ void pg_remember(struct pg_client *c, const char *text, size_t n, const struct s
 bool pg_seen(struct pg_client *c, const char *text, size_t n, struct sql_stmt_info *info_r)
 {
 	const struct pg_seen *s = &c->env->seen;
-	if (n == 0 || s->n != n || how_lexed(&s->lex) != how_lexed(pg_lex(c)) ||
+	if (n == 0 || s->n != n || pg_lex_byte(&s->lex) != pg_lex_byte(pg_lex(c)) ||
 		memcmp(s->text, text, n) != 0)
 		return false;
 	memcpy(info_r, &s->info, offsetof(struct sql_stmt_info, set_name));

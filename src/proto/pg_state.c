@@ -17,6 +17,9 @@ struct pg_ask {
 	unsigned n;
 	size_t bytes;
 	uint32_t pins;
+	struct buf listens; /* SQL */
+	unsigned n_listens;
+	bool unheard; /* not all of them */
 	bool failed;
 };
 
@@ -84,7 +87,6 @@ static const char ask_objects[] =
 	" OR " IN_TEMP("pg_collation", "collnamespace")
 	" OR " IN_TEMP("pg_ts_config", "cfgnamespace")
 	" OR " IN_TEMP("pg_ts_dict", "dictnamespace") ")"
-	FACT("l") EXISTS("pg_listening_channels()")
 	FACT("h") EXISTS("pg_cursors WHERE is_holdable")
 	" UNION ALL SELECT 'p'" TEXT ",name,CASE WHEN from_sql"
 	" AND pg_catalog.octet_length(statement) OPERATOR(pg_catalog.<=) 16384"
@@ -93,6 +95,11 @@ static const char ask_objects[] =
 static const char ask_locks[] =
 	FACT("a") EXISTS("pg_locks WHERE locktype" EQ "'advisory'"
 		" AND pid" EQ "pg_catalog.pg_backend_pid()");
+
+static const char ask_listens[] = FACT("l") EXISTS("pg_listening_channels()");
+static const char ask_channels[] =
+	" UNION ALL SELECT 'l','',l.h FROM (SELECT " HEX("c") " FROM"
+	" pg_catalog.pg_listening_channels() v(c) LIMIT 257) l(h)"; /* LISTEN_MAX_N + 1 */
 
 /* Custom settings are in no view, so their names must be known: those that functions of this
  * database set by a literal name. */
@@ -145,12 +152,14 @@ void ask_put(struct pg_client *c, struct pg_link *l, struct buf *up)
 		return;
 	}
 	o->synth = PG_CAP_ASK;
+	buf_init(&l->ask->listens, LISTEN_MAX_BYTES);
 	size_t at = pgmsg_begin(up, 'Q');
 	buf_puts(up, ask_settings);
 	put_custom(c, up);
 	if (c->acc & (SQL_F_UNKNOWN | SQL_F_BAD))
 		buf_puts(up, ask_hidden);
 	buf_puts(up, ask_objects);
+	buf_puts(up, c->relisten ? ask_channels : ask_listens);
 	if ((c->acc & (SQL_F_ADVISORY | SQL_F_UNKNOWN | SQL_F_BAD | SQL_F_EXECUTE)) ||
 		(c->pins & (PIN(ADVISORY) | PIN(UNKNOWN))))
 		buf_puts(up, ask_locks);
@@ -174,6 +183,7 @@ void ask_free(struct pg_link *l)
 		mem_free(MEM_PROTO, (void *)(uintptr_t)a->v[i].name);
 		mem_free(MEM_PROTO, (void *)(uintptr_t)a->v[i].value);
 	}
+	buf_fini(&a->listens);
 	mem_free(MEM_PROTO, a->v);
 	mem_free(MEM_PROTO, a);
 	l->ask = NULL;
@@ -250,6 +260,16 @@ static bool add_statement(
 	return known;
 }
 
+static void add_channel(struct pg_ask *a, const struct pg_link *l, const uint8_t *hex, size_t n)
+{
+	const char *encoding = varset_get(l->reported, "server_encoding");
+	char *name = n ? unhex(hex, n) : NULL;
+	if (name == NULL || ++a->n_listens > LISTEN_MAX_N ||
+		!listen_put_channel(&a->listens, name, encoding && strcmp(encoding, "UTF8") == 0))
+		a->unheard = true;
+	mem_free(MEM_PROTO, name);
+}
+
 void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t n)
 {
 	static const struct {
@@ -273,6 +293,8 @@ void ask_row(struct pg_client *c, struct pg_link *l, const uint8_t *body, size_t
 		add_setting(a, cell[1], cell_n[1], cell[2], cell_n[2]);
 	if (*cell[0] == 'p' && !add_statement(c, l, cell, cell_n))
 		a->pins |= PIN(PREPARE);
+	if (*cell[0] == 'l')
+		add_channel(a, l, cell[2], cell_n[2]);
 	for (unsigned i = 0; i < sizeof(pins) / sizeof(*pins); i++)
 		if (pins[i].kind == *cell[0])
 			a->pins |= pins[i].pin;
@@ -321,6 +343,16 @@ static bool make_want(struct pg_client *c, struct varset *have, struct varset **
 	return ok;
 }
 
+/* Without memory they are not known. */
+static void learn_channels(struct pg_client *c, struct pg_ask *a)
+{
+	listen_forget(c);
+	if (!c->relisten || !a->n_listens || a->unheard || a->listens.failed || !learn_of(c))
+		return;
+	c->learn->listens = mem_strndup(
+		MEM_PROTO, (const char *)buf_data(&a->listens), buf_len(&a->listens));
+}
+
 static bool ask_learn(struct pg_client *c, struct pg_link *l)
 {
 	struct varset *have, *want;
@@ -342,6 +374,7 @@ static bool ask_learn(struct pg_client *c, struct pg_link *l)
 	varset_unref(&c->env->vars, want);
 	state_want_changed(c);
 	c->pins = l->ask->pins;
+	learn_channels(c, l->ask);
 	named_asked(c, l);
 	return true;
 }
@@ -393,8 +426,11 @@ static bool record_set(struct pg_client *c, struct pg_link *l)
 }
 
 /* What may end the pins that the session has? */
-static uint64_t may_unpin(uint32_t pins)
+static uint64_t may_unpin(const struct pg_client *c)
 {
+	uint32_t pins = c->pins;
+	if (c->relisten && pins == PIN(LISTEN)) /* nothing else may be unknown */
+		return ~UINT64_C(0);
 	uint64_t f = SQL_F_DISCARD_ALL | SQL_F_UNKNOWN | SQL_F_BAD;
 	if (pins & PIN(TEMP))
 		f |= SQL_F_DROP | SQL_F_DISCARD_TEMP;
@@ -424,10 +460,19 @@ static uint64_t relevant(const struct pg_client *c)
 	return f;
 }
 
+bool state_is_known(const struct pg_client *c, const struct pg_link *l)
+{
+	return c->acc == 0 && c->acc_asking == 0 && !l->ask_wait && !c->raw_flags &&
+	       !c->unnamed_raw && !c->mixed && !c->may_reset;
+}
+
 static enum proto_release pinned(struct pg_client *c, struct pg_link *l, struct buf *up)
 {
-	if (c->want != l->have &&
-		c->acc == 0) /* a startup parameter was reset: to what the session started with */
+	/* what others have drawn is forgotten here as by pg_attach(), which may be long ago */
+	l->discards = c->env->seq_reads && seq_is_foreign(c, l) && c->acc == 0 &&
+		      (!l->same_client || c->seq_used);
+	/* a startup parameter was reset: to what the session started with */
+	if ((c->want != l->have || l->discards) && c->acc == 0)
 		(void)sync_put(c, l, up);
 	return REL_PINNED;
 }
@@ -457,7 +502,7 @@ enum proto_release pg_link_release(void *cst, void *lst, struct buf *up)
 		f = c->n_requests ? f | c->acc | SQL_F_UNKNOWN : 0;
 	if (c->pins_kept)
 		return pinned(c, l, up);
-	if (c->pins && (f & may_unpin(c->pins)) == 0)
+	if (c->pins && (f & may_unpin(c)) == 0)
 		return pinned(c, l, up);
 	if (f && c->no_asking) { /* what was changed is not known: nobody else may see it */
 		l->dirty = PG_DIRTY_ALL;

@@ -80,14 +80,15 @@ static bool differs(const char *a, const char *b)
 
 /* The identity goes back to that of the login first and to the wanted one last: what a login may
  * set, a role may not. */
-static void put_plan(struct buf *b, const struct varset *have, const struct varset *want)
+static void put_plan(
+	struct buf *b, bool discards, const struct varset *have, const struct varset *want)
 {
 	static const char auth[] = "session_authorization", role[] = "role";
 	const char *auth_have = varset_get(have, auth), *auth_want = varset_get(want, auth);
 	const char *role_have = varset_get(have, role), *role_want = varset_get(want, role);
 	bool identity = differs(auth_have, auth_want) || differs(role_have, role_want);
 	struct plan p = { .b = b };
-	buf_puts(b, "BEGIN;");
+	buf_puts(b, discards ? "BEGIN;DISCARD SEQUENCES;" : "BEGIN;");
 	if (identity && auth_have) {
 		put_set(&p, auth, NULL);
 		end_select(&p);
@@ -117,7 +118,7 @@ static void put_plan(struct buf *b, const struct varset *have, const struct vars
 
 bool sync_put(struct pg_client *c, struct pg_link *l, struct buf *up)
 {
-	if (c->want == l->have || l->sync_wait)
+	if ((c->want == l->have && !l->discards) || l->sync_wait)
 		return false;
 	assert(l->owed.n == 0 && l->tx == TX_IDLE);
 	struct owed *o = owed_push(l, OWED_QUERY, OWED_CAPTURE);
@@ -125,10 +126,14 @@ bool sync_put(struct pg_client *c, struct pg_link *l, struct buf *up)
 		return true; /* the next up() or down() says so */
 	o->synth = PG_CAP_SYNC;
 	size_t at = pgmsg_begin(up, 'Q');
-	put_plan(up, l->have, c->want);
+	put_plan(up, l->discards, l->have, c->want);
 	buf_put_u8(up, 0);
 	pgmsg_end(up, at);
 	varset_assign(&l->env->vars, &l->sync_to, c->want);
+	if (l->discards)
+		l->last_client_id = 0;
+	l->drawn_by_others = l->drawn_by_others && !l->discards;
+	l->discards = false;
 	l->sync_wait = true;
 	l->has_unnamed = false;
 	c->counters->syncs_sent++;
@@ -224,9 +229,7 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 	if (l->fresh == NULL)
 		varset_assign(&l->env->vars, &l->fresh, l->reported);
 	l->same_client = l->last_client_id == c->id;
-	if (c->ready) /* at its login it does nothing that currval() would remember */
-		l->last_client_id = c->id;
-	l->req_error = l->discarded = l->reask = false;
+	l->req_error = l->discarded = l->discarding = l->reask = false;
 	l->batch_flags = 0;
 	l->ticket = (struct proto_ticket){ 0 };
 	l->answer = (struct proto_answer){ 0 };
@@ -235,12 +238,16 @@ bool pg_attach(void *cst, void *lst, struct buf *up)
 		l->dirty = PG_DIRTY_ALL;
 	if (l->raw)
 		return false;
+	l->discards = c->ready && c->mode != PROTO_SESSION && c->env->seq_reads &&
+		      seq_is_foreign(c, l);
 	bool put = sync_put(c, l, up);
-	if (put && l->used && c->sync_tries < TRIES_MAX_N)
+	if (put && l->used && c->sync_tries < TRIES_MAX_N && !c->listen_due)
 		kept_begin(c, l);
 	if (c->lost)
 		lost_put(c, l, up);
 	else if (c->begun)
 		begin_put(c, l, up);
-	return put || c->lost || c->begun;
+	else if (c->listen_due)
+		listen_put(c, l, up);
+	return put || c->lost || c->begun || c->listen_due;
 }

@@ -2,6 +2,7 @@
  * and statement mode a client's name means a statement of its session, and the server knows that
  * statement, once per link, under a name of ours. Thread: that of the env. */
 #include "pg_ref_int.h"
+#include "pg_up_int.h"
 #include "pg_view_int.h"
 
 #include <assert.h>
@@ -12,16 +13,6 @@
 #define NAME_SHOWN_BYTES 200U /* of a name in an error of ours */
 #define COPY_BIND_BYTES \
 	4096U /* the tail of a Bind up to this is copied, beyond it passes by itself */
-
-static size_t total_of(const struct pgmsg_head *h)
-{
-	return PGMSG_HEAD_BYTES + (size_t)h->body_n;
-}
-
-static const uint8_t *body_of(const struct upx *u)
-{
-	return u->f.p + u->f.at + PGMSG_HEAD_BYTES;
-}
 
 /* How much of the body is here. */
 static size_t body_here(const struct upx *u, const struct pgmsg_head *h)
@@ -164,7 +155,7 @@ static enum up_next parse_named(
 	}
 	up_in_batch(u);
 	bool ok = learn_rename(c, l, p->name, p->name_n, s);
-	if (ok && ls && (s->view || is_outdated(c, ls))) {
+	if (ok && ls && (s->view || s->own || is_outdated(c, ls))) {
 		ok = ref_put_close(u, ls);
 		ls = NULL;
 	}
@@ -493,7 +484,7 @@ static enum up_next bind_served(
 		return up_hold(u);
 	if (u->ruled.rule && u->ruled.rule->block)
 		return up_rule_refuse(u, h);
-	if (up_seq_refused(u, flags, &why)) {
+	if (up_seq_refused(u, flags, true, &why)) {
 		up_in_batch(u);
 		return up_forced(u, h, &why, NULL, 0);
 	}
@@ -530,7 +521,7 @@ static enum up_next bind_served(
 	if (b->stmt_n == 0 && c->unnamed_raw)
 		c->unnamed_raw = 2;
 	u->l->batch_flags |= flags;
-	reset_bound(u, passes_names(c) ? NULL : s);
+	reset_bound(u, passes_names(c) ? NULL : s, b->portal, b->portal_n);
 	c->counters->binds++;
 	up_rule_followed(u);
 	up_count_bound(u, s, b->portal, b->portal_n);

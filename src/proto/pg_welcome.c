@@ -21,6 +21,9 @@ struct proto_cache {
 		struct hash128 start; /* key of the set of startup parameters; all zero: none */
 		struct varset *told;
 	} v[CACHE_N];
+	/* Found last, as sets that are equal are one: clients that connect for each query are alike
+	 * in all of them, the name too. */
+	struct varset *last_start, *last_told;
 };
 
 /* Servers report application_name as it was given if it is short printable ASCII: then one entry
@@ -47,17 +50,29 @@ static struct hash128 start_key(const struct pg_client *c)
 	return key;
 }
 
-/* A new reference, or NULL. */
-static struct varset *cache_get(const struct proto_cache *k, const struct pg_client *c)
+static void cache_keep_last(struct proto_cache *k, struct varset *start, struct varset *told)
 {
+	varset_assign(&k->env->vars, &k->last_start, start);
+	varset_assign(&k->env->vars, &k->last_told, told);
+}
+
+/* A new reference, or NULL. */
+static struct varset *cache_get(struct proto_cache *k, const struct pg_client *c)
+{
+	if (k == NULL)
+		return NULL;
+	if (k->last_told && k->last_start == c->start)
+		return varset_ref(k->last_told);
 	struct hash128 key = start_key(c);
 	const char *name = plain_name(c);
-	for (unsigned i = 0; k && i < k->n; i++) {
+	for (unsigned i = 0; i < k->n; i++) {
 		if (!hash128_eq(k->v[i].start, key))
 			continue;
 		struct varset *told = varset_ref(k->v[i].told);
-		if (name == NULL || varset_put(&c->env->vars, &told, APP_NAME, name))
+		if (name == NULL || varset_put(&c->env->vars, &told, APP_NAME, name)) {
+			cache_keep_last(k, c->start, told);
 			return told;
+		}
 		varset_unref(&c->env->vars, told);
 	}
 	return NULL;
@@ -79,6 +94,7 @@ static void cache_put(
 		k->n++;
 	k->v[i].start = key;
 	varset_assign(&k->env->vars, &k->v[i].told, told);
+	cache_keep_last(k, NULL, NULL);
 }
 
 /* The key, then names and values with their NULs. */
@@ -116,6 +132,8 @@ void pg_cache_free(struct proto_cache **kp)
 	struct proto_cache *k = *kp;
 	for (unsigned i = 0; k && i < k->n; i++)
 		varset_unref(&k->env->vars, k->v[i].told);
+	if (k)
+		cache_keep_last(k, NULL, NULL);
 	mem_free(MEM_PROTO, k);
 	*kp = NULL;
 }

@@ -38,6 +38,7 @@ struct stmt {
 	struct stmt *of;        /* the one without what was told, a reference; or NULL */
 	bool sql;               /* the text is a PREPARE: see pg_named.c */
 	bool view;              /* it reads pg_prepared_statements: see pg_view.c */
+	bool own; /* FETCH, EXECUTE: what it returns depends on what the session has made */
 	/* pg_route.c: the verdict on it, with the names that it was found with (0: none yet) and
 	 * the way of reading */
 	uint64_t route_names;

@@ -1,45 +1,123 @@
 /* texts - a hash table of sets of two slots. A text that comes for the first time leaves nothing
- * but a part of its hash: those with other values each time push nothing out. */
+ * but a part of its hash: those that are new each time push nothing out. */
 #include "texts.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 #define SETS (TEXTS_N / 2)
+/* Of so many texts that have the hash of a kept one and are not equal to it one takes its place. */
+#define MISSES 16U
 
 struct block {
 	uint64_t how;
-	size_t n;
-	uint8_t *text;   /* behind the value */
-	uint8_t value[]; /* aligned for anything of 8 bytes */
+	struct sql_number *numbers; /* that may be others; behind the value */
+	char *text;                 /* behind them */
+	uint16_t n, numbers_n;
+	uint8_t missed;
+	uint64_t value[]; /* aligned for anything of 8 bytes */
 };
 struct texts_slot {
-	uint64_t hash;
+	uint64_t hash; /* no other slot of its set has the same */
 	struct block *b;
 	uint32_t seen; /* in the first of a set: of the text that came last and is not kept */
 };
 
-/* Not keyed: who makes two texts collide only has them read again. */
+/* ---- hashes ---- */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bits of bytes that are digits, and maybe of colons right above such. */
+static inline uint64_t digits_of(uint64_t w)
+{
+	const uint64_t x = w ^ EACH(0x30);
+	return (x - EACH(10)) & ~x & EACH(0x80);
+}
+
+/* Where d, digits_of() what begins at p, has the first that stands as a number does, and its end.
+ * NULL: nowhere. */
+static inline const char *number_in(
+	const struct texts_ref *r, const char *p, uint64_t d, unsigned *at_r)
+{
+	for (; d; d &= d - 1) {
+		*at_r = (unsigned)__builtin_ctzll(d) / 8;
+		const char *end = sql_number_end(r->text, p + *at_r, r->text + r->n);
+		if (end)
+			return end;
+	}
+	return NULL;
+}
+
+static inline uint64_t load(const char *p)
+{
+	uint64_t w;
+	memcpy(&w, p, sizeof(w));
+	return le64toh(w);
+}
+
+/* n bytes of the text up to its end, as the lowest of a word. */
+static inline uint64_t last_of(const struct texts_ref *r, size_t n)
+{
+	uint64_t w = 0;
+	if (r->n >= sizeof(w))
+		return load(r->text + r->n - sizeof(w)) >> 8 * (sizeof(w) - n);
+	memcpy(&w, r->text + r->n - n, n);
+	return le64toh(w);
+}
+
+static inline uint64_t mix(uint64_t h, uint64_t w)
+{
+	h ^= w;
+	return (h << 29 | h >> 35) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden ratio */
+}
+
+/* Without the digits of what may be a number, in strings and comments, too. Not keyed: who makes
+ * two texts collide only has them read again. */
+static uint64_t hash_of(const struct texts_ref *r)
+{
+	const char *p = r->text, *const end = p + r->n;
+	uint64_t h = mix(r->n == 0, r->how), w, d = 0;
+	while (p < end) {
+		const char *next = end;
+		unsigned at;
+		for (; end - p >= 8; p += 8, h = mix(h, w)) {
+			w = load(p);
+			d = digits_of(w);
+			if (d)
+				break;
+		}
+		if (end - p >= 8) {
+			next = p + 8;
+		} else if (p < end) {
+			w = last_of(r, (size_t)(end - p));
+			d = digits_of(w);
+		} else {
+			break;
+		}
+		const char *behind = number_in(r, p, d, &at);
+		if (behind) {
+			w |= UINT64_MAX << 8 * at; /* a number, whichever */
+			next = behind;
+		}
+		h = mix(h, w);
+		p = next;
+	}
+	h ^= h >> 32;
+	h = mix(h, 0);
+	return h ^ h >> 29;
+}
+
 struct texts_ref texts_ref_of(const char *text, size_t n, uint64_t how)
 {
-	const uint64_t k = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 divided by the golden ratio */
-	uint64_t h = (how ^ n) * k, w;
-	size_t i = 0;
-	for (; i + sizeof w <= n; i += sizeof w) {
-		memcpy(&w, text + i, sizeof w);
-		h = (h ^ w) * k;
-		h ^= h >> 32;
-	}
-	w = 0;
-	if (i < n)
-		memcpy(&w, text + i, n - i);
-	h = (h ^ w) * k;
-	h ^= h >> 32;
-	h *= k;
-	return (struct texts_ref){ text, n, how, h ^ h >> 29 };
+	struct texts_ref r = { text, n, how, 0 };
+	r.hash = n <= TEXTS_MAX_BYTES ? hash_of(&r) : 0;
+	return r;
 }
+
+/* ---- the table ---- */
 
 static struct texts_slot *set_of(struct texts *t, const struct texts_ref *r)
 {
@@ -67,22 +145,69 @@ void texts_fini(struct texts *t)
 	t->slots = NULL;
 }
 
+/* Byte by byte, but that some digits stand for some digits at each of the kept text's numbers:
+ * what is behind them there is no digit, so all of them are compared. */
+static bool same(const struct block *b, const struct texts_ref *r)
+{
+	const char *p = r->text, *end = p + r->n, *kept = b->text;
+	if (r->n == b->n && memcmp(p, kept, b->n) == 0)
+		return true;
+	for (unsigned i = 0; i < b->numbers_n; i++) {
+		size_t n = (size_t)(b->text + b->numbers[i].at - kept);
+		if ((size_t)(end - p) <= n || memcmp(p, kept, n) != 0 ||
+			!sql_number_byte(p[n], SQL_BYTE_DIGIT))
+			return false;
+		for (p += n; p < end && sql_number_byte(*p, SQL_BYTE_DIGIT);)
+			p++;
+		kept += n + b->numbers[i].n;
+	}
+	size_t left = (size_t)(b->text + b->n - kept);
+	return b->numbers_n && (size_t)(end - p) == left && memcmp(p, kept, left) == 0;
+}
+
 static bool is(const struct texts_slot *s, const struct texts_ref *r)
 {
-	const struct block *b = s->b;
-	return s->hash == r->hash && b && b->n == r->n && b->how == r->how &&
-	       memcmp(b->text, r->text, r->n) == 0;
+	return s->hash == r->hash && s->b && s->b->how == r->how && same(s->b, r);
 }
 
 void *texts_find(struct texts *t, const struct texts_ref *r)
 {
-	struct texts_slot *s = t->slots ? set_of(t, r) : NULL;
+	struct texts_slot *s = t->slots && r->n <= TEXTS_MAX_BYTES ? set_of(t, r) : NULL;
 	if (s == NULL)
 		return NULL;
 	return is(&s[0], r) ? s[0].b->value : is(&s[1], r) ? s[1].b->value : NULL;
 }
 
-void *texts_put(struct texts *t, const struct texts_ref *r)
+static struct block *keep(
+	const struct texts *t, const struct texts_ref *r, const struct sql_lang *lang)
+{
+	struct sql_number numbers[TEXTS_NUMBERS_MAX];
+	size_t n = lang ? sql_numbers(lang, r->text, r->n, numbers, TEXTS_NUMBERS_MAX) : 0;
+	size_t bytes = n * sizeof(*numbers);
+	struct block *b = mem_alloc(MEM_PROTO, sizeof(*b) + t->value_bytes + bytes + r->n);
+	if (b == NULL)
+		return NULL;
+	b->how = r->how;
+	b->n = (uint16_t)r->n;
+	b->numbers_n = (uint16_t)n;
+	b->numbers = (struct sql_number *)(b->value + t->value_bytes / sizeof(*b->value));
+	b->text = (char *)(b->numbers + n);
+	memcpy(b->numbers, numbers, bytes);
+	memcpy(b->text, r->text, r->n);
+	return b;
+}
+
+/* Where the next one goes: over what has the same hash, if that has been missed often, or else in
+ * front, with the first becoming the second. NULL: nowhere. */
+static struct texts_slot *place(struct texts_slot *s, uint64_t hash)
+{
+	for (int i = 0; i < 2; i++)
+		if (s[i].b && s[i].hash == hash)
+			return ++s[i].b->missed % MISSES == 0 ? &s[i] : NULL;
+	return &s[0];
+}
+
+void *texts_put(struct texts *t, const struct texts_ref *r, const struct sql_lang *lang)
 {
 	uint32_t seen = (uint32_t)(r->hash >> 32);
 	if (r->n == 0 || r->n > TEXTS_MAX_BYTES)
@@ -96,17 +221,18 @@ void *texts_put(struct texts *t, const struct texts_ref *r)
 		s->seen = seen;
 		return NULL;
 	}
-	struct block *b = mem_alloc(MEM_PROTO, sizeof *b + t->value_bytes + r->n);
+	struct texts_slot *at = place(s, r->hash);
+	struct block *b = at ? keep(t, r, lang) : NULL;
 	if (b == NULL)
 		return NULL;
-	b->how = r->how;
-	b->n = r->n;
-	b->text = b->value + t->value_bytes;
-	memcpy(b->text, r->text, r->n);
-	drop(s[1].b);
-	s[1].b = s[0].b;
-	s[1].hash = s[0].hash;
-	s[0].b = b;
-	s[0].hash = r->hash;
+	if (at == s && !(s[0].b && s[0].hash == r->hash)) {
+		drop(s[1].b);
+		s[1].b = s[0].b;
+		s[1].hash = s[0].hash;
+	} else {
+		drop(at->b);
+	}
+	at->b = b;
+	at->hash = r->hash;
 	return b->value;
 }

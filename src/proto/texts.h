@@ -1,27 +1,33 @@
-/* texts - texts that came before, each with what was made of it, so that it is not read again. A
- * bounded table that forgets: a text is kept when it comes for the second time, and gives way to
- * others. Ignorant of what is kept. Private to src/proto. Thread: that of the env. */
+/* texts - texts that came before, each with what was made of it, so that it is not read again; nor
+ * is one that differs in nothing but numbers that decide nothing (sql/numbers.h). A bounded table
+ * that forgets: a text is kept when it comes for the second time, whatever its numbers, and gives
+ * way to others. Ignorant of what is kept. Private to src/proto. Thread: that of the env. */
 #ifndef PROTO_TEXTS_H
 #define PROTO_TEXTS_H
+#include "sql/numbers.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longer ones are not kept; with their number it bounds the memory: 2 MiB and the values. */
+/* Longer ones are not kept; with their number it bounds the memory: 2 MiB, the values, and half a
+ * MiB for where numbers stand. Those behind the first 128 of a text must be the same. */
 #define TEXTS_MAX_BYTES 2048U
 #define TEXTS_N 1024U
+#define TEXTS_NUMBERS_MAX 128U
 
 struct texts {
 	struct texts_slot *slots; /* NULL: none was ever seen */
 	size_t value_bytes;
 };
 
-/* What is looked for. Equal are texts of the same bytes that are read in the same way. */
+/* What is looked for. Equal are texts of the same bytes, but for such numbers, that are read in the
+ * same way. */
 struct texts_ref {
 	const char *text;
 	size_t n;
 	uint64_t how;  /* all that what is made of a text depends on beside it */
-	uint64_t hash; /* texts_ref_of()'s */
+	uint64_t hash; /* texts_ref_of()'s: without numbers, and what looks like one */
 };
 struct texts_ref texts_ref_of(const char *text, size_t n, uint64_t how);
 
@@ -32,6 +38,7 @@ void texts_fini(struct texts *t);
 /* What is kept of it, until the next texts_put(). NULL: it is not known. */
 void *texts_find(struct texts *t, const struct texts_ref *r);
 /* It has come, and is not known. Where to keep what was made of it, all zero; NULL: it came for the
- * first time, it is too long, or there is no memory. */
-void *texts_put(struct texts *t, const struct texts_ref *r);
+ * first time, it is too long, others like it came that were not equal, or there is no memory. lang:
+ * how its numbers are found, of how; NULL: none may be another. */
+void *texts_put(struct texts *t, const struct texts_ref *r, const struct sql_lang *lang);
 #endif

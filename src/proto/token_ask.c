@@ -78,12 +78,14 @@ bool token_ask_read(const char *text, size_t n, struct pev *ev_r)
 	struct text t = { text, n };
 	*ev_r = (struct pev){ .kind = PEV_TOKEN };
 	skip_space(&t);
-	if (!t.n || (*t.p | 0x20) != 's')
+	if (t.n < strlen("show " NAME) || (*t.p | 0x20) != 's')
 		return false;
-	if (take_word(&t, "show"))
-		return take(&t, NAME) && at_end(t);
-	if (take_word(&t, "select"))
-		return take(&t, "@@" NAME) && at_end(t);
+	switch (t.p[2] | 0x20) { /* each query comes here */
+	case 'o': return take_word(&t, "show") && take(&t, NAME) && at_end(t);
+	case 'l': return take_word(&t, "select") && take(&t, "@@" NAME) && at_end(t);
+	case 't': break;
+	default: return false;
+	}
 	if (!take_word(&t, "set"))
 		return false;
 	(void)take_word(&t, "session");

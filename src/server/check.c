@@ -57,15 +57,20 @@ static void say(
 	t->bad_n += !ok;
 }
 
-/* Nobody to log in as: clients bring their own. Does it answer? */
+/* Nobody to log in as: clients bring their own. Does it answer? If not, a try to log in as anybody
+ * tells why. */
 static void ping_pg(struct trial *t, const struct target *to, const struct pg_words *w)
 {
 	int64_t since = clock_mono_us();
 	PGPing p = PQpingParams(w->name, w->value, 0);
-	say(t, to, p == PQPING_OK, since,
-		p == PQPING_OK       ? "answers; the configuration names nobody to log in as"
-		: p == PQPING_REJECT ? "answers, but takes no connections now"
-				     : "no answer");
+	if (p == PQPING_OK) {
+		say(t, to, true, since, "answers; the configuration names nobody to log in as");
+		return;
+	}
+	PGconn *c = PQconnectdbParams(w->name, w->value, 0);
+	const char *why = PQerrorMessage(c);
+	say(t, to, false, since, *why ? why : "no answer");
+	PQfinish(c);
 }
 
 static void try_pg(struct trial *t, const struct target *to)
@@ -150,10 +155,11 @@ static int check_conf(const struct conf_places *p, struct conf_msgs *m, bool con
 	for (unsigned i = 0; i < m->n; i++)
 		fprintf(stderr, "%s\n", conf_msg_format(&m->list[i], line, sizeof line));
 	if (!ok)
-		fprintf(stderr, "weirpool check: %u mistakes in the configuration\n", m->errors_n);
+		fprintf(stderr, "weirpool check: %u mistake%s in the configuration\n", m->errors_n,
+			m->errors_n == 1 ? "" : "s");
 	else
-		printf("ok   %s (%u databases, %u users)\n", p->file ? p->file : p->urls[0].from,
-			gen->conf->dbs_n, gen->conf->users_n);
+		printf("ok   %s (%s)\n", p->file ? p->file : p->urls[0].from,
+			server_sum_of(gen, line, sizeof line));
 	struct trial t = { .gen = gen };
 	for (unsigned i = 0; ok && connect && i < gen->conf->dbs_n; i++)
 		try_db(&t, &gen->conf->dbs[i]);

@@ -283,6 +283,25 @@ static unsigned fill_nodes(
 	return c->nodes_n;
 }
 
+/* NULL with e: it cannot be made; without: the cluster's servers are asked in clear. */
+static struct tls_ctx *probe_tls(
+	const struct core_gen *gen, const struct conf_cluster *c, struct err *e)
+{
+	struct settings set;
+	conf_effective(gen->conf, entry_of(gen->conf, c), NULL, &set);
+	return core_server_tls(&set, proto_by_name(c->kind->name), e);
+}
+
+/* The same options, but what is in the files of certificates may be new. */
+static void renew_tls(struct watch *w, const struct core_gen *gen, const struct conf_cluster *c)
+{
+	struct err e = { 0 };
+	struct tls_ctx *tls = w->monitor ? probe_tls(gen, c, &e) : NULL;
+	if (w->monitor && !err_is(&e))
+		monitor_set_tls(w->monitor, tls, gen->patroni_tls);
+	tls_ctx_unref(tls);
+}
+
 static struct monitor *make(
 	struct watch *w, const struct core_gen *gen, const struct conf_cluster *c, struct err *e)
 {
@@ -294,7 +313,7 @@ static struct monitor *make(
 	const char *patroni[PATRONI_MAX], *at = c->patroni;
 	struct settings set;
 	conf_effective(gen->conf, entry_of(gen->conf, c), NULL, &set);
-	struct tls_ctx *tls = core_server_tls(&set, proto_by_name(c->kind->name), e);
+	struct tls_ctx *tls = probe_tls(gen, c, e);
 	if (err_is(e))
 		return NULL;
 	struct monitor_opts o = {
@@ -310,6 +329,7 @@ static struct monitor *make(
 		.tls = tls,
 		.tls_require = set.server_tls.mode >= CONF_TLS_REQUIRE,
 		.patroni = patroni,
+		.patroni_tls = gen->patroni_tls,
 	};
 	fill_cluster(gen->conf, c, &o.cluster);
 	while (o.patroni_n < PATRONI_MAX &&
@@ -357,6 +377,7 @@ static void watch(struct clusters *all, const struct core_gen *gen, const struct
 	if (w && strcmp(w->options, options) == 0) {
 		mem_wipe(options, strlen(options));
 		mem_free(MEM_CONF, options);
+		renew_tls(w, gen, c);
 		return;
 	}
 	buf_init(&heir, 0);

@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -16,13 +17,52 @@
 
 static int pid_fd = -1;
 
+static int starter_fd = -1; /* to the process that was started; -1: it waits no longer */
+
+/* In the process that was started: ends as the start of the service does. A zero byte says that it
+ * serves, a text why it does not. */
+__attribute__((noreturn)) static void wait_for_service(int fd)
+{
+	char text[512];
+	size_t n = 0;
+	ssize_t got;
+	sigset_t none;
+	sigemptyset(&none); /* whoever waits may interrupt it */
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	while (n < sizeof text - 1 && ((got = read(fd, text + n, sizeof text - 1 - n)) > 0 ||
+					      (got < 0 && errno == EINTR))) {
+		n += got > 0 ? (size_t)got : 0;
+		if (n && !text[n - 1])
+			_exit(0);
+	}
+	text[n] = '\0';
+	fprintf(stderr, "weirpool: %s\n", n ? text : "it ended before it served: see the log");
+	_exit(1);
+}
+
+void daemon_tell(const struct err *e)
+{
+	if (starter_fd < 0)
+		return;
+	(void)!write(starter_fd, e ? e->msg : "", e ? strlen(e->msg) : 1);
+	close(starter_fd);
+	starter_fd = -1;
+}
+
 int daemon_detach(struct err *e)
 {
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return err_set(e, ERR_INTERNAL, "cannot make a pipe: %s", strerror(errno));
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_set(e, ERR_INTERNAL, "cannot fork: %s", strerror(errno));
-	if (pid > 0)
-		_exit(0);
+	if (pid > 0) {
+		close(ends[1]);
+		wait_for_service(ends[0]);
+	}
+	close(ends[0]);
+	starter_fd = ends[1];
 	if (setsid() < 0)
 		return err_set(e, ERR_INTERNAL, "setsid: %s", strerror(errno));
 	pid = fork();
@@ -119,6 +159,23 @@ int daemon_drop(const char *user, struct err *e)
 	if (setuid(0) == 0)
 		return err_set(e, ERR_INTERNAL, "root was not given up");
 	return 0;
+}
+
+int daemon_as(const char *user, int (*fn)(void *arg), void *arg)
+{
+	gid_t groups[256], gid = getegid();
+	int n = getgroups(sizeof groups / sizeof *groups, groups), rc = -1, err = EPERM;
+	struct passwd *pw = getuid() == 0 && n >= 0 ? getpwnam(user) : NULL;
+	if (!pw || initgroups(user, pw->pw_gid) != 0)
+		return -1;
+	if (setegid(pw->pw_gid) == 0 && seteuid(pw->pw_uid) == 0) {
+		rc = fn(arg);
+		err = errno;
+	}
+	if (seteuid(0) != 0 || setegid(gid) != 0 || setgroups((size_t)n, groups) != 0)
+		abort(); /* half of another user: nothing may follow */
+	errno = err;
+	return rc;
 }
 
 void daemon_give(const char *user, const char *dir, unsigned port)

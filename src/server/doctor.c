@@ -77,10 +77,33 @@ static long long links_of(const struct doctor *d, const struct conf_db *db)
 	return s.max_db_connections && s.max_db_connections < one ? s.max_db_connections : one;
 }
 
+/* The hard limit in /proc/PID/limits, which everybody may read:
+ * "Max open files   1024   4096   files". -1: there is no such process. */
+static long long fd_limit_of(int64_t pid)
+{
+	static const char name[] = "Max open files";
+	char path[48], line[200], *save = NULL;
+	int64_t v = -1;
+	snprintf(path, sizeof path, "/proc/%lld/limits", (long long)pid);
+	FILE *f = fopen(path, "re");
+	while (f && v < 0 && fgets(line, sizeof line, f)) {
+		if (strncmp(line, name, sizeof name - 1) != 0)
+			continue;
+		strtok_r(line + sizeof name - 1, " ", &save);
+		const char *hard = strtok_r(NULL, " ", &save);
+		if (!hard || num_i64(hard, 0, INT64_MAX, &v) != 0)
+			v = INT64_MAX; /* "unlimited" */
+	}
+	if (f)
+		fclose(f);
+	return v;
+}
+
 /* Of the weirpool that runs, by its pid file, or of this process. */
 static long long fd_limit(const struct doctor *d, const char **whose_r)
 {
 	struct rlimit r = { 0 };
+	long long most = -1;
 	char line[32] = "";
 	int64_t pid = 0;
 	FILE *f = *d->conf->global.pidfile ? fopen(d->conf->global.pidfile, "re") : NULL;
@@ -89,9 +112,10 @@ static long long fd_limit(const struct doctor *d, const char **whose_r)
 		fclose(f);
 	line[strcspn(line, "\n")] = '\0';
 	*whose_r = "the process that runs";
-	if (got && num_i64(line, 1, INT32_MAX, &pid) == 0 &&
-		prlimit((pid_t)pid, RLIMIT_NOFILE, NULL, &r) == 0)
-		return (long long)r.rlim_max;
+	if (got && num_i64(line, 1, INT32_MAX, &pid) == 0)
+		most = fd_limit_of(pid);
+	if (most >= 0)
+		return most;
 	*whose_r = "this shell";
 	(void)getrlimit(RLIMIT_NOFILE, &r);
 	return (long long)r.rlim_max;
@@ -170,14 +194,18 @@ static const char max_connections_sql[] =
 	"select pg_catalog.current_setting('max_connections')::int - "
 	"pg_catalog.current_setting('superuser_reserved_connections')::int";
 
+static const char nobody[] = "the configuration names nobody to log in as";
+
 /* max_connections without what is kept for superusers; below 0: nobody knows, and e may say why. */
 static long long ask_pg(const struct server_sum *s, struct server_account *who, struct err *e)
 {
 	struct pg_words w;
 	long long most = -1;
 	int64_t v;
-	if (!*who->user || !*who->password)
+	if (!*who->user || !*who->password) {
+		err_set(e, ERR_CONFIG, "%s", nobody);
 		return -1;
+	}
 	if (!*who->database)
 		who->database = "postgres";
 	pg_words_fill(&w, s->host, who, "weirpool doctor");
@@ -197,6 +225,8 @@ static long long ask_my(const struct server_sum *s, const struct server_account 
 {
 	struct my_said said;
 	int64_t v;
+	if (!*who->user)
+		err_set(e, ERR_CONFIG, "%s", nobody);
 	if (!*who->user ||
 		server_ask_my(s->host, who, "select @@max_connections, 1", &said, e) != 0 ||
 		num_i64(said.cells[0], 0, INT32_MAX, &v) != 0)
@@ -270,7 +300,11 @@ static void check_expiry(struct doctor *d, const char *path, const struct tls_ct
 static void check_certificates(struct doctor *d)
 {
 	const char *last = "";
-	check_expiry(d, d->conf->global.client_tls.cert_file, d->gen->client_tls);
+	const struct conf_global *g = &d->conf->global;
+	check_expiry(d, g->client_tls.cert_file, d->gen->client_tls);
+	check_expiry(d, g->http_tls_cert_file, d->gen->http_tls);
+	check_expiry(d, g->otlp_tls.cert_file, d->gen->otlp_tls);
+	check_expiry(d, g->patroni_tls.cert_file, d->gen->patroni_tls);
 	for (unsigned i = 0; i < d->conf->dbs_n; i++) {
 		const struct conf_db *db = &d->conf->dbs[i];
 		struct settings s;
@@ -434,7 +468,7 @@ static void examine(struct doctor *d, const char *arg)
 	conf_paths(d->conf, check_path, d);
 	check_open(d);
 	check_running(d, arg);
-	printf("%u findings\n", d->found_n);
+	printf("%u finding%s\n", d->found_n, d->found_n == 1 ? "" : "s");
 }
 
 int server_doctor(int argc, char **argv)

@@ -3,7 +3,9 @@
 #include "server_int.h"
 
 #include "auth/ldap_opts.h"
+#include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void add_problems(struct conf_msgs *m, struct problems *p)
@@ -23,12 +25,25 @@ static void add_problems(struct conf_msgs *m, struct problems *p)
 	}
 }
 
+/* weirpool -t has looked whether it is there. */
+static bool is_told(const struct conf_msgs *m, const char *option)
+{
+	size_t n = strlen(option);
+	for (unsigned i = 0; i < m->n; i++)
+		if (strncmp(m->list[i].text, option, n) == 0 && m->list[i].text[n] == ':' &&
+			m->list[i].level == CONF_ERROR)
+			return true;
+	return false;
+}
+
 static void load_users(struct core_gen *g, struct conf_msgs *m)
 {
 	const struct conf *c = g->conf;
+	struct conf_src at = conf_src_of(c, "auth_file");
 	struct err e = { 0 };
-	if (*c->global.auth_file && users_load(c->global.auth_file, &g->users, &e) != 0)
-		conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s", e.msg);
+	if (*c->global.auth_file && users_load(c->global.auth_file, &g->users, &e) != 0 &&
+		!is_told(m, "auth_file"))
+		conf_msgs_add(m, CONF_ERROR, at.file, at.line, "auth_file: %s", e.msg);
 	if (!*c->url_user || !*c->url_password)
 		return;
 	if (!g->users)
@@ -67,6 +82,20 @@ static void check_ldap(const struct conf *c, struct conf_msgs *m)
 		ldap_opts_fini(&o);
 }
 
+/* It is served all the same: perhaps nobody checks it. */
+static void tell_ended(
+	const struct tls_ctx *ctx, const char *option, const char *file, struct conf_msgs *m)
+{
+	char at[40];
+	int64_t at_s;
+	if (!ctx || !tls_ctx_expiry(ctx, &at_s) || at_s > clock_wall_us() / 1000000)
+		return;
+	conf_msgs_add(m, CONF_WARNING, NULL, 0,
+		"%s: the certificate in %.200s has ended at %s: who checks it refuses the "
+		"connection",
+		option, file, clock_format_ms(at_s * 1000000, at, sizeof at));
+}
+
 static void make_tls(struct core_gen *g, struct conf_msgs *m)
 {
 	const struct conf_tls *t = &g->conf->global.client_tls;
@@ -89,6 +118,7 @@ static void make_tls(struct core_gen *g, struct conf_msgs *m)
 	};
 	if (t->mode != CONF_TLS_DISABLE && tls_ctx_new(&p, &g->client_tls, &e) != 0)
 		conf_msgs_add(m, CONF_ERROR, NULL, 0, "client_tls: %s", e.msg);
+	tell_ended(g->client_tls, "client_tls_cert_file", t->cert_file, m);
 }
 
 static void make_http_tls(struct core_gen *g, struct conf_msgs *m)
@@ -104,6 +134,44 @@ static void make_http_tls(struct core_gen *g, struct conf_msgs *m)
 	};
 	if (*c->http_tls_cert_file && tls_ctx_new(&p, &g->http_tls, &e) != 0)
 		conf_msgs_add(m, CONF_ERROR, NULL, 0, "http_tls: %s", e.msg);
+	tell_ended(g->http_tls, "http_tls_cert_file", c->http_tls_cert_file, m);
+}
+
+int server_https(const struct conf_https *h, struct tls_ctx **ctx_r, struct err *e)
+{
+	static const enum tls_verify verify[] = { [CONF_HTTPS_REQUIRE] = TLS_VERIFY_NONE,
+		[CONF_HTTPS_VERIFY_CA] = TLS_VERIFY_CA,
+		[CONF_HTTPS_VERIFY_FULL] = TLS_VERIFY_FULL };
+	struct tls_params p = {
+		.verify = verify[h->mode],
+		.ca_file = h->ca_file,
+		.cert_file = h->cert_file,
+		.key_file = h->key_file,
+	};
+	return tls_ctx_new(&p, ctx_r, e);
+}
+
+static void make_https(
+	const struct conf_https *h, const char *what, struct tls_ctx **ctx_r, struct conf_msgs *m)
+{
+	struct err e = { 0 };
+	if (server_https(h, ctx_r, &e) != 0)
+		conf_msgs_add(m, CONF_ERROR, NULL, 0, "%s: %s", what, e.msg);
+}
+
+/* Only if somebody needs it: the system's CA certificates are many. */
+static void make_asking_tls(struct core_gen *g, struct conf_msgs *m)
+{
+	const struct conf *c = g->conf;
+	bool patroni = false;
+	for (unsigned i = 0; i < c->clusters_n; i++)
+		patroni = patroni || strcasestr(c->clusters[i].patroni, "https://");
+	if (strncasecmp(c->global.otlp_endpoint, "https://", 8) == 0)
+		make_https(&c->global.otlp_tls, "otlp_tls", &g->otlp_tls, m);
+	if (patroni)
+		make_https(&c->global.patroni_tls, "patroni_tls", &g->patroni_tls, m);
+	tell_ended(g->otlp_tls, "otlp_tls_cert_file", c->global.otlp_tls.cert_file, m);
+	tell_ended(g->patroni_tls, "patroni_tls_cert_file", c->global.patroni_tls.cert_file, m);
 }
 
 static bool check_kinds(const struct conf *c, struct conf_msgs *m)
@@ -148,6 +216,7 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 	check_ldap(conf, m);
 	make_tls(g, m);
 	make_http_tls(g, m);
+	make_asking_tls(g, m);
 	g->rules = core_rules_build(conf, m);
 	if (check_kinds(conf, m))
 		check_server_tls(conf, m);
@@ -155,4 +224,13 @@ struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m)
 		return g;
 	gen_unref(g);
 	return NULL;
+}
+
+const char *server_sum_of(const struct core_gen *gen, char *out, size_t n)
+{
+	unsigned dbs = gen->conf->dbs_n;
+	size_t users = users_n(gen->users);
+	snprintf(out, n, "%u database%s, %zu user%s", dbs, dbs == 1 ? "" : "s", users,
+		users == 1 ? "" : "s");
+	return out;
 }

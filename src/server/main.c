@@ -162,12 +162,12 @@ static int parse_args(int argc, char **argv, struct server_args *a, int *code_r)
 }
 
 /* A word that is no file: perhaps a tool. */
-static void suggest_tool(const char *word)
+static bool suggest_tool(const char *word)
 {
 	const char *near = NULL;
 	size_t least = 3;
 	if (strpbrk(word, "/.") || access(word, F_OK) == 0)
-		return;
+		return false;
 	for (unsigned i = 0; i < TOOLS_N; i++)
 		if (opt_distance(word, tools[i].word.name) < least) {
 			least = opt_distance(word, tools[i].word.name);
@@ -176,6 +176,7 @@ static void suggest_tool(const char *word)
 	if (near)
 		fprintf(stderr, "weirpool: there is no file %s; did you mean weirpool %s?\n", word,
 			near);
+	return near != NULL;
 }
 
 /* What to serve: from the arguments, else what the environment said. 0, or -1 and told. */
@@ -186,14 +187,16 @@ static int take_target(
 	for (int i = optind; i < argc; i++)
 		urls_n += conf_url_is(argv[i]);
 	if (argc - optind > 1 && urls_n != (unsigned)(argc - optind)) {
-		fputs("weirpool: one configuration file, or URLs, not more\n", stderr);
-		usage(stderr);
+		if (!suggest_tool(argv[optind]))
+			fputs("weirpool: one configuration file, or URLs, not more\n"
+			      "Try 'weirpool --help'.\n",
+				stderr);
 		return -1;
 	}
 	for (int i = optind; i < argc; i++) {
 		bool is_url = conf_url_is(argv[i]);
 		if (!is_url)
-			suggest_tool(argv[i]);
+			(void)suggest_tool(argv[i]);
 		conf_places_target(p, argv[i], m);
 		if (is_url) /* it may hold a password: not for ps(1) */
 			mem_wipe(argv[i], strlen(argv[i]));
@@ -205,9 +208,8 @@ static int take_target(
 	if (a->target)
 		return 0;
 	fputs("weirpool: nothing to serve: a configuration file or a URL is needed, here or in "
-	      "DATABASE_URL\n",
+	      "DATABASE_URL\nTry 'weirpool --help'.\n",
 		stderr);
-	usage(stderr);
 	return -1;
 }
 
@@ -216,8 +218,7 @@ static void print_msgs(const struct conf_msgs *m, const struct server_args *a)
 	char line[1200];
 	for (unsigned i = 0; i < m->n; i++)
 		if (!a->quiet || m->list[i].level == CONF_ERROR)
-			fprintf(stderr, "%s%s\n", m->list[i].level == CONF_ERROR ? "" : "warning: ",
-				conf_msg_format(&m->list[i], line, sizeof line));
+			fprintf(stderr, "%s\n", conf_msg_format(&m->list[i], line, sizeof line));
 }
 
 static int check_daemon(const struct conf *c, struct server_args *a)
@@ -251,12 +252,13 @@ static struct core_gen *load(
 		gen_unref(gen);
 		gen = NULL;
 	}
+	char sum[64];
 	print_msgs(m, a);
 	if (a->test && gen)
-		printf("%s: ok (%u databases, %u users)\n", a->target, gen->conf->dbs_n,
-			gen->conf->users_n);
+		printf("%s: ok (%s)\n", a->target, server_sum_of(gen, sum, sizeof sum));
 	else if (!gen)
-		fprintf(stderr, "weirpool: %u mistakes in the configuration\n", m->errors_n);
+		fprintf(stderr, "weirpool: %u mistake%s in the configuration\n", m->errors_n,
+			m->errors_n == 1 ? "" : "s");
 	return gen;
 }
 

@@ -69,6 +69,36 @@ static int open_log(const struct conf *c, const struct server_args *a)
 	return log_open(&o);
 }
 
+/* rc of open_log(), and its errno. */
+static void tell_log(const struct conf *c, int rc)
+{
+	if (rc != 0)
+		log_event(EVENT_LOG_FILE, "cannot open %s %s: %s; what was open stays in use",
+			rc == -2 ? "audit_file" : "logfile",
+			rc == -2 ? c->global.audit_file : c->global.logfile, strerror(errno));
+}
+
+struct log_of {
+	const struct conf *conf;
+	const struct server_args *args;
+};
+
+static int open_log_of(void *arg)
+{
+	const struct log_of *l = arg;
+	return open_log(l->conf, l->args);
+}
+
+/* The first time: as the user whom we become, who then can open it again; else as who we are. */
+static int begin_log(const struct conf *c, const struct server_args *a)
+{
+	struct log_of l = { c, a };
+	const char *user = a->user ? a->user : c->global.user;
+	if (*user && daemon_as(user, open_log_of, &l) == 0)
+		return 0;
+	return open_log(c, a);
+}
+
 static void use(struct server *s, struct core_gen *gen)
 {
 	core_reload(s->core, gen);
@@ -76,6 +106,7 @@ static void use(struct server *s, struct core_gen *gen)
 	gen_unref(s->gen);
 	s->gen = gen;
 	refresh_arm(&s->refresh);
+	admin_conf_changed(s->admin);
 }
 
 static char *describe(const struct conf *was, const struct conf *is)
@@ -105,9 +136,7 @@ static int take_up(struct server *s, struct core_gen *gen, char **text_r, struct
 		return -1;
 	}
 	*text_r = describe(s->gen->conf, gen->conf);
-	if (open_log(gen->conf, s->args) != 0)
-		log_event(EVENT_LOG_FILE, "cannot open the log file %s: %s",
-			gen->conf->global.logfile, strerror(errno));
+	tell_log(gen->conf, open_log(gen->conf, s->args));
 	use(s, gen);
 	core_listen_also(s->core, s->sockets.ls + before, s->sockets.n - before);
 	return 0;
@@ -144,6 +173,23 @@ static void reload_failed(const struct conf_msgs *m, struct err *e)
 		err_detail(e, "%s", conf_msg_format(&m->list[i], line, sizeof line));
 }
 
+/* What differs, and behind it what is odd, such as an option that needs a restart: for whoever
+ * asked for the RELOAD. Takes text. NULL: nothing to tell. */
+static char *report_of(char *text, const struct conf_msgs *m)
+{
+	char line[1200];
+	struct buf b;
+	buf_init(&b, 1u << 20);
+	buf_puts(&b, text ? text : "");
+	mem_free(MEM_ADMIN, text);
+	for (unsigned i = 0; i < m->n; i++)
+		buf_printf(&b, "%s\n", conf_msg_format(&m->list[i], line, sizeof line));
+	text = buf_len(&b) ? mem_xstrndup(MEM_ADMIN, (const char *)buf_data(&b), buf_len(&b))
+			   : NULL;
+	buf_fini(&b);
+	return text;
+}
+
 static int reload_files(void *arg, char **report_r, struct err *e)
 {
 	struct server *s = arg;
@@ -162,20 +208,20 @@ static int reload_files(void *arg, char **report_r, struct err *e)
 			sandbox_places(places, sizeof places));
 	if (!gen)
 		reload_failed(&m, e);
-	conf_msgs_fini(&m);
 	notify_send("READY=1");
-	if (!gen)
-		return -1;
-	char *text;
-	if (take_up(s, gen, &text, e) != 0)
-		return -1;
-	log_event(EVENT_RELOADED, "configuration reloaded%s", text ? "" : ": nothing changed");
-	log_changes(text);
-	if (report_r)
-		*report_r = text;
+	char *text = NULL;
+	int rc = gen ? take_up(s, gen, &text, e) : -1;
+	if (rc == 0) {
+		log_event(EVENT_RELOADED, "configuration reloaded%s",
+			text ? "" : ": nothing changed");
+		log_changes(text);
+	}
+	if (rc == 0 && report_r)
+		*report_r = report_of(text, &m);
 	else
 		mem_free(MEM_ADMIN, text);
-	return 0;
+	conf_msgs_fini(&m);
+	return rc;
 }
 
 static int reload(void *arg, char **report_r, struct err *e)
@@ -238,8 +284,7 @@ static int set(void *arg, const char *key, const char *value, struct err *e)
 	conf_msgs_fini(&m);
 	if (!gen)
 		return -1;
-	if (open_log(gen->conf, s->args) != 0)
-		log_event(EVENT_LOG_FILE, "cannot open the log file: %s", strerror(errno));
+	tell_log(gen->conf, open_log(gen->conf, s->args));
 	use(s, gen);
 	return 0;
 }
@@ -568,19 +613,24 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 	s.heritage.fd = s.heritage.pid_fd = -1;
 	if (a->upgrade_fd >= 0)
 		heritage_begin();
-	if (open_log(gen->conf, a) != 0) {
-		fprintf(stderr, "weirpool: cannot open the log file %s: %s\n",
-			gen->conf->global.logfile, strerror(errno));
+	int rc = begin_log(gen->conf, a);
+	if (rc != 0) {
+		fprintf(stderr, "weirpool: cannot open %s %s: %s\n",
+			rc == -2 ? "audit_file" : "logfile",
+			rc == -2 ? gen->conf->global.audit_file : gen->conf->global.logfile,
+			strerror(errno));
 		return 1;
 	}
 	if ((a->daemonize && a->upgrade_fd < 0 && daemon_detach(&e) != 0) || prepare(&s, &e) != 0) {
 		log_fatal("%s", e.msg);
+		daemon_tell(&e);
 		heritage_failed(&s.heritage, &e);
 		s.exit_code = 1;
 	} else {
 		log_event(EVENT_STARTED, "weirpool %s, process up: %u workers, libevent %s (%s)",
 			PACKAGE_VERSION, s.core->n_workers, event_get_version(),
 			event_base_get_method(loop_base(s.loop)));
+		daemon_tell(NULL);
 		if (a->upgrade_fd < 0) /* else when the old one accepts no more */
 			notify_send("READY=1\nSTATUS=weirpool %s is serving", PACKAGE_VERSION);
 		if (a->upgrade_fd >= 0)
@@ -588,6 +638,7 @@ int server_run(struct core_gen *gen, const struct server_args *a)
 		else if (*gen->conf->url_user || gen->conf->path[0] == 0)
 			probe_say(s.core, gen);
 		loop_run(s.loop);
+		core_settle(s.core);
 		ending_say(&s.ending);
 	}
 	bool ended = clusters_free(&s.clusters);

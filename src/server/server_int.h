@@ -18,9 +18,18 @@ struct server_args {
 /* generation.c: everything that a configuration leads to: its files, read; its TLS, made. NULL:
  * every mistake is in m. Takes conf. */
 struct core_gen *generation_build(struct conf *conf, struct conf_msgs *m);
+/* "2 databases, 1 user" into out: entries, and who has a secret of this process's own (auth_file, a
+ * URL). Returns out. */
+const char *server_sum_of(const struct core_gen *gen, char *out, size_t n);
+/* A context for what is asked by HTTPS. */
+int server_https(const struct conf_https *h, struct tls_ctx **ctx_r, struct err *e)
+	__attribute__((warn_unused_result));
 
 /* daemon.c */
-int daemon_detach(struct err *e); /* -d: returns in the child */
+/* -d: returns in the child. Who started it waits for daemon_tell(): e NULL, it serves; else why it
+ * does not. Without daemon_detach() that does nothing. */
+int daemon_detach(struct err *e);
+void daemon_tell(const struct err *e);
 int daemon_pidfile(
 	const char *path, struct err *e); /* writes and locks; refuses when another lives */
 void daemon_pidfile_remove(const char *path);
@@ -31,6 +40,9 @@ int daemon_pidfile_adopt(const char *path, int fd);
 void daemon_pidfile_renew(void);                  /* our pid again */
 void daemon_pidfile_forget(void);                 /* it is another process's */
 int daemon_drop(const char *user, struct err *e); /* setuid and its groups */
+/* As root: what fn returns, called as user, with errno. -1: we are not, or cannot become user for a
+ * moment; fn was not called. */
+int daemon_as(const char *user, int (*fn)(void *arg), void *arg);
 /* The unix socket (as of listen_unix()) belongs to whom we become, who can then remove it. */
 void daemon_give(const char *user, const char *dir, unsigned port);
 int daemon_raise_fds(

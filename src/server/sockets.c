@@ -215,11 +215,11 @@ void sockets_close(struct sockets *s, const struct conf *conf)
 {
 	struct conf_listen cl[CONF_LISTENS_MAX];
 	unsigned n = conf_listens(conf, cl);
-	for (unsigned i = 0; i < s->n; i++) {
-		if (s->ls[i].ops->prepared)
-			s->ls[i].ops->prepared();
+	for (unsigned i = 0; i < s->n; i++)
 		close(s->ls[i].fd);
-	}
+	for (unsigned i = 0; i < PROTO_MAX && proto_table[i]; i++)
+		if (proto_table[i]->prepared) /* also one whose socket could not be opened */
+			proto_table[i]->prepared();
 	for (unsigned i = 0; i < s->brought_n; i++)
 		if (s->brought[i].fd >= 0)
 			close(s->brought[i].fd);

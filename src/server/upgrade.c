@@ -346,8 +346,7 @@ static void on_msg(struct upgrade *u, struct upg_msg *m)
 	if (!ok)
 		log_event(EVENT_UPGRADE_FAILED,
 			"upgrade: the other process says strange things of sessions");
-	if (m->fd >= 0)
-		close(m->fd);
+	upg_close_fds(m);
 	if (m->type == UPG_SESSION)
 		mem_wipe(m->bytes, m->n);
 }

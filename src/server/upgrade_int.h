@@ -9,13 +9,13 @@
 #include <sys/types.h>
 
 /* The wire between them is one SOCK_SEQPACKET pair: each message is whole, and may bring a
- * descriptor. What it says is looked at as if it came from the network: the other end may be
- * another version. */
+ * descriptor, a SESSION two. What it says is looked at as if it came from the network: the other
+ * end may be another version. */
 #define UPG_VERSION 2
 /* Below what Linux lets through by default (net.core.wmem_default). */
 #define UPG_BYTES_MAX 200000
 /* Of what core/ and proto/ write of sessions, which move only to a process of the same. */
-#define UPG_SESSIONS 2
+#define UPG_SESSIONS 3
 #define UPG_MOVING_MAX 64 /* sessions that are on their way at a time */
 
 enum upg_type {
@@ -34,8 +34,9 @@ enum upg_type {
 			  many clients for each core_stays */
 	UPG_END,  /* new: it ends as an operator wants: enum core_state */
 	UPG_KEY,  /* old, before all else: the key of hashes; taken before main() makes any */
-	UPG_SESSION, /* old: place, protocol, state of a session; fd: its connection */
-	UPG_TAKEN,   /* new: place, 1: it has it and waits; 0: it cannot */
+	UPG_SESSION, /* old: place, protocol, state of a session; fd: its connection, and that to
+			the server that it keeps, if it does */
+	UPG_TAKEN,   /* new: place, enum core_moved: it has it and waits; it cannot; not now */
 	UPG_OWN,     /* old: place, 1: it has let go of it; 0: it has not */
 	UPG_KILL,    /* both: number of the question, protocol, thread id, 1: whole | 2: anybody's,
 			  account */
@@ -48,6 +49,7 @@ struct upg_msg {
 	enum upg_type type;
 	struct rd body; /* points into bytes */
 	int fd;         /* the reader's; -1: none */
+	int second;     /* the same; of a SESSION only */
 	size_t n;       /* of bytes */
 	uint8_t bytes[UPG_BYTES_MAX];
 };
@@ -55,6 +57,10 @@ struct upg_msg {
 /* upgrade_msg.c. body may be NULL; fd -1: none, else it stays the caller's. -1: errno. */
 int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 	__attribute__((warn_unused_result));
+/* A SESSION with its link; second as fd. */
+int upg_send_two(int sock, enum upg_type type, const struct buf *body, int fd, int second)
+	__attribute__((warn_unused_result));
+void upg_close_fds(struct upg_msg *m); /* those that nobody took */
 enum upg_got { UPG_GOT, UPG_NOTHING, UPG_ENDED, UPG_STRANGE };
 /* One message, if there is one now. ENDED: the other end is closed; STRANGE: it speaks otherwise.
  */

@@ -56,12 +56,12 @@ static void drop(struct moving *m, struct moving_one *x)
 	m->n--;
 }
 
-static bool say(struct moving *m, enum upg_type type, const struct core_place *from, bool yes)
+static bool say(struct moving *m, enum upg_type type, const struct core_place *from, unsigned how)
 {
 	struct buf b;
 	buf_init(&b, UPG_BYTES_MAX);
 	put_place(&b, from);
-	buf_put_u8(&b, yes);
+	buf_put_u8(&b, (uint8_t)how);
 	bool ok = *m->fd >= 0 && upg_send(*m->fd, type, &b, -1) == 0;
 	buf_fini(&b);
 	return ok;
@@ -70,7 +70,7 @@ static bool say(struct moving *m, enum upg_type type, const struct core_place *f
 /* ---- the old process ---- */
 
 static bool out(void *arg, const struct core_place *from, const struct proto_ops *ops, int fd,
-	const uint8_t *state, size_t n)
+	int link_fd, const uint8_t *state, size_t n)
 {
 	struct moving *m = arg;
 	struct buf b;
@@ -81,7 +81,7 @@ static bool out(void *arg, const struct core_place *from, const struct proto_ops
 	put_place(&b, from);
 	upg_put_text(&b, ops->name);
 	buf_append(&b, state, n);
-	bool ok = !b.failed && upg_send(*m->fd, UPG_SESSION, &b, fd) == 0;
+	bool ok = !b.failed && upg_send_two(*m->fd, UPG_SESSION, &b, fd, link_fd) == 0;
 	buf_wipe(&b);
 	if (!ok)
 		drop(m, x);
@@ -164,12 +164,12 @@ void moving_left(struct moving *m, struct upg_msg *msg)
 bool moving_taken(struct moving *m, struct upg_msg *msg)
 {
 	struct core_place from = get_place(&msg->body);
-	uint8_t yes = rd_u8(&msg->body);
+	uint8_t how = rd_u8(&msg->body);
 	struct moving_one *x = find(m, &from);
-	if (!rd_ok(&msg->body) || yes > 1 || !x || x->here)
+	if (!rd_ok(&msg->body) || how > CORE_MOVE_LATER || !x || x->here)
 		return false;
 	x->here = true; /* it is answered once */
-	core_move_end(m->core, &from, yes ? CORE_MOVED : CORE_MOVE_REFUSED);
+	core_move_end(m->core, &from, (enum core_moved)how);
 	return true;
 }
 
@@ -184,22 +184,24 @@ bool moving_session(struct moving *m, struct upg_msg *msg)
 	const uint8_t *state = rd_bytes(&msg->body, n);
 	if (!rd_ok(&msg->body) || !ops || msg->fd < 0 || find(m, &from) || !add(m, &from))
 		return false;
-	if (core_move_in(m->core, &from, ops, msg->fd, state, n))
-		msg->fd = -1;
+	if (core_move_in(m->core, &from, ops, msg->fd, msg->second, state, n))
+		msg->fd = msg->second = -1;
 	else
-		(void)say(m, UPG_TAKEN, &from, false);
+		(void)say(m, UPG_TAKEN, &from, CORE_MOVE_REFUSED);
 	return true;
 }
 
-static void in(void *arg, const struct core_place *from, const struct core_place *at, bool is_in)
+static void in(
+	void *arg, const struct core_place *from, const struct core_place *at, enum core_moved how)
 {
 	struct moving *m = arg;
 	struct moving_one *x = find(m, from);
+	bool is_in = how == CORE_MOVED;
 	if (x && is_in) {
 		x->at = *at;
 		x->here = true;
 	}
-	if (!x || !say(m, UPG_TAKEN, from, is_in)) {
+	if (!x || !say(m, UPG_TAKEN, from, how)) {
 		if (is_in)
 			core_move_start(m->core, at, false);
 		if (x)

@@ -13,14 +13,32 @@
 #define MAGIC 0x57507570u /* "WPup" */
 #define HEAD_BYTES 8
 #define TEXT_MAX 4000
+#define FDS_MAX 2
 
 union fd_room {
 	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int))];
+	char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
 };
+
+static void put_fds(struct msghdr *mh, union fd_room *room, const int *fd, unsigned n)
+{
+	mh->msg_control = room->bytes;
+	mh->msg_controllen = CMSG_SPACE(n * sizeof *fd);
+	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n * sizeof *fd);
+	memcpy(CMSG_DATA(c), fd, n * sizeof *fd);
+}
 
 int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 {
+	return upg_send_two(sock, type, body, fd, -1);
+}
+
+int upg_send_two(int sock, enum upg_type type, const struct buf *body, int fd, int second)
+{
+	const int fds[FDS_MAX] = { fd, second };
 	struct buf b;
 	union fd_room room = { 0 };
 	ssize_t n = -1;
@@ -32,15 +50,8 @@ int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 		buf_append(&b, buf_data(body), buf_len(body));
 	struct iovec iov = { buf_data(&b), buf_len(&b) };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		mh.msg_control = room.bytes;
-		mh.msg_controllen = sizeof room.bytes;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
+	if (fd >= 0)
+		put_fds(&mh, &room, fds, second >= 0 ? 2 : 1);
 	errno = EMSGSIZE;
 	while (!b.failed && (body == NULL || !body->failed)) {
 		n = sendmsg(sock, &mh, MSG_NOSIGNAL | (type == UPG_SESSION ? MSG_DONTWAIT : 0));
@@ -51,26 +62,37 @@ int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 	return n < 0 ? -1 : 0;
 }
 
-/* The one descriptor of a message, or -1; *bad_r: there were others, or some got lost. */
-static int take_fd(struct msghdr *mh, bool *bad_r)
+/* The descriptors of a message, -1 for those that it has not. False: there were more, or some got
+ * lost. */
+static bool take_fds(struct msghdr *mh, int fd[FDS_MAX])
 {
-	int fd = -1;
-	*bad_r = (mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
+	unsigned n = 0;
+	bool well = !(mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC));
+	fd[0] = fd[1] = -1;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
 			int v;
 			memcpy(&v, (const uint8_t *)c + at, sizeof v);
-			if (fd >= 0) {
-				close(v);
-				*bad_r = true;
+			if (n < FDS_MAX) {
+				fd[n++] = v;
 			} else {
-				fd = v;
+				close(v);
+				well = false;
 			}
 		}
 	}
-	return fd;
+	return well;
+}
+
+void upg_close_fds(struct upg_msg *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->second >= 0)
+		close(m->second);
+	m->fd = m->second = -1;
 }
 
 enum upg_got upg_recv(int sock, struct upg_msg *m)
@@ -81,9 +103,9 @@ enum upg_got upg_recv(int sock, struct upg_msg *m)
 		.msg_iovlen = 1,
 		.msg_control = room.bytes,
 		.msg_controllen = sizeof room.bytes };
-	bool bad;
+	int fds[FDS_MAX];
 	ssize_t n;
-	m->fd = -1;
+	m->fd = m->second = -1;
 	do
 		n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -91,17 +113,18 @@ enum upg_got upg_recv(int sock, struct upg_msg *m)
 		return errno == EAGAIN ? UPG_NOTHING : UPG_ENDED;
 	if (n == 0)
 		return UPG_ENDED;
-	m->fd = take_fd(&mh, &bad);
+	bool well = take_fds(&mh, fds);
+	m->fd = fds[0];
+	m->second = fds[1];
 	m->n = (size_t)n;
 	m->body = rd_of(m->bytes, m->n);
 	bool ours = rd_u32be(&m->body) == MAGIC && rd_u16be(&m->body) == UPG_VERSION;
 	unsigned type = rd_u16be(&m->body);
 	m->type = (enum upg_type)type;
-	if (!bad && ours && rd_ok(&m->body) && type > 0 && type < UPG_N)
+	well = well && (m->second < 0 || type == UPG_SESSION);
+	if (well && ours && rd_ok(&m->body) && type > 0 && type < UPG_N)
 		return UPG_GOT;
-	if (m->fd >= 0)
-		close(m->fd);
-	m->fd = -1;
+	upg_close_fds(m);
 	return UPG_STRANGE;
 }
 

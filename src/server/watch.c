@@ -22,6 +22,8 @@ static const char usage_text[] =
 	"Usage: weirpool probe [OPTION]... postgres://user:secret@host1,host2/db\n"
 	"       weirpool probe [OPTION]... mysql://user:secret@host1,host2/db\n"
 	"      --patroni=URL    Patroni REST API that tells the leader, http://host:8008\n"
+	"                       or https://\n"
+	"      --patroni-ca=FILE  CA certificates of Patronis of https, if not the system's\n"
 	"      --interval=TIME  between two samples of a node (50ms)\n"
 	"      --once           print what is known when every node has been asked, and exit:\n"
 	"                       0 if the cluster has a primary, else 1\n"
@@ -37,7 +39,7 @@ struct watch {
 	struct cluster_view *shown;
 	bool once;
 	int code;
-	const char *url, *patroni[PATRONI_MAX];
+	const char *url, *patroni[PATRONI_MAX], *patroni_ca;
 	unsigned patroni_n;
 	int64_t interval_us;
 	char names[CLUSTER_NODES_MAX][300];
@@ -168,6 +170,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 static int parse_args(struct watch *w, int argc, char **argv, int *code_r)
 {
 	static const struct option longs[] = { { "patroni", required_argument, NULL, 'p' },
+		{ "patroni-ca", required_argument, NULL, 'c' },
 		{ "interval", required_argument, NULL, 'i' }, { "once", no_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int c;
@@ -175,6 +178,8 @@ static int parse_args(struct watch *w, int argc, char **argv, int *code_r)
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (c == 'p' && w->patroni_n < PATRONI_MAX) {
 			w->patroni[w->patroni_n++] = optarg;
+		} else if (c == 'c') {
+			w->patroni_ca = optarg;
 		} else if (c == 'o') {
 			w->once = true;
 		} else if (c == 'h') {
@@ -195,6 +200,14 @@ static int parse_args(struct watch *w, int argc, char **argv, int *code_r)
 	}
 	w->url = argv[optind];
 	return 0;
+}
+
+static bool any_https(const struct watch *w)
+{
+	bool any = false;
+	for (unsigned i = 0; i < w->patroni_n; i++)
+		any = any || strncasecmp(w->patroni[i], "https:", 6) == 0;
+	return any;
 }
 
 static int start(struct watch *w, const struct conf *conf, struct err *e)
@@ -228,7 +241,12 @@ static int start(struct watch *w, const struct conf *conf, struct err *e)
 	if (err_is(e))
 		return -1;
 	o.tls_require = set.server_tls.mode >= CONF_TLS_REQUIRE;
-	w->monitor = monitor_new(w->loop, w->resolver, &o, &cb, w, e);
+	struct conf_https https = conf->global.patroni_tls;
+	if (w->patroni_ca)
+		https.ca_file = w->patroni_ca;
+	if (!any_https(w) || server_https(&https, &o.patroni_tls, e) == 0)
+		w->monitor = monitor_new(w->loop, w->resolver, &o, &cb, w, e);
+	tls_ctx_unref(o.patroni_tls);
 	tls_ctx_unref(o.tls);
 	return w->monitor ? 0 : -1;
 }

@@ -37,13 +37,12 @@ static void end_statement(struct pass *p)
 		p->out->verb = p->verb;
 }
 
+/* The statement's name, when one is wanted. */
 static void take_name(struct pass *p)
 {
 	const struct sql_tok *t = &p->tok;
 	struct sql_stmt_info *out = p->out;
 
-	if (!p->name_wanted)
-		return;
 	p->name_wanted = p->name_last;
 	out->name_n = 0;
 	if (t->kind == SQL_TOK_UQUOTED || t->decoded_too_long ||
@@ -63,8 +62,6 @@ static void with_word(struct pass *p, uint16_t id)
 	struct level *lv = &p->level[p->depth];
 	uint8_t old = lv->with;
 
-	if (old == WITH_NONE && id != SQL_W_WITH)
-		return;
 	lv->with = WITH_NONE;
 	if (id == SQL_W_WITH) {
 		lv->with = WITH_START;
@@ -101,11 +98,6 @@ static void with_other(struct pass *p, char ch)
 	}
 }
 
-static bool names_temp_schema(const struct sql_tok *t)
-{
-	return t->name_n >= 7 && t->name[0] == 'p' && memcmp(t->name, "pg_temp", 7) == 0;
-}
-
 static void continue_chain(struct pass *p)
 {
 	p->chain.parts++;
@@ -114,54 +106,69 @@ static void continue_chain(struct pass *p)
 	p->chain.opaque |= p->tok.kind == SQL_TOK_UQUOTED;
 }
 
-static void start_chain(struct pass *p)
+static inline void start_chain(struct pass *p)
 {
 	p->chain = (struct chain){
-		.before = p->prev,
+		.first = p->tok.word,
 		.word = p->tok.word,
-		.kind = (uint8_t)p->tok.kind,
-		.parts = 1,
+		.before = p->prev,
 		.at = p->tokens_n,
-		.in_catalog = p->tok.word != NULL && p->tok.word->id == SQL_W_PG_CATALOG,
-		.in_schema = p->tok.word != NULL && p->tok.word->id == SQL_W_INFORMATION_SCHEMA,
+		.parts = 1,
+		.kind = (uint8_t)p->tok.kind,
 		.opaque = p->tok.kind == SQL_TOK_UQUOTED,
 	};
 }
 
-static void on_name(struct pass *p, uint32_t *now)
+/* A name that starts with a p and is as long as pg_temp. */
+static void system_name(struct pass *p)
 {
-	bool keyword = p->tok.kind == SQL_TOK_WORD && p->tok.word != NULL &&
-		       p->tok.word->kwclass != SQL_KW_NONE;
+	const struct sql_tok *t = &p->tok;
 
+	if (memcmp(t->name, "pg_temp", 7) == 0)
+		p->flags |= SQL_F_TEMP;
+	else if (t->word != NULL && t->word->id == SQL_W_PG_SETTINGS && (p->flags & SQL_F_WRITE))
+		p->flags |= SQL_F_SET_CONFIG; /* UPDATE pg_settings: a rule calls set_config() */
+}
+
+/* A name behind a dot. */
+static uint32_t on_part(struct pass *p)
+{
+	if (p->chain.parts != 0)
+		continue_chain(p);
+	else
+		start_chain(p);
+	p->name_wanted = false;
+	return seen_token(&p->tok) | SEEN_OPERAND;
+}
+
+/* Returns what the token is to those behind it, as all on_...() do. */
+static uint32_t on_name(struct pass *p)
+{
+	bool part = seen_ch(p->prev) == '.';
+	uint16_t id = part ? 0 : p->tok.keyword;
+
+	if (p->route != NULL)
+		route_pg_name(p, id);
 	if (p->tok.kind == SQL_TOK_UQUOTED)
 		p->flags |= SQL_F_UNKNOWN; /* it may spell pg_temp */
-	else if (names_temp_schema(&p->tok))
-		p->flags |= SQL_F_TEMP;
-	else if (p->tok.word != NULL && p->tok.word->id == SQL_W_PG_SETTINGS &&
-		 (p->flags & SQL_F_WRITE))
-		p->flags |= SQL_F_SET_CONFIG; /* UPDATE pg_settings: a rule calls set_config() */
-	if (seen_ch(p->prev) == '.') {
-		if (p->chain.parts != 0)
-			continue_chain(p);
-		else
-			start_chain(p);
-		p->name_wanted = false;
-		*now |= SEEN_OPERAND;
-		return;
-	}
+	else if (p->tok.name_n >= 7 && p->tok.name[0] == 'p')
+		system_name(p);
+	if (part)
+		return on_part(p);
 	start_chain(p);
-	uint16_t id = keyword ? p->tok.word->id : 0;
+	uint32_t now = seen_token(&p->tok) | id;
 
-	*now |= id;
-	if (!keyword || (id == SQL_W_NOT && seen_operand(p->prev)))
-		*now |= SEEN_OPERAND;
-	if (p->tokens_n > 0)
+	if (id == 0 || (id == SQL_W_NOT && seen_operand(p->prev)))
+		now |= SEEN_OPERAND;
+	if (p->name_wanted)
 		take_name(p);
 	if (p->verb == SQL_V_EMPTY)
 		classify_first_word(p, id);
-	else if (keyword)
+	else if (id != 0)
 		classify_keyword(p, id);
-	with_word(p, id);
+	if (p->level[p->depth].with != WITH_NONE || id == SQL_W_WITH)
+		with_word(p, id);
+	return now;
 }
 
 static void on_open(struct pass *p)
@@ -182,75 +189,71 @@ static void on_open(struct pass *p)
 		route_pg_open(p);
 }
 
-static void on_close(struct pass *p, uint32_t *now)
+static bool on_close(struct pass *p)
 {
 	if (p->depth == 0) {
 		p->flags |= SQL_F_BAD;
-		return;
+		return false;
 	}
-	if (!p->level[p->depth--].expr_follows)
-		*now |= SEEN_OPERAND;
+	return !p->level[p->depth--].expr_follows;
 }
 
-static void on_punct(struct pass *p, uint32_t *now)
+/* What no text can begin with: only parentheses may stand before the first word. */
+static inline void no_first_word(struct pass *p)
 {
+	if (p->verb == SQL_V_EMPTY) {
+		p->verb = SQL_V_OTHER;
+		p->flags |= SQL_F_UNKNOWN;
+	}
+}
+
+static uint32_t on_punct(struct pass *p)
+{
+	uint32_t now = seen_token(&p->tok);
+
+	if (p->route != NULL && (p->route->special || p->level[p->depth].columns))
+		route_pg_other(p);
 	switch (p->tok.ch) {
-	case '(': on_open(p); return;
-	case ')': on_close(p, now); return;
-	case ']': *now |= SEEN_OPERAND; break;
+	case '(': on_open(p); return now;
+	case ')': now |= on_close(p) ? SEEN_OPERAND : 0; break;
+	case ']':
+		now |= SEEN_OPERAND;
+		with_other(p, ']');
+		break;
 	case '.':
 		/* a name behind it continues the chain only if a name stands before it */
 		if (!seen_name(p->prev))
 			p->chain.parts = 0;
+		with_other(p, '.');
 		break;
-	default: break;
+	default: with_other(p, p->tok.ch); break;
 	}
-	with_other(p, p->tok.ch);
+	no_first_word(p);
+	return now;
 }
 
-static void on_token(struct pass *p)
+static uint32_t on_literal(struct pass *p)
 {
 	if (p->route != NULL)
-		route_pg_token(p);
-	uint32_t now = seen_token(&p->tok);
+		route_pg_other(p);
+	if (p->verb == SQL_V_PREPARE && p->tokens_n == 2 && seen_id(p->prev) == SQL_W_TRANSACTION &&
+		p->tok.kind != SQL_TOK_BITS && p->tok.kind != SQL_TOK_NUMBER &&
+		p->tok.kind != SQL_TOK_PARAM) {
+		p->verb = SQL_V_PREPARE_TX;
+		p->out->name_n = 0;
+	}
+	with_other(p, 0);
+	no_first_word(p);
+	return seen_token(&p->tok) | SEEN_OPERAND;
+}
 
-	switch (p->tok.kind) {
-	case SQL_TOK_WORD:
-	case SQL_TOK_QUOTED:
-	case SQL_TOK_UQUOTED: on_name(p, &now); break;
-	case SQL_TOK_PUNCT: on_punct(p, &now); break;
-	case SQL_TOK_STRING:
-	case SQL_TOK_ESTRING:
-	case SQL_TOK_USTRING:
-	case SQL_TOK_DOLLAR:
-		if (p->verb == SQL_V_PREPARE && p->tokens_n == 2 &&
-			seen_id(p->prev) == SQL_W_TRANSACTION) {
-			p->verb = SQL_V_PREPARE_TX;
-			p->out->name_n = 0;
-		}
-		now |= SEEN_OPERAND;
-		with_other(p, 0);
-		break;
-	case SQL_TOK_BITS:
-	case SQL_TOK_NUMBER:
-	case SQL_TOK_PARAM:
-		now |= SEEN_OPERAND;
-		with_other(p, 0);
-		break;
-	case SQL_TOK_OP:
-	case SQL_TOK_CAST:
-	case SQL_TOK_OTHER:
-	case SQL_TOK_END:
-	case SQL_TOK_BAD: with_other(p, 0); break;
-	}
-	/* Only parentheses may stand before the first word. */
-	if (p->verb == SQL_V_EMPTY && p->tok.ch != '(') {
-		p->verb = SQL_V_OTHER;
-		p->flags |= SQL_F_UNKNOWN;
-	}
-	p->tokens_n++;
-	p->prev2_id = seen_id(p->prev);
-	p->prev = now;
+static uint32_t on_operator(struct pass *p)
+{
+	if (p->route != NULL)
+		route_pg_other(p);
+	with_other(p, 0);
+	no_first_word(p);
+	return seen_token(&p->tok);
 }
 
 /* Whether the semicolon in p->tok ends a statement. Inside parentheses only CREATE RULE has one,
@@ -269,31 +272,53 @@ static bool splits(struct pass *p)
 	return p->body == 0;
 }
 
+/* False: the text is over. */
+static bool on_token(struct pass *p)
+{
+	uint32_t now = 0;
+
+	switch (p->tok.kind) {
+	case SQL_TOK_WORD:
+	case SQL_TOK_QUOTED:
+	case SQL_TOK_UQUOTED: now = on_name(p); break;
+	case SQL_TOK_PUNCT:
+		if (p->tok.ch == ';' && splits(p)) {
+			end_statement(p);
+			start_statement(p);
+			return true;
+		}
+		now = on_punct(p);
+		break;
+	case SQL_TOK_STRING:
+	case SQL_TOK_ESTRING:
+	case SQL_TOK_USTRING:
+	case SQL_TOK_DOLLAR:
+	case SQL_TOK_BITS:
+	case SQL_TOK_NUMBER:
+	case SQL_TOK_PARAM: now = on_literal(p); break;
+	case SQL_TOK_OP:
+	case SQL_TOK_CAST:
+	case SQL_TOK_OTHER: now = on_operator(p); break;
+	case SQL_TOK_END: end_statement(p); return false;
+	case SQL_TOK_BAD: p->flags |= SQL_F_BAD; return false;
+	}
+	p->tokens_n++;
+	p->prev2_id = seen_id(p->prev);
+	p->prev = now;
+	return true;
+}
+
 static void run(struct pass *p)
 {
 	start_statement(p);
-	for (;;) {
-		if (p->flags & SQL_F_BAD)
-			return;
+	while (!(p->flags & SQL_F_BAD)) {
 		sql_lex_next(&p->lex, &p->tok);
 		if (p->tokens_n == 1 && (p->first_id == SQL_W_SET || p->first_id == SQL_W_RESET)) {
 			classify_set(p);
 			p->tokens_n++;
 		}
-		if (p->tok.kind == SQL_TOK_BAD) {
-			p->flags |= SQL_F_BAD;
+		if (!on_token(p))
 			return;
-		}
-		if (p->tok.kind == SQL_TOK_END) {
-			end_statement(p);
-			return;
-		}
-		if (p->tok.ch == ';' && splits(p)) {
-			end_statement(p);
-			start_statement(p);
-		} else {
-			on_token(p);
-		}
 	}
 }
 

@@ -132,7 +132,7 @@ void classify_call(struct pass *p)
 		p->flags |= SQL_F_UNKNOWN;
 	if (c->parts == 1 && c->kind == SQL_TOK_WORD && c->word->func == SQL_FUNC_SYNTAX)
 		return;
-	if (c->parts > 2 || (c->parts == 2 && !c->in_catalog))
+	if (c->parts > 2 || (c->parts == 2 && !chain_in_catalog(c)))
 		p->flags |= SQL_F_UNKNOWN | (c->word->func == SQL_FUNC_OPAQUE ? SQL_F_OPAQUE : 0);
 	else
 		p->flags |= flags_of((enum sql_func)c->word->func);

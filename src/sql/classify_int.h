@@ -8,39 +8,20 @@
 #include "sql/classify.h"
 
 #include "route_pg_int.h"
+#include "seen_int.h"
 #include "words_int.h"
 
 /* Deeper nesting of parentheses is SQL_F_BAD. */
 #define CLASSIFY_DEPTH_MAX 256
 
-/* A token as the tokens behind it need to know it, in one register: bits 0-15 the SQL_W_... of an
- * unquoted keyword that stands as one, 16-23 the punctuation, 24-30 the kind, 31 whether it ends an
- * operand, so that a name right behind it cannot be a function. */
-#define SEEN_OPERAND UINT32_C(0x80000000)
-
 static inline uint32_t seen_token(const struct sql_tok *t)
 {
-	return (uint32_t)t->kind << 24 | (uint32_t)(unsigned char)t->ch << 16;
-}
-
-static inline uint16_t seen_id(uint32_t seen)
-{
-	return (uint16_t)seen;
-}
-
-static inline char seen_ch(uint32_t seen)
-{
-	return (char)(seen >> 16 & 0xff);
+	return seen_make(t->kind, t->ch);
 }
 
 static inline enum sql_token seen_kind(uint32_t seen)
 {
 	return (enum sql_token)(seen >> 24 & 0x7f);
-}
-
-static inline bool seen_operand(uint32_t seen)
-{
-	return (seen & SEEN_OPERAND) != 0;
 }
 
 static inline bool seen_name(uint32_t seen)
@@ -73,16 +54,27 @@ struct level {
 
 /* A possibly qualified name: a, a.b, a.b.c. */
 struct chain {
-	uint32_t before;             /* the token before it */
-	const struct sql_word *word; /* of the last part */
+	const struct sql_word *first; /* of the first part, or NULL */
+	const struct sql_word *word;  /* of the last part, or NULL */
+	uint32_t before;              /* the token before it */
+	unsigned at;                  /* its place in the statement */
 	unsigned parts;
-	unsigned at;     /* its place in the statement */
-	uint8_t kind;    /* enum sql_token, of the last part */
-	bool in_catalog; /* the first part is pg_catalog */
-	bool in_schema;  /* the first part is information_schema */
-	bool opaque;     /* some part is U&"..." */
-	bool cte;        /* names a common table expression, or is its MATERIALIZED */
+	uint8_t kind; /* enum sql_token, of the last part */
+	bool opaque;  /* some part is U&"..." */
+	bool cte;     /* names a common table expression, or is its MATERIALIZED */
 };
+
+/* The first part is pg_catalog. */
+static inline bool chain_in_catalog(const struct chain *c)
+{
+	return c->first != NULL && c->first->id == SQL_W_PG_CATALOG;
+}
+
+/* The first part is information_schema. */
+static inline bool chain_in_schema(const struct chain *c)
+{
+	return c->first != NULL && c->first->id == SQL_W_INFORMATION_SCHEMA;
+}
 
 struct pass {
 	const struct sql_opts *o;

@@ -5,6 +5,8 @@
  */
 #include "classify_my_int.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 void my_unsure(struct my_pass *p)
@@ -69,95 +71,122 @@ static void keyword(struct my_pass *p, uint16_t id)
 	case MY_W_SQL_CALC_FOUND_ROWS: p->flags |= SQL_MY_CALC_FOUND_ROWS; break;
 	case MY_W_UPDATE:
 	case MY_W_SHARE:
-		if (p->prev.id == MY_W_FOR)
+		if (seen_id(p->prev) == MY_W_FOR)
 			p->flags |= SQL_MY_ROW_LOCK;
 		break;
 	case MY_W_IN:
-		if (p->prev.id == MY_W_LOCK)
+		if (seen_id(p->prev) == MY_W_LOCK)
 			p->flags |= SQL_MY_ROW_LOCK;
 		break;
 	case MY_W_RETURNING: /* MariaDB: its result's end has no insert id (seen on 10.11, 11.8) */
 		if (p->verb == SQL_MY_V_INSERT)
 			p->flags |= SQL_MY_SET_LAST_ID;
 		break;
+	case MY_W_ROW_COUNT: /* GET DIAGNOSTICS @n = ROW_COUNT */
+		if (p->verb == SQL_MY_V_GET_DIAG)
+			p->flags |= SQL_MY_ROW_COUNT;
+		break;
 	case MY_W_OUTFILE:
 	case MY_W_DUMPFILE: p->flags |= SQL_MY_WRITE; break;
 	case MY_W_FOR: /* MariaDB: NEXT VALUE FOR s, PREVIOUS VALUE FOR s */
-		if (p->prev.id == MY_W_VALUE && p->prev2.id == MY_W_NEXT)
+		if (seen_id(p->prev) == MY_W_VALUE && seen_id(p->prev2) == MY_W_NEXT)
 			p->flags |= SQL_MY_SEQ_USE | SQL_MY_WRITE;
-		else if (p->prev.id == MY_W_VALUE && p->prev2.id == MY_W_PREVIOUS)
+		else if (seen_id(p->prev) == MY_W_VALUE && seen_id(p->prev2) == MY_W_PREVIOUS)
 			p->flags |= SQL_MY_SEQ_READ;
 		break;
-	default: special_table(p, id); break;
+	case MY_W_PROCESSLIST:
+	case MY_W_OPTIMIZER_TRACE:
+	case MY_W_PROFILING: special_table(p, id); break;
+	default: break;
 	}
 }
 
-static const struct sql_my_word *quoted_word(const struct sql_my_tok *t)
+/* Apart from what names without quotes run through. */
+__attribute__((noinline)) static const struct sql_my_word *quoted_word(const struct sql_my_tok *t)
 {
 	return t->n > 2 ? my_word_of(t->p + 1, t->n - 2) : NULL;
 }
 
-static void on_name(struct my_pass *p, struct my_seen *now)
+/* A name behind @@, or behind the dot after one. */
+static uint32_t on_variable(struct my_pass *p, const struct sql_my_word *w)
 {
-	bool quoted = p->tok.kind == SQL_MY_TOK_QUOTED;
-	const struct sql_my_word *w = quoted ? quoted_word(&p->tok) : p->tok.word;
-
 	if (p->route != NULL)
-		route_my_name(p, w);
-	if (p->after_sysvar) {
-		system_variable(p, w);
-		now->operand = true;
-		return;
-	}
-	if (p->prev.ch == '.' && p->chain.parts != 0) {
-		p->chain.parts++;
-	} else {
-		p->chain.before = p->prev;
-		p->chain.parts = 1;
-	}
-	p->chain.word = w;
-	p->chain.quoted = quoted;
-	p->chain.end = p->tok.p + p->tok.n;
-	if (quoted || p->prev.ch == '.') {
-		now->operand = p->prev.ch != '{';
-		if (w != NULL)
-			special_table(p, w->id);
-		return;
-	}
-	now->id = p->tok.id;
-	now->operand = now->id == 0 && p->prev.ch != '{'; /* {fn f(1)} */
-	if (now->id != 0)
-		keyword(p, now->id);
+		route_my_variable(p, w);
+	system_variable(p, w);
+	return seen_make(p->tok.kind, 0) | SEEN_OPERAND;
 }
 
-static void on_punct(struct my_pass *p, struct my_seen *now)
+static inline void chain_name(
+	struct my_pass *p, const struct sql_my_word *w, bool part, bool quoted)
 {
+	struct my_chain *c = &p->chain;
+
+	if (part && c->parts != 0) {
+		c->parts++;
+	} else {
+		c->before = p->prev;
+		c->parts = 1;
+	}
+	c->word = w;
+	c->quoted = quoted;
+	c->end = p->lex.p;
+}
+
+/* Returns what the token is to those behind it, as all on_...() do. */
+static uint32_t on_name(struct my_pass *p)
+{
+	bool quoted = p->tok.kind == SQL_MY_TOK_QUOTED, part = seen_ch(p->prev) == '.';
+	const struct sql_my_word *w = quoted ? quoted_word(&p->tok) : p->tok.word;
+	uint32_t now = seen_make(p->tok.kind, 0);
+
+	if (p->after_sysvar)
+		return on_variable(p, w);
+	if (p->route != NULL)
+		route_my_name(p, w);
+	chain_name(p, w, part, quoted);
+	if (!quoted && !part && p->tok.id != 0) {
+		keyword(p, p->tok.id);
+		return now | p->tok.id;
+	}
+	if ((quoted || part) && w != NULL)
+		special_table(p, w->id);
+	return seen_ch(p->prev) == '{' ? now : now | SEEN_OPERAND; /* {fn f(1)} */
+}
+
+static void on_open(struct my_pass *p)
+{
+	p->converts = p->converts << 1;
+	if (my_seen_name(p->prev)) {
+		p->converts |= seen_id(p->prev) == MY_W_CONVERT;
+		if (p->expressions)
+			my_call(p);
+	}
+	p->depth++;
+}
+
+static uint32_t on_punct(struct my_pass *p)
+{
+	uint32_t now = seen_make(SQL_MY_TOK_PUNCT, p->tok.ch);
+
 	switch (p->tok.ch) {
-	case '(':
-		p->converts = p->converts << 1;
-		if (p->prev.kind == SQL_MY_TOK_WORD || p->prev.kind == SQL_MY_TOK_QUOTED) {
-			p->converts |= p->prev.id == MY_W_CONVERT;
-			if (p->expressions)
-				my_call(p);
-		}
-		p->depth++;
-		break;
+	case '(': on_open(p); break;
 	case ')':
 		if (p->depth == 0) {
 			my_unsure(p);
-			return;
+			break;
 		}
 		p->depth--;
 		p->converts >>= 1;
-		now->operand = true;
+		now |= SEEN_OPERAND;
 		break;
-	case '}': now->operand = true; break;
+	case '}': now |= SEEN_OPERAND; break;
 	case '.':
-		if (p->prev.kind != SQL_MY_TOK_WORD && p->prev.kind != SQL_MY_TOK_QUOTED)
+		if (!my_seen_name(p->prev))
 			p->chain.parts = 0;
 		break;
 	default: break;
 	}
+	return now;
 }
 
 static void user_variable(struct my_pass *p, unsigned use)
@@ -168,36 +197,49 @@ static void user_variable(struct my_pass *p, unsigned use)
 		p->flags |= use & MY_VAR_BY_SET ? SQL_MY_VAR_SET : SQL_MY_VAR_SILENT;
 }
 
-static void on_token(struct my_pass *p)
+/* @@ a . b, and no name behind that without a dot */
+static void follow_sysvar(struct my_pass *p, bool name)
 {
-	struct my_seen now = { .kind = (uint8_t)p->tok.kind, .ch = p->tok.ch };
-	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
-
-	if (p->route != NULL)
-		route_my_token(p);
-	if (p->after_last_id) {
-		p->after_last_id = false;
-		p->flags |= p->tok.ch == ')' ? SQL_MY_LAST_ID : SQL_MY_SET_LAST_ID;
-	}
-	if (name)
-		on_name(p, &now);
-	else if (p->tok.kind == SQL_MY_TOK_PUNCT)
-		on_punct(p, &now);
-	else
-		now.operand = p->tok.kind != SQL_MY_TOK_OP && p->tok.kind != SQL_MY_TOK_ASSIGN;
-	/* @@ a . b, and no name behind that without a dot */
 	bool part = name && p->after_sysvar;
 
 	p->after_sysvar = p->tok.kind == SQL_MY_TOK_SYSVAR || (p->in_sysvar && p->tok.ch == '.');
 	p->in_sysvar = part;
-	if (p->vars && !p->quiet)
-		user_variable(p, my_place_step(&p->place, &p->tok));
+}
+
+static uint32_t on_other(struct my_pass *p)
+{
+	if (p->route != NULL)
+		route_my_other(p->route, &p->tok);
+	if (p->tok.kind == SQL_MY_TOK_PUNCT)
+		return on_punct(p);
+	uint32_t now = seen_make(p->tok.kind, p->tok.ch);
+
+	return p->tok.kind == SQL_MY_TOK_OP || p->tok.kind == SQL_MY_TOK_ASSIGN
+		       ? now
+		       : now | SEEN_OPERAND;
+}
+
+static void on_token(struct my_pass *p)
+{
+	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
+
+	if (p->after_last_id) {
+		p->after_last_id = false;
+		p->flags |= p->tok.ch == ')' ? SQL_MY_LAST_ID : SQL_MY_SET_LAST_ID;
+	}
+	uint32_t now = name ? on_name(p) : on_other(p);
+
+	if (p->vars) { /* both need an @ */
+		follow_sysvar(p, name);
+		if (!p->quiet)
+			user_variable(p, my_place_step(&p->place, &p->tok));
+	}
 	p->prev2 = p->prev;
 	p->prev = now;
 }
 
-/* A semicolon: does the statement end here? */
-static bool splits(struct my_pass *p)
+/* A semicolon: does the statement end here? Rare, so apart from what each token runs through. */
+__attribute__((noinline)) static bool splits(struct my_pass *p)
 {
 	struct sql_my_lex ahead = p->lex;
 	struct sql_my_tok t;
@@ -229,7 +271,8 @@ bool my_next(struct my_pass *p)
 	} else if (p->tok.kind == SQL_MY_TOK_END || (p->tok.ch == ';' && splits(p))) {
 		p->ended = true;
 	} else {
-		p->tokens_n++;
+		if (p->tokens_n++ == 0 && p->route != NULL)
+			p->route->start = p->tok.p;
 		on_token(p);
 	}
 	return !p->ended;
@@ -294,15 +337,17 @@ static bool is_shaken(const struct sql_my_iter *it, const char *text, size_t n)
 /* One statement, or nothing but blanks. */
 static void one(struct sql_my_iter *it, struct sql_my_stmt *out, struct my_route *route)
 {
-	struct my_pass p = { .o = it->o,
-		.out = out,
-		.route = route,
-		.text = it->text,
-		.lex = it->lex,
-		.vars = it->vars };
+	struct my_pass p;
 	size_t at = (size_t)(it->lex.p - it->text);
 
-	memset(out, 0, offsetof(struct sql_my_stmt, name));
+	mem_zero(&p, sizeof(p));
+	p.o = it->o;
+	p.out = out;
+	p.route = route;
+	p.text = it->text;
+	p.lex = it->lex;
+	p.vars = it->vars;
+	mem_zero(out, offsetof(struct sql_my_stmt, name));
 	out->at = at;
 	run(&p);
 	out->n = (size_t)(p.tok.p - it->text) - at;

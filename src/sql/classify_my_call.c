@@ -84,7 +84,7 @@ static bool is_builtin(const struct my_pass *p, const struct sql_my_word *w)
 /* The name stands where a table, alias or column list is named. */
 static bool is_naming(const struct my_pass *p)
 {
-	switch (p->chain.before.id) {
+	switch (seen_id(p->chain.before)) {
 	case MY_W_INTO:
 	case MY_W_TABLE:
 	case MY_W_AS:
@@ -99,7 +99,7 @@ static bool is_naming(const struct my_pass *p)
 	case MY_W_DELAYED:
 	case MY_W_LOW_PRIORITY:
 	case MY_W_HIGH_PRIORITY: return p->verb == SQL_MY_V_INSERT && p->depth == 0;
-	default: return p->with_list && p->depth == 0 && p->chain.before.ch == ',';
+	default: return p->with_list && p->depth == 0 && seen_ch(p->chain.before) == ',';
 	}
 }
 
@@ -107,7 +107,7 @@ void my_call(struct my_pass *p)
 {
 	const struct sql_my_word *w = p->chain.word;
 
-	if (p->tokens_n == 2 && p->prev.id != 0)
+	if (p->tokens_n == 2 && seen_id(p->prev) != 0)
 		return; /* the verb itself: VALUES (1), SELECT (1) */
 	if (p->chain.parts == 1 && w != NULL) {
 		enum my_func f = (enum my_func)w->func;
@@ -120,10 +120,10 @@ void my_call(struct my_pass *p)
 			return;
 		}
 		/* CONVERT(x, DATETIME(6)) */
-		if ((p->converts & 2) && w->id != 0 && p->chain.before.ch == ',')
+		if ((p->converts & 2) && w->id != 0 && seen_ch(p->chain.before) == ',')
 			return;
 	}
-	if (p->chain.before.operand || is_naming(p))
+	if (seen_operand(p->chain.before) || is_naming(p))
 		return;
 	p->flags |= SQL_MY_STORED;
 	if (p->route != NULL)

@@ -7,18 +7,21 @@
 
 #include "lex_my_int.h"
 #include "route_my_int.h"
+#include "seen_int.h"
 
-/* A token as the tokens behind it need to know it. */
-struct my_seen {
-	uint8_t kind; /* enum sql_my_token */
-	char ch;
-	uint16_t id;  /* of a WORD that stands as a keyword */
-	bool operand; /* ends an operand, so that a name right behind it cannot be a function */
-};
+static inline enum sql_my_token my_seen_kind(uint32_t seen)
+{
+	return (enum sql_my_token)(seen >> 24 & 0x7f);
+}
+
+static inline bool my_seen_name(uint32_t seen)
+{
+	return my_seen_kind(seen) == SQL_MY_TOK_WORD || my_seen_kind(seen) == SQL_MY_TOK_QUOTED;
+}
 
 /* A possibly qualified name: a, a.b, a.b.c. */
 struct my_chain {
-	struct my_seen before;
+	uint32_t before;                /* the token before it */
 	const struct sql_my_word *word; /* of the last part */
 	const char *end;
 	unsigned parts;
@@ -33,7 +36,7 @@ struct my_pass {
 	struct sql_my_lex lex;
 	struct sql_my_tok tok;
 	uint64_t flags;
-	struct my_seen prev, prev2;
+	uint32_t prev, prev2; /* the tokens before the current one; see seen_int.h */
 	struct my_chain chain;
 	struct sql_my_place place;
 	enum sql_my_verb verb; /* of the statement inside EXPLAIN and SET STATEMENT */

@@ -353,36 +353,45 @@ static bool start_transaction(
 	return transaction(s, a);
 }
 
-/* Words that are no variable's name. False: it is a variable. */
+/* The current word and count - 1 more are the form's own: what it sets, for the server alone. */
+static bool own_form(
+	struct sql_my_set *s, struct sql_my_assign *a, unsigned count, const char *name)
+{
+	while (count-- > 0)
+		advance(s);
+	return other(s, a, name);
+}
+
+static bool charset(struct sql_my_set *s, struct sql_my_assign *a, unsigned count)
+{
+	while (count-- > 0)
+		advance(s);
+	return names(s, a, SQL_MY_S_CHARSET, "charset");
+}
+
+/* Words that are no variable's name. False: it is a variable. The token behind is looked at only
+ * for words that need it: most are a variable's name. */
 static bool special(struct sql_my_set *s, struct sql_my_assign *a, bool *result)
 {
-	struct sql_my_tok next = ahead(s);
 	uint16_t id = s->tok.id;
 
-	if (id == MY_W_NAMES || id == MY_W_CHARSET) {
+	if (id == MY_W_NAMES) {
 		advance(s);
-		*result = id == MY_W_NAMES ? names(s, a, SQL_MY_S_NAMES, "names")
-					   : names(s, a, SQL_MY_S_CHARSET, "charset");
-	} else if ((id == MY_W_CHARACTER || id == MY_W_CHAR) && next.id == MY_W_SET) {
-		advance(s);
-		advance(s);
-		*result = names(s, a, SQL_MY_S_CHARSET, "charset");
-	} else if (id == MY_W_TRANSACTION && next.id != 0) {
+		*result = names(s, a, SQL_MY_S_NAMES, "names");
+	} else if (id == MY_W_CHARSET) {
+		*result = charset(s, a, 1);
+	} else if ((id == MY_W_CHARACTER || id == MY_W_CHAR) && ahead(s).id == MY_W_SET) {
+		*result = charset(s, a, 2);
+	} else if (id == MY_W_TRANSACTION && ahead(s).id != 0) {
 		*result = start_transaction(s, a, SQL_MY_S_TX_ONCE);
 	} else if (id == MY_W_PASSWORD) {
-		advance(s);
-		*result = other(s, a, "password");
-	} else if (id == MY_W_ROLE && next.ch != '=') {
-		advance(s);
-		*result = other(s, a, "role");
-	} else if (id == MY_W_DEFAULT && next.id == MY_W_ROLE) {
-		advance(s);
-		advance(s);
-		*result = other(s, a, "default role");
-	} else if (id == MY_W_RESOURCE && next.id == MY_W_GROUP) {
-		advance(s);
-		advance(s);
-		*result = other(s, a, "resource group");
+		*result = own_form(s, a, 1, "password");
+	} else if (id == MY_W_ROLE && ahead(s).ch != '=') {
+		*result = own_form(s, a, 1, "role");
+	} else if (id == MY_W_DEFAULT && ahead(s).id == MY_W_ROLE) {
+		*result = own_form(s, a, 2, "default role");
+	} else if (id == MY_W_RESOURCE && ahead(s).id == MY_W_GROUP) {
+		*result = own_form(s, a, 2, "resource group");
 	} else {
 		return false;
 	}
@@ -393,12 +402,17 @@ static bool special(struct sql_my_set *s, struct sql_my_assign *a, bool *result)
 static bool scope_keyword(struct sql_my_set *s, struct sql_my_assign *a, bool *result)
 {
 	enum sql_my_scope scope = scope_word(s, SQL_MY_S_OTHER);
-	struct sql_my_tok next = ahead(s);
 
-	if (scope == SQL_MY_S_OTHER || next.ch == '=' || next.ch == '.' ||
-		next.kind == SQL_MY_TOK_ASSIGN)
+	if (scope == SQL_MY_S_OTHER)
 		return false;
-	advance(s);
+	struct sql_my_lex behind = s->lex;
+	struct sql_my_tok next;
+
+	sql_my_lex_next(&behind, &next);
+	if (next.ch == '=' || next.ch == '.' || next.kind == SQL_MY_TOK_ASSIGN)
+		return false;
+	s->lex = behind;
+	s->tok = next;
 	if (s->tok.id == MY_W_TRANSACTION) {
 		*result = start_transaction(
 			s, a, scope == SQL_MY_S_SESSION ? SQL_MY_S_TX_SESSION : SQL_MY_S_TX_GLOBAL);
@@ -465,8 +479,19 @@ bool sql_my_set_next(struct sql_my_set *s, struct sql_my_assign *out_r)
 
 /* ---- what follows from it ---- */
 
+/* Profiles in MariaDB and traces of the optimizer in MySQL: no reset takes away the texts of
+ * statements that these make a connection keep. */
+static bool keeps_texts(const struct sql_my_assign *a)
+{
+	static const char profiling[] = "profiling", trace[] = "optimizer_trace";
+	return strncmp(a->name, profiling, sizeof(profiling) - 1) == 0 ||
+	       strncmp(a->name, trace, sizeof(trace) - 1) == 0;
+}
+
 static uint64_t session_flags(const struct sql_my_assign *a)
 {
+	if (keeps_texts(a))
+		return SQL_MY_SET_SYS | SQL_MY_SET_SILENT | SQL_MY_IDENTITY;
 	switch (a->sysvar) {
 	case SQL_MY_SYS_PLAIN:
 	case SQL_MY_SYS_LAST_GTID:
@@ -524,6 +549,8 @@ void my_set_flags(struct my_pass *p, bool *mode_r, bool *charset_r)
 		uint64_t flags = assign_flags(&a);
 
 		p->flags |= flags;
+		if (p->route != NULL)
+			route_my_assign(p->route, &a);
 		if ((flags & SQL_MY_SET_MODE) &&
 			(a.kind != SQL_MY_VAL_STRING || !a.value_known ||
 				sql_my_mode(a.value, a.value_n) != p->o->mode))

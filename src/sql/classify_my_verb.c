@@ -20,7 +20,7 @@ static void be(struct my_pass *p, enum sql_my_verb verb, uint64_t flags)
 /* The next token's number, 0 for what is not a keyword. */
 static uint16_t next_id(struct my_pass *p)
 {
-	return my_next(p) ? p->prev.id : 0;
+	return my_next(p) ? seen_id(p->prev) : 0;
 }
 
 static bool is_name(const struct my_pass *p)
@@ -78,7 +78,7 @@ static void take_source(struct my_pass *p)
 	if (p->ended)
 		return;
 	p->out->source = SQL_MY_SOURCE_OTHER;
-	if (my_next(p) && p->prev.id != MY_W_USING)
+	if (my_next(p) && seen_id(p->prev) != MY_W_USING)
 		return;
 	if (t.kind == SQL_MY_TOK_STRING && !t.national)
 		p->out->source = SQL_MY_SOURCE_LITERAL;
@@ -107,7 +107,7 @@ static void start(struct my_pass *p)
 	}
 	be(p, SQL_MY_V_BEGIN, SQL_MY_TX_BEGIN | SQL_MY_IMPLICIT_COMMIT | SQL_MY_TABLE_UNLOCK);
 	while (my_next(p))
-		if (p->prev.id == MY_W_SNAPSHOT)
+		if (seen_id(p->prev) == MY_W_SNAPSHOT)
 			p->flags |= SQL_MY_TX_SNAPSHOT;
 }
 
@@ -115,16 +115,16 @@ static void end_transaction(struct my_pass *p, enum sql_my_verb verb)
 {
 	be(p, verb, 0);
 	while (my_next(p)) {
-		bool no = p->prev2.id == MY_W_NO;
+		bool no = seen_id(p->prev2) == MY_W_NO;
 
-		if (p->prev.id == MY_W_CHAIN && !no) {
+		if (seen_id(p->prev) == MY_W_CHAIN && !no) {
 			p->flags |= SQL_MY_TX_CHAIN;
-		} else if (p->prev.id == MY_W_RELEASE && !no) {
+		} else if (seen_id(p->prev) == MY_W_RELEASE && !no) {
 			p->flags |= SQL_MY_TX_RELEASE;
-		} else if (p->prev.id == MY_W_TO) {
+		} else if (seen_id(p->prev) == MY_W_TO) {
 			be(p, SQL_MY_V_ROLLBACK_TO, SQL_MY_TX_SUB);
 			next_name(p);
-			if (p->prev.id == MY_W_SAVEPOINT)
+			if (seen_id(p->prev) == MY_W_SAVEPOINT)
 				next_name(p);
 			return;
 		}
@@ -151,13 +151,21 @@ static void release(struct my_pass *p)
 	next_name(p);
 }
 
-static void set(struct my_pass *p)
+/* MariaDB's SET STATEMENT begins here. */
+static bool is_set_statement(const struct my_pass *p)
 {
 	struct sql_my_lex ahead = p->lex;
 	struct sql_my_tok t;
 
+	if (!p->o->mariadb)
+		return false;
 	sql_my_lex_next(&ahead, &t);
-	if (!p->o->mariadb || t.id != MY_W_STATEMENT) {
+	return t.id == MY_W_STATEMENT;
+}
+
+static void set(struct my_pass *p)
+{
+	if (!is_set_statement(p)) {
 		be(p, SQL_MY_V_SET, 0);
 		if (p->out->verb == SQL_MY_V_SET_STATEMENT)
 			my_unsure(p);
@@ -166,7 +174,7 @@ static void set(struct my_pass *p)
 	be(p, SQL_MY_V_SET_STATEMENT, 0);
 	p->out->verb = SQL_MY_V_SET_STATEMENT;
 	while (my_next(p))
-		if (p->prev.id == MY_W_FOR && p->depth == 0) {
+		if (seen_id(p->prev) == MY_W_FOR && p->depth == 0) {
 			if (my_next(p))
 				my_verb(p);
 			return;
@@ -184,7 +192,7 @@ static void prepare(struct my_pass *p)
 static void execute(struct my_pass *p)
 {
 	be(p, SQL_MY_V_EXECUTE, SQL_MY_EXECUTE);
-	if (my_next(p) && p->prev.id == MY_W_IMMEDIATE) {
+	if (my_next(p) && seen_id(p->prev) == MY_W_IMMEDIATE) {
 		if (my_next(p))
 			take_source(p);
 	} else {
@@ -233,7 +241,7 @@ static void lock(struct my_pass *p)
 	}
 	be(p, SQL_MY_V_LOCK, SQL_MY_TABLE_LOCK | SQL_MY_IMPLICIT_COMMIT);
 	while (my_next(p))
-		if (p->prev.id == MY_W_WRITE)
+		if (seen_id(p->prev) == MY_W_WRITE)
 			p->flags |= SQL_MY_WRITE;
 }
 
@@ -264,9 +272,9 @@ static void flush(struct my_pass *p)
 	be(p, SQL_MY_V_FLUSH, SERVER | SQL_MY_WRITE);
 	p->expressions = false;
 	while (my_next(p)) {
-		if (p->prev.id == MY_W_LOCK)
+		if (seen_id(p->prev) == MY_W_LOCK)
 			p->flags |= SQL_MY_TABLE_LOCK | SQL_MY_GLOBAL_LOCK;
-		else if (p->prev.id == MY_W_EXPORT)
+		else if (seen_id(p->prev) == MY_W_EXPORT)
 			p->flags |= SQL_MY_TABLE_LOCK;
 	}
 }
@@ -297,7 +305,7 @@ static void show(struct my_pass *p)
 	case MY_W_EXPLAIN:
 	case MY_W_ANALYZE:
 		while (my_next(p))
-			if (p->prev.id == MY_W_FOR)
+			if (seen_id(p->prev) == MY_W_FOR)
 				connection_of(p);
 		break;
 	default:
@@ -311,7 +319,7 @@ static void show(struct my_pass *p)
 /* A statement that EXPLAIN can explain starts here. */
 static bool is_explainable(const struct my_pass *p)
 {
-	switch (p->prev.id) {
+	switch (seen_id(p->prev)) {
 	case MY_W_SELECT:
 	case MY_W_WITH:
 	case MY_W_VALUES:
@@ -336,7 +344,7 @@ static void explain(struct my_pass *p)
 			my_verb(p);
 			return;
 		}
-		if (p->prev.id == MY_W_FOR && !p->ended) {
+		if (seen_id(p->prev) == MY_W_FOR && !p->ended) {
 			struct sql_my_lex ahead = p->lex;
 			struct sql_my_tok t;
 
@@ -371,9 +379,9 @@ static void handler(struct my_pass *p)
 			(void)my_next(p);
 			continue;
 		}
-		p->flags |= p->prev.id == MY_W_OPEN    ? SQL_MY_HANDLER_OPEN
-			    : p->prev.id == MY_W_CLOSE ? SQL_MY_HANDLER_CLOSE
-						       : SQL_MY_HANDLER_USE;
+		p->flags |= seen_id(p->prev) == MY_W_OPEN    ? SQL_MY_HANDLER_OPEN
+			    : seen_id(p->prev) == MY_W_CLOSE ? SQL_MY_HANDLER_CLOSE
+							     : SQL_MY_HANDLER_USE;
 		return;
 	}
 }
@@ -390,9 +398,9 @@ static void load(struct my_pass *p)
 	/* LAST_INSERT_ID() changes while the OK says 0 (seen on MySQL 9.7) */
 	be(p, SQL_MY_V_LOAD, SQL_MY_WRITE | SQL_MY_SET_LAST_ID);
 	while (my_next(p)) {
-		if (p->prev.id == MY_W_LOCAL)
+		if (seen_id(p->prev) == MY_W_LOCAL)
 			p->flags |= SQL_MY_LOCAL_INFILE;
-		else if (p->prev.id == MY_W_INFILE)
+		else if (seen_id(p->prev) == MY_W_INFILE)
 			return;
 	}
 }
@@ -403,7 +411,7 @@ static void create(struct my_pass *p)
 	be(p, SQL_MY_V_DDL, CATALOG);
 	p->expressions = false;
 	while (my_next(p)) {
-		switch (p->prev.id) {
+		switch (seen_id(p->prev)) {
 		case MY_W_TEMPORARY:
 			p->flags &= ~(SQL_MY_DDL | SQL_MY_IMPLICIT_COMMIT);
 			p->flags |= SQL_MY_TEMP_MAKE;
@@ -577,7 +585,7 @@ void my_verb(struct my_pass *p)
 		be(p, SQL_MY_V_OTHER, 0);
 		my_unsure(p);
 	} else {
-		first_word(p, p->prev.id);
+		first_word(p, seen_id(p->prev));
 	}
 	/* The one inside EXPLAIN and SET STATEMENT leaves theirs. */
 	if (p->out->verb == SQL_MY_V_EMPTY)

@@ -166,68 +166,50 @@ static void copy_word(struct pass *p, uint16_t id)
 		p->flags |= SQL_F_COPY_OUT;
 }
 
-/* The word behind CREATE, ALTER, DROP, REINDEX, DISCARD, DEALLOCATE. */
+/* The word behind CREATE, ALTER, DROP, REINDEX. */
 static void object_word(struct pass *p, uint16_t id)
 {
 	bool ddl = p->first_id == SQL_W_CREATE || p->first_id == SQL_W_ALTER ||
 		   p->first_id == SQL_W_DROP;
 
-	switch (id) {
-	case SQL_W_DATABASE:
-	case SQL_W_TABLESPACE:
-	case SQL_W_SUBSCRIPTION:
-	case SQL_W_SYSTEM:
-	case SQL_W_SCHEMA:
-	case SQL_W_CONCURRENTLY:
-		if (p->first_id == SQL_W_REINDEX ||
-			(ddl && id != SQL_W_SCHEMA &&
-				(p->tokens_n == 1 || id == SQL_W_CONCURRENTLY)))
-			p->flags |= SQL_F_NOT_IN_TX;
-		break;
-	case SQL_W_EXTENSION:
-	case SQL_W_LANGUAGE: /* their scripts and libraries may do anything */
-		if (ddl && (p->tokens_n == 1 || seen_id(p->prev) == SQL_W_REPLACE ||
-				   seen_id(p->prev) == SQL_W_TRUSTED ||
-				   seen_id(p->prev) == SQL_W_PROCEDURAL))
-			p->flags |= SQL_F_UNKNOWN;
-		break;
-	case SQL_W_ALL:
-		if (p->verb == SQL_V_DISCARD)
-			p->flags |= SQL_F_DISCARD_ALL | SQL_F_NOT_IN_TX;
-		else if (p->verb == SQL_V_DEALLOCATE)
-			p->flags |= SQL_F_DEALLOCATE_ALL;
-		break;
-	case SQL_W_PLANS: p->flags |= p->verb == SQL_V_DISCARD ? SQL_F_DISCARD_PLANS : 0; break;
-	case SQL_W_SEQUENCES:
-		p->flags |= p->verb == SQL_V_DISCARD ? SQL_F_DISCARD_SEQUENCES : 0;
-		break;
-	default: break;
-	}
+	if (p->first_id == SQL_W_REINDEX ||
+		(ddl && id != SQL_W_SCHEMA && (p->tokens_n == 1 || id == SQL_W_CONCURRENTLY)))
+		p->flags |= SQL_F_NOT_IN_TX;
 }
 
-static void query_word(struct pass *p, uint16_t id)
+/* An extension's script, a language's library: they may do anything. */
+static void code_word(struct pass *p)
 {
-	switch (id) {
-	case SQL_W_SELECT: p->query = true; break;
-	case SQL_W_VALUES: p->query |= seen_id(p->prev) != SQL_W_FOR; break; /* FOR VALUES FROM */
-	case SQL_W_JOIN: p->join = true; break;
-	case SQL_W_GROUP: p->group = true; break;
-	case SQL_W_INTO: /* SELECT .. INTO makes a table */
-		if (seen_id(p->prev) != SQL_W_INSERT && seen_id(p->prev) != SQL_W_MERGE)
-			p->flags |= DDL;
-		break;
-	case SQL_W_EXECUTE:
-		p->query = true;
-		if (p->verb == SQL_V_EXPLAIN ||
-			(p->verb == SQL_V_DDL && seen_id(p->prev) == SQL_W_AS))
-			p->flags |= SQL_F_EXECUTE;
-		break;
-	case SQL_W_HOLD:
-		if (p->verb == SQL_V_DECLARE && seen_id(p->prev) == SQL_W_WITH)
-			p->flags |= SQL_F_HOLD;
-		break;
-	default: break;
-	}
+	uint16_t before = seen_id(p->prev);
+	bool ddl = p->first_id == SQL_W_CREATE || p->first_id == SQL_W_ALTER ||
+		   p->first_id == SQL_W_DROP;
+
+	if (ddl && (p->tokens_n == 1 || before == SQL_W_REPLACE || before == SQL_W_TRUSTED ||
+			   before == SQL_W_PROCEDURAL))
+		p->flags |= SQL_F_UNKNOWN;
+}
+
+/* DISCARD's and DEALLOCATE's. */
+static void all_word(struct pass *p)
+{
+	if (p->verb == SQL_V_DISCARD)
+		p->flags |= SQL_F_DISCARD_ALL | SQL_F_NOT_IN_TX;
+	else if (p->verb == SQL_V_DEALLOCATE)
+		p->flags |= SQL_F_DEALLOCATE_ALL;
+}
+
+static void into_word(struct pass *p)
+{
+	/* SELECT .. INTO makes a table */
+	if (seen_id(p->prev) != SQL_W_INSERT && seen_id(p->prev) != SQL_W_MERGE)
+		p->flags |= DDL;
+}
+
+static void execute_word(struct pass *p)
+{
+	p->query = true;
+	if (p->verb == SQL_V_EXPLAIN || (p->verb == SQL_V_DDL && seen_id(p->prev) == SQL_W_AS))
+		p->flags |= SQL_F_EXECUTE;
 }
 
 void classify_keyword(struct pass *p, uint16_t id)
@@ -244,15 +226,35 @@ void classify_keyword(struct pass *p, uint16_t id)
 	case SQL_W_CASE:
 	case SQL_W_END: body_word(p, id); break;
 	case SQL_W_CHAIN:
-	case SQL_W_PREPARED: transaction_word(p, id); break;
+	case SQL_W_PREPARED:
 	case SQL_W_TO: transaction_word(p, id); break;
 	case SQL_W_FROM:
 	case SQL_W_STDIN:
 	case SQL_W_STDOUT: copy_word(p, id); break;
-	default:
-		query_word(p, id);
-		object_word(p, id);
+	case SQL_W_SELECT: p->query = true; break;
+	case SQL_W_VALUES: p->query |= seen_id(p->prev) != SQL_W_FOR; break; /* FOR VALUES FROM */
+	case SQL_W_JOIN: p->join = true; break;
+	case SQL_W_GROUP: p->group = true; break;
+	case SQL_W_INTO: into_word(p); break;
+	case SQL_W_EXECUTE: execute_word(p); break;
+	case SQL_W_HOLD:
+		if (p->verb == SQL_V_DECLARE && seen_id(p->prev) == SQL_W_WITH)
+			p->flags |= SQL_F_HOLD;
 		break;
+	case SQL_W_DATABASE:
+	case SQL_W_TABLESPACE:
+	case SQL_W_SUBSCRIPTION:
+	case SQL_W_SYSTEM:
+	case SQL_W_SCHEMA:
+	case SQL_W_CONCURRENTLY: object_word(p, id); break;
+	case SQL_W_EXTENSION:
+	case SQL_W_LANGUAGE: code_word(p); break;
+	case SQL_W_ALL: all_word(p); break;
+	case SQL_W_PLANS: p->flags |= p->verb == SQL_V_DISCARD ? SQL_F_DISCARD_PLANS : 0; break;
+	case SQL_W_SEQUENCES:
+		p->flags |= p->verb == SQL_V_DISCARD ? SQL_F_DISCARD_SEQUENCES : 0;
+		break;
+	default: break;
 	}
 }
 

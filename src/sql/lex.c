@@ -5,6 +5,8 @@
  */
 #include "sql/lex.h"
 
+#include "words_find_int.h"
+
 #include <string.h>
 
 enum {
@@ -13,15 +15,16 @@ enum {
 	C_IDENT = 4,       /* the same, digits and $ */
 	C_TAG = 8,         /* may continue the tag of a dollar quote: C_IDENT without $ */
 	C_DIGIT = 16,
-	C_UPPER = 32,    /* A to Z; by its value also what makes them small */
 	C_OP = 64,       /* may be part of an operator */
 	C_FOREIGN = 128, /* an operator character that SQL's own operators lack */
 	C_PUNCT = 256,
 	C_SINGLE = 512,   /* ... and always a token of one byte */
 	C_COMMENT = 1024, /* may start a comment */
+	C_PREFIX = 2048,  /* a letter that may stand before a literal's quote */
 };
 
 #define LETTER (C_IDENT_START | C_IDENT | C_TAG)
+#define PREFIX (LETTER | C_PREFIX)
 #define FOREIGN (C_OP | C_FOREIGN)
 #define SINGLE (C_PUNCT | C_SINGLE)
 
@@ -36,20 +39,35 @@ static const uint16_t class_of[256] = {
 	['('] = SINGLE, [')'] = SINGLE, ['['] = SINGLE, [']'] = SINGLE, [','] = SINGLE,
 	[';'] = SINGLE, ['.'] = C_PUNCT, [':'] = C_PUNCT,
 	['$'] = C_IDENT, ['_'] = LETTER, ['0' ... '9'] = C_DIGIT | C_IDENT | C_TAG,
-	['A' ... 'Z'] = LETTER | C_UPPER, ['a' ... 'z'] = LETTER, [0x80 ... 0xff] = LETTER,
+	['A'] = LETTER, ['B'] = PREFIX, ['C' ... 'D'] = LETTER, ['E'] = PREFIX,
+	['F' ... 'M'] = LETTER, ['N'] = PREFIX, ['O' ... 'T'] = LETTER, ['U'] = PREFIX,
+	['V' ... 'W'] = LETTER, ['X'] = PREFIX, ['Y' ... 'Z'] = LETTER,
+	['a'] = LETTER, ['b'] = PREFIX, ['c' ... 'd'] = LETTER, ['e'] = PREFIX,
+	['f' ... 'm'] = LETTER, ['n'] = PREFIX, ['o' ... 't'] = LETTER, ['u'] = PREFIX,
+	['v' ... 'w'] = LETTER, ['x'] = PREFIX, ['y' ... 'z'] = LETTER,
+	[0x80 ... 0xff] = LETTER,
+};
+
+#define SAME(c) [c] = (c)
+#define LOWER(c) [c] = (c), [(c) - 32] = (c)
+#define SAME4(c) SAME(c), SAME((c) + 1), SAME((c) + 2), SAME((c) + 3)
+#define SAME16(c) SAME4(c), SAME4((c) + 4), SAME4((c) + 8), SAME4((c) + 12)
+
+const unsigned char words_folded[256] = {
+	SAME('$'), SAME('_'),
+	SAME4('0'), SAME4('4'), SAME('8'), SAME('9'),
+	LOWER('a'), LOWER('b'), LOWER('c'), LOWER('d'), LOWER('e'), LOWER('f'), LOWER('g'),
+	LOWER('h'), LOWER('i'), LOWER('j'), LOWER('k'), LOWER('l'), LOWER('m'), LOWER('n'),
+	LOWER('o'), LOWER('p'), LOWER('q'), LOWER('r'), LOWER('s'), LOWER('t'), LOWER('u'),
+	LOWER('v'), LOWER('w'), LOWER('x'), LOWER('y'), LOWER('z'),
+	SAME16(0x80), SAME16(0x90), SAME16(0xa0), SAME16(0xb0),
+	SAME16(0xc0), SAME16(0xd0), SAME16(0xe0), SAME16(0xf0),
 };
 /* clang-format on */
 
 static inline bool is(char c, unsigned classes)
 {
 	return (class_of[(unsigned char)c] & classes) != 0;
-}
-
-static inline unsigned char fold(char c)
-{
-	unsigned u = (unsigned char)c;
-
-	return (unsigned char)(u + (u - 'A' < 26u) * 32u);
 }
 
 static inline bool at(const struct sql_lex *l, size_t ahead, char c)
@@ -64,6 +82,17 @@ void sql_lex_init(struct sql_lex *l, const struct sql_dialect *d, const char *te
 	l->p = text != NULL ? text : "";
 	l->end = l->p + n;
 	l->escape_strings = !standard_conforming_strings;
+}
+
+/* A token begins at l->p: what most of them lack. */
+static inline void start(const struct sql_lex *l, struct sql_tok *t)
+{
+	t->ch = 0;
+	t->decoded_too_long = false;
+	t->keyword = 0;
+	t->name_n = 0;
+	t->word = NULL;
+	t->p = l->p;
 }
 
 /* The lexer stays where the trouble starts, so that every further call finds it again. */
@@ -110,16 +139,19 @@ static const char *line_end(const char *p, const char *end)
 	return p;
 }
 
-static bool skip_blanks(struct sql_lex *l)
+/* The first byte of the next token or comment; end: there is none. */
+static inline const char *blanks_end(const char *p, const char *end)
+{
+	while (p < end && is(*p, C_SPACE))
+		p++;
+	return p;
+}
+
+/* Skips blanks and comments. False: a comment never ends, the lexer is at its start. */
+static bool skip_comments(struct sql_lex *l)
 {
 	for (;;) {
-		const char *p = l->p;
-
-		while (p < l->end && is(*p, C_SPACE))
-			p++;
-		l->p = p;
-		if (p == l->end || !is(*p, C_COMMENT))
-			return true;
+		l->p = blanks_end(l->p, l->end);
 		if (at(l, 0, '-') && at(l, 1, '-'))
 			l->p = line_end(l->p + 2, l->end);
 		else if (!(at(l, 0, '/') && at(l, 1, '*')))
@@ -213,40 +245,54 @@ static void lex_quoted_ident(struct sql_lex *l, struct sql_tok *t, enum sql_toke
 	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
 }
 
-static void lex_word(struct sql_lex *l, struct sql_tok *t)
+static void find_word(struct sql_lex *l, struct sql_tok *t)
 {
-	const char *p = l->p, *end = l->end;
-	size_t n = 0, max = (size_t)(end - p) < SQL_IDENT_MAX ? (size_t)(end - p) : SQL_IDENT_MAX;
-	uint32_t h = 0;
+	const struct sql_word *w = l->dialect->find(t->name, t->name_n, t->hash);
 
-	for (; n < max; n++) {
-		unsigned char c = (unsigned char)p[n];
-		unsigned classes = class_of[c];
-
-		if (!(classes & C_IDENT))
-			break;
-		c |= classes & C_UPPER;
-		h = sql_hash_step(h, c);
-		t->name[n] = (char)c;
-	}
-	p += n;
-
-	if (p < end && is(*p, C_IDENT)) {
-		t->decoded_too_long = true;
-		while (p < end && is(*p, C_IDENT))
-			p++;
-	}
-	l->p = p;
-	done(l, t, SQL_TOK_WORD);
-	t->name_n = (uint8_t)n;
-	t->hash = h;
-	t->word = t->decoded_too_long ? NULL : l->dialect->find(t->name, n, h);
+	t->word = w;
+	if (w != NULL && w->kwclass != SQL_KW_NONE)
+		t->keyword = w->id;
 }
 
-/* What starts with a letter: a literal's prefix only when the quote follows at once. */
-static void lex_letter(struct sql_lex *l, struct sql_tok *t)
+/* A word that goes on where name[] is full. */
+static void lex_long_word(struct sql_lex *l, struct sql_tok *t)
 {
-	unsigned char c = fold(*l->p);
+	while (l->p < l->end && is(*l->p, C_IDENT))
+		l->p++;
+	t->decoded_too_long = true;
+	done(l, t, SQL_TOK_WORD);
+}
+
+static void lex_word(struct sql_lex *l, struct sql_tok *t)
+{
+	const char *p = l->p;
+	size_t left = (size_t)(l->end - p), n = 0,
+	       max = left < SQL_IDENT_MAX ? left : SQL_IDENT_MAX;
+	uint32_t h = 0;
+
+	do {
+		unsigned char c = words_folded[(unsigned char)p[n]];
+
+		if (c == 0)
+			break;
+		h = sql_hash_step(h, c);
+		t->name[n] = (char)c;
+	} while (++n < max);
+	l->p = p + n;
+	t->name_n = (uint8_t)n;
+	t->hash = h;
+	t->kind = SQL_TOK_WORD;
+	t->n = n;
+	if (n == SQL_IDENT_MAX && left > n && is(p[n], C_IDENT))
+		lex_long_word(l, t);
+	else if (n > 1) /* the table has no word of one letter */
+		find_word(l, t);
+}
+
+/* E, B, X, N, U: a literal's prefix only when the quote follows at once, else a word's start. */
+static void lex_prefix(struct sql_lex *l, struct sql_tok *t)
+{
+	unsigned char c = words_folded[(unsigned char)*l->p];
 
 	if (at(l, 1, '\'') && (c == 'e' || c == 'b' || c == 'x' || c == 'n')) {
 		l->p++;
@@ -387,33 +433,53 @@ static void lex_other(struct sql_lex *l, struct sql_tok *t)
 	}
 }
 
-void sql_lex_next(struct sql_lex *l, struct sql_tok *t)
+/* The dot of a.b; others may begin a number, or have another behind them. */
+static inline bool is_dot_of_name(const struct sql_lex *l)
 {
-	t->ch = 0;
-	t->decoded_too_long = false;
-	t->name_n = 0;
-	t->word = NULL;
-	if (!skip_blanks(l)) {
-		t->p = l->p;
-		bad(l, t);
-		return;
-	}
-	t->p = l->p;
-	if (l->p == l->end) {
-		done(l, t, SQL_TOK_END);
-		return;
-	}
-	char c = *l->p;
+	return at(l, 0, '.') && l->end - l->p > 1 && is(l->p[1], C_IDENT_START);
+}
 
-	if (is(c, C_IDENT_START)) {
-		lex_letter(l, t);
-	} else if (is(c, C_SINGLE)) {
-		l->p++;
-		t->ch = c;
-		done(l, t, SQL_TOK_PUNCT);
+/* The token that starts at l->p. */
+static inline void lex_token(struct sql_lex *l, struct sql_tok *t)
+{
+	unsigned classes = l->p < l->end ? class_of[(unsigned char)*l->p] : 0;
+
+	start(l, t);
+	if (classes & C_PREFIX) {
+		lex_prefix(l, t);
+	} else if (classes & C_IDENT_START) {
+		lex_word(l, t);
+	} else if ((classes & C_SINGLE) || is_dot_of_name(l)) {
+		t->ch = *l->p++;
+		t->kind = SQL_TOK_PUNCT;
+		t->n = 1;
+	} else if (l->p == l->end) {
+		done(l, t, SQL_TOK_END);
 	} else {
 		lex_other(l, t);
 	}
+}
+
+/* Apart from the rest, which is short: what this calls would cost each token registers to save. */
+__attribute__((noinline)) static void lex_behind_comment(struct sql_lex *l, struct sql_tok *t)
+{
+	if (skip_comments(l)) {
+		lex_token(l, t);
+		return;
+	}
+	start(l, t);
+	bad(l, t);
+}
+
+void sql_lex_next(struct sql_lex *l, struct sql_tok *t)
+{
+	const char *p = blanks_end(l->p, l->end);
+
+	l->p = p;
+	if (p < l->end && is(*p, C_COMMENT))
+		lex_behind_comment(l, t);
+	else
+		lex_token(l, t);
 }
 
 static bool put(char *out, size_t cap, size_t *n, char c)
@@ -470,7 +536,7 @@ static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = (char)fold(c);
+	c = (char)words_folded[(unsigned char)c];
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 

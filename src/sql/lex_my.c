@@ -5,6 +5,7 @@
  * Operators are handed out byte by byte: nothing here needs to know <=> from its parts.
  */
 #include "lex_my_int.h"
+#include "words_find_int.h"
 
 #include <string.h>
 
@@ -14,23 +15,29 @@ enum {
 	C_DIGIT = 4,
 	C_VAR = 8, /* may be part of an unquoted @name: these, digits and . */
 	C_PUNCT = 16,
-	C_UPPER = 32, /* A to Z; by its value also what makes them small */
+	C_SINGLE = 32, /* ... and always a token of one byte */
 	C_QUOTE = 64,
 	C_COMMENT = 128, /* may start a comment, or end an executable one */
+	C_PREFIX = 256,  /* a letter that may stand before a literal's quote */
 };
 
 #define LETTER (C_START | C_VAR)
+#define PREFIX (LETTER | C_PREFIX)
+#define SINGLE (C_PUNCT | C_SINGLE)
 #define C_IDENT (C_START | C_DIGIT)
 
 /* clang-format off */
-static const uint8_t class_of[256] = {
+static const uint16_t class_of[256] = {
 	['\t' ... '\r'] = C_SPACE, [' '] = C_SPACE,
-	['A' ... 'Z'] = LETTER | C_UPPER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['$'] = LETTER,
-	[0x80 ... 0xff] = LETTER,
+	['A'] = LETTER, ['B'] = PREFIX, ['C' ... 'M'] = LETTER, ['N'] = PREFIX,
+	['O' ... 'W'] = LETTER, ['X'] = PREFIX, ['Y' ... 'Z'] = LETTER,
+	['a'] = LETTER, ['b'] = PREFIX, ['c' ... 'm'] = LETTER, ['n'] = PREFIX,
+	['o' ... 'w'] = LETTER, ['x'] = PREFIX, ['y' ... 'z'] = LETTER,
+	['_'] = LETTER, ['$'] = LETTER, [0x80 ... 0xff] = LETTER,
 	['0' ... '9'] = C_DIGIT | C_VAR,
 	['.'] = C_PUNCT | C_VAR,
-	['('] = C_PUNCT, [')'] = C_PUNCT, [','] = C_PUNCT, [';'] = C_PUNCT, [':'] = C_PUNCT,
-	['{'] = C_PUNCT, ['}'] = C_PUNCT,
+	['('] = SINGLE, [')'] = SINGLE, [','] = SINGLE, [';'] = SINGLE, [':'] = C_PUNCT,
+	['{'] = SINGLE, ['}'] = SINGLE,
 	['\''] = C_QUOTE, ['"'] = C_QUOTE, ['`'] = C_QUOTE,
 	['#'] = C_COMMENT, ['-'] = C_COMMENT, ['/'] = C_COMMENT, ['*'] = C_COMMENT,
 };
@@ -71,6 +78,16 @@ void sql_my_lex_init(struct sql_my_lex *l, const struct sql_my_opts *o, const ch
 		l->refused = true;
 		l->end = l->p;
 	}
+}
+
+/* A token begins at l->p: what most of them lack. */
+static inline void start(const struct sql_my_lex *l, struct sql_my_tok *t)
+{
+	t->ch = 0;
+	t->national = false;
+	t->id = 0;
+	t->word = NULL;
+	t->p = l->p;
 }
 
 /* The lexer stays where the trouble starts, so that every further call finds it again. */
@@ -203,16 +220,19 @@ static bool is_dash_comment(const struct sql_my_lex *l)
 	return c <= ' ' || c == 0x7f;
 }
 
-static bool skip_blanks(struct sql_my_lex *l)
+/* The first byte of the next token or comment; end: there is none. */
+static inline const char *blanks_end(const char *p, const char *end)
+{
+	while (p < end && is(*p, C_SPACE))
+		p++;
+	return p;
+}
+
+/* Skips blanks and comments. False: not read with certainty, the lexer is where that begins. */
+static bool skip_comments(struct sql_my_lex *l)
 {
 	for (;;) {
-		const char *p = l->p;
-
-		while (p < l->end && is(*p, C_SPACE))
-			p++;
-		l->p = p;
-		if (p == l->end || !is(*p, C_COMMENT))
-			return true;
+		l->p = blanks_end(l->p, l->end);
 		if (at(l, 0, '#') || (at(l, 0, '-') && at(l, 1, '-') && is_dash_comment(l))) {
 			if (!skip_line(l))
 				return false;
@@ -239,7 +259,13 @@ static const char *quoted_end(const struct sql_my_lex *l, const char *p)
 {
 	char quote = *p;
 	bool escapes = has_escapes(l->o, quote);
+	const char *close = memchr(p + 1, quote, (size_t)(l->end - p) - 1);
 
+	if (close == NULL)
+		return NULL;
+	if ((l->end - close < 2 || close[1] != quote) &&
+		!(escapes && memchr(p + 1, '\\', (size_t)(close - p) - 1) != NULL))
+		return close + 1;
 	for (p++; p < l->end; p++) {
 		if (*p == quote) {
 			if (l->end - p < 2 || p[1] != quote)
@@ -287,11 +313,28 @@ static void lex_at(struct sql_my_lex *l, struct sql_my_tok *t)
 		done(l, t, SQL_MY_TOK_VAR);
 }
 
-/* MySQL 9 has $tag$...$tag$ strings, earlier releases and MariaDB names with dollars in them. */
-static bool is_dollar_quote(const struct sql_my_lex *l, const struct sql_my_tok *t)
+/* Of a word up to l->p, high: it has bytes above 0x7f. MySQL 9 has $tag$...$tag$ strings, earlier
+ * releases and MariaDB names with dollars in them. */
+static bool is_doubtful(const struct sql_my_lex *l, const struct sql_my_tok *t, bool high)
 {
-	return !l->o->mariadb && *t->p == '$' &&
-	       memchr(t->p + 1, '$', (size_t)(l->p - t->p - 1)) != NULL;
+	return (high && l->o->charset != SQL_MY_CS_SAFE) ||
+	       (*t->p == '$' && !l->o->mariadb &&
+		       memchr(t->p + 1, '$', (size_t)(l->p - t->p - 1)) != NULL);
+}
+
+/* A word that no table has: its first n bytes have been read. */
+__attribute__((noinline)) static void lex_odd_word(
+	struct sql_my_lex *l, struct sql_my_tok *t, size_t n, bool high)
+{
+	const char *p = l->p + n;
+
+	for (; p < l->end && is(*p, C_IDENT); p++)
+		high |= is_high(*p);
+	l->p = p;
+	if (is_doubtful(l, t, high))
+		bad(l, t);
+	else
+		done(l, t, SQL_MY_TOK_WORD);
 }
 
 static void lex_word(struct sql_my_lex *l, struct sql_my_tok *t)
@@ -302,35 +345,32 @@ static void lex_word(struct sql_my_lex *l, struct sql_my_tok *t)
 	uint32_t h = 0;
 	unsigned char all = 0;
 
-	for (; n < max; n++) {
-		unsigned char c = (unsigned char)p[n];
-		unsigned classes = class_of[c];
+	do {
+		unsigned char c = words_folded[(unsigned char)p[n]];
 
-		if (!(classes & C_IDENT))
+		if (c == 0)
 			break;
 		all |= c;
-		c |= classes & C_UPPER;
 		name[n] = (char)c;
 		h = sql_hash_step(h, c);
-	}
-	if (n == MY_WORD_MAX)
-		for (; p + n < l->end && is(p[n], C_IDENT); n++)
-			all |= (unsigned char)p[n];
-	l->p = p + n;
-	if ((is_high((char)all) && l->o->charset != SQL_MY_CS_SAFE) || is_dollar_quote(l, t)) {
-		bad(l, t);
-		return;
-	}
-	done(l, t, SQL_MY_TOK_WORD);
+	} while (++n < max);
 	t->hash = h;
-	if (n <= MY_WORD_MAX)
-		t->word = my_word_find(name, n, h);
+	if (n == MY_WORD_MAX || is_high((char)all) || *t->p == '$') {
+		lex_odd_word(l, t, n, is_high((char)all));
+		if (t->kind == SQL_MY_TOK_BAD || t->n > MY_WORD_MAX)
+			return;
+	} else {
+		t->kind = SQL_MY_TOK_WORD;
+		t->n = n;
+		l->p = p + n;
+	}
+	t->word = my_word_find(name, n, h);
 	if (t->word != NULL)
 		t->id = t->word->id;
 }
 
-/* What starts with a letter: a literal's prefix only when the quote follows at once. */
-static void lex_letter(struct sql_my_lex *l, struct sql_my_tok *t)
+/* B, N, X: a literal's prefix only when the quote follows at once, else a word's start. */
+static void lex_prefix(struct sql_my_lex *l, struct sql_my_tok *t)
 {
 	char c = my_fold(*l->p);
 
@@ -385,31 +425,20 @@ static void lex_sign(struct sql_my_lex *l, struct sql_my_tok *t)
 	done(l, t, c == '?' ? SQL_MY_TOK_PARAM : is(c, C_PUNCT) ? SQL_MY_TOK_PUNCT : SQL_MY_TOK_OP);
 }
 
-void sql_my_lex_next(struct sql_my_lex *l, struct sql_my_tok *t)
+static void lex_end(struct sql_my_lex *l, struct sql_my_tok *t)
 {
-	t->ch = 0;
-	t->national = false;
-	t->id = 0;
-	t->word = NULL;
-	t->p = l->p;
-	if (!skip_blanks(l)) {
-		t->p = l->p;
+	if (l->in_comment || l->refused)
 		bad(l, t);
-		return;
-	}
-	t->p = l->p;
-	if (l->p == l->end) {
-		if (l->in_comment || l->refused)
-			bad(l, t);
-		else
-			done(l, t, SQL_MY_TOK_END);
-		return;
-	}
+	else
+		done(l, t, SQL_MY_TOK_END);
+}
+
+/* A token that starts with neither a letter nor a parenthesis or comma. */
+static void lex_other(struct sql_my_lex *l, struct sql_my_tok *t)
+{
 	char c = *l->p;
 
-	if (is(c, C_START))
-		lex_letter(l, t);
-	else if (is(c, C_DIGIT) || (c == '.' && l->end - l->p > 1 && is(l->p[1], C_DIGIT)))
+	if (is(c, C_DIGIT) || (c == '.' && l->end - l->p > 1 && is(l->p[1], C_DIGIT)))
 		lex_number(l, t);
 	else if (c == '`' || (c == '"' && (l->o->mode & SQL_MY_MODE_ANSI_QUOTES)))
 		lex_quoted(l, t, SQL_MY_TOK_QUOTED);
@@ -421,6 +450,55 @@ void sql_my_lex_next(struct sql_my_lex *l, struct sql_my_tok *t)
 		bad(l, t);
 	else
 		lex_sign(l, t);
+}
+
+/* The dot of a.b; others may begin a number. */
+static inline bool is_dot_of_name(const struct sql_my_lex *l)
+{
+	return at(l, 0, '.') && l->end - l->p > 1 && is(l->p[1], C_START);
+}
+
+/* The token that starts at l->p. */
+static inline void lex_token(struct sql_my_lex *l, struct sql_my_tok *t)
+{
+	unsigned classes = l->p < l->end ? class_of[(unsigned char)*l->p] : 0;
+
+	start(l, t);
+	if (classes & C_PREFIX) {
+		lex_prefix(l, t);
+	} else if (classes & C_START) {
+		lex_word(l, t);
+	} else if ((classes & C_SINGLE) || is_dot_of_name(l)) {
+		t->ch = *l->p++;
+		t->kind = SQL_MY_TOK_PUNCT;
+		t->n = 1;
+	} else if (l->p == l->end) {
+		lex_end(l, t);
+	} else {
+		lex_other(l, t);
+	}
+}
+
+/* Apart from the rest, which is short: what this calls would cost each token registers to save. */
+__attribute__((noinline)) static void lex_behind_comment(struct sql_my_lex *l, struct sql_my_tok *t)
+{
+	if (skip_comments(l)) {
+		lex_token(l, t);
+		return;
+	}
+	start(l, t);
+	bad(l, t);
+}
+
+void sql_my_lex_next(struct sql_my_lex *l, struct sql_my_tok *t)
+{
+	const char *p = blanks_end(l->p, l->end);
+
+	l->p = p;
+	if (p < l->end && is(*p, C_COMMENT))
+		lex_behind_comment(l, t);
+	else
+		lex_token(l, t);
 }
 
 static bool put(char *out, size_t cap, size_t *n, char c)
@@ -445,6 +523,12 @@ static char unescape(char c)
 	}
 }
 
+/* Has what stands between quotes nothing but itself in it? */
+static bool is_plain(const char *p, size_t n, char quote, bool escapes)
+{
+	return memchr(p, quote, n) == NULL && !(escapes && memchr(p, '\\', n) != NULL);
+}
+
 bool sql_my_decode(
 	const struct sql_my_opts *o, const struct sql_my_tok *t, char *out, size_t cap, size_t *n_r)
 {
@@ -463,10 +547,17 @@ bool sql_my_decode(
 	}
 	bool escapes = quote != 0 && has_escapes(o, quote);
 
+	if (p < end && (quote == 0 || is_plain(p, (size_t)(end - p), quote, escapes))) {
+		size_t n = (size_t)(end - p);
+
+		*n_r = n < cap ? n : cap;
+		memcpy(out, p, *n_r);
+		return n <= cap;
+	}
 	for (; p < end; p++) {
 		char c = *p;
 
-		if (quote != 0 && c == quote) {
+		if (c == quote) {
 			p++;
 		} else if (c == '\\' && escapes) {
 			/* \% and \_ keep their backslash: LIKE will want it */

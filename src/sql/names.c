@@ -21,6 +21,8 @@ struct sql_names {
 	struct slot *slots; /* a power of two */
 	size_t slots_n, count;
 	unsigned shift; /* leaves as many bits of 32 as number the slots */
+	/* A bit for each hash that a name has, of 8 for each slot: most strangers meet none. */
+	uint8_t *filter;
 	char *bytes;
 	size_t bytes_n, bytes_cap;
 	bool fold;
@@ -41,6 +43,7 @@ void sql_names_free(struct sql_names **s)
 	if (*s == NULL)
 		return;
 	mem_free(MEM_MISC, (*s)->slots);
+	mem_free(MEM_MISC, (*s)->filter);
 	mem_free(MEM_MISC, (*s)->bytes);
 	mem_free(MEM_MISC, *s);
 	*s = NULL;
@@ -79,6 +82,12 @@ static size_t first_slot(const struct sql_names *s, uint32_t hash)
 	return hash * 0x9E3779B1u >> s->shift;
 }
 
+/* The filter's byte is that of the first slot, the bit in it what follows in the product. */
+static uint8_t filter_bit(const struct sql_names *s, uint32_t hash)
+{
+	return (uint8_t)(1u << (hash * 0x9E3779B1u >> (s->shift - 3) & 7));
+}
+
 /* The slot of the name, or the free one where it belongs. There is always a free one. */
 static struct slot *slot_of(const struct sql_names *s, uint32_t hash, const char *name, size_t n)
 {
@@ -99,15 +108,22 @@ static bool grow_slots(struct sql_names *s)
 	bigger.slots_n = s->slots_n != 0 ? s->slots_n * 2 : 64;
 	bigger.shift = s->slots_n != 0 ? s->shift - 1 : 26;
 	bigger.slots = mem_alloc(MEM_MISC, bigger.slots_n * sizeof(*bigger.slots));
-	if (bigger.slots == NULL)
+	bigger.filter = mem_alloc(MEM_MISC, bigger.slots_n);
+	if (bigger.slots == NULL || bigger.filter == NULL) {
+		mem_free(MEM_MISC, bigger.slots);
+		mem_free(MEM_MISC, bigger.filter);
 		return false;
+	}
 	for (size_t i = 0; i < s->slots_n; i++) {
 		const struct slot *old = &s->slots[i];
 
-		if (old->known != 0)
-			*slot_of(&bigger, old->hash, s->bytes + old->at, old->n) = *old;
+		if (old->known == 0)
+			continue;
+		*slot_of(&bigger, old->hash, s->bytes + old->at, old->n) = *old;
+		bigger.filter[first_slot(&bigger, old->hash)] |= filter_bit(&bigger, old->hash);
 	}
 	mem_free(MEM_MISC, s->slots);
+	mem_free(MEM_MISC, s->filter);
 	*s = bigger;
 	return true;
 }
@@ -161,6 +177,7 @@ bool sql_names_add(struct sql_names *s, const char *name, size_t n, unsigned kno
 		*slot = (struct slot){ .hash = hash, .at = (uint32_t)s->bytes_n, .n = (uint32_t)n };
 		for (size_t i = 0; i < n; i++)
 			s->bytes[s->bytes_n++] = (char)fold(s, name[i]);
+		s->filter[first_slot(s, hash)] |= filter_bit(s, hash);
 		s->count++;
 	}
 	slot->known |= known;
@@ -171,16 +188,9 @@ bool sql_names_add(struct sql_names *s, const char *name, size_t n, unsigned kno
 
 unsigned sql_names_find_hashed(const struct sql_names *s, const char *name, size_t n, uint32_t hash)
 {
-	size_t mask = s->slots_n - 1;
-
-	if (s->count == 0)
+	if (s->count == 0 || !(s->filter[first_slot(s, hash)] & filter_bit(s, hash)))
 		return 0;
-	for (size_t i = first_slot(s, hash);; i = (i + 1) & mask) {
-		const struct slot *slot = &s->slots[i];
-
-		if (slot->known == 0 || (slot->hash == hash && is_name(s, slot, name, n)))
-			return slot->known;
-	}
+	return slot_of(s, hash, name, n)->known;
 }
 
 unsigned sql_names_find(const struct sql_names *s, const char *name, size_t n)

@@ -44,11 +44,11 @@ static enum sql_route_verdict verdict_of(enum route_level level, const struct sq
 
 void route_finish(const struct route_mark *all, const char *text, size_t n, struct sql_route *out_r)
 {
-	enum sql_route_verdict plain;
+	bool hinted = sql_hint_read(text, n, &out_r->hint);
+	enum sql_route_verdict plain = verdict_of(
+		all->level, &(struct sql_hint){ .node = SQL_HINT_NONE });
 
-	(void)sql_hint_read(text, n, &out_r->hint);
-	plain = verdict_of(all->level, &(struct sql_hint){ .node = SQL_HINT_NONE });
-	out_r->verdict = verdict_of(all->level, &out_r->hint);
+	out_r->verdict = hinted ? verdict_of(all->level, &out_r->hint) : plain;
 	out_r->movable = all->level < ROUTE_PRIMARY;
 	out_r->unsure = all->level == ROUTE_UNSURE;
 	out_r->reason = out_r->verdict != plain ? "a hint moves this read" : all->reason;

@@ -23,31 +23,16 @@ static void mark(struct my_pass *p, enum route_level level, const char *reason)
 /* SHOW's and START TRANSACTION's own words, and which statement it is of a verb with many. */
 static void own_word(struct my_route *r, uint16_t id, uint16_t before)
 {
-	if (id == MY_W_ONLY && before == MY_W_READ)
-		r->read_only = true;
-	else if (id == MY_W_WRITE && before == MY_W_READ)
-		r->read_write = true;
+	if (before == MY_W_READ) {
+		r->read_only |= id == MY_W_ONLY;
+		r->read_write |= id == MY_W_WRITE;
+	}
 	if (r->words_n < MY_ROUTE_WORDS && id != MY_W_FULL && id != MY_W_EXTENDED)
 		r->word[r->words_n++] = id;
 }
 
-void route_my_token(struct my_pass *p)
-{
-	struct my_route *r = p->route;
-	bool name = p->tok.kind == SQL_MY_TOK_WORD || p->tok.kind == SQL_MY_TOK_QUOTED;
-
-	if (p->tokens_n == 1)
-		r->start = p->tok.p;
-	if (p->tok.kind == SQL_MY_TOK_SYSVAR)
-		r->var_parts = 0;
-	if (!name && p->tok.ch != '.')
-		r->schema = MY_SCHEMA_NONE;
-	if (p->tok.kind == SQL_MY_TOK_WORD && p->prev.ch != '.' && !p->after_sysvar)
-		own_word(r, p->tok.id, p->prev.id);
-}
-
 /* @@[scope.]name */
-static void system_variable(struct my_pass *p, const struct sql_my_word *w)
+void route_my_variable(struct my_pass *p, const struct sql_my_word *w)
 {
 	struct my_route *r = p->route;
 
@@ -81,7 +66,8 @@ static enum my_schema schema_of(const struct sql_my_word *w)
 	return w->id == MY_W_MYSQL ? MY_SCHEMA_MYSQL : MY_SCHEMA_SERVER;
 }
 
-static unsigned known_quoted(struct my_pass *p)
+/* Apart from what names without quotes run through. */
+__attribute__((noinline)) static unsigned known_quoted(struct my_pass *p)
 {
 	char name[SQL_MY_NAME_MAX];
 	size_t n;
@@ -112,16 +98,14 @@ void route_my_name(struct my_pass *p, const struct sql_my_word *w)
 	struct my_route *r = p->route;
 	uint8_t schema = r->schema;
 
-	if (p->after_sysvar) {
-		system_variable(p, w);
-		return;
-	}
-	r->schema = schema_of(w);
+	if (p->tok.kind == SQL_MY_TOK_WORD && seen_ch(p->prev) != '.')
+		own_word(r, p->tok.id, seen_id(p->prev));
+	r->schema = (uint8_t)schema_of(w);
 	if (r->names != NULL)
 		known_name(p);
-	if (is_innodb_table(&p->tok))
+	if (p->tok.n >= 7 && is_innodb_table(&p->tok))
 		mark(p, ROUTE_LOCAL, own_view);
-	if (p->prev.ch != '.' || schema == MY_SCHEMA_NONE)
+	if (seen_ch(p->prev) != '.' || schema == MY_SCHEMA_NONE)
 		return;
 	if (schema == MY_SCHEMA_SERVER ||
 		(schema == MY_SCHEMA_DICTIONARY && (w == NULL || !(w->more & MY_WORD_METADATA))) ||

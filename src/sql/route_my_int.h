@@ -24,12 +24,27 @@ struct my_route {
 	uint8_t schema; /* the last name was: 0 no schema of the server's, else enum my_schema */
 	uint8_t var_parts;
 	bool read_only, read_write;
+	/* SET: what its assignments ask for, and whether one of them is of autocommit */
+	struct route_mark set;
+	bool sets_autocommit;
 };
 
-/* Each is called by the pass when it routes. */
-void route_my_token(struct my_pass *p); /* p->tok, before the pass has looked at it */
-void route_my_name(struct my_pass *p, const struct sql_my_word *w); /* p->tok; w: its row or NULL */
+/* Each is called by the pass when it routes. Of p->tok, before the pass has looked at it: a name,
+ * one behind @@ (w: its row or NULL), anything else. */
+void route_my_name(struct my_pass *p, const struct sql_my_word *w);
+void route_my_variable(struct my_pass *p, const struct sql_my_word *w);
+
+static inline void route_my_other(struct my_route *r, const struct sql_my_tok *t)
+{
+	if (t->kind == SQL_MY_TOK_SYSVAR)
+		r->var_parts = 0;
+	if (t->ch != '.')
+		r->schema = 0;
+}
+
 void route_my_call(struct my_pass *p, const struct sql_my_word *w); /* a builtin function */
+/* One of SET's assignments: raises r->set. */
+void route_my_assign(struct my_route *r, const struct sql_my_assign *a);
 /* p->chain is called and no builtin function of this release. */
 void route_my_stored(struct my_pass *p, const struct sql_my_word *w);
 

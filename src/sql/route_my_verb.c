@@ -4,6 +4,8 @@
  */
 #include "classify_my_int.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 struct my_text {
@@ -129,28 +131,33 @@ static bool is_rejected_global(const struct sql_my_assign *a)
 	return a->name_n > 18 && memcmp(a->name, "group_replication_", 18) == 0;
 }
 
-static void assign_session(struct my_text *t, struct my_route *r, const struct sql_my_assign *a)
+static void wants(struct my_route *r, enum route_level level, const char *reason)
+{
+	route_raise(&r->set, level, reason, r->start);
+}
+
+static void assign_session(struct my_route *r, const struct sql_my_assign *a)
 {
 	if (!a->name_known) {
-		mark(r, ROUTE_PIN, "a variable that is not known");
+		wants(r, ROUTE_PIN, "a variable that is not known");
 		return;
 	}
 	if (a->name_n == 10 && memcmp(a->name, "autocommit", 10) == 0)
-		t->autocommit_off = true; /* or on again: the text's rest is not for guessing */
+		r->sets_autocommit = true;
 	if (a->name_n == 11 && memcmp(a->name, "sql_log_bin", 11) == 0)
-		mark(r, ROUTE_PIN, "a variable that no other link may have");
+		wants(r, ROUTE_PIN, "a variable that no other link may have");
 	switch (a->sysvar) {
 	case SQL_MY_SYS_PLAIN:
 	case SQL_MY_SYS_MODE:
 	case SQL_MY_SYS_CHARSET:
 	case SQL_MY_SYS_TRACKER:
-	case SQL_MY_SYS_TX: mark(r, ROUTE_TRACK, "a variable of the session"); break;
+	case SQL_MY_SYS_TX: wants(r, ROUTE_TRACK, "a variable of the session"); break;
 	case SQL_MY_SYS_ONE_USE:
 	case SQL_MY_SYS_LAST_ID:
 	case SQL_MY_SYS_LAST_GTID:
 	case SQL_MY_SYS_DIAG:
 	case SQL_MY_SYS_IDENTITY:
-		mark(r, ROUTE_PIN, "a variable that no other link may have");
+		wants(r, ROUTE_PIN, "a variable that no other link may have");
 		break;
 	}
 }
@@ -161,55 +168,64 @@ static bool is_default_role(const struct sql_my_assign *a)
 					(a->name_n == 8 && memcmp(a->name, "password", 8) == 0));
 }
 
-static void assign(struct my_text *t, struct my_route *r, const struct sql_my_assign *a)
+void route_my_assign(struct my_route *r, const struct sql_my_assign *a)
 {
 	switch (a->scope) {
 	case SQL_MY_S_SESSION:
-	case SQL_MY_S_ONCE: assign_session(t, r, a); break;
+	case SQL_MY_S_ONCE: assign_session(r, a); break;
 	case SQL_MY_S_GLOBAL:
 	case SQL_MY_S_PERSIST:
 		if (!a->name_known || is_rejected_global(a))
-			mark(r, ROUTE_REJECT, "acts on one server, not on the cluster");
+			wants(r, ROUTE_REJECT, "acts on one server, not on the cluster");
 		else
-			mark(r, ROUTE_PRIMARY, "acts on the server");
+			wants(r, ROUTE_PRIMARY, "acts on the server");
 		break;
 	case SQL_MY_S_USER:
 		if (a->kind == SQL_MY_VAL_EXPR)
-			mark(r, ROUTE_PIN, "a user variable whose value only one link knows");
+			wants(r, ROUTE_PIN, "a user variable whose value only one link knows");
 		else
-			mark(r, ROUTE_TRACK, "a user variable with a constant");
+			wants(r, ROUTE_TRACK, "a user variable with a constant");
 		break;
 	case SQL_MY_S_NAMES:
 	case SQL_MY_S_COLLATE:
-	case SQL_MY_S_CHARSET: mark(r, ROUTE_TRACK, "the session's character set"); break;
+	case SQL_MY_S_CHARSET: wants(r, ROUTE_TRACK, "the session's character set"); break;
 	case SQL_MY_S_TX_ONCE:
-		mark(r, ROUTE_TRACK, "the next transaction's characteristics");
+		wants(r, ROUTE_TRACK, "the next transaction's characteristics");
 		break;
-	case SQL_MY_S_TX_SESSION: mark(r, ROUTE_TRACK, "a variable of the session"); break;
-	case SQL_MY_S_TX_GLOBAL: mark(r, ROUTE_PRIMARY, "acts on the server"); break;
+	case SQL_MY_S_TX_SESSION: wants(r, ROUTE_TRACK, "a variable of the session"); break;
+	case SQL_MY_S_TX_GLOBAL: wants(r, ROUTE_PRIMARY, "acts on the server"); break;
 	case SQL_MY_S_STATEMENT:
 		if (!a->name_known || a->sysvar != SQL_MY_SYS_PLAIN)
-			mark(r, ROUTE_PIN, "a variable that no other link may have");
+			wants(r, ROUTE_PIN, "a variable that no other link may have");
 		break;
 	case SQL_MY_S_OTHER:
 		if (is_default_role(a))
-			mark(r, ROUTE_PRIMARY, "changes an account");
+			wants(r, ROUTE_PRIMARY, "changes an account");
 		else
-			mark(r, ROUTE_PIN, "another user, role or resource group from here on");
+			wants(r, ROUTE_PIN, "another user, role or resource group from here on");
 		break;
 	}
 }
 
-static void set(struct my_text *t, struct my_route *r, const struct sql_my_stmt *st)
+/* SET STATEMENT's assignments, which the classifier leaves alone. */
+static void set_statement(const struct my_text *t, struct my_route *r, const struct sql_my_stmt *st)
 {
 	struct sql_my_set s;
 	struct sql_my_assign a;
 
 	sql_my_set_start(&s, t->o, t->text, st);
 	while (sql_my_set_next(&s, &a))
-		assign(t, r, &a);
+		route_my_assign(r, &a);
 	if (s.odd)
-		mark(r, ROUTE_PIN, "a SET that is not understood in full");
+		wants(r, ROUTE_PIN, "a SET that is not understood in full");
+}
+
+static void set(struct my_text *t, struct my_route *r, const struct sql_my_stmt *st)
+{
+	if (r->set.level != ROUTE_REPLICA)
+		mark(r, r->set.level, r->set.reason);
+	t->autocommit_off |=
+		r->sets_autocommit; /* or on again: the text's rest is not for guessing */
 	if (r->mark.level == ROUTE_TRACK &&
 		(st->flags & (SQL_MY_SERVER_WIDE | SQL_MY_STORED | SQL_MY_ROW_LOCK | SQL_MY_WRITE)))
 		mark(r, ROUTE_PIN, "session state and more in one statement");
@@ -335,8 +351,10 @@ static void statement(struct my_text *t, struct my_route *r, const struct sql_my
 		unsure(t, r, st);
 		return;
 	}
-	if (st->verb == SQL_MY_V_SET_STATEMENT)
+	if (st->verb == SQL_MY_V_SET_STATEMENT) {
+		set_statement(t, r, st);
 		set(t, r, st);
+	}
 	/* SET STATEMENT reads the variables of its own that are in the flags */
 	for (size_t i = 0; st->flags != 0 && i < sizeof(facts) / sizeof(facts[0]); i++)
 		if (st->flags & facts[i].flags)
@@ -367,9 +385,11 @@ static void read_text(struct my_text *t, const struct sql_my_opts *o)
 		t->tx = tx_without_begin(t);
 	sql_my_start(&it, o, t->text, t->n);
 	for (;;) {
-		struct my_route r = { .names = t->ctx->names,
-			.server_schema = t->ctx->server_schema };
+		struct my_route r;
 
+		mem_zero(&r, sizeof(r));
+		r.names = t->ctx->names;
+		r.server_schema = t->ctx->server_schema;
 		if (!my_next_statement(&it, &st, &r))
 			return;
 		statement(t, &r, &st);

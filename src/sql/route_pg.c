@@ -18,17 +18,6 @@ static bool is_name(const struct sql_tok *t)
 	return t->kind == SQL_TOK_WORD || t->kind == SQL_TOK_QUOTED || t->kind == SQL_TOK_UQUOTED;
 }
 
-/* The keyword that stands here, 0 for a name. */
-static uint16_t keyword_of(const struct pass *p)
-{
-	const struct sql_tok *t = &p->tok;
-
-	if (t->kind != SQL_TOK_WORD || t->word == NULL || t->word->kwclass == SQL_KW_NONE ||
-		seen_ch(p->prev) == '.')
-		return 0;
-	return t->word->id;
-}
-
 static void mark(struct pass *p, enum route_level level, const char *reason)
 {
 	route_raise(&p->route->mark, level, reason, p->tok.p);
@@ -52,13 +41,20 @@ static bool only_plans(const struct pg_route *r)
 	return r->explain == PG_EXPLAIN_BODY && !r->analyze;
 }
 
+static void await(struct pg_route *r, enum pg_pending what)
+{
+	r->pending = (uint8_t)what;
+	r->special = true;
+}
+
 /* ---- what the token before was, now that this one is known ---- */
 
 static void end_type(struct pass *p)
 {
 	const struct chain *c = &p->chain;
-	bool builtin = !c->opaque && c->word != NULL && (c->word->more & SQL_WORD_TYPE) &&
-		       (c->parts == 1 || (c->parts == 2 && (c->in_catalog || c->in_schema)));
+	bool builtin =
+		!c->opaque && c->word != NULL && (c->word->more & SQL_WORD_TYPE) &&
+		(c->parts == 1 || (c->parts == 2 && (chain_in_catalog(c) || chain_in_schema(c))));
 
 	if (!builtin && !(p->route->known_type & SQL_NAME_TYPE))
 		mark(p, ROUTE_UNSURE, unknown_type);
@@ -124,8 +120,9 @@ static void resolve(struct pass *p)
 
 /* ---- names ---- */
 
-/* U&"..." may spell anything; with its own escape character only the server should read it. */
-static void decode_ident(struct pass *p)
+/* U&"..." may spell anything; with its own escape character only the server should read it. Apart
+ * from what plain names run through. */
+__attribute__((noinline)) static void decode_ident(struct pass *p)
 {
 	struct sql_lex ahead = p->lex;
 	struct sql_tok t;
@@ -146,12 +143,11 @@ static bool starts_with(const struct sql_tok *t, const char *prefix)
 	return t->name_n >= n && memcmp(t->name, prefix, n) == 0;
 }
 
+/* A name that starts with a p and is as long as pg_temp. */
 static void system_name(struct pass *p)
 {
 	const struct sql_tok *t = &p->tok;
 
-	if (t->name_n < 7 || t->name[0] != 'p' || t->name[1] != 'g' || t->name[2] != '_')
-		return;
 	if (starts_with(t, "pg_temp") || starts_with(t, "pg_toast_temp"))
 		mark(p, ROUTE_PIN, "temporary objects belong to one link");
 	else if (starts_with(t, "pg_stat_") || starts_with(t, "pg_statio_"))
@@ -170,14 +166,13 @@ static void known_name(struct pass *p)
 		mark(p, ROUTE_UNSURE, dangerous);
 }
 
+/* A word that is not for every node even where nothing calls it. */
 static void bare_name(struct pass *p)
 {
 	const struct sql_word *w = p->tok.word;
 
-	if (w == NULL || w->node == SQL_NODE_REPLICA)
-		return;
 	if (w->func != SQL_FUNC_UNKNOWN && w->call == SQL_NODE_REPLICA)
-		p->route->pending = PG_PENDING_COLUMN; /* last_value() is a window function */
+		await(p->route, PG_PENDING_COLUMN); /* last_value() is a window function */
 	else
 		mark(p, level_of((enum sql_node)w->node),
 			w->node == SQL_NODE_PRIMARY ? "a standby shows a sequence ahead of its time"
@@ -185,29 +180,34 @@ static void bare_name(struct pass *p)
 						    : "shows what one node knows about itself");
 }
 
+/* ::type, CAST(x AS type), JSON_VALUE(.. RETURNING type), f() AS x(column type) */
+static bool is_type_place(const struct pass *p, bool reserved)
+{
+	const struct level *lv = &p->level[p->depth];
+
+	return seen_kind(p->prev) == SQL_TOK_CAST || (lv->cast && seen_id(p->prev) == SQL_W_AS) ||
+	       seen_id(p->prev) == SQL_W_RETURNING ||
+	       (lv->columns && lv->item_n == 1 && lv->item_name && !reserved);
+}
+
 static void on_name(struct pass *p, uint16_t keyword)
 {
 	struct pg_route *r = p->route;
-	struct level *lv = &p->level[p->depth];
-	bool continues = seen_ch(p->prev) == '.';
+	bool reserved = keyword != 0 && p->tok.word->kwclass == SQL_KW_RESERVED;
 
 	if (p->tok.kind == SQL_TOK_UQUOTED)
 		decode_ident(p);
-	if (keyword == 0 || p->tok.word->kwclass != SQL_KW_RESERVED) {
-		system_name(p);
+	if (!reserved) {
+		if (p->tok.name_n >= 7 && p->tok.name[0] == 'p')
+			system_name(p);
 		if (r->ctx->names != NULL)
 			known_name(p);
-		if (r->pending == PG_PENDING_NONE)
+		if (p->tok.word != NULL && p->tok.word->node != SQL_NODE_REPLICA &&
+			r->pending == PG_PENDING_NONE)
 			bare_name(p);
 	}
-	if (continues)
-		return;
-	/* ::type, CAST(x AS type), JSON_VALUE(.. RETURNING type), f() AS x(column type) */
-	if (seen_kind(p->prev) == SQL_TOK_CAST || (lv->cast && seen_id(p->prev) == SQL_W_AS) ||
-		seen_id(p->prev) == SQL_W_RETURNING ||
-		(lv->columns && lv->item_n == 1 && lv->item_name &&
-			(keyword == 0 || p->tok.word->kwclass != SQL_KW_RESERVED)))
-		r->pending = PG_PENDING_TYPE;
+	if (seen_ch(p->prev) != '.' && is_type_place(p, reserved))
+		await(r, PG_PENDING_TYPE);
 }
 
 /* ---- clauses ---- */
@@ -227,42 +227,82 @@ static bool compares(uint16_t id)
 
 static void unwritten_operator(struct pass *p, uint16_t id)
 {
-	const struct sql_names *names = p->route->ctx->names;
+	const struct pg_route *r = p->route;
 
-	if ((sql_names_compare_danger(names) && compares(id)) ||
-		(sql_names_like_danger(names) &&
-			(id == SQL_W_LIKE || id == SQL_W_ILIKE || id == SQL_W_SIMILAR)))
+	if ((r->compare_danger && compares(id)) ||
+		(r->like_danger && (id == SQL_W_LIKE || id == SQL_W_ILIKE || id == SQL_W_SIMILAR)))
 		mark(p, ROUTE_UNSURE, dangerous);
 }
 
-/* Words that make a query more than a read; of other statements they are no news. */
-static void on_keyword(struct pass *p, uint16_t id)
+/* Planning one makes the schema that it would be in, which a standby refuses. */
+static void temporary(struct pass *p)
 {
 	uint16_t before = seen_id(p->prev);
 
-	if (p->route->ctx->names != NULL)
-		unwritten_operator(p, id);
-	if (id == SQL_W_TEMP || id == SQL_W_TEMPORARY) {
-		if (!only_plans(p->route) &&
-			(before == SQL_W_CREATE || before == SQL_W_REPLACE ||
-				before == SQL_W_LOCAL || before == SQL_W_GLOBAL ||
-				before == SQL_W_INTO))
-			mark(p, ROUTE_PIN, "makes a temporary object, which belongs to one link");
+	if (before != SQL_W_CREATE && before != SQL_W_REPLACE && before != SQL_W_LOCAL &&
+		before != SQL_W_GLOBAL && before != SQL_W_INTO)
 		return;
-	}
-	if (only_plans(p->route) || p->tokens_n == 0)
-		return;
+	if (only_plans(p->route))
+		mark(p, ROUTE_PRIMARY, "EXPLAIN makes the schema of temporary tables");
+	else
+		mark(p, ROUTE_PIN, "makes a temporary object, which belongs to one link");
+}
+
+/* INSERT, UPDATE, DELETE, MERGE, NO, SHARE, KEY */
+static void locks_or_modifies(struct pass *p, uint16_t id)
+{
+	uint16_t before = seen_id(p->prev);
+
 	if (before == SQL_W_FOR && is_locking(id))
 		mark(p, ROUTE_PRIMARY, "locks rows");
-	else if (id == SQL_W_INTO && p->depth == 0)
-		mark(p, ROUTE_PRIMARY, "SELECT INTO makes a table");
-	else if (id == SQL_W_INTO)
-		mark(p, ROUTE_PRIMARY, "writes");
 	else if ((id == SQL_W_INSERT || id == SQL_W_UPDATE || id == SQL_W_DELETE ||
 			 id == SQL_W_MERGE) &&
 		 before != SQL_W_AS && before != SQL_W_SELECT && seen_ch(p->prev) != ',')
 		/* else it is the name of a column */
 		mark(p, ROUTE_PRIMARY, "modifies data");
+}
+
+/* What INTO says of the statement that it is in. */
+static const char *writes_into(const struct pass *p)
+{
+	if (p->verb == SQL_V_INSERT || p->verb == SQL_V_MERGE)
+		return "modifies data";
+	if (p->depth == 0 &&
+		(p->verb == SQL_V_SELECT || p->verb == SQL_V_TABLE || p->verb == SQL_V_WITH))
+		return "SELECT INTO makes a table";
+	return "writes";
+}
+
+/* Words that make a query more than a read; of other statements they are no news. */
+static void on_keyword(struct pass *p, uint16_t id)
+{
+	struct pg_route *r = p->route;
+
+	if (r->compare_danger || r->like_danger)
+		unwritten_operator(p, id);
+	switch (id) {
+	case SQL_W_TEMP:
+	case SQL_W_TEMPORARY: temporary(p); break;
+	case SQL_W_INTO:
+		if (!only_plans(r) && p->tokens_n != 0)
+			mark(p, ROUTE_PRIMARY, writes_into(p));
+		break;
+	case SQL_W_INSERT:
+	case SQL_W_UPDATE:
+	case SQL_W_DELETE:
+	case SQL_W_MERGE:
+	case SQL_W_NO:
+	case SQL_W_SHARE:
+	case SQL_W_KEY:
+		if (!only_plans(r) && p->tokens_n != 0)
+			locks_or_modifies(p, id);
+		break;
+	case SQL_W_COLUMNS: /* XMLTABLE(.. COLUMNS a type, ..) */
+		p->level[p->depth].columns = true;
+		p->level[p->depth].item_n = 0;
+		break;
+	default: break;
+	}
 }
 
 static void on_operator(struct pass *p)
@@ -316,10 +356,9 @@ static bool is_false(const struct sql_tok *t)
 	return false;
 }
 
-static void explain_option(struct pass *p)
+static void explain_option(struct pass *p, uint16_t id)
 {
 	struct pg_route *r = p->route;
-	uint16_t id = keyword_of(p);
 
 	if (p->tok.ch == ',') {
 		r->option = 0;
@@ -343,10 +382,9 @@ static bool starts_query(uint16_t id)
 }
 
 /* True while p->tok belongs to EXPLAIN itself. */
-static bool explain_token(struct pass *p)
+static bool explain_token(struct pass *p, uint16_t id)
 {
 	struct pg_route *r = p->route;
-	uint16_t id = keyword_of(p);
 
 	if (r->explain == PG_EXPLAIN_LIST) {
 		if (r->option == 0 && p->tok.ch == '(') {
@@ -355,7 +393,7 @@ static bool explain_token(struct pass *p)
 			return true;
 		}
 		if (r->option != 0 || p->depth != 1 || !starts_query(id)) {
-			explain_option(p);
+			explain_option(p, id);
 			return true;
 		}
 		r->explain = PG_EXPLAIN_BODY; /* EXPLAIN (SELECT 1) */
@@ -389,7 +427,13 @@ void route_pg_start(struct pass *p)
 	enum sql_route_tx tx = r->tx;
 	uint64_t flags = r->flags | p->flags;
 
-	*r = (struct pg_route){ .ctx = ctx, .all = all, .tx = tx, .flags = flags };
+	*r = (struct pg_route){ .ctx = ctx,
+		.compare_danger = r->compare_danger,
+		.like_danger = r->like_danger,
+		.all = all,
+		.tx = tx,
+		.flags = flags,
+		.special = true };
 	r->start = p->lex.p;
 	p->flags &= SQL_F_BAD;
 }
@@ -397,6 +441,8 @@ void route_pg_start(struct pass *p)
 /* Verbs with words of their own that decide. */
 #define OWN_WORDS \
 	(1u << SQL_V_BEGIN | 1u << SQL_V_COPY | 1u << SQL_V_SHOW | UINT64_C(1) << SQL_V_DO)
+/* These, and what the verb is not yet known of. */
+#define SPECIAL_VERBS (OWN_WORDS | UINT64_C(1) << SQL_V_EXPLAIN | 1u << SQL_V_EMPTY)
 
 /* The list of columns that p->tok is in: what kind of item it starts. */
 static void column_item(struct pass *p, uint16_t id)
@@ -414,40 +460,6 @@ static void column_item(struct pass *p, uint16_t id)
 	}
 }
 
-static void on_word(struct pass *p)
-{
-	uint16_t id = keyword_of(p);
-
-	if (OWN_WORDS >> p->verb & 1)
-		route_pg_word(p, id);
-	if (p->route->out)
-		return; /* COPY's options */
-	on_name(p, id);
-	if (id != 0)
-		on_keyword(p, id);
-	if (p->level[p->depth].columns)
-		column_item(p, id);
-	if (id == SQL_W_COLUMNS) { /* XMLTABLE(.. COLUMNS a type, ..) */
-		p->level[p->depth].columns = true;
-		p->level[p->depth].item_n = 0;
-	}
-}
-
-static void on_other(struct pass *p)
-{
-	if (OWN_WORDS >> p->verb & 1)
-		route_pg_word(p, 0);
-	if (p->route->out)
-		return;
-	if (p->tok.kind == SQL_TOK_OP)
-		on_operator(p);
-	else if (p->tok.kind == SQL_TOK_STRING || p->tok.kind == SQL_TOK_ESTRING ||
-		 p->tok.kind == SQL_TOK_USTRING || p->tok.kind == SQL_TOK_DOLLAR)
-		on_string(p);
-	if (p->level[p->depth].columns)
-		column_item(p, 0);
-}
-
 static void first_token(struct pass *p)
 {
 	p->route->start = p->tok.p;
@@ -455,7 +467,8 @@ static void first_token(struct pass *p)
 			  memcmp(p->tok.name, "wait", 4) == 0;
 }
 
-void route_pg_token(struct pass *p)
+/* What depends on the token before, or on the verb. True: the token is nothing else than that. */
+static bool is_taken(struct pass *p, uint16_t id)
 {
 	struct pg_route *r = p->route;
 
@@ -466,13 +479,37 @@ void route_pg_token(struct pass *p)
 	if (p->verb == SQL_V_EXPLAIN && r->explain != PG_EXPLAIN_BODY) {
 		if (r->explain == PG_EXPLAIN_NONE)
 			r->explain = PG_EXPLAIN_WORDS;
-		if (explain_token(p))
-			return;
+		if (explain_token(p, id))
+			return true;
 	}
-	if (is_name(&p->tok))
-		on_word(p);
-	else
-		on_other(p);
+	if (OWN_WORDS >> p->verb & 1)
+		route_pg_word(p, id);
+	r->special = r->pending != PG_PENDING_NONE || (SPECIAL_VERBS >> p->verb & 1);
+	return r->out; /* COPY's options */
+}
+
+void route_pg_name(struct pass *p, uint16_t id)
+{
+	if (p->route->special && is_taken(p, id))
+		return;
+	on_name(p, id);
+	if (p->level[p->depth].columns)
+		column_item(p, id);
+	if (id != 0)
+		on_keyword(p, id);
+}
+
+void route_pg_other(struct pass *p)
+{
+	if (p->route->special && is_taken(p, 0))
+		return;
+	if (p->tok.kind == SQL_TOK_OP)
+		on_operator(p);
+	else if (p->tok.kind == SQL_TOK_STRING || p->tok.kind == SQL_TOK_ESTRING ||
+		 p->tok.kind == SQL_TOK_USTRING || p->tok.kind == SQL_TOK_DOLLAR)
+		on_string(p);
+	if (p->level[p->depth].columns)
+		column_item(p, 0);
 }
 
 void route_pg_call(struct pass *p)
@@ -491,7 +528,7 @@ void route_pg_call(struct pass *p)
 		if (only_plans(r) && (w->more & SQL_WORD_VOLATILE))
 			return;
 		if (w->call == SQL_NODE_SETTING) {
-			r->pending = PG_PENDING_SETTING;
+			await(r, PG_PENDING_SETTING);
 			return;
 		}
 		mark(p, level_of((enum sql_node)w->call),
@@ -504,9 +541,9 @@ void route_pg_call(struct pass *p)
 		return;
 	bool builtin = w != NULL && w->func != SQL_FUNC_UNKNOWN && w->func != SQL_FUNC_SYNTAX &&
 		       w->since <= p->o->server_major &&
-		       (c->parts == 1 || (c->parts == 2 && c->in_catalog));
+		       (c->parts == 1 || (c->parts == 2 && chain_in_catalog(c)));
 
-	if (!builtin && !(known & SQL_NAME_FUNCTION) && !c->in_schema)
+	if (!builtin && !(known & SQL_NAME_FUNCTION) && !chain_in_schema(c))
 		mark(p, ROUTE_UNSURE, unknown_function);
 }
 
@@ -538,7 +575,10 @@ void route_pg_end(struct pass *p)
 void sql_route_pg(const struct sql_opts *o, const struct sql_route_ctx *c, const char *text,
 	size_t n, struct sql_stmt_info *info_r, struct sql_route *out_r)
 {
-	struct pg_route r = { .ctx = c, .tx = c->tx };
+	struct pg_route r = { .ctx = c,
+		.compare_danger = c->names != NULL && sql_names_compare_danger(c->names),
+		.like_danger = c->names != NULL && sql_names_like_danger(c->names),
+		.tx = c->tx };
 	struct sql_stmt_info info;
 	struct pass p;
 

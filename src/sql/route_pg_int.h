@@ -27,6 +27,7 @@ enum pg_explain {
 
 struct pg_route {
 	const struct sql_route_ctx *ctx;
+	bool compare_danger, like_danger; /* sql_names_compare_danger(ctx->names) and its like */
 	/* the whole text */
 	enum sql_route_tx tx; /* as its statements left it */
 	struct route_mark all;
@@ -37,8 +38,10 @@ struct pg_route {
 	unsigned known_type; /* SQL_NAME_... of the type's name */
 	uint16_t body_id;    /* first word of what is explained */
 	uint8_t pending;     /* enum pg_pending */
-	uint8_t explain;     /* enum pg_explain */
-	uint8_t option;      /* in the list: 1 behind ANALYZE, 2 behind another option */
+	bool special; /* the next token may be more than what it is by itself: something is pending,
+		       * or the verb has words of its own */
+	uint8_t explain; /* enum pg_explain */
+	uint8_t option;  /* in the list: 1 behind ANALYZE, 2 behind another option */
 	bool analyze;
 	bool call; /* "(" that was opened last is a function's */
 	bool read_only, read_write, serializable, odd; /* BEGIN */
@@ -49,10 +52,13 @@ struct pg_route {
 
 /* Each is called by the pass when it routes. */
 void route_pg_start(struct pass *p);
-void route_pg_token(struct pass *p); /* p->tok, before the pass has looked at it */
-void route_pg_call(struct pass *p);  /* p->chain is called */
-void route_pg_open(struct pass *p);  /* "(" has opened p->level[p->depth] */
-void route_pg_end(struct pass *p);   /* p->tok is behind the statement, which is not empty */
+/* p->tok, before the pass has looked at it: a name, with the keyword that stands here or 0; or
+ * anything else. */
+void route_pg_name(struct pass *p, uint16_t id);
+void route_pg_other(struct pass *p);
+void route_pg_call(struct pass *p); /* p->chain is called */
+void route_pg_open(struct pass *p); /* "(" has opened p->level[p->depth] */
+void route_pg_end(struct pass *p);  /* p->tok is behind the statement, which is not empty */
 
 /* The same for words with a meaning of the verb's own; id: the keyword that stands here, or 0. */
 void route_pg_word(struct pass *p, uint16_t id);

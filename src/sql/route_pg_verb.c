@@ -169,9 +169,12 @@ static void end_tx(struct pass *p)
 static bool mentions(const char *p, const char *end, const char *word)
 {
 	size_t n = strlen(word);
+	char first = (char)(word[0] | 32), second = (char)(word[1] | 32);
 
-	for (; (size_t)(end - p) >= n; p++)
-		if ((*p | 32) == (word[0] | 32) && strncasecmp(p, word, n) == 0)
+	if ((size_t)(end - p) < n)
+		return false;
+	for (const char *last = end - n; p <= last; p++)
+		if ((p[0] | 32) == first && (p[1] | 32) == second && strncasecmp(p, word, n) == 0)
 			return true;
 	return false;
 }

@@ -48,8 +48,9 @@ static void put(struct way *w, const char *word, const char *value)
 	w->values[w->n++] = value;
 }
 
-/* A unix socket knows whose process it is; else it is TCP, with the user of a URL. */
-static void put_listener(struct way *w, const struct conf *conf)
+/* A unix socket knows whose process it is; else it is TCP, with the user of a URL. False: there is
+ * no listener, and libpq would go to whatever it has for a default. */
+static bool put_listener(struct way *w, const struct conf *conf)
 {
 	struct conf_listen ls[CONF_LISTENS_MAX];
 	unsigned n = conf_listens(conf, ls);
@@ -58,7 +59,7 @@ static void put_listener(struct way *w, const struct conf *conf)
 		if (!strcmp(ls[i].kind->name, "postgresql") && (*ls[i].addr || *ls[i].unix_path))
 			l = &ls[i];
 	if (!l)
-		return;
+		return false;
 	const char *at = l->addr;
 	snprintf(w->port, sizeof w->port, "%d", l->port);
 	put(w, "port", w->port);
@@ -69,6 +70,7 @@ static void put_listener(struct way *w, const struct conf *conf)
 			   !strcmp(w->host, "::");
 		put(w, "host", any ? "127.0.0.1" : w->host);
 	}
+	return true;
 }
 
 static PGconn *follow(const struct tool_target *t, struct way *w)
@@ -81,6 +83,10 @@ static PGconn *follow(const struct tool_target *t, struct way *w)
 	const char *why = PQerrorMessage(c);
 	if (!t->quiet)
 		tool_say(t->name, "cannot reach the console: %.*s", (int)strcspn(why, "\n"), why);
+	if (PQconnectionNeedsPassword(c) && !t->quiet)
+		tool_say(t->name, "PGUSER and PGPASSWORD, or ~/.pgpass, say who asks: one of "
+				  "admin_users or stats_users; the account that runs weirpool "
+				  "needs none on its unix socket");
 	if (!t->arg && !t->quiet)
 		tool_say(t->name, "name a configuration file, or a URL as "
 				  "postgres://admin:secret@host:6432/weirpool");
@@ -98,7 +104,14 @@ static PGconn *by_conf(const struct tool_target *t, const struct conf *conf)
 {
 	struct way w = { .n = 0 };
 	const char *user = getenv("PGUSER");
-	put_listener(&w, conf);
+	if (!put_listener(&w, conf)) {
+		if (!t->quiet)
+			tool_say(t->name,
+				"it asks by PostgreSQL's protocol, for which that weirpool has no "
+				"listener: give it --unix-socket-dir=DIR or listen_addr; or ask "
+				"with mysql, which has the database " CONSOLE " on its port");
+		return NULL;
+	}
 	put(&w, "dbname", CONSOLE);
 	if (*conf->url_user) {
 		put(&w, "user", conf->url_user);

@@ -155,9 +155,10 @@ static void take_pairs(struct work *w, const char *name)
 	}
 }
 
+/* OFFLINE_HARD and OFFLINE_SOFT: nothing is sent there today, so nothing is after the move. */
 static bool is_gone(const struct cnf *server)
 {
-	return strcasecmp(cnf_text(server, "status", "ONLINE"), "OFFLINE_HARD") == 0;
+	return strncasecmp(cnf_text(server, "status", "ONLINE"), "OFFLINE_", 8) == 0;
 }
 
 static const char *address_of(const struct cnf *server)
@@ -186,6 +187,12 @@ static void take_servers(struct work *w)
 			return;
 		if (s->hostgroup[0] < 0)
 			s->hostgroup[0] = hostgroup_of(r);
+		if (is_gone(r)) {
+			convert_note(w->c, "server %s:%lld of hostgroup %lld is left out: it is %s",
+				address_of(r), cnf_number(r, "port", w->f->port), hostgroup_of(r),
+				cnf_text(r, "status", ""));
+			continue;
+		}
 		s->tls |= cnf_number(r, "use_ssl", 0) != 0;
 		s->nodes_n += is_first(w, s, r);
 		long long lag = cnf_number(r, "max_replication_lag", 0);
@@ -460,6 +467,20 @@ static const struct variable {
 	{ "default_schema", NULL, AS_IS, "clients name a database, or there is one only" },
 	{ "default_charset", NULL, AS_IS, "the client's counts" },
 	{ "commands_stats", NULL, AS_IS, "SHOW STATS counts always" },
+	{ "query_digests", "query_stats", AS_IS, NULL },
+	{ "long_query_time", NULL, AS_IS,
+		"log_min_duration logs slow statements, and counts them" },
+	{ "eventslog_filename", NULL, AS_IS,
+		"log_min_duration logs slow statements, otlp_endpoint takes traces" },
+	{ "connect_retries_on_failure", NULL, AS_IS,
+		"not needed: clients wait while weirpool tries again, up to query_wait_timeout" },
+	{ "query_retries_on_failure", NULL, AS_IS,
+		"only what is proven to be a read is sent again" },
+	{ "free_connections_pct", NULL, AS_IS, "see server_idle_timeout" },
+	{ "ping_interval_server_msec", NULL, AS_IS, "see server_check_delay" },
+	{ "ping_timeout_server", NULL, AS_IS, "see server_check_delay" },
+	{ "set_query_lock_on_hostgroup", NULL, AS_IS,
+		"not needed: the settings of a session follow it" },
 	{ "keep_multiplexing_variables", NULL, AS_IS,
 		"not needed: the settings of a session follow it" },
 	{ "sessions_sort", NULL, AS_IS, "not needed" },
@@ -490,16 +511,32 @@ static void put_option(struct buf *out, const char *name, const char *text, cons
 	buf_printf(out, "%s\n", unit);
 }
 
+/* 0 is "never" there, and the opposite here. */
+static bool is_endless(const struct variable *x, const char *text)
+{
+	int64_t v;
+	return x->ours && strcmp(x->ours, "server_lifetime") == 0 && text &&
+	       num_i64(text, 0, 0, &v) == 0;
+}
+
 static void put_variables(struct work *w)
 {
 	const struct cnf *v = variables(w);
 	for (const struct cnf *k = v ? v->first : NULL; k; k = k->next) {
 		const struct variable *x = find_variable(k->name);
-		if (!x)
+		if (!x && strncasecmp(k->name, "monitor_", 8) == 0)
+			convert_note(w->c, "%s_variables.%s: the probe_* options of a cluster",
+				w->f->prefix, k->name);
+		else if (!x)
 			convert_note(
 				w->c, "%s_variables.%s: no counterpart", w->f->prefix, k->name);
 		else if (!x->ours && *x->why)
 			convert_note(w->c, "%s_variables.%s: %s", w->f->prefix, k->name, x->why);
+		else if (is_endless(x, k->text))
+			convert_note(w->c,
+				"%s_variables.%s = 0: a connection is renewed after "
+				"server_lifetime, 3600 s, here, where 0 would mean after each use",
+				w->f->prefix, k->name);
 		else if (x->ours && !said_before(w, k->name) && k->text && *k->text)
 			put_option(&w->c->out, x->ours, k->text, x->unit == MS ? "ms" : "");
 		else if (x->ours && k->text && *k->text)
@@ -544,15 +581,35 @@ static void put_interfaces(struct work *w)
 	}
 }
 
-/* "admin:admin;radmin:radmin" to "admin,radmin" */
+/* name:name, as admin:admin: whoever knows ProxySQL knows it. */
+static bool is_easy(const char *name, const char *colon)
+{
+	size_t n = (size_t)(colon - name);
+	return strcspn(colon + 1, ";") == n && memcmp(name, colon + 1, n) == 0;
+}
+
+static void note_easy(struct convert *c, const char *p, const char *option)
+{
+	for (; *p; p += strcspn(p, ";"), p += *p == ';') {
+		const char *colon = strchr(p, ':');
+		if (colon && is_easy(p, colon))
+			convert_note(c,
+				"%s: %.*s is left out: its password is its name, and the console "
+				"is on each port here; give it another one",
+				option, (int)(colon - p), p);
+	}
+}
+
+/* "admin:adminsecret;radmin:secret" to "admin,radmin" */
 static void put_admins(struct convert *c, const char *credentials, const char *option)
 {
 	char copy[512], *save = NULL;
 	bool first = true;
+	note_easy(c, credentials, option);
 	snprintf(copy, sizeof copy, "%s", credentials);
 	for (char *p = strtok_r(copy, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
 		char *colon = strchr(p, ':');
-		if (!colon)
+		if (!colon || is_easy(p, colon))
 			continue;
 		*colon = '\0';
 		if (first)
@@ -596,6 +653,11 @@ static void put_global(struct convert *c, struct work *w, const struct cnf *root
 	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
 		if (cnf_get(root, others[i]))
 			convert_note(c, "%s: no counterpart", others[i]);
+	if (cnf_get(root, "errorlog"))
+		convert_note(c, "errorlog: set logfile, else lines go to standard error");
+	if (cnf_number(admin, "web_enabled", 0) || cnf_number(admin, "restapi_enabled", 0))
+		convert_note(c, "admin_variables.web_enabled, restapi_enabled: set http_port for "
+				"the status page, metrics and JSON");
 }
 
 /* Pairs of hostgroups are in tables of several kinds: mysql_replication_hostgroups,

@@ -64,7 +64,8 @@ class Contender:
 
     def listening(self):
         if self.proc.poll() is not None:
-            raise AssertionError('%s ended: see %s' % (self.name, self.log.name))
+            with open(self.log.name, errors='replace') as f:
+                raise AssertionError('%s ended: %s' % (self.name, f.read()[-500:]))
         return accepts(self.port)
 
     def stop(self):
@@ -78,18 +79,34 @@ class Contender:
             self.proc = None
 
     def cpu(self):
-        """Seconds on a core, of all threads, user and system."""
-        if not self.proc:
-            return 0.0
+        """Seconds on a core, of all threads of the process and of its children, user and system."""
         ns = 0
-        for t in os.listdir('/proc/%d/task' % self.proc.pid):
-            with open('/proc/%d/task/%s/schedstat' % (self.proc.pid, t)) as f:
-                ns += int(f.read().split()[0])
+        for pid in family(self.proc.pid) if self.proc else ():
+            for t in os.listdir('/proc/%d/task' % pid):
+                with open('/proc/%d/task/%s/schedstat' % (pid, t)) as f:
+                    ns += int(f.read().split()[0])
         return ns / 1e9
 
     def rss_kib(self):
         with open('/proc/%d/status' % self.proc.pid) as f:
             return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
+
+    def pss_kib(self):
+        """Of the process and its children; what they share counts once."""
+        sum_kib = 0
+        for pid in family(self.proc.pid):
+            with open('/proc/%d/smaps_rollup' % pid) as f:
+                sum_kib += int(re.search(r'Pss:\s+(\d+)', f.read()).group(1))
+        return sum_kib
+
+
+def family(pid):
+    """It, its children and theirs."""
+    yield pid
+    for t in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/children' % (pid, t)) as f:
+            for child in f.read().split():
+                yield from family(int(child))
 
 
 def haproxy(directory):
@@ -110,9 +127,9 @@ def set_cpus(pids, cpus):
 
 
 class Bench:
-    """A benchmark has PARTS, each a method part_NAME; WANTED contenders unless --only says otherwise; COLUMNS of the table
-    and RATIOS in it: pairs of contenders."""
-    PARTS, WANTED, COLUMNS, RATIOS = (), (), (), ()
+    """A benchmark has PARTS, each a method part_NAME (and OTHERS, which have to be asked for); WANTED contenders unless
+    --only says otherwise; COLUMNS of the table and RATIOS in it: pairs of contenders."""
+    PARTS, OTHERS, WANTED, COLUMNS, RATIOS = (), (), (), (), ()
 
     def __init__(self, args):
         self.args = args
@@ -324,8 +341,8 @@ def main(cls, doc, install, add_arguments=None):
     args = p.parse_args()
     args.clients = [int(c) for c in args.clients.split(',')]
     for part in args.parts:
-        if part not in cls.PARTS:
-            p.error('no part %r; there are: %s' % (part, ' '.join(cls.PARTS)))
+        if part not in [*cls.PARTS, *cls.OTHERS]:
+            p.error('no part %r; there are: %s' % (part, ' '.join([*cls.PARTS, *cls.OTHERS])))
     for what in install:
         run([str(HERE.parent / 'integration/install-servers'), what])
     signal.signal(signal.SIGTERM, signal.default_int_handler)

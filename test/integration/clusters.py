@@ -36,14 +36,14 @@ JOIN = "start group_replication user = 'repl', password = 'repl'"
 
 
 class Group:
-    """Three MySQL servers in a single-primary group; nodes[0] begins as primary. A member that is silent for 5 s is suspected, and expelled
-    when it is so for expel_seconds more."""
+    """MySQL servers in a single-primary group; nodes[0] begins as primary. A member that is silent for 5 s is suspected, and expelled
+    when it is so for expel_seconds more. extra: further lines of their configuration."""
 
-    def __init__(self, base, expel_seconds=0):
-        self.nodes = [MyServer(base, 'mysql97', 'g%d' % i, server_id=i + 1) for i in range(3)]
+    def __init__(self, base, expel_seconds=0, count=3, extra=''):
+        self.nodes = [MyServer(base, 'mysql97', 'g%d' % i, server_id=i + 1) for i in range(count)]
         seeds = ','.join('127.0.0.1:%d' % n.port for n in self.nodes)
         for n in self.nodes:
-            n.extra_conf = GROUP % (n.port, seeds, expel_seconds)
+            n.extra_conf = GROUP % (n.port, seeds, expel_seconds) + extra
 
     def create(self):
         for n in self.nodes:
@@ -58,7 +58,7 @@ class Group:
         for n in self.nodes[1:]:
             n.query(JOIN)
         eventually(lambda: first.query("select count(*) from performance_schema.replication_group_members where"
-                                       " member_state = 'ONLINE'")[0][0] == 3, 90)
+                                       " member_state = 'ONLINE'")[0][0] == len(self.nodes), 90)
         return self
 
     def stop(self):

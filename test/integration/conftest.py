@@ -1,4 +1,6 @@
 """Fixtures: servers live for the whole run of one pytest process, weirpools for one test."""
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -6,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from mysql_servers import KINDS, MyServer  # noqa: E402
-from servers import SID, Certs, PgServer, give_to_test_user, leave_tree  # noqa: E402
+from servers import SID, Certs, PgServer, end_servers, leave_tree, new_folder, wait_for_leaving  # noqa: E402
 from weir import Direct, Weirpool, find_binary, install_binary  # noqa: E402
 
 
@@ -21,6 +24,8 @@ def is_sanitized(binary):
 
 
 def pytest_configure(config):
+    if not hasattr(config, 'workerinput'):  # (with xdist: in the process that hears of all)
+        config.pluginmanager.register(Failures(config))
     config.addinivalue_line('markers', 'slow: only with ./check --slow')
     config.addinivalue_line('markers', 'sandbox: only for builds that have one: without sanitizers, which read what it keeps from us')
     config.addinivalue_line('markers', 'both_workers: run with one worker and with two')
@@ -53,14 +58,41 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(('log of weirpool ' + str(w.dir), w.log()[-6000:]))
 
 
+class Failures:
+    """Names what has failed at once: a run that is killed for its time has no summary."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            out = self.config.pluginmanager.get_plugin('terminalreporter')
+            out.write_line('\nFAILED %s (%s)' % (report.nodeid, report.when))
+
+
 @pytest.fixture(scope='session')
 def base():
-    d = tempfile.mkdtemp(prefix='weirpool-test.')
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    yield d
-    if os.environ.get('WEIRPOOL_KEEP') != '1':
+    """The run's own folder. It is locked while the run lives: what earlier ones have left, because they were killed, goes first."""
+    remove_left_over('weirpool-test.')
+    d = new_folder(None, 'weirpool-test.')
+    with open(os.path.join(d, LOCK), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield d
         leave_tree(d)
+        wait_for_leaving()
+
+
+LOCK = 'run.lock'
+
+
+def remove_left_over(prefix):
+    for d in pathlib.Path(tempfile.gettempdir()).glob(prefix + '*/' + LOCK):
+        with contextlib.suppress(OSError), open(d) as lock:
+            # (who has made it a moment ago is about to lock it)
+            if time.time() - d.stat().st_mtime > 60:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                subprocess.run(['pkill', '-KILL', '-f', '%s/' % d.parent], check=False)  # its servers
+                leave_tree(d.parent)
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -103,10 +135,7 @@ def binary(base):
 
 
 def new_server(base, certs, version, tag):
-    d = tempfile.mkdtemp(prefix='%s-%d-' % (tag, version), dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    return PgServer(d, version, certs=certs).create()
+    return PgServer(new_folder(base, '%s-%d-' % (tag, version)), version, certs=certs).create()
 
 
 def server_fixture(version, scope, tag):
@@ -116,8 +145,7 @@ def server_fixture(version, scope, tag):
             pytest.fail('no PostgreSQL 18: run test/integration/install-servers')
         s = new_server(base, certs, version, tag)
         yield s
-        s.sigcont()
-        s.stop('immediate')
+        end_servers(s)
     return server
 
 
@@ -133,10 +161,7 @@ def anypg(request):
 
 
 def new_my_server(base, certs, kind, tag):
-    d = tempfile.mkdtemp(prefix='%s-' % tag, dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    return MyServer(d, kind, certs=certs).create()
+    return MyServer(new_folder(base, '%s-' % tag), kind, certs=certs).create()
 
 
 def my_server_fixture(kind, scope, tag):
@@ -144,7 +169,7 @@ def my_server_fixture(kind, scope, tag):
     def server(base, certs):
         s = new_my_server(base, certs, kind, tag)
         yield s
-        s.kill9()
+        end_servers(s)
     return server
 
 

@@ -6,14 +6,21 @@ import threading
 
 class FakePatroni:
     """members: name -> (host, port, role); what GET /cluster tells. POST /switchover is kept in posts (with the header
-    Authorization) and answered with reply."""
+    Authorization) and answered with reply. tls: an ssl.SSLContext; peers are the names in its clients' certificates."""
 
-    def __init__(self, members):
+    def __init__(self, members, tls=None):
         self.members, self.paused = members, False
         self.posts, self.reply = [], (412, 'no candidates found')
+        self.tls, self.peers = tls, []
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def setup(self):
+                if fake.tls:
+                    self.request = fake.tls.wrap_socket(self.request, server_side=True)
+                    fake.peers.append(dict(p[0] for p in (self.request.getpeercert() or {}).get('subject', ())))
+                super().setup()
+
             def answer(self, status, text):
                 self.send_response(status)
                 self.end_headers()
@@ -33,8 +40,13 @@ class FakePatroni:
 
             def log_message(self, *args):
                 pass
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.url = 'http://127.0.0.1:%d' % self.server.server_address[1]
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                pass  # a client that does not trust it leaves
+
+        self.server = Server(('127.0.0.1', 0), Handler)
+        self.url = '%s://127.0.0.1:%d' % ('https' if tls else 'http', self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def role(self, name, role):

@@ -3,23 +3,14 @@ one it is by a setting that any node may be asked for.
 
 Knows nothing of weirpool, but that it can be frozen, and of what clients do."""
 import contextlib
-import os
 import random
 import signal
-import tempfile
 import time
 
 import psycopg
 import pymysql
 from mysql_servers import MyServer
-from servers import PgServer, eventually, give_to_test_user
-
-
-def new_folder(base, prefix):
-    d = tempfile.mkdtemp(prefix=prefix, dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    return d
+from servers import PgServer, end_servers, eventually, new_folder
 
 
 class Cluster:
@@ -97,11 +88,7 @@ class Cluster:
             time.sleep(self.rnd.choice([0.1, 0.4, 0.8]))
 
     def stop(self):
-        for n in self.nodes:
-            with contextlib.suppress(Exception):
-                n.sigcont()
-            with contextlib.suppress(Exception):
-                n.kill9()
+        end_servers(*self.nodes)
 
 
 class PgCluster(Cluster):

@@ -41,17 +41,27 @@ class Span:
 
 
 class Collector:
-    """An OTLP receiver. answer(body) -> (status, headers, text) may be replaced."""
+    """An OTLP receiver. answer(body) -> (status, headers, text) may be replaced. tls: an ssl.SSLContext; names are those that clients asked for
+    then, peers the names in their certificates."""
 
-    def __init__(self, port=None):
+    def __init__(self, port=None, tls=None):
         self.spans, self.requests, self.resources = [], [], []
         self.answer = lambda body: (200, {}, '{}')
         self.open = threading.Event()
         self.open.set()
+        self.names, self.peers = [], []
+        if tls:
+            tls.sni_callback = lambda sock, name, ctx: self.names.append(name)
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
+
+            def setup(self):
+                if tls:
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                    outer.peers.append(dict(p[0] for p in (self.request.getpeercert() or {}).get('subject', ())))
+                super().setup()
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
@@ -72,10 +82,14 @@ class Collector:
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port or 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                pass  # a client that does not trust it leaves
+
+        self.server = Server(('127.0.0.1', port or 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.url = 'http://127.0.0.1:%d/v1/traces' % self.port
+        self.url = '%s://127.0.0.1:%d/v1/traces' % ('https' if tls else 'http', self.port)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, body):

@@ -10,7 +10,9 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -157,6 +159,7 @@ class Certs:
         self.issue('server', 'localhost', san='DNS:localhost,IP:127.0.0.1')
         self.issue('server2', 'localhost', san='DNS:localhost,IP:127.0.0.1')
         self.issue('elsewhere', 'elsewhere.example', san='DNS:elsewhere.example')
+        self.issue('expired', 'localhost', san='DNS:localhost,IP:127.0.0.1', days=-1)
         self.issue('app', 'app')
         self.issue('appcert', 'appcert')
         self.issue('nobody', 'nobody')
@@ -179,7 +182,7 @@ class Certs:
         run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '3650',
              '-subj', '/CN=weirpool test ' + name, '-keyout', self.key(name), '-out', self.crt(name)])
 
-    def issue(self, name, cn, san=None, ca='ca'):
+    def issue(self, name, cn, san=None, ca='ca', days=3650):
         ext = self.path(name + '.ext')
         with open(ext, 'w') as f:
             f.write('basicConstraints=CA:FALSE\n')
@@ -189,8 +192,17 @@ class Certs:
         run(['openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
              '-subj', '/CN=' + cn, '-keyout', self.key(name), '-out', csr])
         run(['openssl', 'x509', '-req', '-in', csr, '-CA', self.crt(ca), '-CAkey', self.key(ca), '-CAcreateserial',
-             '-days', '3650', '-extfile', ext, '-out', self.crt(name)])
+             '-days', str(days), '-extfile', ext, '-out', self.crt(name)])
         self._own(name)
+
+
+def server_tls(certs, name='server', client=False):
+    """An ssl.SSLContext for a server in this process; client: it wants a certificate of certs' CA of each of its clients."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(certs.crt(name), certs.key(name))
+    ctx.load_verify_locations(certs.crt('ca'))
+    ctx.verify_mode = ssl.CERT_REQUIRED if client else ssl.CERT_OPTIONAL
+    return ctx
 
 
 class PgServer:
@@ -231,6 +243,7 @@ check.node = '%s'
 max_connections = 250
 shared_buffers = 64MB
 fsync = off
+dynamic_shared_memory_type = mmap
 wal_level = logical
 max_wal_senders = 10
 max_replication_slots = 10
@@ -332,12 +345,20 @@ host replication all 127.0.0.1/32 scram-sha-256
             eventually(lambda: not running(root) or state_of(root) == 'T')
         return self.pids()
 
+    def segment(self):
+        """The number of its shared memory segment, as a list, so that it can be given to ipcrm; see postmaster.pid, line 7."""
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            return ['-m', (self.datadir / 'postmaster.pid').read_text().split('\n')[6].split()[1]]
+        return []
+
     def kill9(self):
-        """The whole server, as when the machine loses power; start() works afterwards."""
-        pids = self.still()
+        """The whole server, as when the machine loses power: its shared memory goes, too, of which the kernel has no end. start() works
+        afterwards."""
+        pids, segment = self.still(), self.segment()
         for p in reversed(pids):  # the postmaster last: nobody lives to say that it is gone
             kill(p, signal.SIGKILL)
         eventually(lambda: not any(running(p) for p in pids))
+        subprocess.run(['ipcrm', *segment], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         (self.datadir / 'postmaster.pid').unlink(missing_ok=True)
         for p in self.base.glob('.s.PGSQL.%d*' % self.port):
             p.unlink()
@@ -405,7 +426,53 @@ def remove_tree(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+leaving = []
+
+
 def leave_tree(path):
-    """Removes it, and nobody waits: the data of a hundred servers takes a busy machine longer than any test may."""
-    subprocess.Popen(['rm', '-rf', str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                     start_new_session=True)
+    """Removes it, and the test does not wait: the data of some servers takes a busy machine long. See wait_for_leaving()."""
+    if os.environ.get('WEIRPOOL_KEEP') != '1':
+        leaving.append(subprocess.Popen(['rm', '-rf', str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, start_new_session=True))
+
+
+def wait_for_leaving(seconds=120):
+    """All that was left is gone: nothing of it stays when this process is the last one of its container."""
+    end = time.monotonic() + seconds
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        while leaving:
+            leaving[-1].wait(max(0, end - time.monotonic()))
+            leaving.pop()
+
+
+def new_folder(base, prefix):
+    """A folder of the test user's for servers. Who makes one gives it to leave_tree() when they have stopped, see folder(): a run has so
+    many of them that it would fill a disk."""
+    d = tempfile.mkdtemp(prefix=prefix, dir=base)
+    os.chmod(d, 0o755)
+    give_to_test_user(d)
+    return d
+
+
+def end_servers(*some):
+    """They end at once, frozen ones too, and their folders go."""
+    for s in some:
+        with contextlib.suppress(Exception):
+            s.sigcont()
+        with contextlib.suppress(Exception):
+            # (who is killed leaves shared memory behind, which no folder takes along)
+            s.stop('immediate') if isinstance(s, PgServer) else s.kill9()
+        with contextlib.suppress(Exception):
+            s.kill9()
+    for d in {str(s.base) for s in some}:
+        leave_tree(d)
+
+
+@contextlib.contextmanager
+def folder(base, prefix):
+    """... while the block runs."""
+    d = new_folder(base, prefix)
+    try:
+        yield d
+    finally:
+        leave_tree(d)

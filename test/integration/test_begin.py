@@ -1,12 +1,10 @@
 """defer_begin: a BEGIN alone takes no connection, and is sent in front of what comes next."""
-import os
-import tempfile
 
 import psycopg
 import pytest
 
 from rawpg import batch, bind, errors, execute, kinds, parse, query, sync
-from servers import PgServer, eventually, give_to_test_user
+from servers import PgServer, end_servers, eventually, new_folder
 from weir import Weirpool
 
 IDLE, IN_TX, FAILED = (psycopg.pq.TransactionStatus[n] for n in ('IDLE', 'INTRANS', 'INERROR'))
@@ -174,9 +172,7 @@ def test_drivers(wp, pg15):
 
 def test_no_primary_fails_the_transaction(base, binary, request):
     """Held for too long: the transaction that the client has been told of is a failed one, as behind any error."""
-    d = tempfile.mkdtemp(prefix='begin-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
+    d = new_folder(base, 'begin-')
     s = PgServer(d, 15, 'n0').create()
     w = Weirpool(base, binary, databases={'app': dict(cluster='main')}, defer_begin=1,
                  clusters={'main': dict(host='127.0.0.1', port=s.port, probe_user='super', probe_password='super', hold_timeout=1)})
@@ -203,4 +199,4 @@ def test_no_primary_fails_the_transaction(base, binary, request):
             assert r.one('select 1') == '1' and r.simple('commit')[-1].status == 'I'
     finally:
         w.stop()
-        s.stop('immediate')
+        end_servers(s)

@@ -8,9 +8,9 @@ from weir import SRC
 
 CONTENDERS = {'bench': 'direct,pgbouncer,pgbouncer-sid,haproxy,weirpool-1', 'bench-mysql': 'direct,haproxy,router-share,weirpool-1',
               'bench-route': 'single,session'}
-PARTS = {'bench': 'pgbench latency churn bulk memory start strace stub'.split(),
+PARTS = {'bench': 'pgbench latency churn bulk memory start strace stub rivals watched'.split(),
          'bench-mysql': 'point readonly tls state changed bulk memory start strace stub'.split(),
-         'bench-route': 'reads queries mysql scaling failover'.split()}  # the others need valgrind
+         'bench-route': 'reads queries mysql scaling failover frozen lagging'.split()}  # the others need valgrind
 
 
 @pytest.mark.slow

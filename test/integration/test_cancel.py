@@ -1,4 +1,5 @@
 """Cancel: of running and of waiting clients, by wrong keys, by clients that vanish; never somebody else's query."""
+import contextlib
 import random
 import threading
 import time
@@ -75,14 +76,21 @@ def test_cancel_in_a_transaction_and_in_an_extended_query(one):
     assert a.simple('rollback')[-1].status == 'I'
 
 
-def test_cancel_of_a_waiting_client(one):
-    """It holds no link yet: it is answered at once, and the one that runs is left alone."""
+@contextlib.contextmanager
+def one_runs_one_waits(one):
+    """Two clients: the first one has the only link until the end of the block, the second one waits for it."""
     a, b = one.raw(), one.raw()
     with one.server.gate() as passes:
         a.send(query(passes))
         eventually(lambda: one.server.at_gate() == 1)
         b.send(query("select 'never run'"))
         eventually(lambda: one.pool()['cl_waiting'] == 1)
+        yield a, b
+
+
+def test_cancel_of_a_waiting_client(one):
+    """It holds no link yet: it is answered at once, and the one that runs is left alone."""
+    with one_runs_one_waits(one) as (a, b):
         b.cancel()
         try:
             out = b.until_ready()
@@ -95,12 +103,7 @@ def test_cancel_of_a_waiting_client(one):
 
 
 def test_waiting_client_lives_on_after_its_cancel(one):
-    a, b = one.raw(), one.raw()
-    with one.server.gate() as passes:
-        a.send(query(passes))
-        eventually(lambda: one.server.at_gate() == 1)
-        b.send(query("select 'canceled'"))
-        eventually(lambda: one.pool()['cl_waiting'] == 1)
+    with one_runs_one_waits(one) as (a, b):
         b.cancel()
         assert code(b.until_ready()) == ['57014']
     assert b.one("select 'alive'") == 'alive'

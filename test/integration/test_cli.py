@@ -109,6 +109,24 @@ def test_every_mistake_at_once(binary, here):
     assert 'did you mean' in out
 
 
+def test_messages_are_told_once(binary, here):
+    r = check(here, binary, GOOD + 'pidfile = /nowhere/pid\n')
+    assert r.returncode == 0 and r.stderr.count('warning') == 1 and 't.ini:6: warning: pidfile: ' in r.stderr, r.stderr
+    r = check(here, binary, GOOD.replace('127.0.0.1', '127.0.0.1 password=${file:/nowhere}'))
+    assert r.returncode == 1 and 'cannot read /nowhere' in r.stderr and 'no database' not in r.stderr, r.stderr
+    r = check(here, binary, GOOD + 'pool_mode = transactoin\n')
+    assert r.returncode == 1 and r.stderr.endswith('\nweirpool: 1 mistake in the configuration\n'), r.stderr
+
+
+def test_a_certificate_that_has_ended(binary, here, certs):
+    """Told at the start, and by RELOAD as any warning is: clients would only see their own side of it."""
+    tls = 'client_tls_sslmode = require\nclient_tls_cert_file = %s\nclient_tls_key_file = %s\n'
+    r = check(here, binary, GOOD + tls % (certs.crt('expired'), certs.key('expired')))
+    assert r.returncode == 0 and re.search(r'warning: client_tls_cert_file: the certificate in %s has ended at \d{4}-' % certs.crt('expired'), r.stderr), r.stderr
+    r = check(here, binary, GOOD + tls % (certs.crt('server'), certs.key('server')))
+    assert r.returncode == 0 and 'has ended' not in r.stderr, r.stderr
+
+
 def test_mistakes_in_the_other_files(binary, here):
     for name, text in (('users.txt', '"app" "app"\nno quotes here\n'), ('hba.conf', 'host all all 127.0.0.1/32 trust\nhost all\n'),
                        ('ident.conf', 'map one\n')):
@@ -193,10 +211,15 @@ def test_daemon(weirpool, pg15):
     wp.write()
     r = run(wp.binary, '-d', str(wp.conffile))
     assert r.returncode == 0, r.stderr
-    pid = int(eventually(lambda: (wp.dir / 'pid').exists() and (wp.dir / 'pid').read_text().strip()))
+    pid = int((wp.dir / 'pid').read_text())
     try:
-        eventually(lambda: can_connect(wp.port))
+        assert can_connect(wp.port), 'it serves when the command has ended'
         assert wp.usable()
+        # another one finds the port taken: who starts it is told, and not only the log
+        wp.options.update(pidfile=wp.dir / 'pid2', unix_socket_dir='')
+        wp.write()
+        r = run(wp.binary, '-d', str(wp.conffile))
+        assert r.returncode == 1 and 'weirpool: cannot listen on 127.0.0.1:%d: Address already in use' % wp.port in r.stderr, r
         with open('/proc/%d/stat' % pid) as f:
             assert int(f.read().rpartition(')')[2].split()[3]) != os.getsid(0)     # a session of its own
     finally:

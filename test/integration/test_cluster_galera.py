@@ -1,8 +1,6 @@
 """A Galera cluster: each member takes writes, weirpool chooses the one that gets them. One cluster for all tests, each leaves it
 whole, but the last."""
 import contextlib
-import os
-import tempfile
 import threading
 import time
 
@@ -10,7 +8,7 @@ import pytest
 
 from clusters import Galera
 from rawmy import Closed, MyError, query
-from servers import eventually, give_to_test_user, holds
+from servers import eventually, folder, holds
 from test_switchover import Switch
 from traffic import MyClient, Traffic
 from weir import Weirpool
@@ -21,16 +19,14 @@ HOLD_S = 100
 
 @pytest.fixture(scope='module')
 def galera(base):
-    d = tempfile.mkdtemp(prefix='galera-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    g = Galera(d)
-    try:
-        g.create()
-        g.nodes[0].query('create table app.t (id int primary key auto_increment, v varchar(40), n int default 0)')
-        yield g
-    finally:
-        g.stop()
+    with folder(base, 'galera-') as d:
+        g = Galera(d)
+        try:
+            g.create()
+            g.nodes[0].query('create table app.t (id int primary key auto_increment, v varchar(40), n int default 0)')
+            yield g
+        finally:
+            g.stop()
 
 
 @pytest.fixture
@@ -142,9 +138,11 @@ def test_certification_failure_is_the_clients(galera, wp):
     w = the_writer(wp, galera)
     with wp.my() as c:
         c.do("insert into app.t (v) values ('conflict')")
+        other = galera.nodes[(w + 1) % 3]
+        eventually(lambda: other.query("select 1 from app.t where v = 'conflict'"))
         c.do('begin')
         c.do("update app.t set n = 1 where v = 'conflict'")
-        galera.nodes[(w + 1) % 3].query("update app.t set n = 2 where v = 'conflict'", database='app')
+        other.query("update app.t set n = 2 where v = 'conflict'", database='app')
         with pytest.raises(MyError) as e:  # the other one was first: at the COMMIT, if not before
             eventually(lambda: galera.nodes[w].query("show global status like 'wsrep_local_bf_aborts'")[0][1] != '0')
             c.do('commit')

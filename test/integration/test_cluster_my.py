@@ -1,8 +1,6 @@
 """A cluster of MySQL or MariaDB with GTID replication: who is primary, where reads go, what clients see when that changes."""
 import collections
 import contextlib
-import os
-import tempfile
 import threading
 import time
 
@@ -11,7 +9,7 @@ import pytest
 from mysql_servers import MyServer
 from rawmy import IN_TRANS, IN_TRANS_READONLY, MyError
 from rawpg import PgError
-from servers import eventually, give_to_test_user
+from servers import end_servers, eventually, in_thread, new_folder
 from weir import Weirpool
 
 KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), 'maria118']
@@ -19,9 +17,7 @@ KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), 'maria118
 
 class Cluster:
     def __init__(self, base, kind):
-        d = tempfile.mkdtemp(prefix='clmy-', dir=base)
-        os.chmod(d, 0o755)
-        give_to_test_user(d)
+        d = new_folder(base, 'clmy-')
         primary = MyServer(d, kind, 'n0', server_id=1).create()
         self.nodes = [primary, primary.make_replica('n1', server_id=2)]
         primary.query("create table app.t (id int auto_increment primary key, v varchar(20))")
@@ -35,8 +31,7 @@ class Cluster:
                     protocol='mysql', probe_user='super', probe_password='super')
 
     def stop(self):
-        for n in self.nodes:
-            n.stop()
+        end_servers(*self.nodes)
 
 
 @pytest.fixture(params=KINDS)
@@ -155,6 +150,44 @@ def test_what_a_client_was_told_must_be_on_the_next_primary(cluster, base, binar
         assert {r[0] for r in new.query('select v from app.t')} == {'first', 'after'}
     finally:
         w.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('cluster', ['maria118'], indirect=True)
+def test_what_no_replica_has_confirmed_may_have_been_told(cluster, wp):
+    """MariaDB's semi-synchronous replication, AFTER_SYNC: its position has what still waits for a replica, and that looks as what clients know.
+    So an operator decides (doc/runbooks.md)."""
+    old, new = cluster.nodes
+    for q in 'timeout = 3600000', 'wait_point = AFTER_SYNC', 'enabled = on':
+        old.query('set global rpl_semi_sync_master_' + q)
+    for q in 'set global rpl_semi_sync_slave_enabled = on', 'stop slave io_thread', 'start slave io_thread':
+        new.query(q)
+    eventually(lambda: old.query("show status like 'Rpl_semi_sync_master_clients'")[0][1] == '1')
+    with wp.my() as c, wp.my() as later:
+        c.do("insert into app.t (v) values ('confirmed')")
+        old.wait_replica(new)
+        new.query('stop slave io_thread')
+        join = in_thread(lambda: c.do("insert into app.t (v) values ('alone')"))
+        eventually(lambda: any(r['missing'] == '1' for r in wp.admin('SHOW NODES')))
+        assert old.query("select count(*) from app.t where v = 'alone'")[0][0] == 0  # nobody has seen it
+        old.kill9()
+        e = join()
+        assert isinstance(e, MyError) and e.sqlstate == '08007', e
+        for q in 'stop slave', 'reset slave all', 'set global read_only = off':
+            new.query(q)
+        eventually(lambda: 'lacks 1 transactions of the lost primary' in (wp.admin('SHOW CLUSTERS')[0]['why'] or ''), 60)
+
+        def promoted():
+            """the operator takes it; not while it is silent for a moment"""
+            with contextlib.suppress(PgError):
+                wp.admin('PROMOTED ' + cluster.where(1))
+            return wp.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+        eventually(promoted)
+        later.do("insert into app.t (v) values ('after')")
+    assert {r[0] for r in new.query('select v from app.t')} == {'confirmed', 'after'}
+    old.start()  # with what nobody else has
+    assert old.query("select count(*) from app.t where v = 'alone'")[0][0] == 1
+    eventually(lambda: [r['state'] for r in wp.admin('SHOW NODES') if r['node'] == cluster.where(0)] == ['quarantined'])
 
 
 @pytest.mark.parametrize('cluster', ['mysql97', 'maria118'], indirect=True)

@@ -74,11 +74,16 @@ def test_values_in_files_are_read_again(weirpool, pg15):
 
 @pytest.mark.parametrize('args,env,says', [
     (['--pool-siez=3', 'x.ini'], {}, '--pool-siez, did you mean --pool-size?'),
+    (['--pool-sise=3', 'x.ini'], {}, '--pool-sise, did you mean --pool-size?'),  # and not --pool-mode
     (['--pool-size', 'x.ini'], {}, '--pool-size has no value'),
     (['--daemno', 'x.ini'], {}, 'did you mean --daemon?'),
     (['--nothing-like-it', 'x.ini'], {}, 'unknown option --nothing-like-it'),
     (['explain-rout'], {}, 'did you mean weirpool explain-route?'),
+    (['chekc', 'x.ini'], {}, 'did you mean weirpool check?'),
     ([], {}, 'nothing to serve'),
+    (['postgresql+asyncpg://a:hush@h/d'], {}, 'URL: a URL begins with'),
+    (['check', 'mysql2://a:hush@h/d'], {}, 'URL: a URL begins with'),
+    ([], {'DATABASE_URL': 'mysql+pymysql://a:hush@h/d'}, 'without the name of a driver'),
     (['a.ini', 'postgres://a:b@h/d'], {}, 'one configuration file, or URLs'),
     ([], {'DATABASE_URL': 'http://a:hush@h/d'}, 'DATABASE_URL: a URL begins with'),
     (['-t', 'postgres://a:b@h/d'], {'WEIRPOOL_POOL_SIZE': 'many'}, 'WEIRPOOL_POOL_SIZE: '),

@@ -648,8 +648,32 @@ def test_peer_pools_count_requests_on_their_way(weirpool, pg15):
 
 def test_hints(wp):
     r = wp.raw('admin', CONSOLE)
-    assert rawpg.errors(r.simple('SHOW CLINETS'))[0]['H'] == 'Did you mean SHOW CLIENTS?'
+    for sql, hint in (('SHOW CLINETS', 'Did you mean SHOW CLIENTS?'), ('shw pools -- all', 'Did you mean SHOW POOLS?'), ('help;', 'SHOW HELP lists'),
+                      ('select now()', 'SELECT columns FROM'), ('show query_wait_timeout', "SHOW CONFIG LIKE 'query_wait_timeout'"),
+                      ('update mysql_servers set weight = 1', 'then RELOAD'), ('PROXYSQL RESTART', 'UPGRADE for RESTART'), ('kill 7', 'KILL_CLIENT')):
+        assert rawpg.errors(r.simple(sql))[0]['H'].startswith(hint) or hint in rawpg.errors(r.simple(sql))[0]['H'], sql
     assert rawpg.errors(r.simple('SET query_wait_timeot = 1'))
+
+
+def test_what_drivers_say(wp):
+    """A driver that puts everything into transactions, and what clients ask to see whether somebody is there."""
+    with psycopg.connect(host=wp.host, port=wp.port, user='admin', password='admin', dbname=CONSOLE, sslmode='disable') as c:
+        assert c.execute('show version').fetchone()
+        c.rollback()
+        assert c.execute('select 1').fetchone() == (1,)
+        c.commit()
+    assert wp.admin('select database(), USER() limit 1') == [{'database': 'weirpool', 'USER': 'admin'}]
+    assert wp.admin('SELECT version') == wp.admin('SHOW VERSION') and wp.admin('select version()')[0]['version'].startswith('weirpool ')
+    for sql in ('select 1 2', 'select now()', 'select 1()', 'select 1,', 'select ' + '1,' * 50 + '1', 'select user( limit 1', 'start pools'):
+        error_of(wp, sql)
+    assert wp.usable()
+
+
+def test_comments(wp):
+    for sql in ("/* who? */ SHOW CLIENTS -- all of them", "SHOW CLIENTS /* 'these */ WHERE user = 'admin' -- '", 'SHOW CLIENTS; -- '):
+        assert 'admin' in [c['user'] for c in wp.admin(sql)], sql
+    wp.admin("SET login_notify_message = 'a -- b' /* c */")
+    assert wp.admin("SHOW CONFIG LIKE 'login_notify_message'")[0]['value'] == 'a -- b'
 
 
 def test_set(wp):

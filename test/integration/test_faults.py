@@ -180,6 +180,7 @@ def test_frozen_server_at_connect_is_bounded(weirpool, victim, pg15):
             r.q('select 1')
         assert 2 < time.monotonic() - t < 14
         assert 'query_wait_timeout' in str(e.value)
+        wp.wait_log(r'no login within server_connect_timeout \(1 s\); it took the connection and said nothing')
         healthy(wp)
     finally:
         victim.sigcont()
@@ -289,12 +290,14 @@ def test_no_connect_storm_to_a_refusing_server(weirpool):
 
 
 def test_server_refuses_the_password(weirpool, pg15):
-    """The server's own words reach the client; the pool of others is not blocked."""
+    """The server's own words reach the client, and whose login it was; the pool of others is not blocked."""
     wp = weirpool(pg15, databases={'bad': dict(host=pg15.host, port=pg15.port, dbname='app', user='app2', password='wrong')},
                   query_wait_timeout=3)
-    with pytest.raises((rawpg.PgError, rawpg.Closed)) as e:
+    with pytest.raises(rawpg.PgError) as e:
         wp.raw(dbname='bad').q('select 1')
-    assert 'password authentication failed' in str(e.value)
+    f = e.value.fields
+    assert f['C'] == '28P01' and 'password authentication failed' in f['M']
+    assert f['D'] == 'So says server %s:%d to weirpool, which logs in there as "app2".' % (pg15.host, pg15.port)
     assert 'wrong' not in wp.log()
     assert wp.usable()
 

@@ -246,6 +246,7 @@ def test_other_methods_and_paths(web, pg15):
         r = ask(wp, path, method)
         assert (r.status, r.headers['Allow']) == (status, allow), (method, path, r.body)
         assert method == 'HEAD' or r.json['error']
+    assert ask(wp, '/nothing').json['hint'].startswith('There are / /livez /readyz ')
     assert wp.alive()
 
 

@@ -365,6 +365,18 @@ def test_server_idle_timeout_and_lifetime(weirpool, pg15):
     eventually(lambda: c.one('select pg_backend_pid()') != first, every=0.1)
 
 
+@pytest.mark.parametrize('options', [dict(connect_query='select pg_sleep(0.2)'),
+                                     dict(server_check_query='select pg_sleep(0.2) as looked_after', server_check_delay=1)])
+def test_server_connect_timeout_0_is_none(weirpool, pg15, options):
+    """... and not none at all for connect_query, and for looking after an idle connection."""
+    wp = weirpool(pg15, default_pool_size=1, server_connect_timeout=0, query_wait_timeout=20, **options)
+    assert wp.usable()
+    if 'server_check_query' in options:
+        eventually(lambda: pg15.backends("query like '%looked_after%' and pid <> pg_backend_pid()") == 1)
+    assert wp.usable()
+    assert 'took too long' not in wp.log()
+
+
 @pytest.mark.parametrize('option,provoke,sqlstate', [
     ('query_timeout', ['select pg_sleep(20)'], '57014'),
     ('transaction_timeout', ['begin', 'select pg_sleep(0.3)', 'select pg_sleep(20)'], '25P04'),

@@ -1,8 +1,6 @@
 """What a client sees when the server of its request or transaction is lost (MySQL, MariaDB, in a cluster): an error, and a session
 that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
-import os
 import subprocess
-import tempfile
 
 import pymysql
 import pytest
@@ -11,7 +9,7 @@ import rawmy as my
 from mysql_servers import MyServer
 from rawmy import Closed, MyError
 from proxy import Proxy
-from servers import eventually, give_to_test_user, in_thread
+from servers import end_servers, eventually, in_thread, new_folder
 from weir import Weirpool
 
 class Shears(Proxy):
@@ -44,13 +42,10 @@ KINDS = ['mysql97', pytest.param('maria1011', marks=pytest.mark.slow), pytest.pa
 
 @pytest.fixture(params=KINDS, scope='module')
 def server(base, request):
-    d = tempfile.mkdtemp(prefix='lost-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    s = MyServer(d, request.param, 'n0', server_id=1).create()
+    s = MyServer(new_folder(base, 'lost-'), request.param, 'n0', server_id=1).create()
     s.query('create table app.t (v varchar(20))')
     yield s
-    s.stop()
+    end_servers(s)
 
 
 @pytest.fixture
@@ -104,6 +99,30 @@ def test_idle_in_a_transaction(server, wp):
         assert r.q('show warnings')[0][1] == '1213'
         assert not r.do("insert into t values ('again')").status & my.IN_TRANS
     assert rows(server, 'idle') == 0 and rows(server, 'again') == 1
+
+
+def test_offline_mode(server, wp):
+    """3032: the server ends all connections but those of administrators, the probe's among them, and lets nobody in. That is trouble, and
+    no change of the primary: writes and logins wait for it."""
+    if server.family != 'mysql':
+        pytest.skip('MySQL only')
+    with wp.my() as idle, wp.my() as begun, wp.my() as busy_one:
+        idle.do("insert into t values ('online')")
+        begun.do('begin')
+        begun.do("insert into t values ('offline')")
+        join = in_thread(lambda: busy_one.do("insert into t select 'offline' from (select sleep(61)) x"))
+        busy(server, 'sleep(61)')
+        server.query('set global offline_mode = on')
+        try:
+            assert code(join()) == UNKNOWN
+            assert code(begun.error("insert into t values ('offline')")) == LOST
+            held, late = in_thread(lambda: idle.do("insert into t values ('waited')")), in_thread(lambda: wp.my().do("insert into t values ('waited')"))
+            wp.wait_log('it is not ready: The server is currently in offline mode')
+            eventually(lambda: wp.pool()['cl_waiting'] == 2)
+        finally:
+            server.query('set global offline_mode = off')
+        assert (held(), late()) == (None, None)
+    assert rows(server, 'offline') == 0 and rows(server, 'waited') == 2
 
 
 def test_the_sqlstate_is_chosen(server, wp):
@@ -232,15 +251,15 @@ def test_a_first_statement_that_finds_no_server(server, base, binary, request):
             s = r.prepare('insert into t values (?)')
             r.do('begin')
             server.kill9()
-            assert r.error("insert into t values ('held')").errno == 1290
+            assert r.error("insert into t values ('finds none')").errno == 1290
             with pytest.raises(MyError) as e:
-                r.execute(s, [my.P('held')])
+                r.execute(s, [my.P('finds none')])
             assert e.value.errno == 1290 and r.ping().status & my.IN_TRANS
             server.start()
             ready(w)
-            assert r.do("insert into t values ('held')").status & my.IN_TRANS
+            assert r.do("insert into t values ('finds none')").status & my.IN_TRANS
             r.do('rollback')
-        assert rows(server, 'held') == 0
+        assert rows(server, 'finds none') == 0
     finally:
         w.stop()
 

@@ -2,23 +2,19 @@
 that goes on. The server is killed and started again: the cluster has one node, so that nothing else happens."""
 import os
 import signal
-import tempfile
 
 import psycopg
 import pytest
 
 import rawpg as pg
 from rawpg import batch, bind, describe, errors, execute, kinds, parse, query, sync
-from servers import PgServer, eventually, give_to_test_user, in_thread
+from servers import PgServer, end_servers, eventually, in_thread, new_folder
 from weir import Weirpool
 
 
 @pytest.fixture(scope='module')
 def server(base):
-    d = tempfile.mkdtemp(prefix='lost-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    s = PgServer(d, 15, 'n0', extra_conf='fsync = on\n').create()
+    s = PgServer(new_folder(base, 'lost-'), 15, 'n0', extra_conf='fsync = on\n').create()
     with s.connect('app', 'app') as c:
         c.execute('create table t (v text)')
         # a COMMIT that takes its time
@@ -26,7 +22,7 @@ def server(base):
         c.execute('create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$')
         c.execute('create constraint trigger w after insert on slow deferrable initially deferred for each row execute function wait()')
     yield s
-    s.stop('immediate')
+    end_servers(s)
 
 
 @pytest.fixture
@@ -356,3 +352,17 @@ def test_no_primary_for_too_long(server, wp, base, binary):
         if not server.alive():
             server.start()
         w.stop()
+
+
+@pytest.mark.parametrize('sql, described', [("insert into t values ('flushed')", 'n'), ('select v from t', 'T'), ('listen flushed', 'n')])
+def test_what_a_client_waits_for_behind_a_flush(server, wp, sql, described):
+    """As asyncpg prepares its statements: it sends no Sync before it knows what they return. A server that may turn out to be a
+    standby, so that the request could go elsewhere, is no reason to keep that back."""
+    with wp.raw() as r:
+        r.send(parse('', sql) + describe('S') + pg.flush())
+        assert kinds(r.recv_until(described)) == '1t' + described
+        r.send(bind() + pg.flush())
+        assert kinds(r.recv_until('2')) == '2'
+        r.send(execute() + sync())
+        assert kinds(r.until_ready())[-2:] == 'CZ'
+        assert r.q('select 1') == [('1',)]

@@ -276,10 +276,16 @@ def test_statements_and_routes(weirpool, pg15):
 
 def test_certificate(weirpool, pg15, certs):
     wp = weirpool(pg15, client_tls_sslmode='allow', client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'),
-                  http_port=free_port(), http_tls_cert_file=certs.crt('server'), http_tls_key_file=certs.key('server'))
+                  http_port=free_port(), http_tls_cert_file=certs.crt('server'), http_tls_key_file=certs.key('server'),
+                  otlp_endpoint='https://127.0.0.1:1/', otlp_tls_cert_file=certs.crt('expired'), otlp_tls_key_file=certs.key('expired'),
+                  databases={'c': dict(cluster='main')},
+                  clusters={'main': dict(host=pg15.host, port=pg15.port, probe_user='super', probe_password='super', patroni='https://127.0.0.1:1')},
+                  patroni_tls_cert_file=certs.crt('app'), patroni_tls_key_file=certs.key('app'))
     want = ends_at(certs, 'server')
     found = scrape(wp)['weirpool_certificate_expiry_timestamp_seconds']
     assert found.value(certificate='client_tls_cert_file') == found.value(certificate='http_tls_cert_file') == want
+    assert found.value(certificate='otlp_tls_cert_file') == ends_at(certs, 'expired')
+    assert found.value(certificate='patroni_tls_cert_file') == ends_at(certs, 'app')
 
 
 def test_lost_log_lines(weirpool, pg15):

@@ -1,8 +1,6 @@
 """Every command byte of the protocol, directly and through weirpool; and those of replication."""
-import os
 import re
 import subprocess
-import tempfile
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +8,7 @@ import pytest
 import rawmy as my
 from mysql_servers import MyServer
 from rawmy import Closed, MyError, RawMy
-from servers import eventually, give_to_test_user
+from servers import end_servers, eventually, new_folder
 
 
 class Known(NamedTuple):
@@ -112,6 +110,19 @@ def test_a_failed_command_shows_nothing_of_others(mysql97, mypool):
                 assert seen[0] == seen[1], (com, own)
 
 
+def test_quit_behind_a_query(mysql97, mypool):
+    """A server reads one after the other. (It was canceled at once; most were through by then.)"""
+    mysql97.query('drop table if exists app.bye')
+    mysql97.query('create table app.bye (a int)')
+    wp = mypool(mysql97, default_pool_size=1)
+    for _ in range(60):
+        with wp.my() as a:
+            a.command(bytes([my.COM_QUERY]) + b'insert into bye values (1)')
+            a.command(bytes([my.COM_QUIT]))
+            a.expect_closed()
+    eventually(lambda: mysql97.query('select count(*) from app.bye')[0][0] == 60)
+
+
 def test_statistics(anymy, mypool):
     with mypool(anymy).my() as r:
         assert re.match(r'Uptime: \d+  Threads: \d+', r.statistics())
@@ -168,10 +179,7 @@ def test_a_replica_of_weirpool(anymy, mypool, base, certs):
     """The source of a real replica is weirpool's port; the pool serves others meanwhile."""
     wp = mypool(anymy, userlist={'repl': 'repl'}, default_pool_size=1, client_tls_sslmode='allow',
                 client_tls_cert_file=certs.crt('server'), client_tls_key_file=certs.key('server'))
-    d = tempfile.mkdtemp(prefix='replica-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    r = MyServer(d, anymy.kind, 'n9', anymy.certs, '', 9).create()
+    r = MyServer(new_folder(base, 'replica-'), anymy.kind, 'n9', anymy.certs, '', 9).create()
     try:
         anymy.query('drop table if exists app.rt')
         if anymy.family == 'mysql':
@@ -202,4 +210,4 @@ def test_a_replica_of_weirpool(anymy, mypool, base, certs):
             raise AssertionError(r.query('show %s status' % ('replica' if anymy.family == 'mysql' else 'slave'))) from None
         assert wp.direct or [x for x in wp.admin('SHOW CLIENTS') if x['user'] == 'repl']
     finally:
-        r.kill9()
+        end_servers(r)

@@ -544,12 +544,15 @@ class Neighbour:
 
 
 class Disturbed(RawMy):
-    """A client before whose every command its neighbour has had the connection, if it was free."""
+    """A client before whose every command its neighbour has had the connection, if it was free. (Behind the data of a parameter
+    it is not, though nothing says when that has arrived.)"""
     neighbour = None
+    sends_data = False
 
     def command(self, payload):
-        if self.neighbour and payload[:1] not in NO_ANSWER and not LAST_STATEMENT.search(payload):
+        if self.neighbour and payload[:1] not in NO_ANSWER and not self.sends_data and not LAST_STATEMENT.search(payload):
             self.neighbour.disturb()
+        self.sends_data = payload[:1] == bytes([my.COM_STMT_SEND_LONG_DATA])
         return super().command(payload)
 
 

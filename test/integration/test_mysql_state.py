@@ -841,6 +841,50 @@ def test_things_of_the_statement_before(two):
             assert two.wp.direct, 'told %s on a connection that another has used' % r
 
 
+@pytest.mark.parametrize('first', ['text', 'prepared'])
+def test_warnings_outlast_what_uses_no_table(two, first):
+    """MariaDB keeps them over SELECT 1, prepared or not: those of one's own, and never those of another."""
+    a, b = two.a, two.b
+    keeps = '1' if a.greeting.mariadb else '0'
+    one = a.prepare('select 1')
+
+    def run():
+        a.all('select 1') if first == 'text' else a.execute(one)
+    for _ in range(2):
+        a.do('drop table if exists app.nowhere')
+        assert a.one('select @@warning_count') == '1'
+        run()
+        assert a.one('select @@warning_count') == keeps
+        b.do("select cast('secret' as signed)")
+        a.do("update st set v = 'x'")
+        b.do("select cast('secret' as signed)")
+        run()
+        assert a.one('select @@warning_count') == '0' and a.q('show warnings') == []
+
+
+def test_lastval_is_never_another_ones(maria118, mypool):
+    """What a session has not drawn itself it does not see, whatever it did with the connection."""
+    two = Two(mypool(maria118, pool_size=1))
+    a, b = two.a, two.b
+    b.do('use app')
+    a.do('create sequence if not exists sq')
+    for text in 'select lastval(sq)', 'insert into st (v) values (lastval(sq))':
+        for first in 'select 1', 'begin', "insert into st (v) values ('x')":
+            drawn = b.one('select nextval(sq)')
+            a.do(first)
+            with contextlib.suppress(MyError):
+                a.all(text)
+            a.do('rollback')
+            assert a.one("select count(*) from st where v = '%s'" % drawn) == '0', (text, first)
+            two.hop()
+            with contextlib.suppress(MyError):
+                assert a.one('select lastval(sq)') != drawn, (text, first)
+    a.do('begin')
+    mine = a.one('select nextval(sq)')
+    assert a.one('select lastval(sq)') == mine
+    a.do('rollback')
+
+
 def test_found_rows_behind_a_begin_are_never_another_ones(two):
     """BEGIN keeps what the statement before it has found, whoever said that."""
     a, b = two.a, two.b

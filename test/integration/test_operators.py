@@ -1,12 +1,15 @@
 """What operators see of clusters and do to them: SHOW PROBES, what is wrong with a node or an authority, RESOLVE of a split."""
 import base64
+import pathlib
+import subprocess
+import tempfile
 
 import pytest
 import rawpg
 from fakepatroni import FakePatroni
-from servers import PgServer, eventually, free_port
+from servers import PgServer, eventually, free_port, give_to_test_user, server_tls
 from test_cluster_pg import Cluster, cluster, new_cluster, node_of, nodes, wait_ready, weir  # noqa: F401
-from weir import Weirpool
+from weir import Weirpool, find_binary
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -129,6 +132,53 @@ def test_a_switchover_that_patroni_refuses(cluster, weir, fake):
     assert 'it has no leader' in e.get('D', '') or 'the cluster is suspect' in e['M'], e
     assert len(fake.posts) == 1
     eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['state'] == 'suspect')
+
+
+def test_patroni_over_https(cluster, weir, certs, base):
+    """A Patroni that wants a certificate of its clients, as verify_client has it: what is wrong with either one's is told, new files are read, and
+    the order to switch over goes the same way."""
+    f = FakePatroni({'p%d' % i: (n.host, n.port, 'replica' if i else 'leader') for i, n in enumerate(cluster.nodes)}, server_tls(certs, 'expired', True))
+    copy = pathlib.Path(tempfile.mkdtemp(dir=base))
+    paths = copy / 'client.crt', copy / 'client.key'
+
+    def put(name):
+        for path, text in zip(paths, (certs.crt(name), certs.key(name))):
+            path.write_bytes(pathlib.Path(text).read_bytes())
+            give_to_test_user(path)
+
+    def fails(why):
+        eventually(lambda: why in (probes(wp)[cluster.where(0)]['authority_error'] or ''))
+    give_to_test_user(copy)
+    put('app-otherca')
+    try:
+        wp = weir(cluster, cluster_options=dict(patroni=f.url, switchover_user='admin', switchover_password='x'), patroni_tls_ca_file=certs.crt('ca'),
+                  patroni_tls_cert_file=paths[0], patroni_tls_key_file=paths[1])
+        fails('%s: TLS handshake failed: certificate verify failed: certificate has expired' % f.url)
+        wp.wait_log('cluster main: Patroni at %s: .*certificate has expired' % f.url)
+        f.tls = server_tls(certs, 'elsewhere', True)
+        fails('mismatch')
+        f.tls = server_tls(certs, 'server', True)
+        eventually(lambda: 'mismatch' not in (probes(wp)[cluster.where(0)]['authority_error'] or ''))
+        assert probes(wp)[cluster.where(0)]['leader'] is None and probes(wp)[cluster.where(0)]['authority_error'], 'ours is of another CA'
+        put('app')
+        wp.admin('RELOAD')
+        eventually(lambda: probes(wp)[cluster.where(0)]['leader'] == cluster.where(0))
+        wait_ready(wp, cluster)
+        with pytest.raises(rawpg.PgError) as e:
+            wp.admin('SWITCHOVER main TO ' + cluster.where(2))
+        assert 'Patroni (status 412): no candidates found' in e.value.fields['D'], e.value.fields
+        assert len(f.posts) == 1 and {p['commonName'] for p in f.peers} == {'app'}
+        f.tls = server_tls(certs, 'server')
+
+        def probe(*options):
+            r = subprocess.run([find_binary(), 'probe', '--once', '--patroni=' + f.url, *options, 'postgres://app:app@%s/postgres?sslmode=disable' % ','.join(
+                cluster.where(i) for i in range(3))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+            return r.stdout
+        assert 'leader says Patroni at ' + f.url in probe('--patroni-ca=' + certs.crt('ca'))
+        assert 'no CA that is trusted here has signed it' in probe()
+        assert 'cannot load CA file "/nowhere"' in probe('--patroni-ca=/nowhere')
+    finally:
+        f.stop()
 
 
 def test_a_node_of_another_cluster(cluster, weir, base):

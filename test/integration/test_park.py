@@ -1,21 +1,16 @@
 """Reads that wait for a replica in place of going to the primary."""
-import os
-import tempfile
 import time
 
 import pytest
 
-from servers import eventually, give_to_test_user
+from servers import eventually, new_folder
 from test_cluster_pg import Cluster, scans, wait_ready
 from weir import Weirpool
 
 
 @pytest.fixture(scope='module')
 def cluster(base):
-    d = tempfile.mkdtemp(prefix='cl-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    c = Cluster(d, 1)
+    c = Cluster(new_folder(base, 'cl-'), 1)
     yield c
     c.stop()
 

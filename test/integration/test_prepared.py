@@ -412,12 +412,62 @@ def test_deallocate_all_then_again(one):
     assert run(a, 's') == ['3'] and run(b, 's') == ['1']
 
 
+@pytest.mark.parametrize('clears', ['deallocate all', 'discard all'])
+def test_parsed_behind_deallocate_all_in_the_same_batch(one, clears):
+    """Nothing is known of the names, nor of what the link has, until that was answered."""
+    a, b = one.raw(), one.raw()
+    for c in (a, b):
+        prepare(c, 's', 'select 1')
+        prepare(c, 't', 'select 2')
+    out = a.send(batch(clears) + parse('s', 'select 3') + parse('u', 'select 1') + bind('', 'u') + execute() + sync()).until_ready()
+    assert rawpg.kinds(out) == '12nC112DCZ'
+    assert run(a, 's') == ['3'] and run(a, 'u') == ['1']
+    assert code(a.send(parse('s', 'select 4') + sync()).until_ready()) == ['42P05']
+    assert code(a.send(bind('', 't') + sync()).until_ready()) == ['26000']
+    out = a.send(batch(clears) + bind('', 's') + execute() + sync()).until_ready()
+    assert rawpg.kinds(out) == '12nCEZ' and code(out) == ['26000']
+    out = a.send(batch(clears) + close('S', 's') + describe('S', 'u') + sync()).until_ready()
+    assert rawpg.kinds(out) == '12nC3EZ' and code(out) == ['26000']
+    # one that fails: the others are skipped, and all is as it was
+    prepare(a, 's', 'select 5')
+    a.simple('begin')
+    out = a.send(batch('select 1/0') + batch(clears) + parse('v', 'select 6') + sync()).until_ready()
+    assert code(out) == ['22012'] and out[-1].status == 'E'
+    out = a.send(batch(clears) + parse('v', 'select 6') + sync()).until_ready()
+    assert code(out) == ['25P02']
+    a.simple('rollback')
+    assert run(a, 's') == ['5'] and code(a.send(bind('', 'v') + sync()).until_ready()) == ['26000']
+    assert run(b, 's') == ['1'] and run(b, 't') == ['2']
+
+
 def test_deallocate_by_sql_of_a_protocol_name(one):
     a, b = one.raw(), one.raw()
     prepare(a, 'Mixed Name', "select 'm'")
     b.q('select 1')
     assert a.simple('deallocate "Mixed Name"')[0].tag == 'DEALLOCATE'
     assert code(a.send(bind('', 'Mixed Name') + sync()).until_ready()) == ['26000']
+
+
+def test_deallocate_among_other_statements_of_a_string(one):
+    a, b = one.raw(), one.raw()
+    for c in (a, b):
+        for name, sql in (('s', 'select 1'), ('t', 'select 2'), ('u', 'select 3')):
+            prepare(c, name, sql)
+    b.q('select 1')
+    assert rawpg.kinds(a.simple('select 5; deallocate s')) == 'TDCCZ'
+    assert code(a.send(bind('', 's') + sync()).until_ready()) == ['26000'] and run(a, 't') == ['2']
+    prepare(a, 's', 'select 4')
+    assert run(a, 's') == ['4']
+    out = a.simple('deallocate t; deallocate u; deallocate t')
+    assert rawpg.kinds(out) == 'CCEZ' and code(out) == ['26000']
+    for name in 'tu':
+        assert code(a.send(bind('', name) + sync()).until_ready()) == ['26000']
+    b.q('select 1')
+    a.simple('begin')
+    assert rawpg.kinds(a.simple('deallocate s; select 1')) == 'CTDCZ'
+    a.simple('rollback')
+    assert code(a.send(bind('', 's') + sync()).until_ready()) == ['26000']
+    assert [run(b, name) for name in 'stu'] == [['1'], ['2'], ['3']]
 
 
 @pytest.mark.parametrize('name', ['x' * 63, 'x' * 64, 'x' * 300, 'ünïcode', 'with space', "quo'te", 'do"uble', '\u0001', 'P'])

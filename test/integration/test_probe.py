@@ -2,7 +2,6 @@
 import os
 import signal
 import subprocess
-import tempfile
 
 import pytest
 import servers
@@ -39,19 +38,11 @@ def watch():
         w.stop()
 
 
-def new_folder(base):
-    d = tempfile.mkdtemp(prefix='cluster-', dir=base)
-    os.chmod(d, 0o755)
-    servers.give_to_test_user(d)
-    return d
-
-
 @pytest.fixture
 def folder(base):
     """For servers of the test's own."""
-    d = new_folder(base)
-    yield d
-    servers.remove_tree(d)
+    with servers.folder(base, 'cluster-') as d:
+        yield d
 
 
 VERSIONS = [pytest.param(15, id='pg15'), pytest.param(18, id='pg18', marks=pytest.mark.slow)]
@@ -77,9 +68,8 @@ def pg3(request, folder):
 @pytest.fixture(scope='module', params=VERSIONS)
 def calm3(request, base):
     """... of the module's, whose roles stay."""
-    d = new_folder(base)
-    yield from cluster_of_three(d, request.param)
-    servers.remove_tree(d)
+    with servers.folder(base, 'cluster-') as d:
+        yield from cluster_of_three(d, request.param)
 
 
 def follow(replica, primary):

@@ -1,6 +1,4 @@
 """The tests' own MySQL client against each real server: what a test sees through weirpool is then weirpool's."""
-import os
-import tempfile
 import zlib
 
 import pytest
@@ -8,7 +6,7 @@ import pytest
 import rawmy as my
 from mysql_servers import MyServer
 from rawmy import MyError, P, RawMy
-from servers import give_to_test_user
+from servers import end_servers, new_folder
 
 MODES = {'modern': my.MODERN, 'eof': my.CLASSIC, 'multi': my.MODERN | my.MULTI_STATEMENTS | my.LOCAL_FILES}
 
@@ -215,10 +213,7 @@ def test_pieces(anymy):
 
 def test_replica(base, certs):
     for kind in ('mysql97', 'maria1011'):
-        d = tempfile.mkdtemp(prefix='repl-', dir=base)
-        os.chmod(d, 0o755)
-        give_to_test_user(d)
-        s = MyServer(d, kind, certs=certs).create()
+        s = MyServer(new_folder(base, 'repl-'), kind, certs=certs).create()
         r = s.make_replica()
         try:
             s.query('create table app.t (a int)')
@@ -228,5 +223,4 @@ def test_replica(base, certs):
             with direct(r) as c:
                 assert c.error('insert into t values (8)').errno == 1290
         finally:
-            r.kill9()
-            s.kill9()
+            end_servers(r, s)

@@ -80,7 +80,10 @@ def test_it_says_what_needs_a_restart(weirpool, pg15):
     wp.options['max_client_conn'] = 78
     wp.write()
     said = notices(wp)
-    assert 'listen_backlog' in said and 'restart' in said
+    assert 'listen_backlog=77 needs a restart; ' in said
+    with wp.raw('admin', CONSOLE) as r:  # whoever asks is told as well, although nothing changed this time
+        notice = [m for m in r.simple('RELOAD') if m.type == 'N'][0]
+        assert 'listen_backlog=77 needs a restart; ' in notice.fields['D'], notice.fields
     assert value(wp, 'max_client_conn') == '78'
 
 

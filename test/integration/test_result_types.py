@@ -8,7 +8,7 @@ import struct
 import asyncpg
 import pytest
 import rawpg
-from rawpg import bind, close, describe, execute, flush, parse, sync
+from rawpg import batch, bind, close, describe, execute, flush, parse, sync
 
 pytestmark = pytest.mark.both_workers
 STALE = 'cached plan must not change result type'
@@ -428,6 +428,22 @@ def test_psycopg(two, binary_rows):
 
 # --- names in errors
 
+@pytest.mark.parametrize('make,use,end', [('declare x cursor with hold for %s', 'fetch 1 from x', 'close x'), ('prepare x as %s', 'execute x', 'deallocate x')])
+def test_what_depends_on_a_session_is_told_to_that_session(two, make, use, end):
+    """A cursor, or a statement of SQL's: others have one by the same name that returns something else."""
+    clients = [two.wp.raw() for _ in range(3)]
+    for _ in range(2):
+        for c, sql, oid, text in zip(clients, ('select 7::int as i', "select 'seven'::text as t", 'select 7::float8 as f'), (23, 25, 701), '7s7'):
+            c.simple(make % sql)
+            c.simple('select 1')
+            out = c.send(parse('s', use) + describe('S', 's') + bind('', 's') + execute() + sync()).until_ready()
+            assert [m.columns[0][3] for m in out if m.type == 'T'] == [oid] and rawpg.rows(out)[0][0][0] == text
+            c.send(close('S', 's') + sync()).until_ready()
+            c.simple(end)
+    for c in clients:
+        c.bye()
+
+
 def test_errors_name_the_statement_as_the_client_does(two):
     direct = rawpg.Raw(two.wp.server.port)
     direct.login()
@@ -461,11 +477,12 @@ def test_errors_name_the_statement_as_the_client_does(two):
     both(rawpg.query('select 1') + bind('', '', []) + sync(), 2)
     both(describe('S', '') + sync())
     both(rawpg.query("select 'weirpool_1'::int"))
+    both(batch("select set_config('app.x', 'y', false)") + parse('behind', 'select 17') + bind('', 'behind', [1]) + sync())
     for c in (direct, pooled):
         c.simple('set client_min_messages = debug2')
     said = []
     for c in (direct, pooled):
-        out = c.send(parse('noted', 'select 1') + bind('', 'noted') + execute() + sync()).until_ready()
+        out = c.send(parse('noted', 'select 18') + bind('', 'noted') + execute() + sync()).until_ready()
         said.append([m.fields['M'] for m in out if m.type == 'N' and m.fields['R'] in ('exec_parse_message', 'exec_bind_message')])
-    assert said[0] == said[1] == ['parse noted: select 1', 'bind <unnamed> to noted']
+    assert said[0] == said[1] == ['parse noted: select 18', 'bind <unnamed> to noted']
     direct.bye()

@@ -139,6 +139,8 @@ def test_given_up(weirpool, pg15):
 def test_started_by_root(weirpool, pg15):
     """It becomes the user, in none of root's groups, and then does as ever."""
     wp, etc, var = of_its_own(weirpool, pg15)
+    wp.options['audit_file'] = var / 'audit'
+    wp.write()
     p = subprocess.Popen([wp.binary, '--user=' + TEST_USER, str(wp.conffile)], stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: (var / 'log').exists() and 'process up' in (var / 'log').read_text())
@@ -151,6 +153,9 @@ def test_started_by_root(weirpool, pg15):
         wp.admin('RELOAD')
         with pytest.raises(PgError):
             wp.raw()
+        # what it writes is its own: it can open it again
+        wp.admin("SET audit_file = ''")
+        assert not wp.admin("SHOW EVENTS WHERE code = 'E5025'") and {f.stat().st_uid for f in (var / 'log', var / 'audit')} == {int(uid)}
     finally:
         p.terminate()
         assert p.wait(20) == 0

@@ -79,8 +79,16 @@ def test_errors_name_the_word(wp, ask):
     assert ask(wp, 'SHOW VERSION')[0] == ['version']  # and it goes on
 
 
+@BOTH
+def test_is_somebody_there(wp, ask):
+    """What `mysql` asks for its status, and probes ask."""
+    assert [str(v) for v in ask(wp, 'select 1')[1][0]] == ['1']
+    assert list(ask(wp, 'select DATABASE(), USER() limit 1')[1][0]) == ['weirpool', 'admin']
+
+
 def test_hints(wp):
     assert error(over_pg, wp, 'SHOW POOLS WHERE cl_wating > 0').endswith('|Did you mean "cl_waiting"?')
+    assert error(over_pg, wp, 'SHOW POOLS WHERE zzzzz > 0').endswith('|SHOW POOLS LIMIT 0 names its columns.')
     assert error(over_pg, wp, 'SELECT * FROM pool').endswith('|Did you mean POOLS?')
     assert error(over_pg, wp, 'SHOW POOL WHERE cl_waiting > 0').startswith('invalid command')
 

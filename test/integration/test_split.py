@@ -1,7 +1,5 @@
 """Two primaries at a time, and none: where writes and reads go then, and how an operator ends it."""
-import os
 import signal
-import tempfile
 import threading
 import time
 
@@ -9,7 +7,7 @@ import psycopg
 import pytest
 from clusters import Patroni
 from rawmy import MyError
-from servers import eventually, give_to_test_user, remove_tree
+from servers import eventually, leave_tree, new_folder
 from test_cluster_my import Cluster as MyCluster
 from test_cluster_pg import new_cluster, node_of, nodes, scans, wait_ready, weir  # noqa: F401
 from traffic import PgClient, Traffic
@@ -137,9 +135,7 @@ def test_two_writers(base, binary, request, kind):
 
 @pytest.fixture
 def patroni(base):
-    d = tempfile.mkdtemp(prefix='split-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
+    d = new_folder(base, 'split-')
     p = Patroni(d)
     try:
         yield p.create()
@@ -148,7 +144,7 @@ def patroni(base):
             if n.proc and n.proc.poll() is None:
                 n.agent_signal(signal.SIGCONT)
         p.stop()
-        remove_tree(d)
+        leave_tree(d)
 
 
 class Writer(threading.Thread):

@@ -326,6 +326,74 @@ def test_reset_of_a_startup_parameter_at_once(weirpool, pg15, mode):
         assert replies[0] == replies[1], reset
 
 
+@pytest.mark.parametrize('mode', ['transaction', 'session'])
+def test_a_reset_whose_execute_comes_in_pieces(weirpool, pg15, mode):
+    """What is put behind it does not come in its middle."""
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=5, pool_mode=mode)
+    a = wp.raw(params=STARTED)
+    before = view(a)
+    run = rawpg.execute('portal', 2)
+    for cut in range(1, len(run)):
+        for reset in ('reset all', 'reset application_name'):
+            a.send(rawpg.parse('', reset) + rawpg.bind('portal') + rawpg.flush() + run[:cut])
+            assert rawpg.kinds(a.recv_until('2')) == '12'
+            a.send(run[cut:] + rawpg.sync())
+            assert rawpg.kinds(a.until_ready()) == 'CZ', (cut, reset)
+    assert view(a) == before
+
+
+def test_a_reset_that_is_bound_and_not_executed(twins, one):
+    """What is executed is another portal, of before: the session's own values stay."""
+    for c in twins:
+        c.simple(DISTURB)
+        c.simple('begin')
+        out = c.send(rawpg.parse('', 'select 1') + rawpg.bind('other') + rawpg.parse('', 'reset all') + rawpg.bind() +
+                     rawpg.execute('other') + rawpg.sync()).until_ready()
+        assert rawpg.kinds(out) == '1212DCZ'
+        c.simple('commit')
+    begin_end(one.raw())
+    a, d = map(view, twins)
+    assert a == d
+
+
+@pytest.mark.parametrize('mode', ['transaction', 'session'])
+@pytest.mark.parametrize('protocol', ['simple', 'extended'])
+def test_a_reset_is_not_told_of_what_is_not_so(weirpool, pg15, mode, protocol):
+    """The server's own value stands for a moment before the session's: a driver that hears of it may give up. And whatever comes at
+    once meets the session's."""
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=5, pool_mode=mode)
+    a, d = wp.raw(params=STARTED), rawpg.Raw(pg15.port)
+    d.login(params=STARTED)
+    for reset in ('discard all', 'reset all'):
+        for before in ('select 1', "set timezone to 'UTC'"):
+            for c in (a, d):
+                c.simple(before)
+            data = rawpg.query(reset) if protocol == 'simple' else rawpg.batch(reset) + rawpg.sync()
+            for c in (a, d):
+                told = c.send(data).until_ready() + c.send(rawpg.query('show datestyle') + rawpg.query('show timezone')).until_ready(2)
+                assert rawpg.rows(told) == [('SQL, DMY',), ('Asia/Tokyo',)], (reset, before)
+                assert {m.param for m in told if m.type == 'S'} <= {('TimeZone', 'Asia/Tokyo')}, (reset, before)
+            assert a.params['TimeZone'] == d.params['TimeZone'] == 'Asia/Tokyo'
+    a.bye()
+    d.bye()
+
+
+def test_a_session_gets_its_startup_parameters_back_whatever_it_sends_meanwhile(weirpool, pg15):
+    """Session mode, in which an extended RESET is seen only by its answer: then the server is asked, and set right when it is idle."""
+    wp = weirpool(pg15, default_pool_size=1, query_wait_timeout=5, pool_mode='session')
+    a = wp.raw(params=STARTED)
+    for reset in ('reset all', 'discard all'):
+        for _ in range(20):
+            a.send(rawpg.batch(reset) + rawpg.sync() + rawpg.query('select 1')).until_ready()
+            a.send(rawpg.query('select 2')).until_ready(2)
+            assert a.one('show datestyle') == 'SQL, DMY'
+        a.send(rawpg.batch(reset) + rawpg.batch('set datestyle to german') + rawpg.sync()).until_ready()
+        assert a.one('show datestyle') == 'German, DMY' == a.params['DateStyle']
+        a.send(rawpg.batch(reset) + rawpg.batch('set datestyle to iso, mdy') + rawpg.sync()).until_ready()
+        assert a.one('show datestyle') == 'ISO, MDY' == a.params['DateStyle']
+    a.bye()
+
+
 @pytest.mark.parametrize('seed', range(6))
 def test_random_state_equals_a_direct_connection(weirpool, pg15, workers, seed):
     """Six clients on two links do at random what sets and resets; each has a twin with a connection of its own."""
@@ -842,6 +910,71 @@ def test_currval_is_the_clients_own(two, pg15):
     mine = a.one("select nextval('sq')")
     assert a.one("select currval('sq')") == mine
     a.simple('commit')
+
+
+def test_currval_is_not_that_of_who_had_the_connection_before(one, pg15):
+    """Neither a request of another kind, nor a currval() that was refused, nor a pin makes it the client's own."""
+    pg15.query('drop sequence if exists sq3; create sequence sq3; grant all on sequence sq3 to public', dbname='app')
+    a, b = one.raw(), one.raw()
+    a.one("select nextval('sq3')")
+    for sql in "select currval('sq3')", 'select 1', 'listen sq3', 'select lastval()':
+        out = b.simple(sql)
+        if 'val' in sql:
+            assert [e['C'] for e in rawpg.errors(out)] == ['55000'], (sql, out)
+    eventually(lambda: 'listen' in str(one.admin('SHOW PINS')))
+    assert rawpg.errors(b.simple("select currval('sq3')"))[0]['C'] == '55000'
+    mine = b.one("select nextval('sq3')")
+    assert b.one("select currval('sq3')") == mine
+
+
+def test_currval_in_a_write_is_not_somebody_elses(one, pg15):
+    """A child's key must not be that of another session's parent."""
+    pg15.query('drop table if exists parent, child, diary; create table parent (id serial primary key); create table child (p int); '
+               'create table diary (t text); grant all on parent, parent_id_seq, child, diary to public', dbname='app')
+    a = one.raw()
+    insert = 'insert into parent default values'
+
+    def another():
+        a.simple(insert)
+        return one.raw()
+    for sql in "insert into child values (currval('parent_id_seq'))", "select currval('parent_id_seq')":
+        for begin in 'select 1', 'begin':
+            b = another()
+            b.simple(begin)
+            out = b.simple(sql)
+            assert [e['C'] for e in rawpg.errors(out)] == ['55000'], (begin, sql, out)
+            b.bye()
+    for text in insert + "; insert into child values (currval('parent_id_seq'))", "begin; %s; insert into child values (lastval()); commit" % insert:
+        b = another()
+        assert not rawpg.errors(b.simple(text))
+        [[last]] = pg15.query('select max(id) from parent', dbname='app')
+        assert pg15.query('select p from child', dbname='app') == [(last,)]
+        pg15.query('truncate child', dbname='app')
+        b.bye()
+    b = another()
+    mine = b.one(insert + ' returning id')
+    assert b.one('select lastval()') == mine
+    b.simple("insert into diary values ('x')")      # now it keeps its connection
+    assert b.one("select currval('parent_id_seq')") == mine
+
+
+def test_currval_after_writes_on_several_connections(two, pg15):
+    """Three sessions draw, write and read on two connections, in any order; then one of them wants to know its own value."""
+    pg15.query('drop sequence if exists sq4; create sequence sq4; drop table if exists diary; create table diary (t text); '
+               'grant all on sequence sq4 to public; grant all on diary to public', dbname='app')
+    rnd = random.Random(4)
+    for _ in range(40):
+        clients = [[two.raw(), None] for _ in range(3)]
+        for c in rnd.choices(clients, k=12):
+            what = rnd.choice(['draw', 'write', 'read'])
+            if what == 'draw':
+                c[1] = c[0].one("select nextval('sq4')")
+            else:
+                c[0].simple("insert into diary values ('x')" if what == 'write' else 'select 1')
+        raw, mine = rnd.choice(clients)
+        own_or_honest(raw, "select currval('sq4')", mine)
+        for c in clients:
+            c[0].bye()
 
 
 def test_currval_of_somebody_else_is_an_error(one, pg15):

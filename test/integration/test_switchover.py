@@ -3,7 +3,6 @@ import contextlib
 import os
 import pathlib
 import signal
-import tempfile
 import threading
 import time
 
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 import rawpg
 from clusters import Group, Patroni
-from servers import BINDIR, eventually, give_to_test_user, holds, leave_tree, running
+from servers import BINDIR, eventually, folder as server_folder, give_to_test_user, holds, new_folder, running
 from test_cluster_pg import Cluster, nodes, wait_ready, watched_anew, weir  # noqa: F401
 from traffic import MyClient, PgClient, Traffic
 from weir import Weirpool
@@ -42,9 +41,7 @@ def new_cluster(base):
     made = []
 
     def make(n=1):
-        d = tempfile.mkdtemp(prefix='sw-', dir=base)
-        os.chmod(d, 0o755)
-        give_to_test_user(d)
+        d = new_folder(base, 'sw-')
         made.append(Cluster(d, n, version=15))
         # how long something takes is not what is looked at, but for who says otherwise
         made[-1].options = dict(probe_timeout='20000', hold_timeout='250', switchover_timeout='100')
@@ -336,11 +333,8 @@ def test_the_console_leaves_and_the_end_comes(new_cluster, weir):
 
 @pytest.fixture
 def folder(base):
-    d = tempfile.mkdtemp(prefix='sw-', dir=base)
-    os.chmod(d, 0o755)
-    give_to_test_user(d)
-    yield d
-    leave_tree(d)
+    with server_folder(base, 'sw-') as d:
+        yield d
 
 
 def where(n):

@@ -430,6 +430,16 @@ def test_server_error_before_tls_is_not_believed(weirpool):
         assert 'evil.example' not in str(e.value)
 
 
+def test_a_server_that_is_not_to_be_trusted_is_named(weirpool, pg15, certs):
+    """To the client that waited, and in the log."""
+    wp = weirpool(pg15, server_tls_sslmode='verify-full', server_tls_ca_file=certs.crt('otherca'), query_wait_timeout=2)
+    with pytest.raises(rawpg.PgError) as e:
+        wp.raw().q('select 1')
+    why = 'cannot connect to server %s:%d: TLS handshake failed: certificate verify failed: ' % (pg15.host, pg15.port)
+    assert e.value.fields['D'].startswith(why), e.value.fields
+    wp.wait_log('W3003 .*' + why)
+
+
 def test_client_certificate_to_the_server(weirpool, pg15, certs):
     """Role appcert gets in with a certificate only."""
     wp = weirpool(pg15, auth_type='trust', userlist={'appcert': ''}, server_tls_sslmode='verify-full',

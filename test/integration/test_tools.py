@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
 import signal
 import struct
@@ -162,6 +163,21 @@ def test_nobody_there(binary, name, here):  # noqa: F811
     assert r.returncode == 1 and 'name a configuration file' in r.stderr
 
 
+def test_stat_of_one_that_serves_mysql_alone(binary):
+    """It has no port of PostgreSQL's: some other server's is not asked."""
+    r = tool(binary, 'stat', 'mysql://app:hush@127.0.0.1:1/app', env={'PGHOST': '127.0.0.1', 'PGPORT': '1'})
+    assert r.returncode == 1 and '--unix-socket-dir=DIR' in r.stderr and 'hush' not in r.stderr, r.stderr
+
+
+def test_stat_without_a_password(weirpool, pg15):
+    """It says how to bring one."""
+    wp = weirpool(pg15, unix_socket_dir='')
+    r = tool(wp.binary, 'stat', wp.conffile, env={'PGUSER': 'admin'})
+    assert r.returncode == 1 and 'PGUSER and PGPASSWORD, or ~/.pgpass, say who asks' in r.stderr, r.stderr
+    r = tool(wp.binary, 'stat', wp.conffile, env={'PGUSER': 'admin', 'PGPASSWORD': 'admin'})
+    assert r.returncode == 0, r.stderr
+
+
 def test_top_once(weirpool, pg15):
     wp = weirpool(pg15, userlist={'e\x1b[31m': 'app'})
     with wp.connect(application_name='my\x1b[2Japp'), wp.raw('app2'):
@@ -252,9 +268,12 @@ def write(directory, text, name='t.ini', mode=0o644):
 def test_check_of_a_configuration(binary, here):  # noqa: F811
     good = write(here, '[databases]\na = host=h\n[weirpool]\nauth_type = trust\n')
     r = tool(binary, 'check', good)
-    assert r.returncode == 0 and r.stdout == 'ok   %s (1 databases, 0 users)\n' % good
+    assert r.returncode == 0 and r.stdout == 'ok   %s (1 database, 0 users)\n' % good
     r = tool(binary, 'check', write(here, '[weirpool]\npool_mod = x\n', 'bad.ini'))
     assert r.returncode == 1 and 'bad.ini:2: ' in r.stderr and r.stdout == ''
+    r = tool(binary, 'check', write(here, '[databases]\na = host=h\n[weirpool]\nauth_file = /no/such/file\n', 'users.ini'))
+    assert r.returncode == 1 and [line for line in r.stderr.splitlines() if 'auth_file' in line] == [
+        '%s/users.ini:4: auth_file: cannot read /no/such/file: No such file or directory' % here], r.stderr
     assert tool(binary, 'check', '--connect').returncode == 2
     assert tool(binary, 'check', '--connect', '--running', good).returncode == 2
 
@@ -267,6 +286,7 @@ good = %s dbname=app user=app password=app
 wrong = %s dbname=app user=app password=hush-hush
 absent = host=127.0.0.1 port=1 dbname=app user=app password=app
 ping = %s dbname=app
+nobody = host=127.0.0.1 port=1 dbname=app
 tls = %s dbname=app user=app password=app server_tls_sslmode=require
 [mysql_databases]
 mygood = host=%s port=%d dbname=app user=app password=app
@@ -277,11 +297,12 @@ auth_file = %s
 """ % ((hba,) * 4 + (maria1011.host, maria1011.port) * 3 + (users,))
     r = tool(binary, 'check', '--connect', write(here, text))
     said = {line.split()[1]: line for line in r.stdout.splitlines()[1:]}
-    assert r.returncode == 1 and '3 of 8 servers cannot be used' in r.stderr and 'hush' not in r.stdout + r.stderr, r
+    assert r.returncode == 1 and '4 of 9 servers cannot be used' in r.stderr and 'hush' not in r.stdout + r.stderr, r
     assert said['good'].startswith('ok ') and 'PostgreSQL 15.' in said['good'] and 'primary' in said['good']
     assert said['wrong'].startswith('FAIL') and 'password authentication failed' in said['wrong']
     assert said['absent'].startswith('FAIL') and 'refused' in said['absent']
     assert said['ping'].startswith('ok ') and 'nobody to log in as' in said['ping']
+    assert said['nobody'].startswith('FAIL') and 'refused' in said['nobody'], 'why there is no answer'
     assert said['tls'].startswith('ok ') and 'TLSv1' in said['tls']
     assert said['mygood'].startswith('ok ') and 'MariaDB 10.11' in said['mygood'] and 'writable' in said['mygood']
     assert said['mywrong'].startswith('FAIL') and 'Access denied' in said['mywrong']
@@ -412,7 +433,7 @@ def test_convert_refuses_what_it_does_not_know(binary, here):  # noqa: F811
 CNF = r"""
 # comment
 datadir="/var/lib/proxysql" // another
-admin_variables= { admin_credentials="admin:adminsecret;other:o" stats_credentials="stats:s" }
+admin_variables= { admin_credentials="admin:adminsecret;other:o;easy:easy" stats_credentials="stats:s" web_enabled=true }
 /* a third
    kind */
 mysql_variables =
@@ -423,6 +444,9 @@ mysql_variables =
     monitor_username="monitor", monitor_password="it's mon"
     multiplexing=false
     query_digests_lowercase=true
+    query_digests=true
+    connection_max_age_ms=0
+    monitor_ping_interval=10000
 }
 mysql_servers =
 (
@@ -431,6 +455,7 @@ mysql_servers =
     { address="10.0.0.1" , port=3306 , hostgroup=20 },
     { address="10.0.0.4" , port=3307 , hostgroup=30 },
     { address="10.0.0.9" , port=3306 , hostgroup=20, status="OFFLINE_HARD" },
+    { address="10.0.0.8" , port=3306 , hostgroup=20, status="OFFLINE_SOFT", max_connections=5000 },
 )
 mysql_replication_hostgroups = ( { writer_hostgroup=10, reader_hostgroup=20, comment="the main one" } )
 mysql_users =
@@ -476,6 +501,10 @@ def test_convert_of_proxysql(binary, here):  # noqa: F811
         assert re.search(r'rule %d is left out: .*%s' % (rule, why), r.stderr), r.stderr
         assert re.search(r'^; rule %d is left out: .*%s' % (rule, why), r.stdout, re.M)
     assert 'rule 70' not in r.stderr and 'query_digests_lowercase: no counterpart' in r.stderr and 'scheduler: no counterpart' in r.stderr
+    assert 'query_stats = 1' in lines and not [x for x in lines if x.startswith('server_lifetime')], 'there 0 is never, here it is after each use'
+    for said in ('connection_max_age_ms = 0', 'monitor_ping_interval: the probe_', 'server 10.0.0.8:3306 of hostgroup 20 is left out: it is OFFLINE_SOFT',
+                 'admin_users: easy is left out', 'set http_port'):
+        assert said in r.stderr, r.stderr
     for secret in ('adminsecret', 'p"w', "it's mon"):
         assert secret not in r.stderr
     assert os.stat(users).st_mode & 0o777 == 0o600
@@ -514,17 +543,20 @@ auth_file = %s
 client_tls_sslmode = require
 client_tls_cert_file = %s/c.pem
 client_tls_key_file = %s/k.pem
+otlp_endpoint = https://127.0.0.1:1/
+otlp_tls_cert_file = %s
+otlp_tls_key_file = %s
 max_client_conn = 1000000
 listen_backlog = 65535
-""" % (pg15.host, pg15.port, maria1011.host, maria1011.port, users, here, here))
+""" % (pg15.host, pg15.port, maria1011.host, maria1011.port, users, here, here, certs.crt('expired'), certs.key('expired')))
     r = tool(binary, 'doctor', ini)
     found = dict(re.findall(r'^FOUND (.*)\n      where: (.*)\n      to do: .+$', r.stdout, re.M))
-    n = 8 - (int(pathlib.Path('/proc/sys/net/core/somaxconn').read_text()) >= 65535)
+    n = 9 - (int(pathlib.Path('/proc/sys/net/core/somaxconn').read_text()) >= 65535)
     assert r.returncode == 1 and len(found) == n and r.stdout.endswith('\n%d findings\n' % n), r.stdout + r.stderr
     for what, where in (('file descriptors at most', ''), 
                         (r'may open 5000 connections, but the server takes \d+', ':%d' % pg15.port),
                         (r'may open 100000 connections, but the server takes \d+', ':%d' % maria1011.port),
-                        ('ends in [45] days', '/c.pem'), ('can read auth_file', '/users.txt'), ('can read client_tls_key_file', '/k.pem'),
+                        ('ends in [45] days', '/c.pem'), ('certificate has ended', '/expired.crt'), ('can read auth_file', '/users.txt'), ('can read client_tls_key_file', '/k.pem'),
                         ('can read a file with passwords', '/t.ini')):
         assert [w for f, w in found.items() if re.search(what, f) and w.endswith(where)], '%s: %s' % (what, r.stdout)
     assert 'no weirpool runs' in r.stdout
@@ -540,6 +572,7 @@ def test_doctor_of_a_running_one(weirpool, pg15):
         os.chmod(wp.dir / name, 0o600)
     r = tool(wp.binary, 'doctor', wp.conffile)
     assert r.returncode == 0 and r.stdout.endswith('\n0 findings\n') and 'it runs with what the file says' in r.stdout, r.stdout
+    assert 'file descriptors: %d (the process that runs)' % resource.getrlimit(resource.RLIMIT_NOFILE)[1] in r.stdout, r.stdout
     assert re.search(r'^ok    127\.0\.0\.1:%d: up to \d+ connections.* of \d+' % pg15.port, r.stdout, re.M), r.stdout
     wp.options.update(query_wait_timeout=40)
     wp.write()

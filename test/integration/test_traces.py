@@ -3,6 +3,7 @@ gone, full or no receiver at all. The receiver is a real HTTP server that checks
 import contextlib
 import pathlib
 import socket
+import subprocess
 import tempfile
 import time
 
@@ -10,7 +11,7 @@ import pytest
 import rawmy
 import rawpg
 from otlp import Collector, parent
-from servers import eventually, free_port, give_to_test_user
+from servers import eventually, free_port, give_to_test_user, server_tls
 
 
 @pytest.fixture
@@ -320,10 +321,11 @@ def test_receiver_that_never_answers(traced, pg15, collector):
     eventually(lambda: counts(wp)['sent'] == '1')
 
 
-@pytest.mark.parametrize('answer', [b'', b'SSH-2.0-x\r\n', b'HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n',
-                                    b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 9000, b'HTTP/1.1 abc\r\n\r\n'],
+@pytest.mark.parametrize('answer, why', [(b'', 'closed'), (b'SSH-2.0-x\r\n', 'no HTTP'),
+                                         (b'HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n', 'too long'),
+                                         (b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 9000, ''), (b'HTTP/1.1 abc\r\n\r\n', 'no HTTP')],
                          ids=['nothing', 'ssh', 'long', 'headers', 'status'])
-def test_no_receiver_at_all(traced, pg15, answer):
+def test_no_receiver_at_all(traced, pg15, answer, why):
     """Whatever answers there, weirpool goes on."""
     with socket.create_server(('127.0.0.1', 0)) as s:
         s.settimeout(30)
@@ -337,6 +339,7 @@ def test_no_receiver_at_all(traced, pg15, answer):
                     peer.sendall(answer)
                     peer.shutdown(socket.SHUT_WR)
                 eventually(lambda: counts(wp)['state'] == 'failing')
+                assert counts(wp)['error'] and why in counts(wp)['error']
             c.q('select 2')
 
 
@@ -353,3 +356,127 @@ def test_off_and_on(traced, pg15, collector):
         with pytest.raises(rawpg.PgError, match='must be a URL'):
             wp.admin("SET otlp_endpoint = 'localhost:4318'")
         c.q('select 3')
+
+
+# --- over TLS
+
+@pytest.fixture
+def secure(certs):
+    """A receiver with the certificate of that name; client: it wants one of its clients."""
+    made = []
+
+    def start(name='server', client=False):
+        made.append(Collector(tls=server_tls(certs, name, client)))
+        return made[-1]
+    yield start
+    for c in made:
+        c.close()
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize('host', ['localhost', '127.0.0.1'])
+def test_https(traced, pg15, secure, certs, host):
+    collector = secure()
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url.replace('127.0.0.1', host), otlp_tls_ca_file=certs.crt('ca'), sandbox='on',
+                otlp_headers='Authorization=Bearer%20hunter2')
+    with wp.raw() as c:
+        c.q('select 1')
+        root, _ = collector.one()
+        c.q('select 2')
+        eventually(lambda: counts(wp)['sent'] == '2')
+    assert root.name == 'SELECT app' and collector.requests[0][1]['Authorization'] == 'Bearer hunter2'
+    assert set(collector.names) == {'localhost' if host == 'localhost' else None}, 'an address is no name for SNI'
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize('var', ['SSL_CERT_FILE', 'SSL_CERT_DIR'])
+def test_https_with_the_cas_of_the_system(traced, pg15, secure, certs, base, var):
+    """OpenSSL's, which its variables move. Those of a directory are read when they are needed, in the sandbox."""
+    store = pathlib.Path(tempfile.mkdtemp(dir=base))
+    subprocess.run(['cp', certs.crt('ca'), store / 'ca.pem'], check=True)
+    subprocess.run(['openssl', 'rehash', store], check=True)
+    for f in (store, *store.iterdir()):
+        give_to_test_user(f)
+    collector = secure()
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url, sandbox='on',
+                env={var: str(store / 'ca.pem' if var == 'SSL_CERT_FILE' else store), 'SSL_CERT_FILE' if var == 'SSL_CERT_DIR' else 'SSL_CERT_DIR': '/nowhere'})
+    wp.raw().q('select 1')
+    assert collector.one()[0].name == 'SELECT app'
+
+
+@pytest.mark.parametrize('name, ca, why, enough', [('expired', 'ca', 'certificate has expired', 'require'), ('elsewhere', 'ca', 'mismatch', 'verify-ca'),
+                                                   ('server', 'otherca', 'no CA that is trusted here has signed it', 'require')])
+def test_https_that_is_not_to_be_trusted(traced, pg15, secure, certs, name, ca, why, enough):
+    collector = secure(name)
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url, otlp_tls_ca_file=certs.crt(ca))
+    with wp.raw() as c:
+        c.q('select 1')
+        eventually(lambda: counts(wp)['state'] == 'failing')
+        assert 'certificate verify failed: ' in counts(wp)['error'] and why in counts(wp)['error']
+        wp.wait_log(r'W7002 traces cannot be sent to https://127\.0\.0\.1:%d/v1/traces: certificate verify failed: .*%s' % (collector.port, why))
+        assert not collector.requests
+        wp.admin("SET otlp_tls_sslmode = '%s'" % enough)
+        eventually(collector.roots)
+        c.q('select 2')
+
+
+@pytest.mark.sandbox
+def test_a_new_ca_is_read(traced, pg15, secure, certs, base):
+    """Written over the old one: without a restart, in the sandbox, by RELOAD; and one that cannot be read leaves the old one."""
+    ca = pathlib.Path(tempfile.mkdtemp(dir=base)) / 'ca.pem'
+    ca.write_bytes(pathlib.Path(certs.crt('otherca')).read_bytes())
+    for f in (ca.parent, ca):
+        give_to_test_user(f)
+    collector = secure()
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url, otlp_tls_ca_file=ca, sandbox='on')
+    with wp.raw() as c:
+        c.q('select 1')
+        eventually(lambda: 'certificate verify failed' in counts(wp)['error'])
+        ca.write_text('no certificate')
+        with pytest.raises(rawpg.PgError, match='otlp_tls: cannot load CA file "%s"' % ca):
+            wp.admin('RELOAD')
+        ca.write_bytes(pathlib.Path(certs.crt('ca')).read_bytes())
+        wp.admin('RELOAD')
+        eventually(collector.roots)
+        c.q('select 2')
+
+
+def test_client_certificate(traced, pg15, secure, certs):
+    collector = secure(client=True)
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url, otlp_tls_ca_file=certs.crt('ca'))
+    with wp.raw() as c:
+        c.q('select 1')
+        eventually(lambda: 'certificate required' in counts(wp)['error'])
+        wp.reload(otlp_tls_cert_file=certs.crt('app'), otlp_tls_key_file=certs.key('app'))
+        eventually(collector.roots)
+    assert collector.peers[-1]['commonName'] == 'app'
+
+
+def test_https_and_http_mixed_up(traced, pg15, collector, secure, certs):
+    other = secure()
+    wp = traced(pg15, trace_sample=1, otlp_endpoint=collector.url.replace('http:', 'https:'), otlp_tls_ca_file=certs.crt('ca'))
+    with wp.raw() as c:
+        c.q('select 1')
+        eventually(lambda: counts(wp)['error'] == 'TLS: wrong version number (does it speak TLS there?)')
+        wp.admin("SET otlp_endpoint = '%s'" % other.url.replace('https:', 'http:'))
+        eventually(lambda: counts(wp)['error'] not in ('', 'TLS: wrong version number (does it speak TLS there?)'))
+        wp.admin("SET otlp_endpoint = '%s'" % other.url)
+        c.q('select 2')
+        eventually(other.roots)
+
+
+def test_a_handshake_that_stops(traced, pg15, certs):
+    """The other side takes the connection and says nothing: given up after otlp_timeout, tried again, and clients go on meanwhile."""
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        s.settimeout(60)
+        wp = traced(pg15, trace_sample=1, otlp_endpoint='https://127.0.0.1:%d/' % s.getsockname()[1], otlp_tls_ca_file=certs.crt('ca'), otlp_timeout='300ms')
+        with wp.raw() as c:
+            c.q('select 1')
+            peer, _ = s.accept()
+            with peer:
+                assert peer.recv(3)[:1] == b'\x16', 'a ClientHello'
+                c.q('select 2')
+                eventually(lambda: 'no answer within 0.3 s (otlp_timeout)' in counts(wp)['error'])
+                again, _ = s.accept()
+                again.close()
+            c.q('select 3')

@@ -750,6 +750,14 @@ bool sim_turn(void)
 	return any;
 }
 
+void loop_wait_mail(struct loop *l)
+{
+	(void)deliver(l); /* nothing: the others must come to run */
+	for (unsigned i = 0; i < n_loops; i++)
+		if (loops[i] != l)
+			(void)deliver(loops[i]);
+}
+
 int64_t sim_next_timer(void)
 {
 	int64_t at = INT64_MAX;

@@ -480,6 +480,32 @@ static void chaos(uint64_t seed)
 	world_end();
 }
 
+static void each_counts(struct worker *w, void *part, void *arg)
+{
+	(void)arg;
+	*(unsigned *)part = w->id + 1;
+}
+
+static void all_counted(struct scatter *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		*(unsigned *)s->arg += *(unsigned *)scatter_part(s, i);
+}
+
+Test(sim_core, what_was_asked_of_the_workers_is_answered_before_the_end)
+{
+	unsigned sum = 0;
+	begin(1, 3, SMALL);
+	cr_assert_eq(core_scatter(core, sizeof sum, each_counts, all_counted, &sum), 0);
+	core_settle(core);
+	cr_assert_eq(sum, 6);
+	cr_assert_eq(core_scatter(core, sizeof sum, each_counts, all_counted, &sum), -1);
+	core_settle(core);
+	cr_assert_eq(sum, 6);
+	core->settled = false;
+	world_end();
+}
+
 Test(sim_core, random_schedules, .timeout = 120)
 {
 	const char *one = getenv("SIM_SEED");

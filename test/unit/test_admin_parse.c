@@ -83,7 +83,7 @@ Test(admin_parse, refused)
 	static const char *const t[] = { "", ";", "  ", "(", "show (", "show 'pools'",
 		"show \"pools", "show \"", "set", "set a", "set a b", "set = b",
 		"set a =", "set a = ;", "set a = 'b", "set a = 'b' c", "set a tob", "set \"\" = b",
-		"a b c d e f", "show pools) --", "\\d", "set a = b'c", "set session",
+		"a b c d e f g h i j", "show pools) --", "\\d", "set a = b'c", "set session",
 		"set a = b; drop" };
 	struct cmd_line l;
 	for (size_t i = 0; i < N(t); i++) {
@@ -162,6 +162,32 @@ Test(admin_parse, commands_are_found)
 	}
 }
 
+Test(admin_parse, comments_are_blanks)
+{
+	static const struct {
+		const char *sql, *left;
+	} t[] = {
+		{ "show pools -- all", "show pools       " },
+		{ "show pools --", "show pools   " },
+		{ "-- a\nshow /* b */ pools;", "    \nshow         pools;" },
+		{ "show pools;/* c", "show pools;/* c" },
+		{ "show pools;/**/", "show pools;    " },
+		{ "set a = 'x -- y /* z */'", "set a = 'x -- y /* z */'" },
+		{ "pause \"a -- b\"", "pause \"a -- b\"" },
+		{ "set a = 'it''s' -- b", "set a = 'it''s'     " },
+		{ "set a = x--y", "set a = x--y" },
+		{ "set a = /tmp/*b*/", "set a = /tmp/*b*/" },
+		{ "--", "  " },
+		{ "/*", "/*" },
+	};
+	char text[64];
+	for (size_t i = 0; i < N(t); i++) {
+		snprintf(text, sizeof text, "%s", t[i].sql);
+		cmd_blank_comments(text);
+		cr_expect_str_eq(text, t[i].left, "%s", t[i].sql);
+	}
+}
+
 Test(admin_parse, commands_are_refused)
 {
 	static const struct {
@@ -184,6 +210,20 @@ Test(admin_parse, commands_are_refused)
 			"Usage: RESOLVE <cluster> TO <node>" },
 		{ "resolve main in x", "invalid command 'resolve main in x', use SHOW HELP;",
 			"Usage: RESOLVE <cluster> TO <node>" },
+		{ "help", "invalid command 'help', use SHOW HELP;",
+			"SHOW HELP lists the commands." },
+		{ "shw pools", "invalid command 'shw pools', use SHOW HELP;",
+			"Did you mean SHOW POOLS?" },
+		{ "show default_pool_size",
+			"invalid command 'show default_pool_size', use SHOW HELP;",
+			"SHOW CONFIG LIKE 'default_pool_size' has this option." },
+		{ "SAVE  MYSQL SERVERS TO DISK",
+			"invalid command 'SAVE  MYSQL SERVERS TO DISK', use SHOW HELP;",
+			"Nothing needs to be saved: the configuration file counts, and RELOAD "
+			"reads it." },
+		{ "Show Mysql  Servers", "invalid command 'Show Mysql  Servers', use SHOW HELP;",
+			"SHOW MYSQL_SERVERS, with an underscore." },
+		{ "loads x", "invalid command 'loads x', use SHOW HELP;", NULL },
 		{ "disable", "a database is required", "" },
 		{ "enable", "a database is required", "" },
 		{ "\"set\"", "invalid command '\"set\"', use SHOW HELP;", NULL },

@@ -52,8 +52,9 @@ Test(check, combinations_that_cannot_work)
 		{ TRY_GOOD "http_unix_socket = here\n", "http_unix_socket must start with /" },
 		{ TRY_GOOD "http_port = 6432\n", "http_port and listen_port are both 6432" },
 		{ TRY_GOOD "syslog_facility = mail\n", "syslog_facility must be" },
-		{ TRY_GOOD "otlp_endpoint = https://h:4318/v1/traces\n",
-			"t.ini:5: otlp_endpoint cannot be https" },
+		{ TRY_GOOD "otlp_tls_cert_file = c\n", "otlp_tls_key_file is not set" },
+		{ TRY_GOOD "patroni_tls_key_file = c\n", "patroni_tls_cert_file is not set" },
+		{ TRY_GOOD "otlp_tls_sslmode = prefer\n", "otlp_tls_sslmode" },
 		{ TRY_GOOD "otlp_endpoint = localhost:4318\n",
 			"t.ini:5: otlp_endpoint must be a URL as http://" },
 		{ TRY_GOOD "otlp_headers = api-key=1,Bearer hunter2\n",
@@ -85,6 +86,8 @@ Test(check, combinations_that_are_doubtful)
 {
 	static const char *const t[][2] = {
 		{ "[weirpool]\nauth_type = trust\n", "t.ini: warning: there is no database" },
+		{ TRY_GOOD "otlp_endpoint = http://h/\notlp_tls_ca_file = c\n",
+			"t.ini:6: warning: otlp_tls_ca_file has no effect" },
 		{ TRY_GOOD "auth_type = md5\n", "t.ini:5: warning: nobody can log in: "
 						"auth_type=md5 needs auth_file" },
 		{ TRY_GOOD "auth_type = any\n", "t.ini:2: warning: auth_type=any: nobody can "

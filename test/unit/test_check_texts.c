@@ -13,7 +13,7 @@ Test(check_texts, nonsense)
 		{ CLUSTER "patroni=http://\n", "\"http://\" is no URL" },
 		{ CLUSTER "patroni=http://:8008\n", "\"http://:8008\" is no URL" },
 		{ CLUSTER "patroni=http://a:8008,db:8008\n", "\"db:8008\" is no URL" },
-		{ CLUSTER "patroni=https://a:8008\n", "\"https://a:8008\" is no URL" },
+		{ CLUSTER "patroni=https://a:8008/x\n", "\"https://a:8008/x\" is no URL" },
 		{ CLUSTER "patroni=http://a:99999\n", "is no URL" },
 		{ CLUSTER "patroni=http://a/x\n", "is no URL" },
 		{ CLUSTER "patroni='http://a:1 http://b:1'\n", "separated by commas" },

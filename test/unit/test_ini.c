@@ -116,6 +116,9 @@ Test(ini, mistakes_of_options)
 		{ TRY_GOOD "pool_mod = session\n", "t.ini:5: unknown option \"pool_mod\", did "
 						   "you mean \"pool_mode\"?" },
 		{ TRY_GOOD "xyzzy = 1\n", "t.ini:5: unknown option \"xyzzy\"\n" },
+		{ TRY_GOOD "xyzzy = dbname=app host=h\n",
+			"t.ini:5: unknown option \"xyzzy\": it looks like an entry, which belongs "
+			"below [databases]" },
 		{ TRY_GOOD "host = h\n", "t.ini:5: \"host\" belongs in an entry of [databases] "
 					 "or [mysql_databases], not here" },
 		{ TRY_GOOD "pool_mode = transction\n",

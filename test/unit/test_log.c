@@ -218,9 +218,16 @@ Test(log, failure_keeps_what_was)
 {
 	start(LOG_FMT_PLAIN, LOG_LV_INFO);
 	struct log_opts o = {
-		.file = "/nonexistent/dir/log", .format = LOG_FMT_JSON, .quiet = true
+		.file = "/nonexistent/dir/log", .audit = path2, .level = LOG_LV_WARN, .quiet = true
 	};
 	cr_assert_eq(log_open(&o), -1);
+	cr_assert_eq(errno, ENOENT);
+	cr_assert_not(log_on(LOG_LV_INFO), "all but the file counts");
+	cr_assert_eq(unlink(path2), 0, "so does the other file");
+	o = (struct log_opts){
+		.file = path, .audit = "/nonexistent/dir/log", .level = LOG_LV_INFO, .quiet = true
+	};
+	cr_assert_eq(log_open(&o), -2);
 	cr_assert_eq(errno, ENOENT);
 	o = (struct log_opts){ .file = path2, .syslog_ident = "x", .syslog_facility = "nonsense" };
 	cr_assert_eq(log_open(&o), -1);

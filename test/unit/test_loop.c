@@ -131,6 +131,42 @@ Test(loop, mail_keeps_its_order)
 	loop_free(g.l);
 }
 
+static void *write_late(void *arg)
+{
+	struct letter *x = arg;
+	usleep(20000);
+	loop_post(x->g->l, &x->m);
+	return NULL;
+}
+
+static void on_never_due(struct timer *t, void *arg)
+{
+	(void)t;
+	log_add(arg, "timer");
+}
+
+Test(loop, mail_alone_is_waited_for)
+{
+	struct log g = { .l = NULL };
+	struct letter x[2] = { { .m.fn = on_letter, .g = &g },
+		{ .m.fn = on_letter, .g = &g, .no = 1 } };
+	struct timer t;
+	pthread_t late;
+	g.l = loop_with(&g, NULL);
+	timer_init(&t, on_never_due, &g);
+	timer_set(g.l, &t, loop_now_us(g.l) + 1000);
+	loop_post(g.l, &x[0].m);
+	loop_wait_mail(g.l);
+	cr_assert_str_eq(g.text, "0 ");
+	cr_assert_eq(pthread_create(&late, NULL, write_late, &x[1]), 0);
+	while (!g.text[2])
+		loop_wait_mail(g.l);
+	cr_assert_str_eq(g.text, "0 1 ");
+	pthread_join(late, NULL);
+	timer_clear(g.l, &t);
+	loop_free(g.l);
+}
+
 /* ---- timers ---- */
 
 static int64_t g_fired_us;

@@ -27,7 +27,7 @@ static void client_free(struct my_client *c)
 static void add_stmt(const char *text, unsigned params_n)
 {
 	static const uint8_t types[] = { 8, 0x80, 253, 0 };
-	struct my_stmt *s = my_stmt_add(was, ++was->stmts->last_id, text, strlen(text), was->want);
+	struct my_stmt *s = my_stmt_add(was, ++was->last_stmt, text, strlen(text), was->want);
 	cr_assert_not_null(s);
 	s->ready = true;
 	s->params_n = (uint16_t)params_n;
@@ -84,7 +84,7 @@ static enum proto_stays stays(void)
 {
 	buf_fini(&state);
 	buf_init(&state, 1 << 20);
-	return proto_mysql.client_move_out(was, &state);
+	return proto_mysql.client_move_out(was, false, &state);
 }
 
 /* NULL: it is refused. */
@@ -94,7 +94,7 @@ static struct my_client *arrive(const void *bytes, size_t n, enum proto_mode mod
 	struct rd r = rd_of(bytes, n);
 	struct err e = { 0 };
 	struct my_client *c = client_new();
-	if (proto_mysql.client_move_in(c, env, &k, &r, &e) == 0) {
+	if (proto_mysql.client_move_in(c, env, &k, false, &r, &e) == 0) {
 		cr_assert_not(err_is(&e));
 		return c;
 	}
@@ -135,10 +135,10 @@ Test(mysql_move, comes_back_as_it_went)
 	cr_assert_neq(c->id, was->id, "it is another session for links");
 	assert_same_stmt(c, 1);
 	assert_same_stmt(c, 2);
-	cr_assert_eq(c->stmts->last_id, 2);
+	cr_assert_eq(c->last_stmt, 2);
 	struct buf again;
 	buf_init(&again, 1 << 20);
-	cr_assert_eq(proto_mysql.client_move_out(c, &again), PROTO_STAYS_NOT);
+	cr_assert_eq(proto_mysql.client_move_out(c, false, &again), PROTO_STAYS_NOT);
 	cr_assert_eq(buf_len(&again), buf_len(&state));
 	cr_assert_eq(memcmp(buf_data(&again), buf_data(&state), buf_len(&state)), 0);
 	buf_fini(&again);
@@ -161,7 +161,7 @@ Test(mysql_move, what_stays)
 	my_stmt_get(was, 2)->ready = true;
 	struct buf small;
 	buf_init(&small, 64);
-	cr_assert_eq(proto_mysql.client_move_out(was, &small), PROTO_STAYS_TOO_BIG);
+	cr_assert_eq(proto_mysql.client_move_out(was, false, &small), PROTO_STAYS_TOO_BIG);
 	buf_fini(&small);
 	cr_assert_eq(stays(), PROTO_STAYS_NOT);
 }

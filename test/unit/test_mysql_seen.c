@@ -3,11 +3,15 @@
 #include "../../src/proto/mysql_run_int.h"
 #include "../../src/proto/mysql_up_int.h"
 #include "each_text.h"
+#include "other_numbers.h"
 
 #include "base/mem.h"
 #include "sql/names.h"
 
+#include <unistd.h>
+
 #define ROUNDS 4U /* it is kept in the second */
+#define OTHERS 32U
 #define VERSION 90700U
 
 static struct my_client c;
@@ -140,13 +144,58 @@ Test(mysql_seen, says_what_would_be_read)
 	cr_assert(reads_n > 1000 && refused_n > 1000);
 }
 
-static struct my_known *known(unsigned version, const char *text)
+static struct my_known *known_of(unsigned version, const char *text, size_t n)
 {
 	struct sql_my_opts o;
 	my_text_opts(&c, &o);
 	o.version = version;
-	struct texts_ref r = my_text_ref(&o, text, strlen(text));
+	struct texts_ref r = my_text_ref(&o, text, n);
 	return texts_find(&c.env->texts, &r);
+}
+
+static struct my_known *known(unsigned version, const char *text)
+{
+	return known_of(version, text, strlen(text));
+}
+
+static uint32_t seed;
+static unsigned shared_n; /* texts that were answered by one with other numbers */
+
+/* What one text says, in one way of all, is what it says when others like it came before. */
+static void same_beside_others(const char *text, size_t n)
+{
+	static struct said want, got;
+	static unsigned way;
+	const struct my_req none = { 0 };
+	char a[EACH_TEXT_MAX_BYTES - 1], b[EACH_TEXT_MAX_BYTES - 1];
+	for (unsigned i = 0; i < OTHERS && other_numbers_has(text, n); i++) {
+		size_t a_n = other_numbers(text, n, &seed, a, sizeof(a));
+		size_t b_n = other_numbers(text, n, &seed, b, sizeof(b));
+		way = (way + 5) % WAYS;
+		texts_fini(&c.env->texts);
+		c.prepared = none;
+		look(way, b, b_n, &want);
+		texts_fini(&c.env->texts);
+		for (unsigned k = 0; k < ROUNDS; k++)
+			look(way, a, a_n, &got);
+		shared_n += known_of(way & 2 ? 80036 : VERSION, b, b_n) &&
+			    (a_n != b_n || memcmp(a, b, a_n) != 0);
+		c.prepared = none;
+		look(way, b, b_n, &got);
+		cr_assert(got.reads == want.reads && same_wish(&got.wish, &want.wish) &&
+				  same_req(&got.req, &want.req),
+			"way %u of <%.*s> behind <%.*s>", way, (int)b_n, b, (int)a_n, a);
+	}
+}
+
+Test(mysql_seen, says_what_would_be_read_whatever_the_numbers)
+{
+	seed = (uint32_t)getpid() * 2654435761U | 1;
+	fprintf(stderr, "seed %u\n", seed);
+	(void)each_text_lines("test/data/route-my.txt", same_beside_others);
+	(void)each_text_dir("test/fuzz/corpus/route", same_beside_others);
+	(void)each_text_dir("test/fuzz/corpus/classify_my", same_beside_others);
+	cr_assert_gt(shared_n, 1000U, "%u", shared_n);
 }
 
 /* The test above would say nothing if nothing were ever kept. */

@@ -166,3 +166,38 @@ Test(num, mode)
 		cr_assert_eq(m, 99);
 	}
 }
+
+Test(num, put)
+{
+	static const struct {
+		int64_t v;
+		const char *s;
+	} t[] = {
+		{ 0, "0" },
+		{ 9, "9" },
+		{ 10, "10" },
+		{ -1, "-1" },
+		{ 12345678901234567, "12345678901234567" },
+		{ INT64_MAX, "9223372036854775807" },
+		{ INT64_MIN, "-9223372036854775808" },
+	};
+	for (size_t i = 0; i < N(t); i++) {
+		char out[NUM_I64_CHARS + 1];
+		memset(out, 'z', sizeof(out));
+		size_t n = num_put_i64(out, t[i].v);
+		cr_assert_eq(n, strlen(t[i].s), "%s", t[i].s);
+		cr_assert_eq(memcmp(out, t[i].s, n), 0, "%s", t[i].s);
+		cr_assert_eq(out[n], 'z', "%s", t[i].s);
+	}
+}
+
+Test(num, put_digits)
+{
+	char out[8] = "zzzzzzz";
+	num_put_digits(out, 4, 42);
+	cr_assert_str_eq(out, "0042zzz");
+	num_put_digits(out, 2, 1234);
+	cr_assert_str_eq(out, "3442zzz");
+	num_put_digits(out, 0, 7);
+	cr_assert_str_eq(out, "3442zzz");
+}

@@ -382,6 +382,7 @@ Test(opt, nearest_finds_what_was_meant)
 		{ "pool_mod", OPT_GLOBAL, "pool_mode" },
 		{ "max_client_con", OPT_GLOBAL, "max_client_conn" },
 		{ "lisen_prot", OPT_GLOBAL, "listen_port" },
+		{ "pool_sise", OPT_GLOBAL, "pool_size" },
 		{ "hots", OPT_DB, "host" },
 		{ "pool_szie", OPT_DB, "pool_size" },
 		{ "xyzzy", OPT_GLOBAL, NULL },

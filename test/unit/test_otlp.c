@@ -8,7 +8,7 @@
 
 Test(otlp, urls)
 {
-	static const char *const bad[] = { "", "h", ":4318", "ftp://h/", "https://h/",
+	static const char *const bad[] = { "", "h", ":4318", "ftp://h/", "https://u@h/",
 		"http://h:65536", "http://u:p@h/" };
 	char why[200];
 	struct http_url u;
@@ -17,8 +17,7 @@ Test(otlp, urls)
 	for (size_t i = 0; i < N(bad); i++) {
 		why[0] = '\0';
 		cr_expect_eq(otlp_url_parse(bad[i], &u, why, sizeof why), -1, "%s", bad[i]);
-		cr_expect(strncmp(why, "must be ", 8) == 0 || strncmp(why, "cannot be ", 10) == 0,
-			"%s", why);
+		cr_expect(strncmp(why, "must be ", 8) == 0, "%s", why);
 	}
 }
 

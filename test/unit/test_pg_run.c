@@ -141,8 +141,57 @@ Test(pg_run, startup_parameters_come_back)
 	SAYS(ask(c, "RESET app.x"), "C(RESET) Z(I)");
 	SAYS(ask(b, "SHOW app.x"), "T D() C(SELECT 1) Z(I)");
 	SAYS(ask(c, "SHOW app.x"), "T D(s) C(SELECT 1) Z(I)");
-	SAYS(ask(c, "DISCARD ALL"), "C(DISCARD ALL) S(application_name=) Z(I)");
-	SAYS(ask(c, "SHOW app.x"), "S(application_name=start) T D(s) C(SELECT 1) Z(I)");
+	SAYS(ask(c, "DISCARD ALL"), "C(DISCARD ALL) Z(I)");
+	SAYS(ask(c, "SHOW app.x"), "T D(s) C(SELECT 1) Z(I)");
+}
+
+/* What a client hears at its login; it leaves afterwards. */
+static const char *welcome(const char *const *params)
+{
+	struct psess *s = pool_login(&p, params);
+	pool_run(&p, 0);
+	cr_assert_eq(s->state, PS_IDLE);
+	describe_stream(&s->got, text, sizeof(text), true);
+	pool_close_sess(&p, s);
+	return text;
+}
+
+Test(pg_run, each_client_is_welcomed_by_its_own_name)
+{
+	static const char *const one[] = { "application_name", "one", NULL }, *const two[] = {
+		"application_name", "two", NULL
+	};
+	char first[sizeof(text)];
+	begin(1, 10);
+	snprintf(first, sizeof(first), "%s", welcome(one));
+	cr_assert_not_null(strstr(first, "S(application_name=one)"), "%s", first);
+	SAYS(welcome(one), first);
+	SAYS(welcome(one), first);
+	cr_assert_not_null(strstr(welcome(two), "S(application_name=two)"), "%s", text);
+	cr_assert_null(strstr(welcome(NULL), "S(application_name=two)"), "%s", text);
+	SAYS(welcome(one), first);
+}
+
+Test(pg_run, a_welcome_is_the_newest_that_is_known)
+{
+	static const char *const params[] = { "application_name", "one", NULL };
+	struct buf m;
+	begin(1, 10);
+	cr_assert_not_null(strstr(welcome(params), "S(server_version=15.4)"), "%s", text);
+	cr_assert_not_null(strstr(welcome(params), "S(server_version=15.4)"), "%s", text);
+	struct psess *c = pool_login(&p, params);
+	pool_run(&p, 0);
+	buf_init(&m, 0);
+	proto_pg.cache_export(c->cst, &m);
+	buf_truncate(&m, 16); /* its key */
+	buf_append(&m,
+		"server_version\0"
+		"16.1",
+		20);
+	proto_pg.cache_import(&p.cache, p.env, buf_data(&m), buf_len(&m));
+	buf_fini(&m);
+	cr_assert_not_null(strstr(welcome(params), "S(server_version=16.1)"), "%s", text);
+	cr_assert_not_null(strstr(welcome(params), "S(server_version=16.1)"), "%s", text);
 }
 
 Test(pg_run, a_sync_that_fails_fails_the_request)

@@ -1,12 +1,16 @@
 /* pg_seen: what is remembered of a text is what would be read in it, for each way of reading and
  * each set of names, whichever came before. */
-#include "../../src/proto/pg_run_int.h"
+#include "../../src/proto/pg_ref_int.h"
 #include "each_text.h"
+#include "other_numbers.h"
 
 #include "base/mem.h"
 #include "sql/names.h"
 
+#include <unistd.h>
+
 #define ROUNDS 4U /* it is kept in the second */
+#define OTHERS 32U
 
 static struct pg_client c;
 static struct proto_names *sets[2], *names;
@@ -124,10 +128,66 @@ Test(pg_seen, says_what_would_be_read)
 	cr_assert(reads_n > 1000 && refused_n > 1000);
 }
 
-static struct pg_known *known(const char *text)
+static uint32_t seed;
+static unsigned shared_n; /* texts that were answered by one with other numbers */
+
+static struct pg_known *known(const char *text, size_t n)
 {
-	struct texts_ref r = pg_text_ref(&c, text, strlen(text));
+	struct texts_ref r = pg_text_ref(&c, text, n);
 	return texts_find(&c.env->texts, &r);
+}
+
+/* What one text says, in one way of all, is what it says when others like it came before. */
+static void same_beside_others(const char *text, size_t n)
+{
+	static struct said want, got;
+	static unsigned way;
+	char a[EACH_TEXT_MAX_BYTES], b[EACH_TEXT_MAX_BYTES];
+	for (unsigned i = 0; i < OTHERS && other_numbers_has(text, n); i++) {
+		size_t a_n = other_numbers(text, n, &seed, a, sizeof(a));
+		size_t b_n = other_numbers(text, n, &seed, b, sizeof(b));
+		way = (way + 7) % WAYS;
+		forget();
+		look(way, b, b_n, &want);
+		forget();
+		for (unsigned k = 0; k < ROUNDS; k++)
+			look(way, a, a_n, &got);
+		shared_n += known(b, b_n) && (a_n != b_n || memcmp(a, b, a_n) != 0);
+		look(way, b, b_n, &got);
+		cr_assert(got.reads == want.reads && same_wish(&got.wish, &want.wish) &&
+				  same_info(&got.info, &want.info),
+			"way %u of <%.*s> behind <%.*s>", way, (int)b_n, b, (int)a_n, a);
+	}
+}
+
+Test(pg_seen, says_what_would_be_read_whatever_the_numbers)
+{
+	seed = (uint32_t)getpid() * 2654435761U | 1;
+	fprintf(stderr, "seed %u\n", seed);
+	(void)each_text_lines("test/data/route-pg.txt", same_beside_others);
+	(void)each_text_dir("test/fuzz/corpus/route", same_beside_others);
+	(void)each_text_dir("test/fuzz/corpus/classify", same_beside_others);
+	cr_assert_gt(shared_n, 1000U, "%u", shared_n);
+}
+
+/* A statement's flags are those of the texts: who reads one in another way has another one. */
+Test(pg_seen, statements_are_shared_by_those_who_read_them_alike)
+{
+	struct stmt *made[sizeof(lexes) / sizeof(lexes[0])];
+	struct upx u = { .c = &c };
+	struct sql_stmt_info info;
+	for (size_t i = 0; i < sizeof(lexes) / sizeof(lexes[0]); i++) {
+		c.env->lex = lexes[i];
+		made[i] = ref_intern(&u, "select 1", 8, NULL, 0, &info);
+		cr_assert_not_null(made[i]);
+		for (size_t k = 0; k < i; k++)
+			cr_assert_neq(made[i], made[k]);
+		struct stmt *again = ref_intern(&u, "select 1", 8, NULL, 0, &info);
+		cr_assert_eq(again, made[i]);
+		stmt_unref(&c.env->stmts, again);
+	}
+	for (size_t i = 0; i < sizeof(lexes) / sizeof(lexes[0]); i++)
+		stmt_unref(&c.env->stmts, made[i]);
 }
 
 /* The test above would say nothing if nothing were ever kept. */
@@ -143,9 +203,10 @@ Test(pg_seen, keeps_what_comes_again_but_not_passwords)
 		for (size_t k = 0; k < sizeof(never) / sizeof(never[0]); k++)
 			look(0, never[k], strlen(never[k]), &x);
 	}
-	cr_assert_not_null(known("select 1"));
-	cr_assert_eq(known("select 1")->route_names, sets[0]->no);
-	cr_assert_not_null(known("insert into t values ('x')"));
+	cr_assert_not_null(known("select 1", strlen("select 1")));
+	cr_assert_eq(known("select 1", strlen("select 1"))->route_names, sets[0]->no);
+	cr_assert_not_null(
+		known("insert into t values ('x')", strlen("insert into t values ('x')")));
 	for (size_t k = 0; k < sizeof(never) / sizeof(never[0]); k++)
-		cr_assert_null(known(never[k]), "%s", never[k]);
+		cr_assert_null(known(never[k], strlen(never[k])), "%s", never[k]);
 }

@@ -107,6 +107,27 @@ static struct sql_route route(const struct world *w, bool mysql, const char *tex
 	return r;
 }
 
+Test(route, the_reason_is_that_of_the_statement)
+{
+	static const struct {
+		const char *text, *reason;
+	} cases[] = {
+		{ "insert into t values (1)", "modifies data" },
+		{ "select 1; insert into t select 2", "modifies data" },
+		{ "merge into t using s on true when matched then do nothing", "modifies data" },
+		{ "with x as (select 1) insert into t select * from x", "modifies data" },
+		{ "select * into n from t", "SELECT INTO makes a table" },
+		{ "with x as (select 1) select * into n from x", "SELECT INTO makes a table" },
+		{ "import foreign schema x from server y into z", "writes" },
+	};
+	struct world w;
+
+	reset(&w);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		cr_expect_str_eq(route(&w, false, cases[i].text, strlen(cases[i].text)).reason,
+			cases[i].reason, "<%s>", cases[i].text);
+}
+
 static void run_corpus(const char *name, bool mysql)
 {
 	char path[4096], *line = NULL;

@@ -82,6 +82,32 @@ Test(upgrade_msg, strangers)
 	expect_strange(big, sizeof big); /* cut */
 }
 
+/* A session with its link; nothing else has two. */
+Test(upgrade_msg, two_descriptors)
+{
+	struct upg_msg m;
+	int a = socket(AF_INET, SOCK_STREAM, 0), b = dup(0), next = dup(0);
+	close(next);
+	cr_assert_eq(upg_send_two(pair[0], UPG_SESSION, NULL, a, b), 0);
+	cr_assert_eq(upg_recv(pair[1], &m), UPG_GOT);
+	cr_assert(m.type == UPG_SESSION && m.fd >= 0 && m.second >= 0 && same_file(a, m.fd));
+	cr_assert(fcntl(m.fd, F_GETFD) & fcntl(m.second, F_GETFD) & FD_CLOEXEC);
+	upg_close_fds(&m);
+	cr_assert(m.fd == -1 && m.second == -1);
+	cr_assert_eq(upg_send_two(pair[0], UPG_SESSION, NULL, a, -1), 0);
+	cr_assert_eq(upg_recv(pair[1], &m), UPG_GOT);
+	cr_assert(m.fd >= 0 && m.second == -1);
+	upg_close_fds(&m);
+	cr_assert_eq(upg_send_two(pair[0], UPG_SOCKET, NULL, a, b), 0);
+	cr_assert_eq(upg_recv(pair[1], &m), UPG_STRANGE);
+	cr_assert(m.fd == -1 && m.second == -1);
+	int after = dup(0);
+	cr_assert_eq(after, next); /* none stayed open */
+	close(after);
+	close(a);
+	close(b);
+}
+
 /* Descriptors that nobody asked for are closed, not kept. */
 Test(upgrade_msg, too_many_descriptors)
 {

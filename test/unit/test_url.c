@@ -35,7 +35,9 @@ Test(url, is_told_from_a_file_name)
 	cr_assert_not(conf_url_is("/etc/weirpool.ini"));
 	cr_assert(conf_url_is("mysql://h/d"));
 	cr_assert(conf_url_is("mariadb://h/d"));
-	cr_assert_not(conf_url_is("mysqlx://h/d"));
+	cr_assert(conf_url_is("postgresql+asyncpg://u:p@h/d"));
+	cr_assert_not(conf_url_is("./x://y"));
+	cr_assert_not(conf_url_is("://h"));
 	cr_assert_not(conf_url_is(""));
 }
 

@@ -2,6 +2,7 @@
 #include "wire/pg/session.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/rd.h"
 #include "wire/pg/msg.h"
@@ -12,10 +13,10 @@
 
 void pgsession_put_param(struct buf *b, const char *name, const char *value)
 {
-	size_t at = pgmsg_begin(b, 'S');
-	buf_putz(b, name);
-	buf_putz(b, value);
-	pgmsg_end(b, at);
+	size_t name_n = strlen(name) + 1, value_n = strlen(value) + 1;
+	pgmsg_put_head(b, 'S', (uint32_t)(name_n + value_n));
+	buf_append(b, name, name_n);
+	buf_append(b, value, value_n);
 }
 
 bool pgsession_read_param(const uint8_t *body, size_t n, const char **name_r, const char **value_r)
