@@ -19,7 +19,7 @@ enum pos_kind { POS_NONE, POS_LSN, POS_GTID, POS_MARIADB };
 
 /* Transactions lo .. hi of one source. MySQL: source is a UUID and tag may be "". MariaDB: source
  * begins with the domain (big endian), lo is 1 and hi the sequence number; server is the
- * server_id of the last one, which takes no part in comparisons. */
+ * server_id of the last one, which takes no part in comparisons here (fresh_of() looks at it). */
 struct pos_interval {
 	uint8_t source[16];
 	char tag[POS_TAG_MAX + 1];

@@ -79,6 +79,7 @@ void cluster_free(struct cluster **c)
 		return;
 	for (unsigned i = 0; i < (*c)->n; i++) {
 		pos_fini(&(*c)->node[i].pos);
+		pos_fini(&(*c)->node[i].prior);
 		pos_fini(&(*c)->node[i].visible);
 		pos_fini(&(*c)->node[i].ahead);
 	}
@@ -220,6 +221,7 @@ void cluster_begin_epoch(struct cluster *c, unsigned q, const struct verdict *v)
 		c->node[i].fresh_us = 0;
 		c->node[i].fresh_next_us = c->node[i].fresh_settled_us = 0;
 	}
+	lineage_of_primary(c);
 	note_log(c, EVENT_PRIMARY_IS, "epoch %" PRIu64 ": primary is %s (was %s): %s", c->epoch,
 		n->name, old < 0 ? "none" : c->node[old].name, v->why);
 	c->switch_to = c->wanted = -1;
@@ -413,6 +415,7 @@ void cluster_on_sample(struct cluster *c, unsigned i, struct cluster_sample *s)
 		return;
 	}
 	note_claim(c, n, s);
+	lineage_on_sample(c, i, s);
 	n->sampled = true;
 	n->sent_us = s->sent_us;
 	n->recv_us = s->recv_us;
@@ -420,7 +423,8 @@ void cluster_on_sample(struct cluster *c, unsigned i, struct cluster_sample *s)
 	n->timeline = s->timeline;
 	if (n->pos.kind != POS_NONE && pos_missing(&s->pos, &n->pos) != 0)
 		replica_forget(c, i); /* restarted, rebuilt */
-	pos_fini(&n->pos);
+	pos_fini(&n->prior);
+	pos_move(&n->prior, &n->pos);
 	pos_move(&n->pos, &s->pos);
 	pos_fini(&n->visible);
 	pos_move(&n->visible, &s->visible);
@@ -506,6 +510,8 @@ void cluster_on_failure(struct cluster *c, unsigned i, enum cluster_failure f, i
 		n->barrier_us = 0;
 		replica_forget(c, i);
 	}
+	if (f == FAIL_REFUSED || f == FAIL_NOT_READY)
+		lineage_stopped(c, i);
 	distrust(n);
 	if (n->fail_n >= DOWN_FAILURES || f == FAIL_TIMEOUT)
 		set_health(c, i, HEALTH_DOWN);

@@ -1,5 +1,6 @@
 /* What the files of the state machine share: cluster.c takes observations in, choose.c names the
- * primary, replica.c judges the others, picture.c makes views, note.c keeps the actions. */
+ * primary, replica.c judges the others, lineage.c knows who has what a primary lost, picture.c
+ * makes views, note.c keeps the actions. */
 #ifndef CLUSTER_INT_H
 #define CLUSTER_INT_H
 #include "cluster/cluster.h"
@@ -35,6 +36,7 @@ struct node {
 	int64_t claim_us; /* when it was first seen writable, in this row */
 	uint32_t timeline;
 	struct pos pos, visible;
+	struct pos prior;                /* the position of the answer before */
 	int64_t settle_us, settle_at_us; /* freshness that waits to be shown, since when */
 	int64_t fresh_next_us, fresh_settled_us;
 	int64_t barrier_us, barrier_recv_us; /* Galera: the newest that it passed */
@@ -51,6 +53,12 @@ struct node {
 	uint32_t fence_timeline, fence_life;
 	struct pos ahead; /* what it had more than the primary at ahead_us */
 	int64_t ahead_us; /* 0: nothing */
+	/* lineage.c */
+	int64_t idle_us; /* it took no writes then, and has not been seen to take any since; or 0 */
+	int64_t taken_us;   /* ... since when it has */
+	uint32_t had_more;  /* nodes that had more than this one at taken_us */
+	int64_t refused_us; /* nobody listened there, or it was starting: last */
+	bool foreign; /* had more than the primary then, and was not seen to be started anew */
 	enum admin_state admin;
 
 	struct fresh_judge judge;
@@ -152,6 +160,16 @@ void replica_judge(struct cluster *c, unsigned i, bool sampled);
 void replica_forget(struct cluster *c, unsigned i);
 /* Is it of this epoch, freshness apart? why_r: 200 bytes. */
 bool replica_of_epoch(const struct cluster *c, unsigned i, char *why_r);
+
+/* lineage.c */
+/* Before s is taken over as node i's. */
+void lineage_on_sample(struct cluster *c, unsigned i, const struct cluster_sample *s);
+/* Node i is primary from now on. */
+void lineage_of_primary(struct cluster *c);
+/* Nobody listens at node i, or it is starting. */
+void lineage_stopped(struct cluster *c, unsigned i);
+/* What node i had is no reason any more: it was rebuilt, or an operator says so. */
+void lineage_anew(struct cluster *c, unsigned i);
 
 /* picture.c */
 void picture_take(struct cluster *c); /* a new view if anything in it changed */

@@ -2,6 +2,7 @@
  * judgement over a replica's lag with hysteresis. Ignorant of nodes and protocols. Control
  * thread. */
 #include "cluster/fresh.h"
+#include "position_int.h"
 
 #include "base/mem.h"
 
@@ -87,9 +88,40 @@ enum fresh_add fresh_history_add(struct fresh_history *h, int64_t sent_us, struc
 	return r;
 }
 
+static const struct pos_interval *domain_in(const struct pos *p, const struct pos_interval *like)
+{
+	for (uint32_t i = 0; i < p->iv_n; i++)
+		if (pos_source_cmp(&p->iv[i], like) == 0)
+			return &p->iv[i];
+	return NULL;
+}
+
+/* MariaDB numbers the transactions of a domain whoever writes them: after a failover that lost
+ * some, other ones have their numbers. All since the first mark are the primary's own, so whose
+ * last one is of another server has the lost ones. */
+static bool of_this_line(const struct fresh_history *h, const struct pos *r)
+{
+	for (uint32_t i = 0; r->kind == POS_MARIADB && i < r->iv_n; i++) {
+		const struct pos_interval *v = &r->iv[i], *there = NULL;
+		unsigned lo = 0, hi = h->n - 1; /* the first mark that has v, or the last */
+		while (lo < hi) {
+			unsigned mid = lo + (hi - lo) / 2;
+			there = domain_in(&h->marks[mid].pos, v);
+			if (there && there->hi >= v->hi)
+				hi = mid;
+			else
+				lo = mid + 1;
+		}
+		there = domain_in(&h->marks[lo].pos, v);
+		if (there && (lo > 0 || there->hi == v->hi) && there->server != v->server)
+			return false;
+	}
+	return true;
+}
+
 int64_t fresh_of(const struct fresh_history *h, const struct pos *r)
 {
-	if (!h->n)
+	if (!h->n || !of_this_line(h, r))
 		return 0;
 	if (pos_includes(r, &h->marks[h->n - 1].pos))
 		return h->marks[h->n - 1].last_us;

@@ -43,7 +43,7 @@ bool cluster_bequeath(const struct cluster *c, struct buf *out)
 		buf_put_text(out, n->name);
 		buf_put_u8(out, (uint8_t)n->admin);
 		buf_put_u8(out, (uint8_t)n->fence);
-		buf_put_u8(out, n->turned_down);
+		buf_put_u8(out, (uint8_t)(n->turned_down | n->foreign << 1));
 		buf_put_u32le(out, n->fence_timeline);
 	}
 	return !out->failed;
@@ -60,7 +60,8 @@ struct heir {
 	unsigned n;
 	struct heir_node {
 		char name[64];
-		uint8_t admin, fence, turned_down;
+		uint8_t admin, fence;
+		uint8_t flags; /* 1: turned down; 2: foreign */
 		uint32_t fence_timeline;
 	} node[CLUSTER_NODES_MAX];
 };
@@ -80,10 +81,10 @@ static bool get_node(struct rd *r, struct heir_node *n)
 	bool ok = rd_text(r, n->name, sizeof n->name);
 	n->admin = rd_u8(r);
 	n->fence = rd_u8(r);
-	n->turned_down = rd_u8(r);
+	n->flags = rd_u8(r);
 	n->fence_timeline = rd_u32le(r);
 	return ok && rd_ok(r) && n->admin <= ADMIN_MAINT && n->fence <= FENCE_WRONG &&
-	       n->turned_down <= 1;
+	       n->flags <= 3;
 }
 
 static bool get(struct rd *r, struct heir *h)
@@ -168,7 +169,8 @@ static void take_node(struct cluster *c, unsigned i, const struct heir_node *fro
 	if (!c->epoch || from->fence == FENCE_NONE)
 		return;
 	replica_fence(c, i, (enum fence)from->fence, "it was before");
-	n->turned_down = from->turned_down;
+	n->turned_down = from->flags & 1;
+	n->foreign = from->flags & 2;
 	n->fence_timeline = from->fence_timeline;
 }
 

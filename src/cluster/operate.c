@@ -75,6 +75,10 @@ void cluster_resume(struct cluster *c, unsigned i, int64_t now_us)
 {
 	assert(i < c->n);
 	cluster_advance(c, now_us);
+	if (c->node[i].foreign) {
+		lineage_anew(c, i);
+		note_log(c, EVENT_NODE_ADMIN, "%s was rebuilt, says an operator", c->node[i].name);
+	}
 	if (c->node[i].admin != ADMIN_NONE) {
 		c->node[i].admin = ADMIN_NONE;
 		c->node[i].warm_since_us = c->now_us;

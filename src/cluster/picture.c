@@ -38,7 +38,8 @@ static const char *fence_text(enum fence f)
 static void why_of(const struct cluster *c, const struct node *n, struct cluster_vnode *v)
 {
 	if (n->fence != FENCE_NONE)
-		snprintf(v->why, sizeof v->why, "%s", fence_text(n->fence));
+		snprintf(v->why, sizeof v->why, "%s%s", fence_text(n->fence),
+			n->foreign ? ": build it anew; RESUME says that it was" : "");
 	else if (n->health == HEALTH_DOWN || n->health == HEALTH_SUSPECT)
 		snprintf(v->why, sizeof v->why, "%s", n->fail_text);
 	else if (v->role == ROLE_REPLICA && c->epoch && !v->reads && !*v->why &&

@@ -46,7 +46,8 @@ static bool came_back(const struct cluster *c, unsigned i)
 	const struct node *n = &c->node[i];
 	const struct pos *last = fresh_last(&c->history);
 	char why[200];
-	if (!choose_speaks(c, n) || n->sent_us < n->fence_us || n->facts.sent_us < n->fence_us)
+	if (n->foreign || !choose_speaks(c, n) || n->sent_us < n->fence_us ||
+		n->facts.sent_us < n->fence_us)
 		return false;
 	if (c->o.kind == CLUSTER_GALERA)
 		return n->writable && n->facts.member == MEMBER_IN;

@@ -6,8 +6,8 @@
  * Always true: one writable primary at most; a lower timeline never wins; who was replaced is not
  * primary again before it followed; two equal claimants get no writes; an acknowledged write that
  * still exists is never missing on a replica that the token allows; few changes without
- * authority. CLUSTER_SEED=n repeats one, CLUSTER_SEEDS=n runs more, CLUSTER_TRACE=1 shows the
- * log. */
+ * authority. CLUSTER_SEED=n repeats one, CLUSTER_SEEDS=m runs m from there, CLUSTER_TRACE=1 shows
+ * the log. */
 #include "cluster/cluster.h"
 #include "cluster/token.h"
 
@@ -17,15 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MS 1000
 #define S 1000000
 #define NODES 3
 #define WRITES 60000
 
-enum setup { PG_ALONE, PG_PATRONI, MY_GTID, MY_GROUP, SETUPS };
-static const char *const setup_name[] = { "pg", "patroni", "gtid", "group" };
+enum setup { PG_ALONE, PG_PATRONI, MY_GTID, MARIA_GTID, MY_GROUP, SETUPS };
+static const char *const setup_name[] = { "pg", "patroni", "gtid", "maria", "group" };
 
 struct server {
 	bool alive, cut;                /* cut: we do not reach it */
@@ -71,6 +70,10 @@ static uint64_t last_epoch;
 static int last_primary;
 static bool operated; /* an operator's PROMOTED: the next epoch is his */
 
+static bool by_gtid(void)
+{
+	return setup == MY_GTID || setup == MARIA_GTID;
+}
 static unsigned rnd(unsigned n)
 {
 	return (unsigned)rand_r(&seed) % n;
@@ -245,7 +248,7 @@ static void disturb(void)
 	case 4: srv[i].paused = !srv[i].paused; break;
 	case 5:
 	case 6: /* a human, or a script, promotes; sometimes beside a primary that lives */
-		if ((setup == PG_ALONE || setup == MY_GTID) && up(i) && !srv[i].writable &&
+		if ((setup == PG_ALONE || by_gtid()) && up(i) && !srv[i].writable &&
 			(p < 0 || rnd(4) == 0)) {
 			promote(i);
 			for (int k = 0; k < NODES && rnd(2); k++) {
@@ -306,6 +309,13 @@ static void position(const struct server *s, struct pos *p_r)
 	struct buf b;
 	int n[NODES] = { 0 };
 	buf_init(&b, 0);
+	if (setup == MARIA_GTID) {
+		if (s->log_n)
+			buf_printf(&b, "0-%d-%d", s->log[s->log_n - 1] % NODES + 1, s->log_n);
+		cr_assert_eq(pos_parse_mariadb((char *)buf_data(&b), buf_len(&b), p_r, NULL), 0);
+		buf_fini(&b);
+		return;
+	}
 	for (int i = 0; i < s->log_n; i++)
 		n[s->log[i] % NODES]++;
 	for (int i = 0; i < NODES; i++) {
@@ -444,8 +454,7 @@ static void look(void)
 			check(recent <= 3, "%d changes in 10 minutes", recent);
 		}
 		/* PostgreSQL's timelines are looked at below; a group decides by itself */
-		if (last_primary >= 0 && v->primary != last_primary && !operated &&
-			setup == MY_GTID)
+		if (last_primary >= 0 && v->primary != last_primary && !operated && by_gtid())
 			check(srv[v->primary].was_replica, "%d was replaced and did not follow",
 				v->primary);
 		last_epoch = v->epoch;
@@ -481,7 +490,7 @@ static void look_split(void)
 {
 	int claims = 0;
 	for (int i = 0; i < NODES; i++) {
-		bool equal = setup == PG_ALONE ? srv[i].timeline == top_timeline : setup == MY_GTID;
+		bool equal = setup == PG_ALONE ? srv[i].timeline == top_timeline : by_gtid();
 		claims += up(i) && !srv[i].cut && srv[i].writable && equal;
 	}
 	if (claims < 2)
@@ -491,8 +500,8 @@ static void look_split(void)
 		return;
 	bool decided = strstr(v->evidence, "operator") != NULL;
 	for (int i = 0; i < NODES; i++) /* who was replaced is no equal, until it followed */
-		decided = decided || (setup == MY_GTID && i != v->primary && srv[i].writable &&
-					     !srv[i].was_replica);
+		decided = decided || (by_gtid() && i != v->primary && srv[i].writable &&
+					     strstr(v->node[i].why, "was primary") != NULL);
 	check(decided, "writes with two claimants");
 }
 
@@ -551,7 +560,7 @@ static void begin(enum setup what, unsigned with)
 	static const struct cluster_node_opts nodes[NODES] = { { "a", "a", 1, 1, 0 },
 		{ "b", "b", 1, 1, 0 }, { "c", "c", 1, 1, 0 } };
 	static const enum cluster_kind kinds[] = { CLUSTER_PG, CLUSTER_PG, CLUSTER_MYSQL,
-		CLUSTER_GR };
+		CLUSTER_MARIADB, CLUSTER_GR };
 	setup = what;
 	seed = first_seed = with;
 	memset(srv, 0, sizeof srv);
@@ -614,7 +623,7 @@ static void heal(void)
 				(srv[i].timeline > srv[best].timeline || !srv[best].writable)))
 			best = i;
 	}
-	if (!srv[best].writable || setup == PG_ALONE || setup == MY_GTID) {
+	if (!srv[best].writable || setup == PG_ALONE || by_gtid()) {
 		srv[best].timeline = top_timeline;
 		promote(best);
 	}
@@ -629,6 +638,8 @@ static void heal(void)
 	operated = true;
 	if (cluster_view(c)->state != CLUSTER_NORMAL)
 		check(cluster_promoted(c, (unsigned)best, now, &e) == 0, "%s", e.msg);
+	for (unsigned i = 0; i < NODES; i++) /* of a rebuilt one that nobody has seen down */
+		cluster_resume(c, i, now);
 	run_for(20 * S);
 	const struct cluster_view *v = cluster_view(c);
 	check(v->state == CLUSTER_NORMAL && v->primary == best, "healed: %s %d (%d) %s",
@@ -642,9 +653,8 @@ static void heal(void)
 static void schedules(enum setup what)
 {
 	const char *one = getenv("CLUSTER_SEED"), *many = getenv("CLUSTER_SEEDS");
-	unsigned n = one ? 1 : many ? (unsigned)strtoul(many, NULL, 10) : 12;
-	unsigned from = one ? (unsigned)strtoul(one, NULL, 10) : (unsigned)time(NULL) * 1000;
-	printf("# %s: CLUSTER_SEED=%u and %u more\n", setup_name[what], from, n - 1);
+	unsigned n = many ? (unsigned)strtoul(many, NULL, 10) : one ? 1 : 30;
+	unsigned from = one ? (unsigned)strtoul(one, NULL, 10) : 1;
 	for (unsigned k = 0; k < n; k++) {
 		begin(what, from + k);
 		run_for(4 * S);
@@ -669,6 +679,10 @@ Test(cluster_model, patroni)
 Test(cluster_model, gtid)
 {
 	schedules(MY_GTID);
+}
+Test(cluster_model, maria)
+{
+	schedules(MARIA_GTID);
 }
 Test(cluster_model, group)
 {

@@ -504,6 +504,88 @@ Test(cluster, gtid_loss_of_what_a_client_was_told)
 	cluster_view_unref(&v);
 }
 
+/* a is built anew without its last two, and is primary again: c still has the lost ones. */
+static void start_reused(void)
+{
+	start_my(false);
+	sample(0, true, 0, U(1) ":1-12");
+	sample(2, false, 0, U(1) ":1-12");
+	sample(0, false, 0, U(1) ":1-10");
+	facts(0, UPSTREAM_RUNS, 0, "uuid-1");
+	expect(CLUSTER_NO_PRIMARY, -1);
+	sample(2, false, 0, U(1) ":1-12");
+	sample(0, false, 0, U(1) ":1-10");
+	sample(0, true, 0, U(1) ":1-10");
+	facts(0, UPSTREAM_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 0);
+	cr_assert_eq(state(2), NODE_QUARANTINED);
+	sample(0, true, 0, U(1) ":1-14"); /* two other ones, under their numbers */
+	facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+	sample(2, false, 0, U(1) ":1-14");
+	sample(0, true, 0, U(1) ":1-14");
+	cr_assert_eq(state(2), NODE_QUARANTINED);
+	cr_assert_not(cluster_view(c)->node[2].reads);
+}
+Test(cluster, reused_numbers)
+{
+	start_reused();
+	fail(2, FAIL_REFUSED);
+	for (int i = 0; i < 4; i++) {
+		facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+		sample(2, false, 0, U(1) ":1-14");
+	}
+	cr_assert_neq(state(2), NODE_QUARANTINED);
+}
+Test(cluster, reused_numbers_and_a_connection_that_was_cut)
+{
+	start_reused();
+	fail(2, FAIL_LOST);
+	for (int i = 0; i < 4; i++) {
+		facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+		sample(2, false, 0, U(1) ":1-14");
+	}
+	cr_assert_eq(state(2), NODE_QUARANTINED, "which proves nothing");
+	cluster_resume(c, 2, now);
+	sample(2, false, 0, U(1) ":1-14");
+	cr_assert_neq(state(2), NODE_QUARANTINED, "an operator says that it was rebuilt");
+}
+Test(cluster, reused_numbers_and_who_was_built_anew)
+{
+	start_reused();
+	sample(2, false, 0, U(1) ":1-9");
+	facts(2, UPSTREAM_RUNS, 0, "uuid-0");
+	sample(2, false, 0, U(1) ":1-14");
+	cr_assert_neq(state(2), NODE_QUARANTINED);
+}
+/* The primary itself has crashed, and lost what its replica got (sync_binlog=0). */
+Test(cluster, reused_numbers_after_a_crash)
+{
+	start_my(false);
+	sample(2, false, 0, U(1) ":1-12");
+	fail(0, FAIL_LOST);
+	fail(0, FAIL_REFUSED);
+	sample(2, false, 0, U(1) ":1-12");
+	facts(0, UPSTREAM_NONE, 0, "");
+	for (int i = 0; i < 4; i++)
+		sample(0, true, 0, U(1) ":1-10");
+	expect(CLUSTER_NORMAL, 0);
+	cr_assert_eq(state(2), NODE_QUARANTINED);
+}
+/* A semi-synchronous source waits for its replica, which has the transaction before. */
+Test(cluster, ahead_of_a_new_primary)
+{
+	start_my(false);
+	sample(2, false, 0, U(1) ":1-10");
+	sample(1, false, 0, U(1) ":1-10");
+	fail(0, FAIL_REFUSED);
+	fail(0, FAIL_REFUSED);
+	sample(2, false, 0, U(1) ":1-10," U(2) ":1");
+	sample(1, true, 0, U(1) ":1-10");
+	facts(1, UPSTREAM_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_neq(state(2), NODE_QUARANTINED);
+}
+
 Test(cluster, gtid_loss_is_counted)
 {
 	start_my(true);

@@ -63,6 +63,33 @@ Test(fresh, older_answers_and_steps_back)
 	fresh_history_clear(&h);
 }
 
+/* MariaDB: what the server 1 wrote is lost from 48 on, and the server 2 has its numbers. */
+Test(fresh, other_transactions_under_the_same_numbers)
+{
+	static const struct {
+		const char *pos;
+		int64_t fresh;
+	} is[] = { { "0-1-47", 0 }, { "0-1-48", 10 }, { "0-1-49", 0 }, { "0-1-50", 0 },
+		{ "0-1-52", 0 }, { "0-1-55", 0 }, { "0-1-60", 0 }, { "0-2-48", 0 },
+		{ "0-2-49", 10 }, { "0-2-52", 20 }, { "0-2-55", 20 }, { "0-2-60", 30 },
+		{ "0-2-61", 30 }, { "0-1-61", 0 }, { "0-2-60,7-9-1", 30 } };
+	static const char *const marks[] = { "0-1-48", "0-2-52", "0-2-60" };
+	struct fresh_history h;
+	struct pos p;
+	fresh_history_init(&h);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(pos_parse_mariadb(marks[i], strlen(marks[i]), &p, NULL), 0);
+		fresh_history_add(&h, 10 * (i + 1), &p);
+	}
+	for (size_t i = 0; i < sizeof is / sizeof is[0]; i++) {
+		cr_assert_eq(pos_parse_mariadb(is[i].pos, strlen(is[i].pos), &p, NULL), 0);
+		cr_assert_eq(
+			fresh_of(&h, &p), is[i].fresh, "%s: %d", is[i].pos, (int)fresh_of(&h, &p));
+		pos_fini(&p);
+	}
+	fresh_history_clear(&h);
+}
+
 /* Whatever was thrown away: F(r) is never above the truth, and exact for what is recent. */
 Test(fresh, never_too_high)
 {
