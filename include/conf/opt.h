@@ -84,6 +84,8 @@ static inline const char *opt_name(const struct opt *o, unsigned scope)
 }
 /* The name most like the misspelt one among those of scope, or NULL when none is near. */
 const char *opt_nearest(const char *name, unsigned scope);
+/* other, when it is like the misspelt name and nearer than best (or NULL); else best. */
+const char *opt_nearer(const char *name, const char *best, const char *other);
 /* Text to value. On error -1 and a sentence without a dot in why (n bytes): "must be ...". */
 int opt_parse(const struct opt *o, const char *text, struct opt_value *v_r, char *why, size_t n)
 	__attribute__((warn_unused_result));

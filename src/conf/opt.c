@@ -78,21 +78,23 @@ static size_t tolerance(const char *name)
 	return n < 1 ? 1 : n > 4 ? 4 : n;
 }
 
-/* Some have a shorter name in entries, which is understood for all, too. */
+const char *opt_nearer(const char *name, const char *best, const char *other)
+{
+	size_t d = opt_distance(name, other);
+	return d > tolerance(name) || (best && opt_distance(name, best) <= d) ? best : other;
+}
+
+/* Some have a shorter name in entries, which is understood for all, too; aliases that are several
+ * are none. */
 const char *opt_nearest(const char *name, unsigned scope)
 {
 	const char *best = NULL;
-	size_t best_d = tolerance(name) + 1;
 	for (unsigned i = 0; i < opt_table_n; i++) {
 		const struct opt *o = &opt_table[i];
-		const char *shown[] = { opt_name(o, scope), opt_name(o, OPT_DB) };
-		for (unsigned k = 0; o->scopes & scope && k < 2; k++) {
-			size_t d = opt_distance(name, shown[k]);
-			if (d < best_d && opt_find(shown[k], scope)) {
-				best_d = d;
-				best = shown[k];
-			}
-		}
+		const char *shown[] = { opt_name(o, scope), opt_name(o, OPT_DB), o->aliases };
+		for (unsigned k = 0; o->scopes & scope && k < 3; k++)
+			if (shown[k] && opt_find(shown[k], scope))
+				best = opt_nearer(name, best, shown[k]);
 	}
 	return best;
 }

@@ -18,6 +18,7 @@
 #define URL_MAX_BYTES 16384
 #define CLUSTER_NAME "url"
 #define WHY_MAX 400
+#define N(a) (sizeof(a) / sizeof((a)[0]))
 #define ESCAPE_HINT \
 	"; in a user or password write / as %%2F, : as %%3A, @ as %%40, ? as %%3F and %% as %%25"
 
@@ -51,7 +52,7 @@ struct url {
 
 static const char *behind_scheme(const char *url, const struct scheme **scheme_r)
 {
-	for (unsigned i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+	for (unsigned i = 0; i < N(schemes); i++)
 		for (const char *const *p = schemes[i].prefixes; *p; p++)
 			if (strncmp(url, *p, strlen(*p)) == 0) {
 				*scheme_r = &schemes[i];
@@ -267,7 +268,7 @@ static bool put_mysql(struct url *u, const char *name, const char *value)
 
 static bool put_special(struct url *u, const char *name, const char *value)
 {
-	for (unsigned i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+	for (unsigned i = 0; i < N(specials); i++) {
 		const struct special *s = &specials[i];
 		if (strcmp(name, s->name) != 0)
 			continue;
@@ -338,9 +339,32 @@ static bool put_part(struct url *u, const char *name, const char *value)
 	return false;
 }
 
+/* What the misspelt parameter may have been meant to be, or NULL. An option of a database before
+ * one for all. */
+static const char *nearest(const struct url *u, const char *name)
+{
+	static const char *const libpq[] = { "target_session_attrs", "fallback_application_name",
+		"ssl_min_protocol_version" };
+	static const char *const mysql[] = { "ssl-mode", "ssl-ca", "ssl-cert", "ssl-key",
+		"socket" };
+	static const char *const parts[] = { "user", "password", "dbname", "host", "port" };
+	const char *best = opt_nearest(name, OPT_DB);
+	for (unsigned i = 0; i < N(parts); i++)
+		best = opt_nearer(name, best, parts[i]);
+	for (unsigned i = 0; !u->scheme->libpq && i < N(mysql); i++)
+		best = opt_nearer(name, best, mysql[i]);
+	for (unsigned i = 0; u->scheme->libpq && i < N(libpq); i++)
+		best = opt_nearer(name, best, libpq[i]);
+	for (unsigned i = 0; u->scheme->libpq && i < N(specials); i++)
+		best = opt_nearer(name, best, specials[i].name);
+	for (unsigned i = 0; i < N(renames); i++)
+		best = opt_nearer(name, best, renames[i].libpq);
+	return best ? best : opt_nearest(name, OPT_GLOBAL);
+}
+
 static void put_param(struct url *u, const char *name, const char *value)
 {
-	for (unsigned i = 0; i < sizeof(renames) / sizeof(renames[0]); i++)
+	for (unsigned i = 0; i < N(renames); i++)
 		if (strcmp(name, renames[i].libpq) == 0)
 			name = renames[i].ours;
 	u->has_sslmode |= strcmp(name, "sslmode") == 0;
@@ -356,9 +380,7 @@ static void put_param(struct url *u, const char *name, const char *value)
 	} else if (opt_find(name, OPT_GLOBAL)) {
 		put_global(u, name, value);
 	} else {
-		const char *near = opt_nearest(name, OPT_DB);
-		if (near == NULL)
-			near = opt_nearest(name, OPT_GLOBAL);
+		const char *near = nearest(u, name);
 		MISTAKE(u, "unknown parameter \"%.40s\"%s%s%s", name,
 			near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	}

@@ -219,7 +219,16 @@ Test(url, mistakes)
 {
 	static const char *const t[][2] = {
 		{ "http://h", "URL: a URL begins with postgres://" },
-		{ "postgres://u:p@h/d?sslmod=require", "unknown parameter \"sslmod\"" },
+		{ "postgres://u:p@h/d?sslmod=require", "unknown parameter \"sslmod\", did you "
+						       "mean \"sslmode\"?" },
+		{ "postgres://u:p@h/d?target_sesion_attrs=any", "mean \"target_session_attrs\"?" },
+		{ "postgres://u:p@h/d?keepalive_idle=1", "mean \"keepalives_idle\"?" },
+		{ "postgres://u:p@h/d?gss_encmode=disable", "mean \"gssencmode\"?" },
+		{ "postgres://u:p@h/d?dbnam=x", "mean \"dbname\"?" },
+		{ "mysql://u:p@h/d?sslmode=1", "sslmode is \"1\", but must be one of" },
+		{ "mysql://u:p@h/d?ssl_ca=x", "mean \"ssl-ca\"?" },
+		{ "postgres://u:p@h/d?nothing_like_it=x", "unknown parameter "
+							  "\"nothing_like_it\"" },
 		{ "postgres://u:p@h/d?pool_mod=session", "unknown parameter \"pool_mod\", did "
 							 "you mean \"pool_mode\"?" },
 		{ "postgres://u:p@h/d?sslmode=requir", "did you mean \"require\"?" },
