@@ -200,6 +200,8 @@ void link_settle(struct link *l)
 		link_put(l, &w->up);
 		return;
 	}
+	if (l->checking) /* connect_query is done */
+		pool_succeeded(l->shard);
 	l->checking = false;
 	timer_clear(w->loop, &l->timer);
 	pool_release(l);

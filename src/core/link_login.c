@@ -60,10 +60,23 @@ static void on_timeout(struct timer *t, void *arg)
 	failed(l, &e, false);
 }
 
-/* Of the login, and of connect_query behind it. */
-static void limit(struct link *l)
+static void on_query_timeout(struct timer *t, void *arg)
+{
+	struct link *l = arg;
+	struct err e = { 0 };
+	(void)t;
+	err_set(&e, ERR_SERVER_CONNECT,
+		"connect_query was not done by server %s:%u within server_connect_timeout (%g s)",
+		l->host, l->port, (double)l->shard->set.server_connect_timeout_us / 1e6);
+	link_cancel_last(l); /* it may wait for a lock, and would go on doing so */
+	failed(l, &e, false);
+}
+
+/* Of the login, or of connect_query behind it. */
+static void limit(struct link *l, void (*on_end)(struct timer *, void *))
 {
 	int64_t us = l->shard->set.server_connect_timeout_us;
+	l->timer.fn = on_end;
 	timer_set(l->w->loop, &l->timer, now_us(l) + (us ? us : INT64_C(3600000000)));
 }
 
@@ -195,7 +208,6 @@ static struct link *link_new(struct pool_shard *p, unsigned link_class)
 	l->login = g;
 	g->ll.link_class = link_class;
 	g->gen = gen_ref(p->w->gen);
-	l->timer.fn = on_timeout;
 	return l;
 }
 
@@ -217,7 +229,7 @@ static void begin(struct link *l)
 		g->ll.tls_require = t->mode >= CONF_TLS_REQUIRE;
 		g->tls_direct = g->ll.tls_direct = t->start == CONF_TLS_START_DIRECT;
 	}
-	limit(l);
+	limit(l, on_timeout);
 	snprintf(path, sizeof path, "%s%s", h->kind == CONF_HOST_ABSTRACT ? "@" : "", h->host);
 	struct resolver_req *q = resolver_lookup(l->w->resolver, path, h->port, resolved, l);
 	if (q) /* else resolved() has run, and l may be closing */
@@ -305,7 +317,8 @@ static void ready(struct link *l)
 	bool query = *p->set.connect_query && !own;
 	facts_of_link(l);
 	link_login_fini(l);
-	pool_succeeded(p);
+	if (!query)
+		pool_succeeded(p);
 	if (own) {
 		link_set_state(l, LINK_ACTIVE);
 		own->link = NULL;
@@ -316,7 +329,7 @@ static void ready(struct link *l)
 				       in PgBouncer */
 		l->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
 		link_put(l, &w->up);
-		limit(l);
+		limit(l, on_query_timeout);
 	} else {
 		pool_release(l);
 	}

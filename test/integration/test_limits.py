@@ -377,6 +377,22 @@ def test_server_connect_timeout_0_is_none(weirpool, pg15, options):
     assert 'took too long' not in wp.log()
 
 
+def test_a_connect_query_that_does_not_end(weirpool, pg15):
+    """It is not the login that took too long; the pauses between two tries grow; and the server is told to end it, else each leaves one
+    behind."""
+    wp = weirpool(pg15, default_pool_size=1, server_connect_timeout=1, query_wait_timeout=4, query_wait_notify=0,
+                  connect_query="select pg_sleep(1000), 'never'")
+    with pytest.raises(rawpg.PgError) as e:
+        wp.raw()
+    assert e.value.sqlstate == '57014', e.value
+    log = wp.log()
+    assert 'connect_query was not done by server' in log and 'no login' not in log and 'can be used again' not in log, log
+    left = "query like '%never%' and pid <> pg_backend_pid()"
+    eventually(lambda: pg15.backends(left) <= 1)  # the one of the try that is under way
+    wp.stop()
+    pg15.terminate_backends(left)
+
+
 @pytest.mark.parametrize('option,provoke,sqlstate', [
     ('query_timeout', ['select pg_sleep(20)'], '57014'),
     ('transaction_timeout', ['begin', 'select pg_sleep(0.3)', 'select pg_sleep(20)'], '25P04'),
