@@ -43,6 +43,7 @@ struct watch {
 	unsigned patroni_n;
 	int64_t interval_us;
 	char names[CLUSTER_NODES_MAX][300];
+	unsigned n; /* of them */
 };
 
 static const char *stamp(char out[40])
@@ -96,9 +97,14 @@ static void finish(struct watch *w, const struct cluster_view *v)
 	loop_stop(w->loop);
 }
 
-/* Everything is known: a primary, and of each node whether it serves. */
+/* Everything is known: a primary, and of each node whether it serves; or that there is none. */
 static bool complete(const struct cluster_view *v)
 {
+	unsigned down = 0;
+	for (unsigned i = 0; i < v->n; i++)
+		down += v->node[i].state == NODE_DOWN;
+	if (down == v->n)
+		return true;
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct cluster_vnode *n = &v->node[i];
 		if (n->state == NODE_UNKNOWN || n->state == NODE_SUSPECT ||
@@ -129,10 +135,42 @@ static void on_view(void *arg, const struct cluster_view *v)
 	w->shown = cluster_view_ref(v);
 }
 
+/* MySQL: not even the kind of the cluster is known, as no node has answered. True: each was asked.
+ */
+static bool nobody_answers(const struct watch *w)
+{
+	struct probe_report r;
+	for (unsigned i = 0; i < w->n; i++) {
+		monitor_report(w->monitor, i, &r);
+		if (!r.failures)
+			return false;
+	}
+	return true;
+}
+
+static void say_nobody(struct watch *w)
+{
+	struct probe_report r = { 0 };
+	char at[40];
+	printf("%s cluster unknown primary=-: no node has answered\n", stamp(at));
+	for (unsigned i = 0; i < w->n; i++) {
+		monitor_report(w->monitor, i, &r);
+		printf("%s node %s: %s\n", stamp(at), w->names[i],
+			*r.error ? r.error : "no answer yet");
+	}
+	w->code = 1;
+	loop_stop(w->loop);
+}
+
 static void on_action(void *arg, const struct cluster_action *a)
 {
 	struct watch *w = arg;
 	char at[40];
+	if (w->once && w->monitor && !monitor_cluster(w->monitor)) {
+		if (nobody_answers(w))
+			say_nobody(w);
+		return;
+	}
 	if (w->once && event_info(a->event)->level < LOG_LV_WARN)
 		return;
 	switch (a->kind) {
@@ -151,9 +189,10 @@ static void on_deadline(struct timer *t, void *arg)
 	struct watch *w = arg;
 	struct cluster *c = monitor_cluster(w->monitor);
 	(void)t;
-	w->code = 1;
 	if (c)
 		finish(w, cluster_view(c));
+	else
+		say_nobody(w);
 	loop_stop(w->loop);
 }
 
@@ -236,7 +275,7 @@ static int start(struct watch *w, const struct conf *conf, struct err *e)
 			.port = d->hosts[i].port,
 			.weight = 1 };
 	}
-	o.n = d->hosts_n;
+	o.n = w->n = d->hosts_n;
 	o.tls = core_server_tls(&set, proto_by_name(d->kind->name), e);
 	if (err_is(e))
 		return -1;

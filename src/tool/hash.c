@@ -42,8 +42,8 @@ static const struct option longs[] = {
 };
 
 struct hash {
-	int kind;
-	uint32_t iterations;
+	int kind;            /* 0: not said, SCRAM */
+	uint32_t iterations; /* 0: not said */
 	const char *user;
 	char password[PASSWORD_MAX + 2], secret[SECRET_MAX];
 };
@@ -105,8 +105,8 @@ static int scram(struct hash *h, struct err *e)
 	uint8_t salt[SCRAM_OWN_SALT_BYTES];
 	int rc = digest_random(salt, sizeof salt, e);
 	if (rc == 0)
-		rc = scram_secret_from_password(
-			h->password, strlen(h->password), salt, sizeof salt, h->iterations, &s, e);
+		rc = scram_secret_from_password(h->password, strlen(h->password), salt, sizeof salt,
+			h->iterations ? h->iterations : SCRAM_DEFAULT_ITERATIONS, &s, e);
 	if (rc == 0)
 		rc = scram_secret_format(&s, h->secret, sizeof h->secret);
 	mem_wipe(&s, sizeof s);
@@ -153,6 +153,11 @@ static int parse(int argc, char **argv, struct hash *h, int *code_r)
 	int c;
 	*code_r = 2;
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (h->kind && c >= HASH_SCRAM && c <= HASH_SHA2 && c != h->kind) {
+			tool_say("hash", "only one of --scram, --md5, --mysql-native and "
+					 "--caching-sha2");
+			return -1;
+		}
 		if (c == 'h') {
 			fputs(usage_text, stdout);
 			*code_r = 0;
@@ -178,13 +183,17 @@ static int parse(int argc, char **argv, struct hash *h, int *code_r)
 		fputs(usage_text, stderr);
 		return -1;
 	}
+	if (h->iterations && h->kind && h->kind != HASH_SCRAM) {
+		tool_say("hash", "--iterations is of SCRAM");
+		return -1;
+	}
 	h->user = argv[optind];
 	return 0;
 }
 
 int tool_hash(int argc, char **argv)
 {
-	struct hash h = { .kind = HASH_SCRAM, .iterations = SCRAM_DEFAULT_ITERATIONS };
+	struct hash h = { 0 };
 	struct err e = { 0 };
 	int code;
 	if (parse(argc, argv, &h, &code) != 0)

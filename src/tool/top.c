@@ -53,9 +53,14 @@ struct top {
 
 static volatile sig_atomic_t interrupted;
 
+static volatile sig_atomic_t stopped;
+
 static void on_signal(int sig)
 {
-	interrupted = sig == SIGWINCH ? interrupted : 1;
+	if (sig == SIGTSTP)
+		stopped = 1;
+	else if (sig != SIGWINCH)
+		interrupted = 1;
 }
 
 /* ---- what is shown ---- */
@@ -191,6 +196,18 @@ static void cooked(struct top *t)
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &t->terminal);
 }
 
+/* Ctrl-Z: the shell gets its screen as it was; fg comes back to ours. */
+static void stop(struct top *t)
+{
+	struct sigaction stops = { .sa_handler = SIG_DFL }, handled;
+	stopped = 0;
+	cooked(t);
+	sigaction(SIGTSTP, &stops, &handled);
+	raise(SIGTSTP); /* not SIGSTOP: where no shell could ever continue it, this does nothing */
+	sigaction(SIGTSTP, &handled, NULL);
+	raw(t);
+}
+
 /* Lines to the screen: each clears the rest of its own, the last one all below. */
 static int draw(struct top *t)
 {
@@ -279,16 +296,18 @@ static bool read_keys(struct top *t)
 static int interact(struct top *t)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	const int sigs[] = { SIGWINCH, SIGINT, SIGTERM, SIGHUP };
+	const int sigs[] = { SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGTSTP };
 	if (tcgetattr(STDIN_FILENO, &t->terminal) != 0)
 		return once(t);
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < sizeof sigs / sizeof *sigs; i++)
 		sigaction(sigs[i], &sa, NULL);
 	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
 	t->how.colour = !(no && *no) && !(term && !strcmp(term, "dumb"));
 	raw(t);
 	int rc = look(t);
 	while (rc == 0 && !t->ends && !interrupted) {
+		if (stopped)
+			stop(t);
 		rc = draw(t);
 		if (rc == 0 && !read_keys(t) && !t->ends)
 			rc = look(t);

@@ -406,6 +406,17 @@ def test_tls(pg15, certs):
     assert code == 1 and 'certificate verify failed' in out, out
 
 
+@pytest.mark.parametrize('scheme', ['postgres', 'mysql'])
+def test_once_of_the_dead(scheme):
+    """Two servers that are not there: it says so, of each."""
+    ports = [servers.free_port() for _ in range(2)]
+    code, out = once('%s://app:app@127.0.0.1:%d,127.0.0.1:%d/app' % (scheme, *ports))
+    assert code == 1 and ' cluster ' in out, out
+    for port in ports:
+        line, = [x for x in out.splitlines() if ' node 127.0.0.1:%d' % port in x]
+        assert line.endswith(': Connection refused')
+
+
 def test_usage():
     def run(*args):
         r = subprocess.run([weir.find_binary(), 'probe', *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -74,7 +74,8 @@ def test_hash_differs_each_time_and_takes_iterations(binary):
 
 
 @pytest.mark.parametrize('args,stdin', [(['u'], ''), (['u'], '\n'), (['u'], 'x' * 5000), (['u', 'password'], 'x\n'), ([], 'x\n'),
-                                        (['--iterations=0', 'u'], 'x\n'), (['--caching-sha2', 'u'], 'x' * 300 + '\n')])
+                                        (['--iterations=0', 'u'], 'x\n'), (['--md5', '--mysql-native', 'u'], 'x\n'),
+                                        (['--md5', '--iterations=5000', 'u'], 'x\n'), (['--caching-sha2', 'u'], 'x' * 300 + '\n')])
 def test_hash_refuses(binary, args, stdin):
     r = tool(binary, 'hash', *args, stdin=stdin)
     assert r.returncode in (1, 2) and r.stdout == '' and r.stderr
@@ -216,6 +217,26 @@ def test_top_on_a_terminal(weirpool, pg15, env, colour):
         assert all(len(x) <= 40 for x in plain.split('\r\n')), plain
         os.write(fd, b'q')
         read_until(fd, r'\x1b\[\?1049l')
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_top_is_stopped_and_goes_on(weirpool, pg15):
+    """Ctrl-Z gives the shell its screen and its modes; fg brings top back."""
+    wp = weirpool(pg15)
+    with on_terminal('/bin/bash', '--norc', '--noprofile', '--noediting', '-i', env=dict(PS1='ready> ')) as (pid, fd):
+        read_until(fd, 'ready> ')
+        os.write(fd, ("%s top '%s'\n" % (wp.binary, console(wp))).encode())
+        read_until(fd, r'\x1b\[\?1049h.*pools: \d+.*q quit')
+        os.write(fd, b'\x1a')
+        read_until(fd, r'\x1b\[\?25h\x1b\[\?1049l.*Stopped.*ready> ')
+        os.write(fd, b'stty -a\n')
+        said = read_until(fd, r'isig.*ready> ')
+        assert re.search(r'[^-]icanon', said) and re.search(r' echo ', said), said
+        os.write(fd, b'fg\n')
+        read_until(fd, r'\x1b\[\?1049h.*pools: \d+.*q quit')
+        os.write(fd, b'q')
+        read_until(fd, r'\x1b\[\?1049l.*ready> ')
+        os.write(fd, b'exit\n')
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
