@@ -287,7 +287,8 @@ struct conf_msg {
 	enum conf_level level;
 	char *file; /* NULL: no place */
 	unsigned line;
-	char *text; /* never contains a secret */
+	char *text;         /* never contains a secret */
+	const char *unread; /* the option whose file cannot be read, static; else NULL */
 };
 struct conf_msgs {
 	struct conf_msg *list; /* by file and line; at most 500, then a last one says so */
@@ -296,6 +297,10 @@ struct conf_msgs {
 void conf_msgs_fini(struct conf_msgs *m);
 void conf_msgs_add(struct conf_msgs *m, enum conf_level level, const char *file, unsigned line,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* An error: the file of this option (static) cannot be read. */
+void conf_msgs_add_unread(
+	struct conf_msgs *m, const char *option, const char *file, unsigned line, const char *text);
+bool conf_msgs_has_unread(const struct conf_msgs *m, const char *option);
 /* "file:line: text" or "file: text" or "text" into out; returns out. */
 const char *conf_msg_format(const struct conf_msg *msg, char *out, size_t n);
 

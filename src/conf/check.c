@@ -356,6 +356,23 @@ static void check_tracking(
 			db->name);
 }
 
+/* In session mode nothing is known of a session, so neither what it listens to. */
+static void check_relisten(struct conf_check *c, const struct conf_db *db, const struct settings *s)
+{
+	if (!s->relisten || s->pool_mode != CONF_POOL_SESSION)
+		return;
+	if (db == NULL) {
+		TELL(c, CONF_WARNING, "relisten", "relisten has no effect with pool_mode=session");
+		return;
+	}
+	for (unsigned i = 0; i < db->over_n; i++)
+		if (strcmp(db->over[i].opt->name, "relisten") == 0)
+			conf_msgs_add(c->m, CONF_WARNING, db->src.file, db->src.line,
+				"database \"%.60s\": relisten has no effect with "
+				"pool_mode=session",
+				db->name);
+}
+
 static void check_db(struct conf_check *c, const struct conf_db *db)
 {
 	const struct conf_global *g = &c->conf->global;
@@ -381,6 +398,7 @@ static void check_db(struct conf_check *c, const struct conf_db *db)
 			"database \"%.60s\": server_proxy_protocol=client without "
 			"pool_mode=session names nobody: its server connections are many clients'",
 			db->name);
+	check_relisten(c, db, &s);
 	for (unsigned i = 0; i < db->over_n; i++)
 		check_tracking(c, db, &s, db->over[i].opt->name);
 	for (unsigned i = 0; i < db->over_n; i++) {
@@ -419,6 +437,7 @@ void conf_check(const struct conf *conf, struct conf_msgs *m)
 		TELL(&c, CONF_WARNING, "min_pool_size",
 			"min_pool_size is %d, but default_pool_size only %d",
 			conf->settings.min_pool_size, conf->settings.pool_size);
+	check_relisten(&c, NULL, &conf->settings);
 	for (unsigned i = 0; i < conf->dbs_n; i++)
 		check_db(&c, &conf->dbs[i]);
 	if (conf->dbs_n == 0 && m->errors_n == 0) /* else it may be what is wrong */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 static void check_readable(
 	struct conf_check *c, const char *name, const char *path, struct conf_src src)
 {
-	if (path[0] && access(path, R_OK) != 0)
-		CHECK_TELL(c, CONF_ERROR, src, "%s: cannot read %.200s: %s", name, path,
-			strerror(errno));
+	char text[400];
+	if (!path[0] || access(path, R_OK) == 0)
+		return;
+	snprintf(text, sizeof text, "cannot read %.200s: %s", path, strerror(errno));
+	conf_msgs_add_unread(c->m, name, src.file ? src.file : c->conf->path, src.line, text);
 }
 
 /* Options whose file must be there to be read; the others are written. */

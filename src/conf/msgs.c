@@ -50,6 +50,22 @@ void conf_msgs_add(struct conf_msgs *m, enum conf_level level, const char *file,
 	push(m, level, file, line, text);
 }
 
+void conf_msgs_add_unread(
+	struct conf_msgs *m, const char *option, const char *file, unsigned line, const char *text)
+{
+	conf_msgs_add(m, CONF_ERROR, file, line, "%s: %s", option, text);
+	if (m->n <= MSGS_MAX)
+		m->list[m->n - 1].unread = option;
+}
+
+bool conf_msgs_has_unread(const struct conf_msgs *m, const char *option)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		if (m->list[i].unread && strcmp(m->list[i].unread, option) == 0)
+			return true;
+	return false;
+}
+
 static bool belongs_before(const struct conf_msg *a, const struct conf_msg *b)
 {
 	int c = strcmp(a->file ? a->file : "", b->file ? b->file : "");

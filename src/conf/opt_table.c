@@ -598,7 +598,7 @@ const struct opt opt_table[] = {
 		     "else of its own at its server gets another connection when that one is "
 		     "lost, on which weirpool listens for it again. Notifications may be "
 		     "missed meanwhile: a warning with SQLSTATE 01W01 tells the client so. 0: "
-		     "its connection ends.")),
+		     "its connection ends. Without effect in session mode.")),
 	INT(settings, "reserve_pool_size", reserve_pool_size, POOL, NOW, D("0"),
 		RANGE(0, LIMIT_MAX), ALIAS("reserve_pool"),
 		HELP("Further server connections that a pool may open when a client has waited "

@@ -25,24 +25,13 @@ static void add_problems(struct conf_msgs *m, struct problems *p)
 	}
 }
 
-/* weirpool -t has looked whether it is there. */
-static bool is_told(const struct conf_msgs *m, const char *option)
-{
-	size_t n = strlen(option);
-	for (unsigned i = 0; i < m->n; i++)
-		if (strncmp(m->list[i].text, option, n) == 0 && m->list[i].text[n] == ':' &&
-			m->list[i].level == CONF_ERROR)
-			return true;
-	return false;
-}
-
 static void load_users(struct core_gen *g, struct conf_msgs *m)
 {
 	const struct conf *c = g->conf;
 	struct conf_src at = conf_src_of(c, "auth_file");
 	struct err e = { 0 };
 	if (*c->global.auth_file && users_load(c->global.auth_file, &g->users, &e) != 0 &&
-		!is_told(m, "auth_file"))
+		!conf_msgs_has_unread(m, "auth_file")) /* weirpool -t has looked before */
 		conf_msgs_add(m, CONF_ERROR, at.file, at.line, "auth_file: %s", e.msg);
 	if (!*c->url_user || !*c->url_password)
 		return;

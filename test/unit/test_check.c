@@ -101,6 +101,10 @@ Test(check, combinations_that_are_doubtful)
 			   "pool_size=2\n",
 			"t.ini:8: warning: database \"a\": min_pool_size is 5, but pool_size "
 			"only 2" },
+		{ TRY_GOOD "relisten = 1\npool_mode = session\n",
+			"t.ini:5: warning: relisten has no effect with pool_mode=session" },
+		{ TRY_GOOD "[databases]\na = host=h pool_mode=session relisten=1\n",
+			"t.ini:6: warning: database \"a\": relisten has no effect" },
 		{ TRY_GOOD "[databases]\na = host=localhost port=6432\n", "leads to weirpool's "
 									  "own port 6432" },
 		{ TRY_GOOD "[databases]\na = port=6432\n", "leads to weirpool's own port 6432" },
