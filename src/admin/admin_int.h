@@ -30,6 +30,10 @@ void cmd_blank_comments(char *sql);
 /* Of an invalid command: the hint of e says what to give in place of one that other servers have.
  * False: it is none of theirs. */
 bool cmd_hint_foreign(const char *sql, struct err *e);
+/* Of a name that the console cannot select from: where else to look. False: it is nobody's. */
+bool cmd_hint_elsewhere(const char *name, struct err *e);
+/* Of a SELECT that cannot be read: an error of its own when it asks a server's catalogs. */
+bool cmd_hint_catalogs(const char *sql, struct err *e);
 
 /* ---- cmd_table.c: THE table ---- */
 

@@ -428,7 +428,9 @@ void ctl_kill_client(struct core_console *r, const struct cmd_line *l)
 {
 	uint32_t id;
 	if (!arg_of(l) || client_id(arg_of(l), &id) != 0) {
-		admin_fail(r, ERR_SYNTAX, "invalid client pointer supplied");
+		err_set(&r->result.err, ERR_SYNTAX, "invalid client pointer supplied");
+		err_hint(&r->result.err, "It takes the id, or the ptr, of SHOW CLIENTS.");
+		admin_refuse(r);
 		return;
 	}
 	struct admin_ask q = { .id = id };

@@ -81,6 +81,13 @@ bool fake_show(struct core_console *r, const struct cmd_line *l)
 	}
 	if (l->args_n != 1)
 		return false;
+	if (!strcasecmp(l->arg[0].text, "warnings")) { /* mysql asks, by itself if told to */
+		rowset_col(&r->result, "Level", RS_TEXT);
+		rowset_col(&r->result, "Code", RS_INT4);
+		rowset_col(&r->result, "Message", RS_TEXT);
+		admin_done(r, "SHOW");
+		return true;
+	}
 	if (!strcasecmp(l->arg[0].text, "server_version")) {
 		fake_answer(r, "server_version", r->core->version);
 		return true;

@@ -74,8 +74,8 @@ void show_traces(struct core_console *r, const struct cmd_line *l)
 	admin_cols(rs, "ssqqqqqqqqTTs",
 		"endpoint state open waiting sent dropped lost rejected posts posts_failed "
 		"last_sent last_failed error");
-	const uint64_t n[] = { atomic_load(&t->open), t->waiting, t->sent,
-		atomic_load(&t->dropped), t->lost, t->rejected, t->posts, t->posts_failed };
+	const uint64_t n[] = { atomic_load(&t->open), t->waiting, t->sent, atomic_load(&t->dropped),
+		t->lost, t->rejected, t->posts, t->posts_failed };
 	char **row = rowset_row(rs);
 	rowset_set(rs, row, 0, endpoint);
 	rowset_set(rs, row, 1, !*endpoint ? "off" : t->failing ? "failing" : "on");

@@ -174,6 +174,8 @@ static int check_args(const struct cmd *c, const struct cmd_line *l, const char 
 	if (l->args_n > most ||
 		(c->args == CMD_TO && (l->args_n < most || strcasecmp(l->arg[1].text, "to")))) {
 		cmd_invalid(sql, e);
+		if (cmd_hint_foreign(sql, e)) /* KILL QUERY 5 */
+			return -1;
 		return err_hint(e, "Usage: %.*s", (int)strcspn(c->help ? c->help + 1 : "", "\n"),
 			c->help ? c->help + 1 : "");
 	}
@@ -216,21 +218,6 @@ bool cmd_is_shown(const char *object)
 	return false;
 }
 
-/* Where what ProxySQL tells under that name stands here; NULL: it is none of its. */
-static const char *here_instead(const char *name)
-{
-	static const char *const all[][2] = { { "stats_mysql_query_rules", "SHOW RULES" },
-		{ "mysql_query_rules", "SHOW RULES" },
-		{ "runtime_mysql_query_rules", "SHOW RULES" },
-		{ "mysql_replication_hostgroups", "SHOW CLUSTERS and SHOW NODES" },
-		{ "stats_memory_metrics", "SHOW MEM" }, { "global_variables", "SHOW CONFIG" },
-		{ "runtime_global_variables", "SHOW CONFIG" } };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (!strcasecmp(name, all[i][0]))
-			return all[i][1];
-	return NULL;
-}
-
 /* Behind a schema of ProxySQL's, if one is named. */
 static const char *without_schema(const char *name)
 {
@@ -249,11 +236,8 @@ const struct cmd *cmd_find_shown(const struct show_query *q, const char *sql,
 	if (!q->is_select || cmd_is_shown(what))
 		return cmd_find(l, sql, have, e);
 	err_set(e, ERR_SYNTAX, "the console has no \"%.60s\" to select from", q->what);
-	const char *instead = here_instead(what);
-	if (instead) {
-		err_hint(e, "Instead of ProxySQL's, look at %s.", instead);
+	if (cmd_hint_elsewhere(what, e))
 		return NULL;
-	}
 	const char *best = nearest(what, true);
 	if (best) {
 		upper(best, name, sizeof name);

@@ -161,6 +161,7 @@ static bool run_query(struct core_console *r)
 	if (rc == 0)
 		return false;
 	if (rc < 0) {
+		(void)cmd_hint_catalogs(r->sql, e); /* psql's \d and completion */
 		admin_refuse(r);
 		return true;
 	}

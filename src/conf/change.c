@@ -32,7 +32,10 @@ int conf_set(const struct conf *conf, const char *key, const char *value, struct
 	if (o == NULL) {
 		const char *near = opt_nearest(key, OPT_GLOBAL);
 		err_set(e, ERR_CONFIG, "unknown option \"%.60s\"", key);
-		return near ? err_hint(e, "Did you mean \"%s\"?", near) : -1;
+		if (strncmp(key, "mysql-", 6) == 0 || strncmp(key, "admin-", 6) == 0)
+			return err_hint(e, "That is ProxySQL's: SHOW CONFIG lists the options.");
+		return near ? err_hint(e, "Did you mean \"%s\"?", near)
+			    : err_hint(e, "SHOW CONFIG lists the options.");
 	}
 	if (o->apply == OPT_RESTART) {
 		err_set(e, ERR_CONFIG, "\"%s\" cannot be changed while running", o->name);

@@ -650,9 +650,15 @@ def test_hints(wp):
     r = wp.raw('admin', CONSOLE)
     for sql, hint in (('SHOW CLINETS', 'Did you mean SHOW CLIENTS?'), ('shw pools -- all', 'Did you mean SHOW POOLS?'), ('help;', 'SHOW HELP lists'),
                       ('select now()', 'SELECT columns FROM'), ('show query_wait_timeout', "SHOW CONFIG LIKE 'query_wait_timeout'"),
-                      ('update mysql_servers set weight = 1', 'then RELOAD'), ('PROXYSQL RESTART', 'UPGRADE for RESTART'), ('kill 7', 'KILL_CLIENT')):
+                      ('update mysql_servers set weight = 1', 'then RELOAD'), ('PROXYSQL RESTART', 'UPGRADE for RESTART'), ('kill 7', 'KILL_CLIENT'),
+                      ('kill query 7', 'KILL_CLIENT'), ('kill_client x', 'the ptr, of SHOW CLIENTS'), ('create table t (a int)', 'is no database'),
+                      ("update mysql_servers set status = 'OFFLINE_SOFT'", 'DRAIN host:port'), ('truncate stats_mysql_query_digest', 'RESET QUERIES'),
+                      ('select c.oid from pg_catalog.pg_class c left join x', 'is no database'), ('select * from pg_stat_activity', 'SHOW CLIENTS'),
+                      ('select * from monitor.mysql_server_ping_log', 'SHOW PROBES'), ('select * from runtime_pgsql_servers', 'SHOW DATABASES'),
+                      ('SET nothing_like_it = 1', 'SHOW CONFIG'), ("SET mysql-max_connections = 100", "is ProxySQL's")):
         assert rawpg.errors(r.simple(sql))[0]['H'].startswith(hint) or hint in rawpg.errors(r.simple(sql))[0]['H'], sql
     assert rawpg.errors(r.simple('SET query_wait_timeot = 1'))
+    assert wp.admin('show warnings') == []
 
 
 def test_what_drivers_say(wp):
