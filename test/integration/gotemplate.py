@@ -1,4 +1,4 @@
-"""The part of Helm's template language that deploy/helm uses: values by path, include, if, with, range, pipes, and a few functions.
+"""The part of Helm's template language that deploy/helm uses: values by path, include, if, else, with, range, pipes, and a few functions.
 What it does not know it refuses. No helm is in Debian."""
 import hashlib
 import re
@@ -21,8 +21,8 @@ def parse(text):
 
 
 def tree(parts, i=0, inside=False):
-    """Nodes: text, (expression,), (keyword, argument, nodes)."""
-    nodes = []
+    """Nodes: text, (expression,), (keyword, argument, nodes, nodes of else)."""
+    nodes, before = [], None
     while i < len(parts):
         p = parts[i]
         i += 1
@@ -32,12 +32,14 @@ def tree(parts, i=0, inside=False):
         word, _, arg = p[0].partition(' ')
         if word == 'end':
             assert inside, 'end of nothing'
-            return nodes, i
-        if word in ('if', 'with', 'range', 'define'):
+            return (nodes, []) if before is None else (before, nodes), i
+        if word == 'else':
+            assert inside and before is None and not arg, 'this else is not known here'
+            before, nodes = nodes, []
+        elif word in ('if', 'with', 'range', 'define'):
             body, i = tree(parts, i, True)
-            nodes.append((word, arg, body))
-        else:
-            assert word != 'else', 'else is not known here'
+            nodes.append((word, arg, *body))
+        elif word != '/*':
             nodes.append(p)
     assert not inside, 'no end'
     return nodes, i
@@ -47,10 +49,12 @@ class Chart:
     def __init__(self, directory, release, values):
         self.meta = yaml.safe_load((directory / 'Chart.yaml').read_text())
         self.top = dict(Values=merge(yaml.safe_load((directory / 'values.yaml').read_text()), values),
-                        Release=dict(Name=release), Chart={k[0].upper() + k[1:]: v for k, v in self.meta.items()})
+                        Release=dict(Name=release, Namespace='ns'), Chart={k[0].upper() + k[1:]: v for k, v in self.meta.items()})
         self.defined = {}
         for f in sorted((directory / 'templates').glob('*.tpl')):
             self.run(tree(parse(f.read_text()))[0], self.top)
+        notes = directory / 'templates/NOTES.txt'
+        self.notes = self.run(tree(parse(notes.read_text()))[0], self.top)
         self.texts = {f.name: self.run(tree(parse(f.read_text()))[0], self.top) for f in sorted((directory / 'templates').glob('*.yaml'))}
 
     def documents(self):
@@ -70,6 +74,8 @@ class Chart:
                 v = self.value(n[1], dot)
                 for d in (v or [] if n[0] == 'range' else [v if n[0] == 'with' else dot] if v else []):
                     out.append(self.run(n[2], d))
+                if not v:
+                    out.append(self.run(n[3], dot))
         return ''.join(out)
 
     def value(self, text, dot):
@@ -105,7 +111,7 @@ class Chart:
         def required():
             assert args[1] not in (None, ''), args[0]
             return args[1]
-        return dict(include=include, nindent=nindent, required=required,
+        return dict(include=include, contains=lambda: args[0] in args[1], printf=lambda: args[0] % tuple(args[1:]), nindent=nindent, required=required,
                     toYaml=lambda: yaml.safe_dump(args[0], default_flow_style=False).rstrip('\n'),
                     quote=lambda: '"%s"' % str(args[0]).replace('"', '\\"'),
                     default=lambda: args[1] if args[1] not in (None, '') else args[0],

@@ -25,6 +25,9 @@ CHART_VALUES = {
     'least': dict(secretName='mine'),
     'all': dict(secretName='mine', ports=dict(mysql=6033, postgres=7432), podAnnotations={'a': 'b'}, nodeSelector={'disk': 'ssd'},
                 tolerations=[dict(key='x', operator='Exists')], affinity=dict(podAntiAffinity={}), imagePullSecrets=[dict(name='pull')],
+                extraEnv=[dict(name='WEIRPOOL_CLIENT_TLS_SSLMODE', value='require')],
+                extraVolumes=[dict(name='tls', secret=dict(secretName='its'))],
+                extraVolumeMounts=[dict(name='tls', mountPath='/run/secrets/tls', readOnly=True)],
                 serviceMonitor=dict(enabled=True, labels=dict(release='prom')), networkPolicy=dict(enabled=True),
                 service=dict(annotations=dict(x='y')), image=dict(tag='1.2'), config='[databases]\n* = host=db\n[mysql_databases]\nm = host=m\n'),
     'without': dict(secretName='mine', podDisruptionBudget=dict(enabled=False)),
@@ -119,12 +122,15 @@ def test_fits_together(name):
     c = weirpool_in(pod)
     ports = {p['name'] for p in c['ports']}
     assert all(len(p) <= 15 for p in ports)  # Kubernetes: IANA_SVC_NAME
-    for s in of_kind(docs, 'Service'):
+    services = of_kind(docs, 'Service')
+    for s in services:
         assert is_part(s['spec']['selector'], labels) and {p['targetPort'] for p in s['spec']['ports']} <= ports
-        names = {p['name'] for p in s['spec']['ports']}
-        for m in of_kind(docs, 'ServiceMonitor'):
-            assert is_part(m['spec']['selector']['matchLabels'], s['metadata']['labels'])
-            assert {e['port'] for e in m['spec']['endpoints']} <= names
+        # what may be made public has not the HTTP port
+        assert 'http' not in {p['name'] for p in s['spec']['ports']} or (len(s['spec']['ports']) == 1 and 'type' not in s['spec'])
+    for m in of_kind(docs, 'ServiceMonitor'):
+        seen_by_it = [s for s in services if is_part(m['spec']['selector']['matchLabels'], s['metadata']['labels'])]
+        for e in m['spec']['endpoints']:
+            assert [p['name'] for s in seen_by_it for p in s['spec']['ports']].count(e['port']) == 1
     for d in of_kind(docs, 'PodDisruptionBudget'):
         assert is_part(d['spec']['selector']['matchLabels'], labels) and spec['replicas'] > d['spec']['maxUnavailable']
     for d in of_kind(docs, 'NetworkPolicy'):
@@ -160,6 +166,9 @@ def test_least_privilege(name):
     assert both['runAsNonRoot'] and both['runAsUser'] == 65532 and both['seccompProfile'] == {'type': 'RuntimeDefault'}
     assert both['readOnlyRootFilesystem'] and not both['allowPrivilegeEscalation'] and both['capabilities'] == {'drop': ['ALL']}
     assert c['resources']['limits']['memory'] and both['fsGroup'] == 65532
+    for other in pod['spec'].get('initContainers', []) + pod['spec']['containers']:  # a pod is admitted whole
+        its = {**pod['spec']['securityContext'], **other['securityContext']}
+        assert its['runAsNonRoot'] and its['allowPrivilegeEscalation'] is False and its['capabilities'] == {'drop': ['ALL']}
 
 
 class Runs:
@@ -265,6 +274,12 @@ def test_the_chart():
     with pytest.raises(AssertionError, match='secretName is needed'):
         gotemplate.Chart(DEPLOY / 'helm/weirpool', 'rel', {})
     least, most = documents('least'), documents('all')
+    for release, name in (('rel', 'rel-weirpool'), ('our-weirpool', 'our-weirpool')):
+        chart = gotemplate.Chart(DEPLOY / 'helm/weirpool', release, CHART_VALUES['all'])
+        assert {d['metadata']['name'] for d in chart.documents()} == {name, name + '-http'}
+        assert '@%s.ns:5432/' % name in chart.notes and 'service/%s-http 9127' % name in chart.notes and '3306' in chart.notes
+    c = weirpool_in(pod_of(most))
+    assert c['env'][-1]['name'] == 'WEIRPOOL_CLIENT_TLS_SSLMODE' and c['volumeMounts'][-1]['mountPath'] == '/run/secrets/tls'
     assert [len(of_kind(d, k)) for d in (least, most) for k in ('NetworkPolicy', 'ServiceMonitor', 'PodDisruptionBudget')] == [0, 0, 1, 1, 1, 1]
     assert not of_kind(documents('without'), 'PodDisruptionBudget')
     pod = pod_of(most)
