@@ -556,7 +556,8 @@ const struct opt opt_table[] = {
 		HELP("A server that has not answered a probe after this time is down.")),
 	STR(cluster, "probe_user", probe_user, CLUSTER, NOW, D(""),
 		HELP("Account that asks the servers for their role and position. PostgreSQL: a "
-		     "member of pg_monitor; MySQL: one with REPLICATION CLIENT.")),
+		     "member of pg_monitor; MySQL: one with SELECT on performance_schema.* "
+		     "and SHOW VIEW on *.*; MariaDB: one with SLAVE MONITOR and SHOW VIEW.")),
 	ROW(cluster, "protocol", protocol, OPT_ENUM, int, CLUSTER, NOW, D("postgresql"),
 		NAMES("postgresql,mysql"),
 		HELP("What the servers speak; mysql stands for MariaDB, too.")),

@@ -154,6 +154,19 @@ static bool galera_next(struct probe *p, const struct err *e)
 	return false;
 }
 
+/* What the account is to be given, when the server does not let it ask. */
+static const char *right_of(enum cluster_kind k)
+{
+	switch (k) {
+	case CLUSTER_MYSQL:
+	case CLUSTER_GR: return " (SELECT ON performance_schema.*)";
+	case CLUSTER_MARIADB: return " (SLAVE MONITOR ON *.*)";
+	case CLUSTER_PG:
+	case CLUSTER_GALERA: break;
+	}
+	return "";
+}
+
 static void slow_done(struct ask *a, const struct err *e)
 {
 	struct probe *p = a->owner;
@@ -166,11 +179,9 @@ static void slow_done(struct ask *a, const struct err *e)
 	}
 	if (e || !p->slow_got) {
 		char text[300];
-		snprintf(text, sizeof text, "user %.60s cannot see what a probe needs: %.180s",
-			p->o.user,
-			e                      ? e->msg
-			: err_is(&p->slow_err) ? p->slow_err.msg
-					       : "no row");
+		const char *why = e ? e->msg : err_is(&p->slow_err) ? p->slow_err.msg : "no row";
+		snprintf(text, sizeof text, "user %.60s cannot see what a probe needs%s: %.150s",
+			p->o.user, e ? right_of(p->reading.kind) : "", why);
 		failed(p, FAIL_LOGIN, a->begun_us, now_us, text);
 		return;
 	}

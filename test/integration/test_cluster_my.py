@@ -21,6 +21,10 @@ class Cluster:
         primary = MyServer(d, kind, 'n0', server_id=1).create()
         self.nodes = [primary, primary.make_replica('n1', server_id=2)]
         primary.query("create table app.t (id int auto_increment primary key, v varchar(20))")
+        # the rights of probe_user that doc/clusters.md names, and no others
+        primary.query("create user watch@'%' identified by 'watch'")
+        for right in ('select on performance_schema.*', 'show view on *.*') if kind == 'mysql97' else ('slave monitor, show view on *.*',):
+            primary.query("grant %s to watch@'%%'" % right)
         primary.wait_replica(self.nodes[1])
 
     def where(self, i):
@@ -28,7 +32,7 @@ class Cluster:
 
     def entry(self):
         return dict(host=','.join('127.0.0.1' for _ in self.nodes), port=','.join(str(n.port) for n in self.nodes),
-                    protocol='mysql', probe_user='super', probe_password='super')
+                    protocol='mysql', probe_user='watch', probe_password='watch')
 
     def stop(self):
         end_servers(*self.nodes)

@@ -315,6 +315,7 @@ def test_mysql_rights(my2):
     code, out = once(my_url(my2, 'poor', 'app'))
     assert code == 1, out
     assert 'user poor cannot see what a probe needs' in out, out
+    assert '(%s)' % ('SELECT ON performance_schema.*' if p.family == 'mysql' else 'SLAVE MONITOR ON *.*') in out, out
 
 
 # ---- clusters with an authority ----
