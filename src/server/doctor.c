@@ -170,10 +170,15 @@ struct server_sum {
 	bool more; /* each further user has a pool of its own */
 };
 
+static bool is_same(const struct conf_host *a, const struct conf_host *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
 static struct server_sum *sum_of(struct server_sum *list, unsigned *n, const struct conf_host *h)
 {
 	for (unsigned i = 0; i < *n; i++)
-		if (list[i].host->port == h->port && strcmp(list[i].host->host, h->host) == 0)
+		if (is_same(list[i].host, h))
 			return &list[i];
 	if (*n == SERVERS_MAX)
 		return NULL;
@@ -181,11 +186,27 @@ static struct server_sum *sum_of(struct server_sum *list, unsigned *n, const str
 	return &list[(*n)++];
 }
 
-/* Who may ask a server, and how. */
+/* One that watches this server, or NULL. */
+static const struct conf_cluster *cluster_of(const struct conf *c, const struct server_sum *s)
+{
+	for (unsigned i = 0; i < c->clusters_n; i++)
+		for (unsigned k = 0; k < c->clusters[i].nodes_n; k++)
+			if (c->clusters[i].kind == s->db->kind &&
+				is_same(&c->clusters[i].nodes[k], s->host))
+				return &c->clusters[i];
+	return NULL;
+}
+
+/* Who may ask a server, and how: the user of an entry, or who asks it for its role. */
 static struct server_account account_of(
 	const struct doctor *d, const struct server_sum *s, struct settings *set)
 {
 	conf_effective(d->conf, s->db, NULL, set);
+	const struct conf_cluster *k = *s->db->force_user ? NULL : cluster_of(d->conf, s);
+	if (k && *k->probe_user)
+		return (struct server_account){ k->probe_user,
+			server_secret_of(d->gen, k->probe_user, k->probe_password), k->probe_dbname,
+			set };
 	return (struct server_account){ s->db->force_user,
 		server_secret_of(d->gen, s->db->force_user, s->db->password), s->db->dbname, set };
 }

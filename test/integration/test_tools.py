@@ -586,6 +586,20 @@ listen_backlog = 65535
     assert tool(binary, 'doctor', here + '/absent').returncode == 1
 
 
+def test_doctor_asks_as_the_probe(binary, here, pg15):
+    """Where clients bring their own names, a cluster's server is asked by who asks for its role."""
+    users = write(here, '"app" "app"\n', 'users.txt')
+    ini = write(here, """[clusters]
+main = host=%s port=%d probe_user=app probe_password=app probe_dbname=app
+[databases]
+app = cluster=main server_tls_sslmode=disable
+[weirpool]
+auth_file = %s
+""" % (pg15.host, pg15.port, users))
+    r = tool(binary, 'doctor', ini)
+    assert re.search(r'^ok    127\.0\.0\.1:%d: up to \d+ connections.* of \d+' % pg15.port, r.stdout, re.M), r.stdout
+
+
 def test_doctor_of_a_running_one(weirpool, pg15):
     wp = weirpool(pg15, max_client_conn=50, listen_backlog=100, query_wait_timeout=30,
                   databases={'app': dict(host=pg15.host, port=pg15.port, dbname='app', user='app', password='app', pool_size=2)})
