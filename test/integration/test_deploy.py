@@ -299,6 +299,8 @@ def test_compose(binary, base, pg15, tmp_path):
             assert (DEPLOY / 'compose' / v.split(':')[0]).exists(), v
         for p in s.get('ports', []):
             assert p.startswith('127.0.0.1:')
+    pooler = c['services']['weirpool']
+    assert int(pooler['environment']['WEIRPOOL_SHUTDOWN_TIMEOUT']) < int(pooler['stop_grace_period'].rstrip('s'))
     assert (DEPLOY / 'compose' / c['services']['weirpool']['build'] / 'Dockerfile').exists()
     token = (DEPLOY / 'compose' / c['secrets']['http_token']['file']).read_text().strip()
     prometheus = yaml.safe_load((DEPLOY / 'compose/prometheus.yml').read_text())
