@@ -7,6 +7,7 @@
  * all else A body is made of "text" (\n, \\, \"), i32:5, i16:1, and numbers for single bytes; #
  * starts a comment. */
 #include "../unit/pg_pool.h"
+#include "../unit/seed.h"
 #include "wire/pg/msg.h"
 
 #include <criterion/criterion.h>
@@ -203,7 +204,7 @@ static void begin(struct scene *x, FILE *f)
 			max_prepared = 0;
 	}
 	rewind(f);
-	pool_init(&x->p, mode, 1, max_prepared, 7);
+	pool_init(&x->p, mode, 1, max_prepared, seed_first());
 	x->s = pool_login(&x->p, NULL);
 	pool_run(&x->p, 0);
 	buf_fini(&x->s->got);

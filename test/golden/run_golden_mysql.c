@@ -5,6 +5,7 @@
  * client's login only its response is replayed: the proof of the record answers another nonce. */
 #include "../unit/my_core.h"
 #include "../unit/my_record.h"
+#include "../unit/seed.h"
 #include "wire/mysql/packet.h"
 
 #include <criterion/criterion.h>
@@ -94,6 +95,7 @@ static void replay_at(struct my_record *r, unsigned cut)
 		;
 	add_packet(r, &greeting);
 	my_core_init(&x, buf_data(&greeting), buf_len(&greeting), cut);
+	x.seed = seed_first();
 	buf_fini(&greeting);
 	my_record_rewind(r);
 	while (my_record_next(r))

@@ -229,7 +229,7 @@ class Soak:
 
     def short(self, weirpool, server, databases, seconds):
         """The one in the test suite: weirpool is the fixture."""
-        seed = int(os.environ.get('SOAK_SEED', random.randrange(1 << 30)))
+        seed = int(os.environ.get('SOAK_SEED', 1))
         print('SOAK_SEED=%d' % seed)
         self.prepare(server)
         proxy = Proxy(server.port)

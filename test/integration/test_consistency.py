@@ -2,7 +2,6 @@
 the servers: consistency.py tells how it is seen. SOAK_SECONDS makes it longer; the seed is printed."""
 import contextlib
 import os
-import random
 import time
 
 import pytest
@@ -105,7 +104,7 @@ def accepted(c, w):
 @pytest.mark.timeout(SECONDS * 3 + 400)
 def test_reads_see_what_they_must(harmed):
     c, w, dialect = harmed
-    seed = int(os.environ.get('SOAK_SEED', random.randrange(1 << 30)))
+    seed = int(os.environ.get('SOAK_SEED', 1))
     print('SOAK_SEED=%d' % seed)
     load = Workload(w, dialect, seed)
     try:

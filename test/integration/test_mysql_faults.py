@@ -392,7 +392,7 @@ def nothing_twice(server):
 @pytest.mark.parametrize('scenario', SCENARIOS)
 def test_the_line_to_the_server_is_cut(server, mypool, scenario):
     """At each byte that it carries, either way. The client hears of it; what it was told to be done is done, and once."""
-    seed = int(os.environ.get('WEIRPOOL_TEST_SEED', random.randrange(1 << 30)))
+    seed = int(os.environ.get('WEIRPOOL_TEST_SEED', 1))
     print('WEIRPOOL_TEST_SEED=%d' % seed)
     rnd = random.Random(seed)
     with Liar(server) as liar:
@@ -461,7 +461,7 @@ class Mortal(RawMy):
 @pytest.mark.parametrize('scenario', SCENARIOS)
 def test_the_client_vanishes(server, mypool, scenario):
     """At each byte that it sends or hears, its login included. Nobody else notices, and nothing of it is left."""
-    seed = int(os.environ.get('WEIRPOOL_TEST_SEED', random.randrange(1 << 30)))
+    seed = int(os.environ.get('WEIRPOOL_TEST_SEED', 1))
     print('WEIRPOOL_TEST_SEED=%d' % seed)
     rnd = random.Random(seed)
     wp = mypool(server, default_pool_size=1, **OPTIONS)

@@ -1,6 +1,7 @@
 """TLS on both sides: every sslmode, direct TLS, bytes stuffed before the handshake, changed certificates."""
 import contextlib
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -212,7 +213,7 @@ def send_and_close(r, data):
 
 def test_garbage_instead_of_a_handshake(tls):
     wp = tls()
-    for junk in (b'GET / HTTP/1.0\r\n\r\n', b'\x16\x03\x01\xff\xff' + b'j' * 1000, b'\0' * 100, os.urandom(500)):
+    for junk in (b'GET / HTTP/1.0\r\n\r\n', b'\x16\x03\x01\xff\xff' + b'j' * 1000, b'\0' * 100, random.Random(1).randbytes(500)):
         r = wp.bare()
         r.send(rawpg.ssl_request())
         assert r.recv_exact(1) == b'S'

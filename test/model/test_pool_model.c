@@ -4,9 +4,10 @@
  * alive (in lists, in mailboxes, connecting) == open <= limit + reserve; when all mailboxes are
  * empty and all turns have ended: no waiter while an idle movable link exists or the budget is not
  * used up; no session runs on a link of another class; in the end every waiter has been served, in
- * the order in which those of its class came to its worker.
- * MODEL_SEED=n repeats one run; the seed is printed when a run fails. */
+ * the order in which those of its class came to its worker. */
 #include "../../src/core/core_int.h"
+
+#include "../unit/seed.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #define WORKERS 4
 #define CLIENTS 40
 #define CLASSES 3
+#define STEPS 3000
 
 struct client {
 	struct session session; /* only its id is looked at */
@@ -387,15 +389,16 @@ static void no_waiter_beside_idle(void)
 		"%u wait and the pool is not full", waiting);
 }
 
-static void run(uint64_t seed, unsigned steps)
+static void run(unsigned seed, void *arg)
 {
-	rng = seed * 2654435761u + 88172645463325252u;
+	(void)arg;
+	rng = (uint64_t)seed * 2654435761u + 88172645463325252u;
 	may_connect_fail = rnd(2);
 	refuse_moves = false;
 	unsigned limit = 1 + rnd(12), reserve = rnd(3) ? 0 : 3;
 	classes = rnd(2) ? 1 : 1 + rnd(CLASSES);
 	setup(limit, reserve);
-	for (unsigned i = 0; i < steps; i++) {
+	for (unsigned i = 0; i < STEPS; i++) {
 		unsigned w = rnd(WORKERS);
 		now += rnd(300);
 		switch (rnd(4)) {
@@ -438,15 +441,7 @@ static void run(uint64_t seed, unsigned steps)
 
 Test(pool_model, random_schedules, .timeout = 120)
 {
-	const char *one = getenv("MODEL_SEED");
-	if (one) {
-		run(strtoull(one, NULL, 10), 20000);
-		return;
-	}
-	for (uint64_t seed = 1; seed <= 2000; seed++) {
-		cr_log_info("seed %llu", (unsigned long long)seed);
-		run(seed, 3000);
-	}
+	seed_each(2000, run, NULL);
 }
 
 Test(pool_model, waiters_of_one_worker_use_links_of_the_others)

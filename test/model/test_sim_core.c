@@ -1,8 +1,10 @@
 /* test_sim_core - a whole weirpool without databases, sockets and time: what each timeout does,
  * what becomes of everybody when a peer goes away in any state, back-off, draining, RELOAD,
- * greetings, KILL and logins in mid-session, and random schedules of all of it. A failing schedule
- * prints its seed; SIM_SEED=n repeats that one, SIM_TRACE=1 shows every byte. */
+ * greetings, KILL and logins in mid-session, and random schedules of all of it. SIM_TRACE=1
+ * shows every byte. */
 #include "sim_world.h"
+
+#include "../unit/seed.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -394,8 +396,9 @@ Test(sim_core, another_login_in_mid_session)
 
 /* ---- peers go away in any state ---- */
 
-static void chaos(uint64_t seed)
+static void chaos(unsigned seed, void *arg)
 {
+	(void)arg;
 	static const char *const verbs[] = { "Q", "Q", "SET", "BEGIN", "COMMIT", "ROWS", "PIN",
 		"UNPIN", "VAGUE", "SLEEP" };
 	char options[400], value[40], line[60];
@@ -508,15 +511,5 @@ Test(sim_core, what_was_asked_of_the_workers_is_answered_before_the_end)
 
 Test(sim_core, random_schedules, .timeout = 120)
 {
-	const char *one = getenv("SIM_SEED");
-	const char *many = getenv("SIM_SEEDS");
-	uint64_t last = many ? strtoull(many, NULL, 10) : 60;
-	if (one) {
-		chaos(strtoull(one, NULL, 10));
-		return;
-	}
-	for (uint64_t seed = 1; seed <= last; seed++) {
-		fprintf(stderr, "# seed %llu\n", (unsigned long long)seed);
-		chaos(seed);
-	}
+	seed_each(60, chaos, NULL);
 }

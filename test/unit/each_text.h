@@ -42,11 +42,13 @@ static unsigned each_text_dir(const char *name, each_text_fn *fn)
 	char dir[1024], path[2048], text[EACH_TEXT_MAX_BYTES];
 	unsigned texts = 0;
 	snprintf(dir, sizeof(dir), "%s/%s", srcdir != NULL ? srcdir : ".", name);
-	DIR *d = opendir(dir);
-	cr_assert_not_null(d, "%s", dir);
-	for (struct dirent *e; (e = readdir(d)) != NULL;) {
-		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "rb");
+	struct dirent **e;
+	int entries_n = scandir(dir, &e, NULL, alphasort); /* the same order for the same seed */
+	cr_assert_gt(entries_n, 0, "%s", dir);
+	for (int i = 0; i < entries_n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, e[i]->d_name);
+		FILE *f = e[i]->d_name[0] == '.' ? NULL : fopen(path, "rb");
+		free(e[i]);
 		if (f == NULL)
 			continue;
 		size_t n = fread(text, 1, sizeof(text), f);
@@ -56,7 +58,7 @@ static unsigned each_text_dir(const char *name, each_text_fn *fn)
 		fn(text, n);
 		texts++;
 	}
-	closedir(d);
+	free(e);
 	return texts;
 }
 

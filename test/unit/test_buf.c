@@ -1,5 +1,6 @@
 /* buf: content against a simple model, the cap, failure that sticks, and memory given back. */
 #include "base/buf.h"
+#include "seed.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -230,8 +231,10 @@ Test(buf, wipe_leaves_no_secret_behind)
 }
 
 /* Random operations, compared with a plain array. */
-static void random_walk(unsigned seed, size_t cap)
+static void random_walk(unsigned seed, void *arg)
 {
+	size_t cap = seed % 2 ? 70000 : 12345;
+	(void)arg;
 	static uint8_t model[70000];
 	size_t n = 0;
 	uint8_t next = 0;
@@ -270,6 +273,5 @@ static void random_walk(unsigned seed, size_t cap)
 
 Test(buf, random_walks)
 {
-	for (unsigned seed = 1; seed <= 20; seed++)
-		random_walk(seed, seed % 2 ? 70000 : 12345);
+	seed_each(20, random_walk, NULL);
 }

@@ -1,12 +1,13 @@
 /* monitor: what is read from servers and from Patroni, also when it is hostile. */
 #include "../../src/monitor/monitor_int.h"
 
+#include "seed.h"
+
 #include "base/mem.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int leader(const char *s, char name[64], char host[256], uint16_t *port)
 {
@@ -75,7 +76,7 @@ Test(monitor, patroni_members)
 Test(monitor, json_depth_and_garbage)
 {
 	static const char chars[] = "{}[]\",:\\ x1\x01\0";
-	unsigned seed = (unsigned)time(NULL);
+	unsigned seed = seed_first();
 	char s[200], name[64], host[256];
 	uint16_t port;
 	bool paused;

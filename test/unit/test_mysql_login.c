@@ -4,6 +4,7 @@
 #include "../../src/proto/mysql_login_int.h"
 #include "base/num.h"
 #include "crypto/mysql_stored.h"
+#include "seed.h"
 #include "wire/mysql/auth.h"
 #include "wire/mysql/error.h"
 #include "wire/mysql/ok.h"
@@ -208,7 +209,7 @@ static struct outcome play(const struct scene *s)
 		.tls_require = s->tls_require,
 		.is_private = s->is_private,
 		.link_class = s->link_class };
-	uint32_t seed = 1;
+	uint32_t seed = seed_first();
 	half_init(&c, sizeof(struct my_client));
 	half_init(&l, sizeof(struct my_link));
 	my_client_init(c.st, env, &g, &c.out);

@@ -9,8 +9,7 @@
 
 #include "each_text.h"
 #include "other_numbers.h"
-
-#include <unistd.h>
+#include "seed.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define NUMBERS_MAX 200U
@@ -25,9 +24,7 @@ static struct sql_route_ctx ctxs[3];
 static void setup(void)
 {
 	static const char *const danger[] = { "t", "f", "orders", "count", "=", "v" };
-	const char *given = getenv("SQL_NUMBERS_SEED");
-	seed = given ? (uint32_t)strtoul(given, NULL, 0) : (uint32_t)getpid() * 2654435761U | 1;
-	fprintf(stderr, "SQL_NUMBERS_SEED=%u\n", seed);
+	seed = seed_first();
 	struct sql_names *names = sql_names_new(false);
 	for (size_t i = 0; i < N(danger); i++)
 		cr_assert(sql_names_add(names, danger[i], strlen(danger[i]), SQL_NAME_DANGER));

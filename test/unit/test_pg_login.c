@@ -4,6 +4,7 @@
 #include "crypto/md5pw.h"
 #include "crypto/scram.h"
 #include "pg_peer.h"
+#include "seed.h"
 
 #define SALT "0123456789abcdef"
 static const uint8_t CBIND[32] = { 9, 8, 7 };
@@ -125,7 +126,7 @@ static struct outcome play(const struct scene *s)
 {
 	struct outcome o = { .client = PEV_MORE, .link = PEV_MORE };
 	struct half c, l;
-	uint32_t seed = 1;
+	uint32_t seed = seed_first();
 	const struct proto_kv params[] = { { "application_name", "weirpool" }, { NULL, NULL } };
 	const struct proto_link_login in = { .user = "alice",
 		.database = "app",

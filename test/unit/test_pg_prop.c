@@ -1,8 +1,9 @@
 /* proto_pg as a whole: some sessions over fewer links, each doing random things in random pieces,
  * must each receive byte for byte what a server of its own would have sent (ParameterStatus apart):
- * its own rows, in order, under its own settings. Seeds are printed. */
+ * its own rows, in order, under its own settings. */
 #include "pg_pool.h"
 #include "pg_script.h"
+#include "seed.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -267,8 +268,9 @@ struct plan {
 	bool leave;
 };
 
-static void play(unsigned seed, const struct plan *plan)
+static void play(unsigned seed, void *arg)
 {
+	const struct plan *plan = arg;
 	static struct pool p;
 	static struct twin t[POOL_N];
 	memset(t, 0, sizeof(t));
@@ -323,53 +325,32 @@ static void play(unsigned seed, const struct plan *plan)
 	pool_fini(&p);
 }
 
-static unsigned rounds(unsigned n)
-{
-	const char *more = getenv("PG_PROP_ROUNDS");
-	return more ? (unsigned)strlen(more) * n : n; /* as many times n as it has letters */
-}
-
-static unsigned first(void)
-{
-	const char *s = getenv("PG_PROP_SEED");
-	unsigned v = 1;
-	if (s)
-		for (v = 0; *s >= '0' && *s <= '9'; s++)
-			v = v * 10 + (unsigned)(*s - '0');
-	return v;
-}
-
 Test(pg_prop, transaction_mode)
 {
-	const struct plan plan = { PROTO_TRANSACTION, 5, 8, 3, 300, false };
-	for (unsigned i = 0; i < rounds(60); i++)
-		play(first() + i, &plan);
+	struct plan plan = { PROTO_TRANSACTION, 5, 8, 3, 300, false };
+	seed_each(60, play, &plan);
 }
 
 Test(pg_prop, few_links)
 {
-	const struct plan plan = { PROTO_TRANSACTION, 6, 2, 100, 200, false };
-	for (unsigned i = 0; i < rounds(60); i++)
-		play(first() + i, &plan);
+	struct plan plan = { PROTO_TRANSACTION, 6, 2, 100, 200, false };
+	seed_each(60, play, &plan);
 }
 
 Test(pg_prop, sessions_that_vanish)
 {
-	const struct plan plan = { PROTO_TRANSACTION, 6, 7, 4, 300, true };
-	for (unsigned i = 0; i < rounds(60); i++)
-		play(first() + i, &plan);
+	struct plan plan = { PROTO_TRANSACTION, 6, 7, 4, 300, true };
+	seed_each(60, play, &plan);
 }
 
 Test(pg_prop, names_untracked)
 {
-	const struct plan plan = { PROTO_TRANSACTION, 4, 6, 0, 200, true };
-	for (unsigned i = 0; i < rounds(30); i++)
-		play(first() + i, &plan);
+	struct plan plan = { PROTO_TRANSACTION, 4, 6, 0, 200, true };
+	seed_each(30, play, &plan);
 }
 
 Test(pg_prop, session_mode)
 {
-	const struct plan plan = { PROTO_SESSION, 4, 6, 0, 200, true };
-	for (unsigned i = 0; i < rounds(30); i++)
-		play(first() + i, &plan);
+	struct plan plan = { PROTO_SESSION, 4, 6, 0, 200, true };
+	seed_each(30, play, &plan);
 }

@@ -3,11 +3,10 @@
 #include "../../src/proto/pg_ref_int.h"
 #include "each_text.h"
 #include "other_numbers.h"
+#include "seed.h"
 
 #include "base/mem.h"
 #include "sql/names.h"
-
-#include <unistd.h>
 
 #define ROUNDS 4U /* it is kept in the second */
 #define OTHERS 32U
@@ -162,8 +161,7 @@ static void same_beside_others(const char *text, size_t n)
 
 Test(pg_seen, says_what_would_be_read_whatever_the_numbers)
 {
-	seed = (uint32_t)getpid() * 2654435761U | 1;
-	fprintf(stderr, "seed %u\n", seed);
+	seed = seed_first();
 	(void)each_text_lines("test/data/route-pg.txt", same_beside_others);
 	(void)each_text_dir("test/fuzz/corpus/route", same_beside_others);
 	(void)each_text_dir("test/fuzz/corpus/classify", same_beside_others);

@@ -1,12 +1,12 @@
 /* sql_digest: the fast way makes of a text what the plain one does (plain_digest.h), for the texts
  * of all fuzz corpora and test data, cut anywhere, and for random ones. */
 #include "plain_digest.h"
+#include "seed.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define CUT_EVERYWHERE_MAX_BYTES 300U
@@ -157,11 +157,7 @@ static uint32_t roll(uint32_t *seed)
 
 Test(sql_digest, random_texts)
 {
-	uint32_t seed = (uint32_t)getpid() * 2654435761U + 1;
-	const char *given = getenv("SQL_DIGEST_SEED");
-	if (given != NULL)
-		seed = (uint32_t)strtoul(given, NULL, 0);
-	fprintf(stderr, "SQL_DIGEST_SEED=%u\n", seed);
+	uint32_t seed = seed_first();
 	for (unsigned i = 0; i < RANDOM_TEXTS; i++) {
 		char text[512];
 		size_t n = 0;
