@@ -322,7 +322,8 @@ static enum dn_next command_complete(struct dnx *d, const struct pgmsg_head *h, 
 		if (o->ticket.sent_us)
 			dn_count_rows(d, tag);
 	}
-	if (to_client(d, o) && d->c->lost == PG_LOST_UNTOLD && d->c->lost_commit) {
+	if (to_client(d, o) && d->c->lost == PG_LOST_UNTOLD && o->kind == OWED_QUERY &&
+		o->synth == 'C') {
 		o->flags |= OWED_F_ERROR;
 		put_lost(d, h);
 		return DN_NEXT;

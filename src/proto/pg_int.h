@@ -125,7 +125,7 @@ struct pg_client { /* an idle session of thousands: keep it small */
 	uint8_t tx_lost;    /* enum err_code: what it hears of that */
 	bool defer_begin;   /* its BEGIN may wait for the next statement */
 	uint8_t begun;      /* its transaction is on no link: how it began (pg_begin.c), else 0 */
-	bool lost_commit;   /* ... and a COMMIT of it was sent */
+	bool lost_commit;   /* ... and the Query at hand is a COMMIT of it */
 	bool ends_tx;    /* the request that was sent last is a COMMIT or ROLLBACK, and no more */
 	bool mixed;      /* state outside of the transaction was changed before it began, and is
 			       not known yet */
@@ -173,8 +173,10 @@ enum owed_disp {
 struct owed {
 	uint8_t kind, disp;
 	uint16_t flags;
-	uint8_t synth; /* SYNTH: type of the bodyless message to send. CAPTURE: enum pg_capture */
-	uint16_t tag;  /* PARSE, BIND, DESC_STMT: told_tag() of the statement's name */
+	/* SYNTH: type of the bodyless message to send. CAPTURE: enum pg_capture. QUERY: 'C', if it
+	 * is the COMMIT of a transaction that its client does not know to be lost */
+	uint8_t synth;
+	uint16_t tag; /* PARSE, BIND, DESC_STMT: told_tag() of the statement's name */
 	union {
 		struct linkstmt *ls; /* PARSE, BIND, DESC_STMT, or NULL; counted there */
 		struct err *err;     /* OWED_F_FORCED; owned */

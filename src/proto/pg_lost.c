@@ -82,7 +82,6 @@ bool pg_client_lost(void *cst, void *lst, const struct proto_loss *x, struct buf
 	bool tx = in_tx(c, l);
 	bool any = answer(c, l, tx && !(c->acc & MAY_END) ? x->tx : x->request, tx, down);
 	c->lost = PG_LOST_NO;
-	c->lost_commit = false;
 	if (tx && !(any && c->ends_tx && !c->in_batch))
 		c->lost = any ? PG_LOST_TOLD : PG_LOST_UNTOLD;
 	if (c->up_left > 0)
@@ -98,11 +97,21 @@ bool lost_refused(struct pg_client *c, const struct sql_stmt_info *info, struct 
 	uint64_t commits = info->flags & (SQL_F_TX_COMMIT | SQL_F_BAD);
 	bool alone = info->n_statements == 1 && info->verb == SQL_V_COMMIT &&
 		     !(info->flags & (SQL_F_TX_CHAIN | SQL_F_BAD));
+	c->lost_commit = false;
 	if (c->lost != PG_LOST_UNTOLD || !commits)
 		return false;
 	c->lost_commit = alone;
 	err_set(why, (enum err_code)c->tx_lost, PROTO_TX_LOST_TEXT);
 	return !alone;
+}
+
+/* What was sent before it may end the transaction, and is not to be answered for it. */
+void lost_mark_commit(struct pg_client *c, struct pg_link *l)
+{
+	struct owed *o = owed_tail(l);
+	if (c->lost_commit && o)
+		o->synth = 'C';
+	c->lost_commit = false;
 }
 
 void lost_put(struct pg_client *c, struct pg_link *l, struct buf *up)

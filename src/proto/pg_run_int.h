@@ -266,6 +266,8 @@ void named_asked(struct pg_client *c, struct pg_link *l);
 /* Must this text fail because its transaction is lost, and the client has not heard of it? A COMMIT
  * alone may pass: its answer is replaced. */
 bool lost_refused(struct pg_client *c, const struct sql_stmt_info *info, struct err *why);
+/* The Query that it let pass was put. */
+void lost_mark_commit(struct pg_client *c, struct pg_link *l);
 /* Puts what makes the transaction of l a failed one: that of c was lost. */
 void lost_put(struct pg_client *c, struct pg_link *l, struct buf *up);
 /* What ReadyForQuery says when no server does. */

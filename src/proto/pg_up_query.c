@@ -244,6 +244,7 @@ static enum up_next query_served(
 	} else if (x.verb != SQL_V_PREPARE || x.s || !query_prepare(u, h, text, n, &info)) {
 		r = query_put(u, h, text, n, &info, &x);
 		owed_mark_clears(u->l, info.flags);
+		lost_mark_commit(u->c, u->l);
 	}
 	up_query_sent(u);
 	return r;

@@ -143,6 +143,18 @@ def test_idle_in_a_transaction_that_is_committed(server, wp):
     assert rows(server, 'commit') == 0 and rows(server, 'after commit') == 1
 
 
+def test_a_commit_behind_a_rollback_that_is_not_answered_yet(server, wp):
+    """The ROLLBACK ends the transaction that was lost; what is behind it is another one's."""
+    with wp.raw() as r:
+        for back in (query('rollback'), batch('rollback') + sync()):
+            r.q('begin')
+            lose(server, wp)
+            r.send(back + query('commit') + query('begin') + query("insert into t values ('behind')") + query('commit'))
+            out = [m for _ in range(5) for m in r.until_ready()]
+            assert not errors(out) and [m.tag for m in out if m.type == 'C'] == ['ROLLBACK', 'COMMIT', 'BEGIN', 'INSERT 0 1', 'COMMIT'], out
+    assert rows(server, 'behind') == 2
+
+
 def test_a_commit_by_the_extended_protocol(server, wp):
     """... and what stands behind it in its batch does not run."""
     with wp.raw() as r:

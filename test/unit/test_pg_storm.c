@@ -293,6 +293,42 @@ Test(pg_storm, sessions_outlive_their_links)
 	cr_assert(all > n || n < 20, "%u of %u", all, n);
 }
 
+/* A ROLLBACK that is answered ends the lost transaction, whatever COMMIT was sent behind it. */
+Test(pg_storm, commit_behind_the_rollback_of_a_lost_transaction)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	for (unsigned batch = 0; batch < 2; batch++) {
+		struct buf b;
+		char text[1000];
+		pool_init(&p, PROTO_TRANSACTION, 2, 3, 1);
+		struct psess *s = pool_login(&p, none);
+		buf_init(&b, 0);
+		put_query(&b, "BEGIN");
+		pool_send(s, &b);
+		pool_run(&p, 0);
+		pool_lose_link(&p, s->link);
+		buf_fini(&s->got);
+		buf_fini(&b);
+		if (batch) {
+			put_parse(&b, "", "ROLLBACK");
+			put_bind(&b, "", "");
+			pgext_put_execute(&b, "", 0);
+			pgext_put_sync(&b);
+		} else {
+			put_query(&b, "ROLLBACK");
+		}
+		put_query(&b, "COMMIT");
+		pool_send(s, &b);
+		pool_run(&p, 0);
+		cr_assert_str_eq(describe_stream(&s->got, text, sizeof(text), false),
+			batch ? "1 2 C(ROLLBACK) Z(I) C(COMMIT) Z(I)"
+			      : "C(ROLLBACK) Z(I) C(COMMIT) Z(I)");
+		buf_fini(&b);
+		pool_fini(&p);
+	}
+}
+
 /* ---- two that the storms seldom hit ---- */
 
 /* A client may send more than the ring of owed replies holds: it waits, and all is answered. */
