@@ -5,6 +5,7 @@
 #ifndef TEST_SEED_H
 #define TEST_SEED_H
 
+#include <criterion/criterion.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,8 +19,9 @@ static volatile unsigned seed_now;
 
 static inline void seed_say(void)
 {
-	char line[32];
-	int n = snprintf(line, sizeof(line), "SEED=%u\n", seed_now);
+	char line[200];
+	int n = snprintf(line, sizeof(line), "%s::%s SEED=%u\n", criterion_current_suite->name,
+		criterion_current_test->name, seed_now);
 	ssize_t put = write(STDERR_FILENO, line, (size_t)n);
 	(void)put;
 }
