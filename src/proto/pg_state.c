@@ -379,6 +379,13 @@ static bool ask_learn(struct pg_client *c, struct pg_link *l)
 	return true;
 }
 
+/* May a text that was seen before this answer run behind it? Those that the server keeps under the
+ * session's own names may. */
+static bool keeps_texts(const struct pg_client *c)
+{
+	return c->raw_flags || c->unnamed_raw || (c->pins & PIN(PREPARE));
+}
+
 void ask_done(struct pg_client *c, struct pg_link *l, bool failed)
 {
 	l->ask_wait = false;
@@ -395,8 +402,13 @@ void ask_done(struct pg_client *c, struct pg_link *l, bool failed)
 			c->pins |= PIN(SETTING);
 		if (!(c->acc & STATE_SETTINGS))
 			c->salt = 0;
-		if (c->acc == 0 && c->learn && c->learn->undo == NULL && !c->learn->names_overflow)
-			learn_free(c);
+		if (c->acc == 0 && c->learn && c->learn->undo == NULL &&
+			!c->learn->names_overflow) {
+			if (keeps_texts(c))
+				learn_forget_set(c);
+			else
+				learn_free(c);
+		}
 	}
 	c->acc_asking = 0;
 	/* unless it was sent meanwhile */

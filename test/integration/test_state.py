@@ -18,6 +18,25 @@ def setting(client, name):
     return client.one("select current_setting('%s', true)" % name)
 
 
+def test_custom_setting_of_a_statement_that_runs_later(weirpool, pg15):
+    """Statements that pass under the session's own names: what they set has been read in them long before they run."""
+    wp = weirpool(pg15, default_pool_size=1, max_prepared_statements=0)
+    a, b = wp.raw(), wp.raw()
+    for prepare, run in ((rawpg.parse('s', "set app.late = 'a'") + rawpg.sync(), rawpg.bind('', 's') + rawpg.execute() + rawpg.sync()),
+                         (rawpg.query("prepare s as select set_config('app.late', 'a', false)"), rawpg.query('execute s'))):
+        a.send(prepare).until_ready()
+        a.simple('select 1')
+        a.simple("select set_config('app.other', 'a', false)")  # the server is asked, and more than once
+        a.simple('select 1')
+        a.send(run).until_ready()
+        assert setting(a, 'app.late') == 'a'
+        a.simple('deallocate all')
+        assert setting(b, 'app.late') in (None, '') and setting(b, 'app.other') in (None, '')
+        assert setting(a, 'app.late') == 'a'
+        a.simple("reset app.late")
+        begin_end(b)
+
+
 def begin_end(client):
     """A transaction of another client, so that the one link certainly changes hands."""
     client.simple('begin')
