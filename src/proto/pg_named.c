@@ -120,14 +120,17 @@ bool named_answered(struct pg_client *c, struct pg_link *l, bool failed)
 
 /* ---- putting ---- */
 
-/* Closes what is not, or not any more, the session's. */
-void named_evict(struct upx *u)
+/* Closes what is not, or not any more, the session's. What the state query in flight may tell of
+ * must be known until then. */
+bool named_evict(struct upx *u)
 {
 	struct pg_named *k = u->l->named;
 	bool any = false;
 	for (uint32_t i = k ? k->n : 0; i-- > 0;) {
 		if (k->of == u->c->id && still(u->c, &k->v[i]))
 			continue;
+		if (u->l->ask_wait)
+			return false;
 		flow_cut(&u->f);
 		(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
 		pgext_put_close(u->up, 'S', k->v[i].name);
@@ -139,6 +142,7 @@ void named_evict(struct upx *u)
 		pgext_put_sync(u->up);
 		u->l->no_replay = true;
 	}
+	return true;
 }
 
 static struct owed *push_captured(struct pg_link *l, enum owed_kind kind, uint32_t id)
@@ -230,9 +234,8 @@ void named_put_sql(struct upx *u)
 bool named_batch(struct upx *u)
 {
 	bool wants = wants_sql(u);
-	if (wants && names_in_doubt(u->c, u->l))
+	if ((wants && names_in_doubt(u->c, u->l)) || !named_evict(u))
 		return false;
-	named_evict(u);
 	if (wants)
 		put_missing(u, NULL, 0);
 	return true;

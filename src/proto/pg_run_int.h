@@ -235,7 +235,8 @@ void named_clear(struct pg_link *l); /* the server has dropped them */
 bool named_has(const struct pg_client *c, const struct pg_link *l, const char *name, size_t n);
 /* The server has answered what the oldest undo record is of. False: there is none. */
 bool named_answered(struct pg_client *c, struct pg_link *l, bool failed);
-void named_evict(struct upx *u); /* something of the session is about to be sent */
+/* Something of the session is about to be sent. False: it must wait. */
+bool named_evict(struct upx *u);
 bool named_batch(struct upx *u); /* an extended batch is about to begin. False: it must wait */
 /* A Query is about to be sent: makes what it may look for. */
 void named_query(struct upx *u, const char *text, size_t n, uint64_t flags);

@@ -220,8 +220,8 @@ static enum up_next query_served(
 		(x.verb != SQL_V_EMPTY || named_wanted(u, info.flags) || is_view(u, text, n)))
 		return up_hold(u);
 	info.flags = named_flags(u, &x, info.flags);
-	if (!u->l->ext_open)
-		named_evict(u);
+	if (!u->l->ext_open && !named_evict(u))
+		return up_hold(u);
 	up_query_begins(u);
 	enum up_next r = UP_NEXT;
 	if (u->ruled.rule && u->ruled.rule->block) {
@@ -313,8 +313,9 @@ enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 		return query_served(u, h, text, n);
 	if (big && u->l->sync_wait)
 		return up_hold(u);
+	if (!named_evict(u))
+		return up_hold(u);
 	up_query_begins(u);
-	named_evict(u);
 	if (refused) {
 		enum up_next r = up_rule_refuse(u, h);
 		up_query_sent(u);

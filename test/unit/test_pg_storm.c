@@ -329,6 +329,44 @@ Test(pg_storm, commit_behind_the_rollback_of_a_lost_transaction)
 	}
 }
 
+/* What a server is asked about its statements is older than the DEALLOCATE behind it. */
+Test(pg_storm, deallocate_while_the_server_is_asked)
+{
+	static struct pool p;
+	static const char *const none[] = { NULL };
+	struct buf b;
+	char text[1000];
+	pool_init(&p, PROTO_TRANSACTION, 1, 3, 1);
+	struct psess *s = pool_login(&p, none);
+	struct plink *l = &p.link[0];
+	buf_init(&b, 0);
+	put_query(&b, "PREPARE q AS SELECT 'q'");
+	pool_send(s, &b);
+	pool_run(&p, 0);
+	buf_fini(&b);
+	put_query(&b, "SELECT set_config('app.x','x',false)");
+	pool_send(s, &b);
+	buf_fini(&b);
+	while (!buf_len(&l->up) || !memmem(buf_data(&l->up), buf_len(&l->up), "pg_settings", 11))
+		cr_assert(pool_step(&p, 0));
+	buf_fini(&s->got);
+	put_query(&b, "DEALLOCATE q");
+	put_query(&b, "SELECT 'x'");
+	pool_send(s, &b);
+	pool_run(&p, 0);
+	buf_fini(&b);
+	pool_close_link(&p, l); /* what the session has is made again on another one */
+	put_query(&b, "PREPARE q AS SELECT 'r'");
+	put_query(&b, "EXECUTE q");
+	pool_send(s, &b);
+	pool_run(&p, 0);
+	buf_fini(&b);
+	cr_assert_str_eq(describe_stream(&s->got, text, sizeof(text), false),
+		"C(DEALLOCATE) Z(I) T D(x) C(SELECT 1) Z(I) "
+		"C(PREPARE) Z(I) T D(r) C(SELECT 1) Z(I)");
+	pool_fini(&p);
+}
+
 /* ---- two that the storms seldom hit ---- */
 
 /* A client may send more than the ring of owed replies holds: it waits, and all is answered. */
