@@ -298,14 +298,18 @@ def test_a_proof_opens_the_server(weirpool, anymy, certs, tls):
 def test_secrets_of_show_create_user(weirpool, mysql97, certs):
     """What the server prints can stand in auth_file as it is."""
     with mysql97.connect() as c, c.cursor() as k:
+        # not every salt has bytes for which a server chooses hexadecimal digits
+        k.execute('create user apphex@"%" identified with caching_sha2_password as 0x' + SHA2_APP.encode().hex())
+        k.execute('grant all on app.* to apphex@"%"')
         k.execute('set print_identified_with_as_hex = on')
-        k.execute('show create user app@"%"')
+        k.execute('show create user apphex@"%"')
         secret = k.fetchone()[0].split(' AS ')[1].split()[0]
-    assert secret.startswith('0x2441')
-    wp = weirpool(mysql97, userlist=dict(app=secret), auth_type='md5', **tls_options(certs))
-    with RawMy(wp.mysql_port) as r:
-        r.login(tls=True)
-        assert r.one('select current_user()') == 'app@%'
+        assert secret.startswith('0x2441')
+        wp = weirpool(mysql97, userlist=dict(apphex=secret), auth_type='md5', **tls_options(certs))
+        with RawMy(wp.mysql_port) as r:
+            r.login('apphex', 'app', tls=True)
+            assert r.one('select current_user()') == 'apphex@%'
+        k.execute('drop user apphex@"%"')
 
 
 def test_the_second_login_of_a_stored_sha2_secret_is_fast(weirpool, mysql97, certs):
