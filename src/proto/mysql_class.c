@@ -376,15 +376,33 @@ static bool keeps_found(const struct sql_my_stmt *st)
 	       st->verb == SQL_MY_V_USE;
 }
 
+/* What statements behind this one in the text find of it, whoever had the link before. (MariaDB
+ * keeps warnings over what uses no table.) */
+static uint64_t leaves_of(const struct sql_my_opts *o, const struct sql_my_stmt *st)
+{
+	uint64_t leaves = SQL_MY_ROW_COUNT;
+	if (gives_found(st))
+		leaves |= SQL_MY_FOUND_ROWS;
+	if (!o->mariadb && st->verb != SQL_MY_V_OTHER && !(st->flags & SQL_MY_KEEPS_DIAG))
+		leaves |= SQL_MY_DIAG;
+	return leaves;
+}
+
 static void classify(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r)
 {
 	struct sql_my_iter it;
 	struct sql_my_stmt st;
+	uint64_t left = 0;
 	*r = (struct my_req){ 0 };
 	sql_my_start(&it, o, text, n);
 	while (sql_my_next(&it, &st)) {
+		uint64_t flags = r->flags;
+		r->flags = 0;
 		note_one(c, o, text, &st, run, r);
+		r->looks |= r->flags & MY_LOOKS_BACK & ~left;
+		r->flags |= flags;
+		left |= leaves_of(o, &st);
 		if (r->n_statements < UINT8_MAX)
 			r->n_statements++;
 		r->selects = r->n_statements == 1 && gives_found(&st);
@@ -460,15 +478,15 @@ void my_class_big(struct my_req *r)
 #define OF_OTHERS \
 	(SQL_MY_FOUND_ROWS | SQL_MY_PROFILE | SQL_MY_SEQ_READ | SQL_MY_LAST_GTID | SQL_MY_DIAG)
 
-/* Things of the statement before it, which ran on another link, or ours came in between. */
-bool my_class_looks_lost(const struct my_link *l, uint64_t f)
+/* Things of the statement before the text, which ran on another link, or ours came in between. */
+static bool looks_lost(const struct my_link *l, const struct my_req *r)
 {
+	uint64_t f = r->looks;
 	if ((f & SQL_MY_LAST_GTID) && !l->own_gtid)
 		return true;
-	return (f & (SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE |
-			    SQL_MY_SEQ_READ)) &&
+	return (f & MY_LOOKS_BACK & ~SQL_MY_LAST_GTID) &&
 	       (!l->own_last || ((f & SQL_MY_ROW_COUNT) && !l->own_count) ||
-		       ((f & SQL_MY_SEQ_READ) && !(f & SQL_MY_SEQ_USE) && !l->own_seq) ||
+		       ((f & SQL_MY_SEQ_READ) && !(r->flags & SQL_MY_SEQ_USE) && !l->own_seq) ||
 		       ((f & SQL_MY_FOUND_ROWS) && !l->own_found));
 }
 
@@ -480,13 +498,20 @@ bool my_class_check(
 	uint64_t f = r->flags;
 	if (c->mode == PROTO_SESSION)
 		return true;
-	if (my_class_looks_lost(l, f) && c->begun && !(f & OF_OTHERS)) {
+	bool lost = looks_lost(l, r);
+	if (lost && c->begun && !(r->looks & OF_OTHERS)) {
 		flow_cut(&u->f); /* the statement before it is the BEGIN */
 		(void)my_sync_put(c, l, u->up);
 		*next_r = MY_STOP;
 		return false;
 	}
-	if (my_class_looks_lost(l, f)) {
+	if (lost && (f & SQL_MY_LAST_ID) && (c->needs & MY_NEED_LAST_ID)) {
+		flow_cut(&u->f); /* all the rest may be known here */
+		my_ask_put(c, l, true, u->up);
+		*next_r = MY_STOP;
+		return false;
+	}
+	if (lost) {
 		*next_r = my_local_err(u, h, 1235, "42000",
 			"What this asks for was left on another server connection: do both in one "
 			"transaction, or use session pooling");

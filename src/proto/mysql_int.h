@@ -75,9 +75,13 @@ struct my_learn {                    /* only while it is needed */
 	unsigned n_sys;
 };
 
+#define MY_LOOKS_BACK \
+	(SQL_MY_FOUND_ROWS | SQL_MY_ROW_COUNT | SQL_MY_DIAG | SQL_MY_PROFILE | SQL_MY_SEQ_READ | \
+		SQL_MY_LAST_GTID)
 /* What a request does to its session, if it succeeds. */
 struct my_req {
 	uint64_t flags;                /* SQL_MY_* */
+	uint64_t looks;                /* those of MY_LOOKS_BACK that mean the request before */
 	uint64_t insert_id;            /* as its OKs said */
 	uint32_t add, del;             /* PIN() bits */
 	uint32_t anyway;               /* pins that it leaves even if it fails */

@@ -187,6 +187,7 @@ static bool get_set(struct my_client *c, struct rd *r, struct varset **s)
 static void get_req(struct rd *r, struct my_req *q)
 {
 	q->flags = rd_u64le(r);
+	q->looks = q->flags & MY_LOOKS_BACK; /* it is one statement */
 	q->add = rd_u32le(r);
 	q->del = rd_u32le(r);
 	q->anyway = rd_u32le(r);

@@ -317,15 +317,16 @@ static bool learn_user_var(struct my_client *c, struct my_link *l, const struct 
 	return ok;
 }
 
-/* A link's LAST_INSERT_ID() is this session's if the session's own statement made it; an explicit
- * key is in the OK but does not. */
+/* A link's LAST_INSERT_ID() is this session's if the session's own statement made it, which may
+ * have failed afterwards; an explicit key is in the OK but does not. (It is 0 for who gets the
+ * link, unless it was set for the session.) */
 static bool learn_last_id(
 	struct my_client *c, struct my_link *l, const struct my_ask *a, const char *cell)
 {
 	uint64_t id;
 	if (cell == NULL || num_u64n(cell, strlen(cell), 0, UINT64_MAX, &id))
 		return false;
-	if (l->own_id || a->id_set || (id && id == a->insert_id)) {
+	if (l->own_id || a->id_set || (id && (id == a->insert_id || !l->id_left))) {
 		c->last_insert_id = id;
 		l->own_id = true;
 	}

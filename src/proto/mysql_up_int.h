@@ -78,15 +78,13 @@ struct sql_my_stmt;
 const struct sql_my_opts *my_lex(struct my_client *c, const struct my_link *l);
 /* How a text is looked up among those that came before. */
 struct texts_ref my_text_ref(const struct sql_my_opts *o, const char *text, size_t n);
-struct my_known *my_text_put( /* texts_put() */
+struct my_known *my_text_put(/* texts_put() */
 	const struct my_client *c, const struct sql_my_opts *o, const struct texts_ref *r);
 /* run: it is about to run, so the user variables that it sets will have to be asked for. */
 void my_class(struct my_client *c, const struct sql_my_opts *o, const char *text, size_t n,
 	bool run, struct my_req *r);
 /* Of a text that is too large to be looked at. */
 void my_class_big(struct my_req *r);
-/* Does it ask for something of the statement before it that is not on this link? */
-bool my_class_looks_lost(const struct my_link *l, uint64_t f);
 /* May the request run on this link now? Else it waits, or has got its refusal: *next_r. */
 bool my_class_check(struct myup *u, const struct mypacket_head *h, const struct my_req *r,
 	enum my_next *next_r);

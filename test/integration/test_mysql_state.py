@@ -447,6 +447,32 @@ def test_last_insert_id_in_a_transaction(two):
     assert a.one('select last_insert_id()') == str(r[0].insert_id)
 
 
+def test_last_insert_id_of_what_has_failed(two):
+    """A key that was generated stays in LAST_INSERT_ID(), also when the statement fails afterwards."""
+    a, b = two.a, two.b
+    b.do('use app')
+    a.do("insert into st (v) values ('a')")
+    assert a.error("insert into st (v) values ('a'), (repeat('too long', 100))").errno == 1406
+    two.hop()
+    assert a.one('select last_insert_id()') == '2'
+    assert b.one('select last_insert_id()') == '0'
+    assert a.error("insert into st values (null, 'a'), (1, 'is there')").errno == 1062
+    two.hop()
+    assert a.one('select last_insert_id() + 0') != '2'
+    before = a.one('select last_insert_id()')
+    assert a.error("insert into st values (1, 'is there')").errno == 1062
+    two.hop()
+    assert a.one('select last_insert_id()') == before
+    assert b.one('select last_insert_id()') == '0'
+
+
+def test_last_insert_id_behind_an_error_on_a_kept_connection(two):
+    """What is asked together is answered together."""
+    a = two.a
+    a.all("insert into st (v) values ('a'); insert into st (v) values ('b'); selec")
+    assert a.q('select last_insert_id(), row_count()') == [['2', '-1']]
+
+
 # --- transactions
 def test_an_error_leaves_the_transaction_as_it_is(two):
     a, b = two.a, two.b
@@ -839,6 +865,31 @@ def test_things_of_the_statement_before(two):
         with contextlib.suppress(MyError):
             r = a.one(text)
             assert two.wp.direct, 'told %s on a connection that another has used' % r
+
+
+def test_things_of_the_statement_before_in_the_same_text(two):
+    """They are there, whoever had the connection before: object-relational mappers read generated keys in this way."""
+    a, b = two.a, two.b
+    b.do('use app')
+    for c, i in ((a, '1'), (b, '2')):
+        two.hop()
+        c.do('set @x = 1')
+        two.hop()
+        r = c.all("insert into st (v) values ('x'); select i from st where row_count() = 1 and i = last_insert_id()")
+        assert r[1].rows == [[i.encode()]]
+        two.hop()
+        assert c.all("update st set v = 'y' where i = %s; set @n = row_count() + 5; select @n" % i)[2].rows == [[b'6']]
+        two.hop()
+        assert c.all('select i from st limit 1; select found_rows() + 0')[1].rows == [[b'1']]
+    if two.wp.direct or 'maria' in a.greeting.version.lower():
+        return
+    two.hop()
+    assert a.all("select cast('x' as signed); select @@warning_count + 0")[1].rows == [[b'1']]
+    # the first of them looks further back
+    for text in ('select row_count() + 0; select 1', 'do 1; select found_rows() + 0', 'show warnings; select @@warning_count + 0',
+                 'select found_rows() + 0; select 1; select found_rows() + 0'):
+        two.hop()
+        assert a.all(text)[0].errno == 1235, text
 
 
 @pytest.mark.parametrize('first', ['text', 'prepared'])
