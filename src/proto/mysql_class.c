@@ -123,7 +123,9 @@ bool my_learn_lexes(const struct my_client *c)
  * asked for behind what sets character sets.) */
 static bool is_asked_for(const struct sql_my_assign *a)
 {
-	static const char *const charsets[] = { "character_set_client", "character_set_results" };
+	static const char *const charsets[] = { "character_set_client", "character_set_results",
+		"character_set_server", "collation_server", "character_set_filesystem",
+		"character_set_collations" };
 	if (a->sysvar == SQL_MY_SYS_PLAIN || a->sysvar == SQL_MY_SYS_MODE)
 		return true;
 	if (a->sysvar == SQL_MY_SYS_TX)
@@ -133,6 +135,19 @@ static bool is_asked_for(const struct sql_my_assign *a)
 			memcmp(a->name, charsets[i], a->name_n) == 0)
 			return true;
 	return false;
+}
+
+/* With those that change with it. */
+static bool note_name(struct my_client *c, bool mariadb, const char *name)
+{
+	static const char collation[] = "collation_server";
+	const char *whole = my_learn_whole(mariadb, name), *follower = my_sync_follower(name);
+	if (whole)
+		name = whole;
+	if (strcmp(name, collation) == 0)
+		follower = "character_set_server";
+	return my_learn_sys(c, name, strlen(name)) &&
+	       (follower == NULL || my_learn_sys(c, follower, strlen(follower)));
 }
 
 /* MariaDB 11.8 does not tell of variables of plugins, InnoDB's among them, and no MariaDB of any
@@ -153,9 +168,7 @@ static bool note_sys(struct my_client *c, const struct sql_my_opts *o, const cha
 			continue;
 		}
 		a.name[a.name_n] = 0; /* is_plain() leaves room */
-		const char *whole = my_learn_whole(o->mariadb, a.name);
-		ok = my_learn_sys(c, whole ? whole : a.name, whole ? strlen(whole) : a.name_n) &&
-		     ok;
+		ok = note_name(c, o->mariadb, a.name) && ok;
 	}
 	return ok;
 }

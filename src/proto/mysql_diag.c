@@ -445,8 +445,8 @@ static bool is_ours(const struct myup *u, enum asks what)
 	const struct my_diag *d = c->diag;
 	if (what == ASK_ID)
 		return true;
-	if (c->mode == PROTO_SESSION)
-		return false;
+	if (c->mode == PROTO_SESSION && what != ASK_ROW_COUNT && what != ASK_FOUND_ROWS)
+		return false; /* (these two, until it has run a statement) */
 	switch (what) {
 	case ASK_N_ALL:
 	case ASK_N_ERRORS:

@@ -144,6 +144,15 @@ static void note_counts(struct my_client *c, struct my_link *l, unsigned error)
 	}
 }
 
+/* ... and ROW_COUNT() behind a command that is no statement. */
+static void note_count(struct my_client *c, uint8_t cmd, unsigned error)
+{
+	if (error || cmd == MYCOM_FIELD_LIST || cmd == MYCOM_STMT_FETCH)
+		c->row_count = -1;
+	else if (cmd == MYCOM_PING || cmd == MYCOM_INIT_DB || cmd == MYCOM_STMT_RESET)
+		c->row_count = 0;
+}
+
 static bool is_statement(uint8_t cmd)
 {
 	return cmd == MYCOM_QUERY || cmd == MYCOM_STMT_EXECUTE || cmd == MYCOM_STMT_BULK_EXECUTE ||
@@ -173,6 +182,8 @@ static void finish(struct mydn *d, uint8_t cmd, unsigned error)
 	if (cmd != MYCOM_STMT_PREPARE) { /* which leaves ROW_COUNT() as it was */
 		d->l->own_count = true;
 		note_counts(d->c, d->l, error);
+	} else if (error) {
+		d->c->row_count = -1;
 	}
 	if ((d->c->req.flags & SQL_MY_DDL) && d->c->names)
 		proto_catalog_changed();
@@ -196,6 +207,8 @@ static enum my_next over(struct mydn *d, unsigned error)
 	if (theirs) {
 		if (is_statement(cmd))
 			finish(d, cmd, error);
+		else
+			note_count(c, cmd, error);
 		c->in_request = l->n_forward > 0;
 		c->in_infile = false;
 		c->seq = c->in_request ? 1 : 0;
@@ -345,7 +358,7 @@ static enum my_next on_ok(
 	if (where)
 		return mydn_bad(d, "malformed OK");
 	bool theirs = (o->disp == MY_FORWARD && o->skip == 0) || o->what == MY_CAP_STATUS;
-	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok))
+	if (!my_learn_ok(theirs ? d->c : NULL, l, &ok, what == MY_P_END))
 		return mydn_bad(d, "malformed session state in an OK");
 	l->left_diag = l->left_diag || (l->mariadb && ok.warnings && o->disp == MY_FORWARD);
 	my_res_end(&l->res, ok.status);

@@ -195,7 +195,14 @@ size_t my_link_acked(void *lst, const char **gtids_r)
 	return n;
 }
 
-bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
+/* In the middle of a CALL MariaDB tells of the schema that the procedure is in, and behind an error
+ * no more that it was left: no rows change the session's. */
+static bool is_passing(const struct mytrack *t, bool rows)
+{
+	return rows && t->type == MYTRACK_SCHEMA;
+}
+
+bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok, bool rows)
 {
 	l->status = ok->status;
 	l->tx = ok->status & MYSTATUS_IN_TRANS ? TX_OPEN : TX_IDLE;
@@ -221,7 +228,7 @@ bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok)
 		told = told || t.type == MYTRACK_SCHEMA;
 		if (t.type == MYTRACK_GTIDS)
 			note_acked(l, t.data);
-		if (c && !learn_entry(c, l, &t))
+		if (c && !is_passing(&t, rows) && !learn_entry(c, l, &t))
 			return false;
 	}
 	if (c && changed && !told)

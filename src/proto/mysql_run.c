@@ -63,6 +63,7 @@ void my_client_run_init(struct my_client *c, struct proto_env *v)
 	c->id = ++v->next_client_id;
 	c->counters = &nobody;
 	c->status = MYSTATUS_AUTOCOMMIT;
+	c->found_known = true; /* it has read none */
 }
 
 void my_client_run_fini(struct my_client *c)

@@ -103,8 +103,9 @@ enum my_next mydn_captured(
 void my_capture_error(struct my_link *l, const struct err *e); /* the first one counts */
 
 /* ---- mysql_learn.c: what an OK said ---- */
-/* Status and trackers, of a reply to the client or of one of ours (c NULL). False: malformed. */
-bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok);
+/* Status and trackers, of a reply to the client or of one of ours (c NULL); rows: it ends some.
+ * False: malformed. */
+bool my_learn_ok(struct my_client *c, struct my_link *l, const struct myok *ok, bool rows);
 /* A setting of the link, and of its session if there is one; value NULL: as on a fresh link. False:
  * no memory. */
 bool my_learn_set(struct my_client *c, struct my_link *l, const char *name, const char *value);

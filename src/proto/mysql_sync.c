@@ -88,9 +88,18 @@ static bool is_inverted(const char *name)
 	return strcmp(name, "foreign_key_checks") == 0 || strcmp(name, "unique_checks") == 0;
 }
 
+/* What the login has added to the default. */
+static const char *of_login(const struct my_link *l, const char *name)
+{
+	bool adds = (l->caps & MYCAP(IGNORE_SPACE)) && strcmp(name, "sql_mode") == 0;
+	return adds ? varset_get(l->fresh, name) : NULL;
+}
+
 static void put_set(
 	struct buf *b, unsigned n, const struct my_link *l, const char *name, const char *value)
 {
+	if (value == NULL)
+		value = of_login(l, name);
 	buf_puts(b, n ? "," : "SET ");
 	if (*name != '@')
 		buf_puts(b, "@@SESSION.");

@@ -3,8 +3,8 @@ sees what the other has set. WEIRPOOL_TEST_DIRECT=1 runs the same against server
 import contextlib
 
 import pytest
-from rawmy import (CLASSIC, DEPRECATE_EOF, MODERN, MULTI_STATEMENTS, QUERY_ATTRIBUTES, SESSION_TRACK, T_BLOB, MyError, P,
-                   ResultSet)
+from rawmy import (CLASSIC, DEPRECATE_EOF, IGNORE_SPACE, MODERN, MULTI_STATEMENTS, QUERY_ATTRIBUTES, SESSION_TRACK, T_BLOB, MyError,
+                   P, ResultSet)
 from servers import eventually
 from weir import Direct
 
@@ -242,6 +242,20 @@ def test_a_dropped_schema(anymy, mypool):
     assert a.one('select database()') == 'app'
 
 
+def test_schema_behind_a_call_that_fails(two):
+    """The session's is what it was; MariaDB tells of the procedure's alone."""
+    a = two.a
+    a.do('drop procedure if exists app.schema_fails')
+    a.do("create procedure app.schema_fails() begin select 1; signal sqlstate '45000'; end")
+    a.do('use app2')
+    assert len(a.all('call app.schema_fails()')) == 2
+    assert a.one('select database()') == 'app2'
+    a.reset_connection()
+    two.hop()
+    assert a.one('select database()') == 'app2'
+    a.do('drop procedure app.schema_fails')
+
+
 def test_character_sets(two):
     a, b = two.a, two.b
     q = 'select @@character_set_client, @@collation_connection, @@character_set_results'
@@ -259,6 +273,35 @@ def test_character_sets(two):
     two.hop()
     assert a.one('select @@character_set_client') == 'utf8mb4'
     assert a.one("select hex('\u00e4')") == 'C3A4'
+
+
+@pytest.mark.parametrize('name,value', [('collation_server', 'latin1_german1_ci'), ('character_set_server', 'latin2'),
+                                        ('character_set_filesystem', 'latin1')])
+def test_character_sets_that_servers_are_silent_about(anymy, mypool, name, value):
+    """MariaDB's trackers do not tell of @@name without SESSION: it neither stays behind nor goes."""
+    two = Two(mypool(anymy, pool_size=1), user='super')
+    a, b = two.a, two.b
+    show = 'select @@collation_server, @@character_set_server, @@character_set_filesystem'
+    before = b.q(show)
+    a.do('set @@%s = %s' % (name, value))
+    set_to = a.q(show)
+    assert value in set_to[0]
+    assert b.q(show) == before
+    assert a.q(show) == set_to
+    a.do('set @@%s = default' % name)
+    two.hop()
+    assert a.q(show) == before
+
+
+def test_what_a_login_adds_to_the_mode(anymy, mypool):
+    """IGNORE_SPACE is no part of sql_mode's default, but of these sessions."""
+    two = Two(mypool(anymy, pool_size=1), caps=MODERN | IGNORE_SPACE)
+    a, b = two.a, two.b
+    before = a.one('select @@sql_mode')
+    assert 'IGNORE_SPACE' in before
+    b.do("set sql_mode = 'NO_ZERO_DATE'")
+    assert a.one('select @@sql_mode') == before
+    assert b.one('select @@sql_mode') == 'NO_ZERO_DATE'
 
 
 def test_autocommit(two):
@@ -792,10 +835,27 @@ def test_counts_of_the_statement_before(two):
         two.hop()
         if found is not None:
             assert a.one('SELECT FOUND_ROWS()') == found, text
+    a.do('set @x = 1')
+    with pytest.raises(MyError):
+        a.init_db('nowhere')
+    two.hop()
+    assert a.one('select row_count()') == '-1'
     a.execute(s, [P(3)])
     two.hop()
     assert a.one('select found_rows()') == '2'
     assert a.one('select found_rows()') == '1'
+
+
+@pytest.mark.parametrize('mode', ['session', 'transaction'])
+def test_counts_of_a_new_session(mysql97, mypool, mode):
+    """What weirpool has asked on its connection is not of the session. (MariaDB's own begins with what a connection before it has left.)"""
+    wp = mypool(mysql97, pool_size=1, pool_mode=mode)
+    for sql, first, then in (('select row_count()', '0', '-1'), ('select found_rows()', '0', '1')):
+        with wp.my() as a:
+            assert (a.one(sql), a.one(sql)) == (first, then)
+            assert a.q('select 1 union select 2') == [['1'], ['2']]
+            assert a.one(sql) == ('-1' if 'row' in sql[:12] else '2')
+            a.bye()
 
 
 def test_counts_under_other_names(two):
