@@ -310,6 +310,7 @@ static void on_end(struct upgrade *u, struct upg_msg *m)
 {
 	uint32_t how = rd_u32be(&m->body);
 	u->phase = PH_ENDING;
+	u->moving.on = false; /* none of them would live on there */
 	u->o.end(u->o.arg, how == CORE_STOP ? CORE_STOP : CORE_DRAIN);
 }
 
@@ -402,9 +403,10 @@ static int watch_wire(struct upgrade *u, int fd)
 static void on_timer(struct timer *t, void *arg)
 {
 	struct upgrade *u = arg;
-	if (u->phase == PH_OVER) {
+	if (u->phase == PH_OVER || u->phase == PH_ENDING) {
 		moving_tell(&u->moving);
-		core_end_consoles(u->o.core);
+		if (u->phase == PH_OVER)
+			core_end_consoles(u->o.core);
 		moving_begin(&u->moving);
 		timer_set(u->o.loop, t, loop_now_us(u->o.loop) + TELL_US);
 	} else if (u->phase != PH_NONE) {

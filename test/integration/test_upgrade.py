@@ -599,6 +599,25 @@ def test_shutdown_meanwhile(weirpool, pg15, sig):
     assert not (wp.dir / 'pid').exists() and not (wp.dir / ('.s.PGSQL.%d' % wp.port)).exists()
 
 
+def test_long_transactions_at_the_end_of_both(weirpool, pg15):
+    """Who ends the new process by SIGTERM lets transactions of both end, however long they take."""
+    wp = weirpool(pg15)
+    old_tx = wp.raw()
+    old_tx.simple('begin')
+    old = upgrade(wp)
+    new_tx = wp.raw()
+    new_tx.simple('begin')
+    wp.kill(signal.SIGTERM)
+    began = time.monotonic()
+    while time.monotonic() < began + 3:  # the old process looks after the new one each second
+        assert old_tx.one('select 1') == new_tx.one('select pg_sleep(0.1)::text || 1') == '1'
+    for tx in (old_tx, new_tx):
+        tx.simple('commit')
+        assert rawpg.errors(tx.expect_closed())[0]['C'] == '57P01'
+    ended(old)
+    wp.wait()
+
+
 @pytest.mark.both_workers
 def test_cancel(weirpool, pg15):
     """A cancel request comes to the new process, whoever made the key."""
