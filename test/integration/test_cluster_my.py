@@ -122,6 +122,74 @@ def test_reads_writes_and_failover(cluster, wp):
     assert n.query("select count(*) from app.t where v = 'after'")[0][0] == 1
 
 
+def written_and_read(w):
+    """Whatever a session has written is there when it reads, at once and when the next samples have told of it, wherever that is."""
+    with w.my() as c:
+        for i in range(8):
+            c.do("insert into app.t (v) values ('again %d')" % i)
+            until = time.monotonic() + 0.15
+            while time.monotonic() < until:
+                assert c.one("select count(*) from app.t where v = 'again %d'" % i) == '1', 'the row %d was not there' % i
+
+
+def shown(w, port):
+    return next(r for r in w.admin('SHOW NODES') if r['node'].endswith(':%d' % port))
+
+
+@pytest.mark.parametrize('cluster', ['maria118'], indirect=True)
+def test_numbers_go_on_behind_a_lost_end(cluster, base, binary, request):
+    """A MariaDB replica has transactions that the new primary has not: that gives their numbers to other ones. It is not fresh by them."""
+    old, new = cluster.nodes
+    other = old.make_replica('n2', server_id=3)
+    old.wait_replica(other)
+    w = Weirpool(base, binary, mysql_databases={'app': dict(cluster='main')}, userlist=dict(app='app', admin='admin'),
+                 clusters={'main': dict(host='127.0.0.1,127.0.0.1,127.0.0.1', port=','.join(str(n.port) for n in (old, new, other)),
+                                        protocol='mysql', probe_user='super', probe_password='super')})
+    request.node.weirpools = [w]
+    try:
+        eventually(lambda: [r['freshness'] for r in w.admin('SHOW NODES')].count('ok') == 2, 60)
+        new.query('stop slave')
+        new.query('reset slave all')
+        for i in range(40):
+            old.query("insert into app.t (v) values ('lost')")
+        eventually(lambda: other.query("select count(*) from app.t where v = 'lost'")[0][0] == 40)
+        old.kill9()
+        eventually(lambda: w.admin('SHOW CLUSTERS')[0]['writes'] != 'open')
+        new.query('set global read_only = off')
+
+        def promoted():
+            with contextlib.suppress(PgError):
+                w.admin('PROMOTED ' + cluster.where(1))
+            return w.admin('SHOW CLUSTERS')[0]['primary'] == cluster.where(1)
+        eventually(promoted)
+        written_and_read(w)
+        assert shown(w, other.port)['state'] == 'quarantined'
+    finally:
+        w.stop()
+        end_servers(other)
+
+
+@pytest.mark.parametrize('cluster', ['mysql97'], indirect=True)
+def test_numbers_that_were_given_twice(cluster, wp):
+    """A MySQL server is set back behind what its replica has, as by a copy of yesterday, and goes on under the same UUID."""
+    old, replica = cluster.nodes
+    before = old.query('select @@global.gtid_executed')[0][0].replace('\n', '')
+    for i in range(40):
+        old.query("insert into app.t (v) values ('lost')")
+    eventually(lambda: replica.query("select count(*) from app.t where v = 'lost'")[0][0] == 40)
+    eventually(lambda: shown(wp, replica.port)['freshness'] == 'ok')
+    old.query('set global read_only = on')
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] != 'open')
+    with contextlib.closing(old.connect()) as c, c.cursor() as cur:
+        for q in ('set sql_log_bin = 0', "delete from app.t where v = 'lost'", 'reset binary logs and gtids',
+                  "set global gtid_purged = '%s'" % before, 'set global read_only = off'):
+            cur.execute(q)
+    eventually(lambda: wp.admin('SHOW CLUSTERS')[0]['writes'] == 'open')
+    written_and_read(wp)
+    node = shown(wp, replica.port)
+    assert node['state'] == 'quarantined' and 'build it anew' in node['why'], node
+
+
 @pytest.mark.parametrize('cluster', ['mysql97'], indirect=True)
 def test_what_a_client_was_told_must_be_on_the_next_primary(cluster, base, binary, request):
     """A write that a client knows to be committed, between two samples, and a replica that has not got it. MariaDB's servers do not tell
