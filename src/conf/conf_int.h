@@ -72,6 +72,8 @@ char *conf_str(struct conf *conf, const char *s, size_t n);
 void conf_item_add(struct conf *conf, enum conf_section section, const char *key, const char *value,
 	struct conf_src src);
 
+/* foreign.c: is this another program's configuration? Then why says whose, and what to do. */
+bool conf_foreign(const char *text, size_t n, char *why, size_t size);
 /* The whole file behind what is in out, or -1 and errno. EFBIG: more than out's cap. Kept in mind
  * for conf_stale(). */
 int conf_slurp(struct conf *conf, const char *path, bool is_value, struct buf *out);

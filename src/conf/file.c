@@ -222,6 +222,24 @@ static void read_lines(struct reader *r, const char *text, size_t n)
 	}
 }
 
+/* Of a file that is none. */
+static const char *other_hint(const char *path)
+{
+	return errno == ENOENT && strpbrk(path, ":=") != NULL
+		       ? "; a server is named by a URL, as postgres://user:secret@host/database"
+		       : "";
+}
+
+/* The file that was named, not one that it includes. */
+static void read_top(struct reader *r, const char *text, size_t n)
+{
+	char why[200];
+	if (conf_foreign(text, n, why, sizeof(why)))
+		conf_msgs_add(r->m, CONF_ERROR, r->at.file, 0, "%s", why);
+	else
+		read_lines(r, text, n);
+}
+
 static void read_path(struct reader *r, const char *path, bool included)
 {
 	struct conf_src outer = r->at;
@@ -238,13 +256,17 @@ static void read_path(struct reader *r, const char *path, bool included)
 		if (included)
 			MISTAKE(r, "cannot read %s: %s", path, strerror(errno));
 		else
-			conf_msgs_add(
-				r->m, CONF_ERROR, path, 0, "cannot read it: %s", strerror(errno));
+			conf_msgs_add(r->m, CONF_ERROR, path, 0, "cannot read it: %s%s",
+				strerror(errno), other_hint(path));
 	} else {
 		r->files_n++;
 		r->depth++;
 		r->at.file = path;
-		read_lines(r, buf_len(&text) ? (const char *)buf_data(&text) : "", buf_len(&text));
+		const char *p = buf_len(&text) ? (const char *)buf_data(&text) : "";
+		if (included)
+			read_lines(r, p, buf_len(&text));
+		else
+			read_top(r, p, buf_len(&text));
 		r->depth--;
 	}
 	buf_wipe(&text); /* may hold passwords */
@@ -263,5 +285,5 @@ void conf_read_text(
 	struct reader r = {
 		.conf = conf, .m = m, .at.file = conf_str(conf, file, strlen(file)), .depth = 1
 	};
-	read_lines(&r, text, n);
+	read_top(&r, text, n);
 }

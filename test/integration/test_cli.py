@@ -87,6 +87,26 @@ def test_a_mistake_is_named(binary, here, line, says):
         assert s in out, out
 
 
+@pytest.mark.parametrize('text,says', [
+    ('datadir="/var/lib/proxysql"\nmysql_servers =\n(\n)\n', 'ProxySQL: weirpool convert'),
+    ("listen_addresses = '*'\nbackend_hostname0 = 'db1'\n", 'Pgpool-II: see doc/from-pgpool.md'),
+    ('listen { host "*" port 6432 }\nstorage "main" { type "remote" }\n', 'Odyssey: see doc/from-odyssey.md'),
+    ('[general]\nport = 6432\n[pools.app]\n', 'PgCat: see doc/from-pgcat.md'),
+    ('global\n  maxconn 5\nlisten primary\n  bind *:5000\n', 'HAProxy: see doc/from-haproxy.md'),
+], ids=['proxysql', 'pgpool', 'odyssey', 'pgcat', 'haproxy'])
+def test_the_file_of_another_program(binary, here, text, says):
+    """One message, not one for each of its lines; and with a section of ours it is ours."""
+    r = check(here, binary, text)
+    assert r.returncode == 1 and says in r.stderr and r.stderr.count('t.ini') == 1, r.stderr
+    assert 'looks like' not in check(here, binary, GOOD + text).stderr
+
+
+@pytest.mark.parametrize('name', ['jdbc:postgresql://h/db', 'host=h dbname=db', 'localhost:5432'])
+def test_no_file_but_a_server(binary, name):
+    r = run(binary, '-t', name)
+    assert r.returncode == 1 and 'a server is named by a URL' in r.stderr, r.stderr
+
+
 @pytest.mark.parametrize('entry,says', [
     ('x = host=127.0.0.1 prot=5432', ['port']), ('x = host=127.0.0.1 port=abc', ['port']), ('x = host', []),
     ("x = host='unclosed", []), ('x = pool_mode=sesion', ['session']), ('x = pool_size=-3', ['pool_size']),
