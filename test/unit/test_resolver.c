@@ -342,17 +342,22 @@ Test(resolver, a_stale_answer_while_the_server_fails)
 
 	ns_start();
 	r = resolver_with(l, 1500000, 300000);
-	for (int i = 0; i < 3; i++) {
-		ns.mode = ANSWER;
-		cr_assert_eq(ask_now(l, r, "db.test.").n, 1);
-		ns.mode = failures[i];
-		ev_run(l, NULL, 1600);
-		int64_t t0 = clock_mono_us();
-		q = ask_now(l, r, "db.test.");
-		cr_assert_eq(q.n, 1, "mode %d: %s", failures[i], q.msg);
-		cr_assert_lt(clock_mono_us() - t0, 1900000);
-		ns.mode = ANSWER; /* what is still asked may end */
-		ev_run(l, NULL, 2500);
+	for (int i = 0, tries = 0; i < 3; i++, tries = 0) {
+		int64_t took = INT64_MAX;
+		/* soon: before c-ares gives up; a busy machine may stop us for longer, but not each time */
+		while (took >= 1900000 && ++tries <= 5) {
+			ns.mode = ANSWER;
+			cr_assert_eq(ask_now(l, r, "db.test.").n, 1);
+			ns.mode = failures[i];
+			ev_run(l, NULL, 1600);
+			int64_t t0 = clock_mono_us();
+			q = ask_now(l, r, "db.test.");
+			took = clock_mono_us() - t0;
+			cr_assert_eq(q.n, 1, "mode %d: %s", failures[i], q.msg);
+			ns.mode = ANSWER; /* what is still asked may end */
+			ev_run(l, NULL, 2500);
+		}
+		cr_assert_lt(took, 1900000);
 	}
 	ns.mode = SERVFAIL;
 	q = ask_now(l, r, "new.test."); /* never known: an error */
