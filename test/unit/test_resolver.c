@@ -344,7 +344,7 @@ Test(resolver, a_stale_answer_while_the_server_fails)
 	r = resolver_with(l, 1500000, 300000);
 	for (int i = 0, tries = 0; i < 3; i++, tries = 0) {
 		int64_t took = INT64_MAX;
-		/* soon: before c-ares gives up; a busy machine may stop us for longer, but not each time */
+		/* before c-ares gives up; a busy machine may take longer, but not each time */
 		while (took >= 1900000 && ++tries <= 5) {
 			ns.mode = ANSWER;
 			cr_assert_eq(ask_now(l, r, "db.test.").n, 1);
