@@ -257,7 +257,7 @@ static bool get_stmts(struct my_client *c, bool with_link, struct rd *r)
 	if (n == 0 && rd_left(r) == 0)
 		return true;
 	c->last_stmt = rd_u32le(r);
-	bool ok = n <= STATEMENTS_MAX_N;
+	bool ok = n <= STATEMENTS_MAX_N && c->last_stmt != 0;
 	for (; ok && n > 0; n--)
 		ok = get_stmt(c, with_link, r, &last);
 	varset_assign(&c->env->vars, &last, NULL);

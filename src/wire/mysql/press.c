@@ -325,6 +325,8 @@ void mypress_out(struct mypress *m, const void *p, size_t n, struct buf *out)
 {
 	struct mypress_walk *w = &m->to;
 	const uint8_t *from = p;
+	if (n == 0)
+		return;
 	size_t begun = out_whole(m, from, n, out); /* from where on nothing is sent */
 	size_t last_head = begun;
 	for (size_t at = begun, got; at < n;) {
