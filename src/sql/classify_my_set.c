@@ -479,13 +479,18 @@ bool sql_my_set_next(struct sql_my_set *s, struct sql_my_assign *out_r)
 
 /* ---- what follows from it ---- */
 
+static bool begins(const struct sql_my_assign *a, const char *with)
+{
+	size_t n = strlen(with);
+
+	return a->name_n >= n && memcmp(a->name, with, n) == 0;
+}
+
 /* Profiles in MariaDB and traces of the optimizer in MySQL: no reset takes away the texts of
  * statements that these make a connection keep. */
 static bool keeps_texts(const struct sql_my_assign *a)
 {
-	static const char profiling[] = "profiling", trace[] = "optimizer_trace";
-	return strncmp(a->name, profiling, sizeof(profiling) - 1) == 0 ||
-	       strncmp(a->name, trace, sizeof(trace) - 1) == 0;
+	return begins(a, "profiling") || begins(a, "optimizer_trace");
 }
 
 static uint64_t session_flags(const struct sql_my_assign *a)

@@ -130,10 +130,12 @@ __attribute__((noinline)) static void decode_ident(struct pass *p)
 	sql_lex_next(&ahead, &t);
 	bool uescape = t.kind == SQL_TOK_WORD && t.word != NULL && t.word->id == SQL_W_UESCAPE;
 
-	if (!uescape && sql_lex_decode_ident(p->o->dialect, &p->tok))
+	if (!uescape && sql_lex_decode_ident(p->o->dialect, &p->tok)) {
 		p->tok.kind = SQL_TOK_QUOTED;
-	else
-		mark(p, ROUTE_PIN, "an identifier that only the server can read");
+		return;
+	}
+	p->tok.hash = 0; /* it has no name that could be looked for */
+	mark(p, ROUTE_PIN, "an identifier that only the server can read");
 }
 
 static bool starts_with(const struct sql_tok *t, const char *prefix)

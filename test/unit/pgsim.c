@@ -459,6 +459,10 @@ static bool exec_select(struct pgsim *s, const char *t, struct run *r)
 		char name[64];
 		snprintf(name, sizeof(name), "%.63s", value);
 		q = strstr(t, ",'");
+		if (q == NULL) {
+			error(s, "42601", "syntax error: ", name);
+			return false;
+		}
 		snprintf(value, sizeof(value), "%.*s", (int)strcspn(q + 2, "'"), q + 2);
 		set(&s->vars, name, value);
 		del(&s->local, name);
