@@ -70,10 +70,13 @@ void pool_close_sess(struct pool *p, struct psess *s)
 		return;
 	s->state = PS_CLOSED;
 	if (l) {
+		bool broken = OPS->client_mid_message(s->cst);
 		OPS->detach(s->cst, l->lst);
 		s->link = NULL;
 		l->sess = NULL;
-		if (!OPS->link_owes(l->lst))
+		if (broken)
+			link_reset(p, l);
+		else if (!OPS->link_owes(l->lst))
 			clean(p, l);
 		else if (OPS->link_abort(l->lst, &l->up))
 			l->state = PL_CLEAN;
