@@ -26,7 +26,7 @@ void pool_forget(struct pool *pool,
 bool pool_take_place(struct pool_shard *p);
 void pool_touch(struct pool_shard *p); /* look at it at the turn's end */
 void pool_turn_end(struct pool_shard *p);
-/* A connect or login failed: back off; refused logins are told to those who wait. */
+/* pool_retry.c. A connect or login failed: back off; refused logins are told to those who wait. */
 void pool_failed(struct pool_shard *p, const struct err *e, bool refused);
 void pool_succeeded(struct pool_shard *p);
 void pool_retry_now(struct pool_shard *p); /* its server is known to answer again */

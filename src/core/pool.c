@@ -1,24 +1,17 @@
-/* pool - who gets which link: private lists per worker, one atomic budget per pool, hand-over by
- * message. Ignorant of protocols and of what a session does with its link. Runs on the worker that
- * owns the shard; what it shares with the others is struct pool's atomics. The argument why no
- * wake-up is lost stands in doc/internals/pool.md. */
-#include "core_int.h"
+/* pool - who gets which link: private lists per worker, one atomic budget per pool. Ignorant of
+ * protocols, of what a session does with its link, and of how links go to other workers
+ * (pool_share.c). Runs on the worker that owns the shard. */
+#include "pool_int.h"
 
 #include <assert.h>
 #include <limits.h>
 
 #define CONNECTING_MAX \
 	16 /* per shard at a time: a login storm of ours must not hit the server all at once */
-#define FAIR_SLACK_US 1000 /* first come, first served between workers: to a millisecond */
 #define OWN_LOOK_MAX 64
 #define PASS_OVER_US 20000 /* whom no idle link fits waits so long for those who come after him */
 #define LOOK_AFTER_US 1000 /* a link idle for so long is looked at before it is given away */
 #define CAP_RETRY_US 20000 /* a cap shared with other pools was met: look again */
-
-static uint64_t bit(const struct worker *w)
-{
-	return UINT64_C(1) << w->id;
-}
 
 void pool_touch(struct pool_shard *p)
 {
@@ -47,12 +40,6 @@ bool pool_has_room(const struct pool_shard *p)
 	       (atomic_load_explicit(&o->open, memory_order_relaxed) <
 			       atomic_load_explicit(&o->limit, memory_order_relaxed) &&
 		       worker_now(p->w) >= atomic_load(&o->retry_at_us));
-}
-
-static struct waiter *first_waiter(const struct pool_shard *p)
-{
-	struct list *n = list_first(&p->waiting);
-	return n ? list_entry(n, struct waiter, node) : NULL;
 }
 
 /* ---- budget ---- */
@@ -125,145 +112,6 @@ bool pool_take_place(struct pool_shard *p)
 		link_give_place(list_entry(n, struct link, node),
 			"room for one that its session has brought along");
 	return n != NULL;
-}
-
-/* ---- wishes and gifts between workers ---- */
-
-struct pool_mail {
-	struct mail mail;
-	struct pool *pool;
-	unsigned from;
-};
-
-static void pool_send(
-	struct pool *pool, struct worker *w, unsigned to, void (*fn)(struct mail *, void *))
-{
-	struct pool_mail *m = mem_alloc(MEM_MSG, sizeof *m);
-	if (!m)
-		return; /* the receiver's own timers find out later */
-	m->mail.fn = fn;
-	m->pool = pool;
-	m->from = w->id;
-	loop_post(w->core->worker[to]->loop, &m->mail);
-}
-
-/* Takes the wish of worker r: one donor per wish. */
-static bool claim(struct pool *pool, unsigned r)
-{
-	int64_t since = atomic_load(&pool->oldest[r]);
-	return since != 0 && atomic_compare_exchange_strong(&pool->oldest[r], &since, 0);
-}
-
-/* The other worker whose first waiter waits longest; -1 if none waits. */
-static int neediest(const struct pool *pool, const struct worker *w, int64_t *since_r)
-{
-	uint64_t wanted = atomic_load(&pool->wanted) & ~bit(w);
-	int best = -1;
-	while (wanted) {
-		int i = __builtin_ctzll(wanted);
-		wanted &= wanted - 1;
-		int64_t since = atomic_load(&pool->oldest[i]);
-		if (since && (best < 0 || since < *since_r)) {
-			best = i;
-			*since_r = since;
-		}
-	}
-	return best;
-}
-
-static struct link *idle_movable(struct pool_shard *p)
-{
-	list_for(n, &p->links[LINK_IDLE]) {
-		struct link *l = list_entry(n, struct link, node);
-		if (link_movable(l))
-			return l;
-	}
-	return NULL;
-}
-
-static void give(struct link *l, unsigned to)
-{
-	list_del(&l->node);
-	l->shard->n_links[l->state]--;
-	l->state = LINK_MOVING;
-	link_move(l, to);
-}
-
-/* An idle link here, nobody waiting here, somebody waiting elsewhere: hand it over. */
-static void donate(struct pool_shard *p)
-{
-	while (!p->n_waiting) {
-		int64_t since = 0;
-		int r = neediest(p->pool, p->w, &since);
-		struct link *l = r >= 0 ? idle_movable(p) : NULL;
-		if (!l || !claim(p->pool, (unsigned)r))
-			return;
-		give(l, (unsigned)r);
-	}
-}
-
-static void on_ask(struct mail *mail, void *owner)
-{
-	struct pool_mail *m = (struct pool_mail *)(void *)mail;
-	struct worker *w = owner;
-	struct pool_shard *p = m->pool->shard[w->id];
-	mem_free(MEM_MSG, m);
-	if (p)
-		donate(p);
-}
-
-static void on_kick(struct mail *mail, void *owner)
-{
-	struct pool_mail *m = (struct pool_mail *)(void *)mail;
-	struct worker *w = owner;
-	struct pool_shard *p = m->pool->shard[w->id];
-	mem_free(MEM_MSG, m);
-	if (p)
-		pool_touch(p);
-}
-
-/* Tells the others since when our first waiter waits. Store first, then look at has_idle: its
- * partner is publish_idle(). */
-static void publish_wish(struct pool_shard *p)
-{
-	struct worker *w = p->w;
-	struct pool *pool = p->pool;
-	if (w->core->n_workers == 1)
-		return;
-	struct waiter *f = pool_may_grant(p) ? first_waiter(p) : NULL;
-	if (!f) {
-		if (atomic_load_explicit(&pool->wanted, memory_order_relaxed) & bit(w)) {
-			atomic_store(&pool->oldest[w->id], 0);
-			atomic_fetch_and(&pool->wanted, ~bit(w));
-		}
-		return;
-	}
-	atomic_store(&pool->oldest[w->id], f->since_us);
-	atomic_fetch_or(&pool->wanted, bit(w));
-	uint64_t idle = atomic_load(&pool->has_idle) & ~bit(w);
-	while (idle) {
-		unsigned i = (unsigned)__builtin_ctzll(idle);
-		idle &= idle - 1;
-		pool_send(pool, w, i, on_ask);
-	}
-}
-
-/* Tells the others that links are idle here. Store first, then look at wanted: its partner is
- * publish_wish(). */
-static void publish_idle(struct pool_shard *p)
-{
-	struct worker *w = p->w;
-	if (w->core->n_workers == 1)
-		return;
-	bool is = !list_empty(&p->links[LINK_IDLE]);
-	bool said = atomic_load_explicit(&p->pool->has_idle, memory_order_relaxed) & bit(w);
-	if (is && !said) {
-		atomic_fetch_or(&p->pool->has_idle, bit(w));
-		if (atomic_load(&p->pool->wanted) & ~bit(w))
-			donate(p);
-	} else if (!is && said) {
-		atomic_fetch_and(&p->pool->has_idle, ~bit(w));
-	}
 }
 
 /* ---- acquire, release ---- */
@@ -451,26 +299,6 @@ void pool_release(struct link *l)
 	pool_touch(p); /* served at the turn's end: the caller may still be reading l */
 }
 
-/* Hands an idle link to the worker whose first waiter came a millisecond or more before ours, or if
- * nobody waits here. */
-static bool serve_others(struct pool_shard *p)
-{
-	struct pool *pool = p->pool;
-	if (p->w->core->n_workers == 1 ||
-		!(atomic_load_explicit(&pool->wanted, memory_order_relaxed) & ~bit(p->w)))
-		return false;
-	int64_t since = 0;
-	int r = neediest(pool, p->w, &since);
-	struct waiter *f = first_waiter(p);
-	if (r < 0 || (f && f->since_us - since <= FAIR_SLACK_US))
-		return false;
-	struct link *l = idle_movable(p);
-	if (!l || !claim(pool, (unsigned)r))
-		return false;
-	give(l, (unsigned)r);
-	return true;
-}
-
 static void grant(struct pool_shard *p, struct waiter *wt, struct link *l)
 {
 	p->stats->wait_us += (uint64_t)(worker_now(p->w) - wt->since_us);
@@ -559,7 +387,7 @@ static bool serve_one(struct pool_shard *p)
 static void serve(struct pool_shard *p)
 {
 	while (p->n_waiting && pool_may_grant(p)) {
-		if (serve_others(p))
+		if (pool_serve_others(p))
 			continue;
 		if (list_empty(&p->links[LINK_IDLE]) || !serve_one(p))
 			return;
@@ -597,7 +425,8 @@ static void open_more(struct pool_shard *p)
 				timer_at(p, retry);
 			return;
 		}
-		int64_t reserve_at = first_waiter(p)->since_us + p->set.reserve_pool_timeout_us;
+		int64_t reserve_at = pool_first_waiter(p)->since_us +
+				     p->set.reserve_pool_timeout_us;
 		bool reserve = p->set.reserve_pool_size && now >= reserve_at, capped;
 		if (budget_take(p, reserve, &capped)) {
 			link_connect(p, f->link_class);
@@ -642,12 +471,12 @@ void pool_turn_end(struct pool_shard *p)
 	if (p->topo && p->home == p && p->n_waiting)
 		route_retry(p);
 	serve(p);
-	donate(p);
-	publish_wish(p);
+	pool_donate(p);
+	pool_publish_wish(p);
 	if (p->n_waiting)
 		open_more(
 			p); /* after publishing: who gives a slot back from now on sees the wish */
-	publish_idle(p);
+	pool_publish_idle(p);
 }
 
 void pool_forget(struct pool *pool, struct worker *w)
@@ -660,93 +489,7 @@ void pool_forget(struct pool *pool, struct worker *w)
 	struct pool_shard *p = pool->shard[w->id];
 	if (p)
 		pool_touch(p);
-	/* every worker with a wish, not only the neediest: by the time it looks, its client may be
-	 * gone */
-	uint64_t wanted = w->core->n_workers > 1 ? atomic_load(&pool->wanted) & ~bit(w) : 0;
-	for (; wanted; wanted &= wanted - 1)
-		pool_send(pool, w, (unsigned)__builtin_ctzll(wanted), on_kick);
-}
-
-/* ---- failures ---- */
-
-static void fail_waiters(struct pool_shard *p, const struct err *e)
-{
-	struct list *n;
-	while ((n = list_first(&p->waiting))) {
-		struct waiter *wt = list_entry(n, struct waiter, node);
-		pool_wait_cancel(wt);
-		if (wt->session)
-			session_wait_failed(wt->session, e);
-		else
-			authq_wait_failed(wt->authq, e);
-	}
-}
-
-static void say(enum event_code ev, const struct pool_shard *p, const char *why)
-{
-	char object[200];
-	struct log_about about = { .ctx = object };
-	snprintf(object, sizeof object, "%s/%s", p->pool->db->name, p->pool->user);
-	log_event_about(ev, &about, "%s", why);
-}
-
-/* What was begun together fails together: that makes one pause, not many. */
-static void back_off(struct pool_shard *p)
-{
-	struct pool *pool = p->pool;
-	int64_t now = worker_now(p->w), wait = p->set.server_retry_min_us,
-		max = p->set.server_retry_max_us;
-	if (now < atomic_load(&pool->retry_at_us))
-		return;
-	unsigned n = atomic_fetch_add(&pool->pauses, 1);
-	for (unsigned i = 0; i < n && wait < max; i++)
-		wait *= 2;
-	if (wait > max)
-		wait = max;
-	uint64_t r = (uint64_t)now * UINT64_C(0x9e3779b97f4a7c15); /* jitter only */
-	wait = wait - wait / 4 + (int64_t)(r >> 33) % (wait / 2 + 1);
-	atomic_store(&pool->retry_at_us, now + wait);
-}
-
-void pool_failed(struct pool_shard *p, const struct err *e, bool refused)
-{
-	struct pool *pool = p->pool;
-	unsigned n = atomic_fetch_add(&pool->failures, 1);
-	if (n == 0)
-		say(EVENT_SERVER_DOWN, p, e->msg);
-	p->counts->connects_failed++;
-	back_off(p);
-	pthread_mutex_lock(&pool->err_lock);
-	pool->last_err = *e;
-	pthread_mutex_unlock(&pool->err_lock);
-	pool_touch(p);
-	if (refused && p->n_links[LINK_IDLE] + p->n_links[LINK_ACTIVE] == 0)
-		fail_waiters(p, e);
-	else
-		route_failed(p, SIGNAL_NOT_READY, e->msg);
-}
-
-static void end_pause(struct pool *pool)
-{
-	atomic_store(&pool->pauses, 0);
-	atomic_store(&pool->retry_at_us, 0);
-}
-
-void pool_succeeded(struct pool_shard *p)
-{
-	if (atomic_load_explicit(&p->pool->failures, memory_order_relaxed)) {
-		if (atomic_exchange(&p->pool->failures, 0))
-			say(EVENT_SERVER_UP, p, "its server can be used again");
-		end_pause(p->pool);
-	}
-}
-
-void pool_retry_now(struct pool_shard *p)
-{
-	if (!atomic_load_explicit(&p->pool->failures, memory_order_relaxed))
-		return;
-	end_pause(p->pool);
-	pool_touch(p);
+	pool_kick_others(pool, w);
 }
 
 void pool_apply_settings(struct pool_shard *p)
