@@ -2,8 +2,9 @@
  * protocols, and a client and a server that say anything behind it. The input: flags (bit 0: MySQL,
  * 1: session mode, 2: without a link), how long the state of the session is (2 bytes big endian),
  * the same of the link, both, and pieces as in fuzz_my_run.c: who (bit 15: the server) and length,
- * and that many bytes. It must not crash; and what was taken can be given again, is taken there,
- * and is the same when it is given once more. */
+ * and that many bytes. It must not crash; and what was taken can be given again, and is
+ * taken there; the link is the same when it is given once more (names of a session come in any
+ * order, and are written the shorter the more they are like the one before). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,6 @@ static void goes_on(const struct pair *p)
 			buf_len(&l)));
 		must(give(&next, &c2, &l2));
 		must(same(&l, &l2));
-		must(buf_len(&c) == buf_len(&c2)); /* names come in any order */
 		pair_free(&next);
 		buf_fini(&c2);
 		buf_fini(&l2);
