@@ -92,7 +92,7 @@ static void complete(struct dnx *d)
 	if (o->kind == OWED_PARSE && o->p.ls)
 		o->p.ls->confirmed = true;
 	if ((o->flags & OWED_F_UNDO) && d->c &&
-		!(o->kind == OWED_CLOSE ? named_answered(d->c, d->l, false) : undo_commit(d->c)))
+		!(o->kind == OWED_PARSE ? undo_commit(d->c) : named_answered(d->c, d->l, false)))
 		d->l->failed = true;
 	if (o->flags & OWED_F_LEARN)
 		told_learnt(d->l, o);
@@ -169,6 +169,7 @@ void dn_drop_to_sync(struct dnx *d)
 			theirs = theirs || (o->disp == OWED_FORWARD && !(o->flags & OWED_F_UNDO));
 		}
 		forget_dropped(d, o);
+		named_skipped(l, o);
 		owed_pop(l);
 	}
 	if (renamed && d->c)

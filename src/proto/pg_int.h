@@ -232,6 +232,7 @@ struct pg_link {
 	uint64_t ticket_portal;
 	struct proto_answer answer;
 	uint32_t batch_no;         /* Syncs and Queries sent */
+	uint32_t unnamed_batch;    /* in which it was parsed, if unnamed_ours */
 	uint32_t clears_batch;     /* batch_no of the last entry with OWED_F_CLEARS */
 	uint32_t n_clears, n_held; /* entries in the ring with OWED_F_CLEARS, OWED_F_HELD */
 	uint32_t n_ready;          /* entries in the ring that end with ReadyForQuery */
@@ -242,6 +243,7 @@ struct pg_link {
 	uint8_t dirty;    /* enum pg_dirty */
 	uint8_t n_cells_max;
 	bool has_unnamed;
+	bool unnamed_ours;     /* nobody but us asked for that Parse */
 	bool unnamed_learning; /* a Describe is in flight whose answer goes to unnamed_desc */
 	bool learn_flushed;    /* no such Describe was sent since the last Flush */
 	bool clears_flushed;   /* no entry with OWED_F_CLEARS was made since the last Flush */

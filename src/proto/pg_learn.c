@@ -46,6 +46,7 @@ void learn_free(struct pg_client *c)
 	learn_forget_set(c);
 	forget_names(k);
 	mem_free(MEM_PROTO, k->reset_name);
+	mem_free(MEM_PROTO, k->dealloc_name);
 	if (k->listens) {
 		*k = (struct pg_learn){ .listens = k->listens };
 		k->undo_end = &k->undo;

@@ -32,7 +32,7 @@ static bool is_settled(const struct pg_client *c)
 static bool is_known(const struct pg_client *c)
 {
 	const struct pg_learn *k = c->learn;
-	if (k && (k->set_known || k->names_overflow || k->reset_name))
+	if (k && (k->set_known || k->names_overflow || k->reset_name || k->dealloc_name))
 		return false;
 	return !c->acc && !c->salt && !c->raw_flags && !c->unnamed_raw && !c->mixed;
 }

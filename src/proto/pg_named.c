@@ -4,6 +4,7 @@
  * in front of the request that may need it. Thread: that of the env. Source: PostgreSQL docs,
  * PREPARE; Message Flow. */
 #include "pg_down_int.h"
+#include "pg_view_int.h"
 
 #include <string.h>
 
@@ -120,8 +121,8 @@ bool named_answered(struct pg_client *c, struct pg_link *l, bool failed)
 
 /* ---- putting ---- */
 
-/* Closes what is not, or not any more, the session's. What the state query in flight may tell of
- * must be known until then. */
+/* Closes what is not, or not any more, the session's. What it may yet be, and what the state query
+ * in flight may tell of, must be known until then. */
 bool named_evict(struct upx *u)
 {
 	struct pg_named *k = u->l->named;
@@ -129,7 +130,7 @@ bool named_evict(struct upx *u)
 	for (uint32_t i = k ? k->n : 0; i-- > 0;) {
 		if (k->of == u->c->id && still(u->c, &k->v[i]))
 			continue;
-		if (u->l->ask_wait)
+		if (u->l->ask_wait || (k->of == u->c->id && names_in_doubt(u->c, u->l)))
 			return false;
 		flow_cut(&u->f);
 		(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
@@ -248,10 +249,12 @@ bool named_batch(struct upx *u)
 	(SQL_F_UNKNOWN | SQL_F_BAD | SQL_F_EXECUTE | SQL_F_PREPARE | SQL_F_DEALLOCATE | \
 		SQL_F_TX_BEGIN | SQL_F_MULTI)
 
-/* Statements of the protocol, too; a DEALLOCATE alone is another matter: see dealloc_query(). */
+/* Statements of the protocol, too; a DEALLOCATE alone is another matter, see dealloc_query(), and
+ * of a PREPARE alone the name is known. */
 static bool looks_up(uint64_t flags)
 {
-	return (flags & SQL_F_EXECUTE) || ((flags & SQL_F_DEALLOCATE) && (flags & SQL_F_MULTI));
+	return (flags & SQL_F_EXECUTE) ||
+	       ((flags & (SQL_F_DEALLOCATE | SQL_F_PREPARE)) && (flags & SQL_F_MULTI));
 }
 
 bool named_wanted(const struct upx *u, uint64_t flags)
@@ -275,6 +278,103 @@ void named_query(struct upx *u, const char *text, size_t n, uint64_t flags)
 		return;
 	if (looks_up(flags) || ((flags & UNSURE) && wants_sql(u)))
 		put_missing(u, looks_up(flags) ? text : NULL, n);
+}
+
+/* ---- extended batches ---- */
+
+/* What the session means by the one name in a PREPARE, EXECUTE or DEALLOCATE; NULL: nothing. */
+static const struct stmt *named_in(
+	struct upx *u, const struct stmt *s, struct sql_stmt_info *info_r)
+{
+	up_classify(u, s->text, s->text_n, info_r);
+	if (info_r->verb != SQL_V_EXECUTE && info_r->verb != SQL_V_PREPARE &&
+		info_r->verb != SQL_V_DEALLOCATE)
+		info_r->name_n = 0;
+	return info_r->name_n ? stmtmap_get(u->c->stmts, info_r->name, info_r->name_n) : NULL;
+}
+
+/* The same as put(), within a batch: an error is the client's, whose EXECUTE would have it. */
+static void put_within(struct upx *u, const char *name, size_t n, const struct stmt *s)
+{
+	struct pg_link *l = u->l;
+	if (named_has(u->c, l, name, n) || stmt_is_sql(s) || pg_is_our_name(name, n) ||
+		(l->named && l->named->n >= NAMES_MAX_N))
+		return;
+	flow_cut(&u->f);
+	l->no_replay = true;
+	if (find(l, name, n)) {
+		(void)owed_push(l, OWED_CLOSE, OWED_SWALLOW);
+		pgext_put_close(u->up, 'S', name);
+	}
+	const struct pg_name *x = add(l, u->c, name, n, s);
+	struct owed *o = x ? owed_push(l, OWED_PARSE, OWED_SWALLOW) : NULL;
+	if (o == NULL) {
+		l->failed = true;
+		return;
+	}
+	o->synth = PG_CAP_NAMED;
+	o->tag = (uint16_t)x->id;
+	pgext_put_parse(u->up, x->name, s->text, s->text_n, stmt_types(s), s->n_types);
+	u->c->counters->server_parses++;
+}
+
+void named_skipped(struct pg_link *l, const struct owed *o)
+{
+	if (o->kind != OWED_PARSE || o->disp != OWED_SWALLOW || o->synth != PG_CAP_NAMED)
+		return;
+	for (uint32_t i = l->named ? l->named->n : 0; i-- > 0;)
+		if ((uint16_t)l->named->v[i].id == o->tag)
+			drop(l->named, i);
+}
+
+void named_before(struct upx *u, const struct stmt *s)
+{
+	struct sql_stmt_info info;
+	if (s == NULL)
+		return;
+	if (s->view && !u->l->ext_open)
+		view_make(u);
+	if (!(s->flags & SQL_F_NAMES) || stmt_is_sql(s) || stmtmap_n(u->c->stmts) == 0)
+		return;
+	const struct stmt *x = named_in(u, s, &info);
+	if (x && u->l->ext_open)
+		put_within(u, info.name, info.name_n, x);
+	else if (x)
+		(void)named_execute(u, info.name, info.name_n, x);
+	else if (info.name_n == 0)
+		named_query(u, s->text, s->text_n, s->flags);
+}
+
+void named_bound(struct upx *u, const struct stmt *s, const char *portal, size_t portal_n)
+{
+	struct pg_client *c = u->c;
+	struct sql_stmt_info info;
+	if (c->learn)
+		mem_free(MEM_PROTO, c->learn->dealloc_name);
+	if (c->learn)
+		c->learn->dealloc_name = NULL;
+	if (s == NULL || !(s->flags & SQL_F_DEALLOCATE) || stmt_is_sql(s) ||
+		named_in(u, s, &info) == NULL || info.verb != SQL_V_DEALLOCATE)
+		return;
+	struct pg_learn *k = learn_of(c);
+	if (k == NULL)
+		return;
+	k->dealloc_name = mem_strndup(MEM_PROTO, info.name, info.name_n);
+	k->dealloc_portal = hash64(portal, portal_n);
+}
+
+void named_executed(struct upx *u, const struct pgext_execute *x)
+{
+	struct pg_learn *k = u->c->learn;
+	struct owed *o = owed_tail(u->l);
+	if (o == NULL || k == NULL || k->dealloc_name == NULL ||
+		k->dealloc_portal != hash64(x->portal, x->portal_n))
+		return;
+	if (!learn_rename(u->c, u->l, k->dealloc_name, strlen(k->dealloc_name), NULL))
+		u->l->failed = true;
+	o->flags |= OWED_F_UNDO;
+	mem_free(MEM_PROTO, k->dealloc_name);
+	k->dealloc_name = NULL;
 }
 
 /* ---- PREPARE ---- */

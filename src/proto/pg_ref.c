@@ -88,6 +88,7 @@ void ref_set_unnamed(struct upx *u, const struct stmt *s)
 {
 	struct pg_link *l = u->l;
 	told_forget_unnamed(l);
+	l->unnamed_ours = false;
 	l->has_unnamed = s != NULL;
 	if (s)
 		l->unnamed = pg_unnamed_key(u->c, s);
@@ -263,6 +264,12 @@ static const struct stmt *give_types(
 	return x;
 }
 
+/* Did we parse it in an earlier batch, which may fail before that? */
+static bool unnamed_may_fail(const struct pg_link *l)
+{
+	return l->unnamed_ours && l->unnamed_batch != l->batch_no && l->owed.n > 0;
+}
+
 /* Makes the unnamed statement on the server this session's. */
 static enum ref_kind ref_unnamed(struct upx *u)
 {
@@ -276,7 +283,7 @@ static enum ref_kind ref_unnamed(struct upx *u)
 	if (s->view && names_in_doubt(c, l))
 		return REF_HOLD;
 	if (!l->has_unnamed || !hash128_eq(l->unnamed, pg_unnamed_key(c, s)) ||
-		(s->view && l->unnamed_view != view_now(u, s))) {
+		unnamed_may_fail(l) || (s->view && l->unnamed_view != view_now(u, s))) {
 		flow_cut(&u->f);
 		struct owed *o = owed_push(l, OWED_PARSE, OWED_SWALLOW);
 		if (o == NULL)
@@ -284,6 +291,8 @@ static enum ref_kind ref_unnamed(struct upx *u)
 		o->flags = OWED_F_UNNAMED;
 		l->no_replay = true;
 		ref_set_unnamed(u, s);
+		l->unnamed_ours = true;
+		l->unnamed_batch = l->batch_no;
 		l->unnamed_view = ref_put_text(u, "", s);
 		c->counters->server_parses++;
 	}

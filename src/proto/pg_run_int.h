@@ -53,6 +53,8 @@ struct pg_learn {
 	enum sql_set reset_kind;
 	char *reset_name; /* the statement that was bound last sets this to its default; or NULL */
 	uint64_t reset_portal; /* a hash of the name that it was bound to */
+	char *dealloc_name; /* the statement that was bound last is a DEALLOCATE of this; or NULL */
+	uint64_t dealloc_portal;
 	char *set_name, *set_value;
 	char **names; /* settings of two parts that were named in texts */
 	unsigned n_names;
@@ -240,6 +242,15 @@ bool named_evict(struct upx *u);
 bool named_batch(struct upx *u); /* an extended batch is about to begin. False: it must wait */
 /* A Query is about to be sent: makes what it may look for. */
 void named_query(struct upx *u, const char *text, size_t n, uint64_t flags);
+#define SQL_F_NAMES (SQL_F_EXECUTE | SQL_F_PREPARE | SQL_F_DEALLOCATE) /* names statements */
+/* A Parse or Bind of s (NULL: not known), when no names are in doubt: makes what s will look for, a
+ * name of the protocol's, to execute it, to take it away, or to find that it is there. */
+void named_before(struct upx *u, const struct stmt *s);
+void named_skipped(struct pg_link *l, const struct owed *o); /* the server has not executed o */
+/* Of each Bind; s: its statement, or NULL. And behind each Execute, when no names are in doubt:
+ * what it takes away. */
+void named_bound(struct upx *u, const struct stmt *s, const char *portal, size_t portal_n);
+void named_executed(struct upx *u, const struct pgext_execute *x);
 void named_put_sql(struct upx *u); /* those of SQL that the link lacks, outside of a transaction */
 /* Makes s for an EXECUTE. False: it is there already. True: the entry pushed next is
  * OWED_F_NEEDS. */

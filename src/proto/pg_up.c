@@ -286,6 +286,8 @@ static enum up_next up_execute(struct upx *u, const struct pgmsg_head *h)
 	bool whole = is_whole(u, h);
 	if (!whole && h->body_n <= u->c->env->max_inspect_bytes)
 		return UP_STOP;
+	if (u->c->learn && u->c->learn->dealloc_name && names_in_doubt(u->c, u->l))
+		return up_hold(u);
 	up_in_batch(u);
 	struct pgext_execute x;
 	bool named = whole && pgext_read_execute(body_of(u), h->body_n, &x);
@@ -299,6 +301,8 @@ static enum up_next up_execute(struct upx *u, const struct pgmsg_head *h)
 	enum up_next r = up_pass_owed(
 		u, h, OWED_EXECUTE, u->l->batch_flags & SQL_F_COPY_IN ? OWED_F_COPY : 0);
 	owed_mark_clears(u->l, u->l->batch_flags);
+	if (named)
+		named_executed(u, &x);
 	if (named)
 		reset_executed(u, &x);
 	return r;

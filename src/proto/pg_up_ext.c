@@ -143,6 +143,22 @@ static bool put_own_parse(struct upx *u, const struct pgext_parse *p, const stru
 	return true;
 }
 
+/* May SQL have made this name without our knowing? The server says so, with the errors that come
+ * before that. */
+static void put_probe(struct upx *u, const struct pgext_parse *p)
+{
+	struct pg_client *c = u->c;
+	if (!((c->acc & SQL_F_PREPARE) || (c->pins & PIN(PREPARE))) ||
+		pg_is_our_name(p->name, p->name_n))
+		return;
+	flow_cut(&u->f);
+	u->l->no_replay = true;
+	(void)owed_push(u->l, OWED_PARSE, OWED_SWALLOW);
+	(void)owed_push(u->l, OWED_CLOSE, OWED_SWALLOW);
+	pgext_put_parse(u->up, p->name, p->text, p->text_n, p->types, p->n_types);
+	pgext_put_close(u->up, 'S', p->name);
+}
+
 static enum up_next parse_named(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p, struct stmt *s)
 {
@@ -154,6 +170,7 @@ static enum up_next parse_named(
 		return up_hold(u);
 	}
 	up_in_batch(u);
+	put_probe(u, p);
 	bool ok = learn_rename(c, l, p->name, p->name_n, s);
 	if (ok && ls && (s->view || s->own || is_outdated(c, ls))) {
 		ok = ref_put_close(u, ls);
@@ -179,74 +196,11 @@ static void learn_names_of(struct upx *u, const struct pgext_parse *p, uint64_t 
 		learn_names(u->c, p->text, p->text_n);
 }
 
-/* DEALLOCATE of a name made by protocol, sent by protocol: see dealloc_query() in pg_up.c. */
-static enum up_next parse_dealloc(
-	struct upx *u, const struct pgmsg_head *h, const struct sql_stmt_info *info)
-{
-	static const char text[] = "DEALLOCATE " PG_STMT_DEALLOC;
-	struct sql_stmt_info again = { 0 };
-	struct stmt *s = ref_intern(u, text, sizeof(text) - 1, NULL, 0, &again);
-	if (s == NULL || !learn_rename(u->c, u->l, info->name, info->name_n, NULL)) {
-		stmt_unref(&u->c->env->stmts, s);
-		return no_memory(u);
-	}
-	up_in_batch(u);
-	up_put_dealloc(u);
-	struct owed *o = owed_push(u->l, OWED_PARSE, OWED_FORWARD);
-	if (o)
-		o->flags = OWED_F_UNNAMED | OWED_F_UNDO;
-	stmt_unref(&u->c->env->stmts, u->c->unnamed);
-	u->c->unnamed = s;
-	u->c->unnamed_raw = 0;
-	ref_set_unnamed(u, s);
-	u->c->counters->server_parses++;
-	flow_drop(&u->f, total_of(h));
-	pgext_put_parse(u->up, "", s->text, s->text_n, NULL, 0);
-	return UP_NEXT;
-}
-
-/* Cheap, and wrong only in one direction. */
-static bool may_deallocate(const char *text, size_t n)
-{
-	for (size_t i = 0; i + 10 <= n; i++)
-		if ((text[i] | 0x20) == 'd' && strncasecmp(text + i, "deallocate", 10) == 0)
-			return true;
-	return false;
-}
-
-/* What the statement will look for on the server, when it is the first of its batch. */
-static void before_batch(struct upx *u, const struct stmt *s)
-{
-	struct sql_stmt_info info;
-	if (u->l->ext_open || s == NULL)
-		return;
-	if (s->view)
-		view_make(u);
-	if (!(s->flags & SQL_F_EXECUTE) || stmt_is_sql(s) || stmtmap_n(u->c->stmts) == 0)
-		return;
-	up_classify(u, s->text, s->text_n, &info);
-	const struct stmt *x = info.verb == SQL_V_EXECUTE && info.n_statements == 1 && info.name_n
-				       ? stmtmap_get(u->c->stmts, info.name, info.name_n)
-				       : NULL;
-	if (x)
-		(void)named_execute(u, info.name, info.name_n, x);
-}
-
 static enum up_next parse_kept(
 	struct upx *u, const struct pgmsg_head *h, const struct pgext_parse *p)
 {
 	struct pg_client *c = u->c;
 	struct sql_stmt_info info = { 0 };
-	bool dealloc = false;
-	if (p->name_n == 0 && c->stmts && p->text_n < 256 && may_deallocate(p->text, p->text_n)) {
-		up_classify(u, p->text, p->text_n, &info);
-		dealloc = info.verb == SQL_V_DEALLOCATE && info.n_statements == 1 && info.name_n;
-	}
-	if (dealloc && names_in_doubt(c, u->l))
-		return up_hold(u);
-	if (dealloc && stmtmap_get(c->stmts, info.name, info.name_n) &&
-		!named_has(c, u->l, info.name, info.name_n))
-		return parse_dealloc(u, h, &info);
 	struct err why;
 	if (pg_ro_refused(c, u->l, p->text, p->text_n, &why)) {
 		if (!u->l->ext_open && u->l->owed.n > 0)
@@ -262,8 +216,7 @@ static enum up_next parse_kept(
 		}
 	}
 	struct stmt *s = ref_intern(u, p->text, p->text_n, p->types, p->n_types, &info);
-	if (s && (s->flags & (SQL_F_PREPARE | SQL_F_EXECUTE | SQL_F_DEALLOCATE)) &&
-		p->name_n == 0) {
+	if (s && (s->flags & SQL_F_NAMES) && p->name_n == 0) {
 		up_classify(u, p->text, p->text_n, &info);
 		if (up_names_ours(&info, &why)) {
 			stmt_unref(&c->env->stmts, s);
@@ -282,11 +235,11 @@ static enum up_next parse_kept(
 		learn_names_of(u, p, info.flags);
 	if (s == NULL)
 		return parse_raw(u, h, p->name, p->name_n, info.flags);
-	if (s->view && names_in_doubt(c, u->l)) {
+	if ((s->view || (s->flags & SQL_F_NAMES)) && names_in_doubt(c, u->l)) {
 		stmt_unref(&c->env->stmts, s);
 		return up_hold(u);
 	}
-	before_batch(u, s);
+	named_before(u, s);
 	return p->name_n ? parse_named(u, h, p, s) : parse_unnamed(u, h, s);
 }
 
@@ -489,7 +442,7 @@ static enum up_next bind_served(
 		return up_forced(u, h, &why, NULL, 0);
 	}
 	if (!passes_names(c) && !names_in_doubt(c, u->l))
-		before_batch(u, s);
+		named_before(u, s);
 	enum ref_kind ref = passes_names(c) ? REF_PASS : ref_stmt(u, b->stmt, b->stmt_n, s, &ls);
 	if (ref == REF_HOLD)
 		return up_hold(u);
@@ -522,6 +475,7 @@ static enum up_next bind_served(
 		c->unnamed_raw = 2;
 	u->l->batch_flags |= flags;
 	reset_bound(u, passes_names(c) ? NULL : s, b->portal, b->portal_n);
+	named_bound(u, passes_names(c) ? NULL : s, b->portal, b->portal_n);
 	c->counters->binds++;
 	up_rule_followed(u);
 	up_count_bound(u, s, b->portal, b->portal_n);

@@ -215,7 +215,9 @@ static enum up_next query_served(
 	if (unfit && u->l->owed.n > 0) /* it may be over by then */
 		return up_hold(u);
 	struct named x = named_of(u, &info);
-	if ((names_in_doubt(u->c, u->l) ||
+	/* Nothing can be prepared in a failed transaction, whose end may be on its way. */
+	bool ending = u->l->tx == TX_FAILED && u->l->owed.n > 0 && !u->l->ext_open;
+	if ((names_in_doubt(u->c, u->l) || ending ||
 		    (u->l->ask_wait && (u->c->acc_asking & NAMES_TOUCHED))) &&
 		(x.verb != SQL_V_EMPTY || named_wanted(u, info.flags) || is_view(u, text, n)))
 		return up_hold(u);
