@@ -4,7 +4,6 @@
 #include "token_ask.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define NAME "weirpool.token"
 
@@ -26,11 +25,18 @@ static void skip_space(struct text *t)
 	}
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* what: in small letters. Each query is compared with some, and soon differs. */
 static bool take(struct text *t, const char *what)
 {
-	size_t n = strlen(what);
-	if (t->n < n || strncasecmp(t->p, what, n) != 0)
-		return false;
+	size_t n = 0;
+	for (; what[n]; n++)
+		if (n == t->n || lower(t->p[n]) != what[n])
+			return false;
 	t->p += n;
 	t->n -= n;
 	return true;
@@ -73,21 +79,34 @@ static bool read_value(struct text t, struct pev *ev)
 	return at_end(t);
 }
 
+static bool is_asked(struct text t, struct pev *ev_r)
+{
+	*ev_r = (struct pev){ .kind = PEV_TOKEN };
+	return at_end(t);
+}
+
+/* All of them end in the name or a quote. Each query comes here. */
+static bool may_be_one(struct text t)
+{
+	while (t.n && (is_space(t.p[t.n - 1]) || t.p[t.n - 1] == ';'))
+		t.n--;
+	char last = t.n ? lower(t.p[t.n - 1]) : '\0';
+	return last == 'n' || last == '\'';
+}
+
 bool token_ask_read(const char *text, size_t n, struct pev *ev_r)
 {
 	struct text t = { text, n };
-	*ev_r = (struct pev){ .kind = PEV_TOKEN };
 	skip_space(&t);
-	if (t.n < strlen("show " NAME) || (*t.p | 0x20) != 's')
+	if (t.n < strlen("show " NAME) || lower(*t.p) != 's' || !may_be_one(t))
 		return false;
-	switch (t.p[2] | 0x20) { /* each query comes here */
-	case 'o': return take_word(&t, "show") && take(&t, NAME) && at_end(t);
-	case 'l': return take_word(&t, "select") && take(&t, "@@" NAME) && at_end(t);
-	case 't': break;
-	default: return false;
-	}
+	if (take_word(&t, "select"))
+		return take(&t, "@@" NAME) && is_asked(t, ev_r);
+	if (take_word(&t, "show"))
+		return take(&t, NAME) && is_asked(t, ev_r);
 	if (!take_word(&t, "set"))
 		return false;
 	(void)take_word(&t, "session");
+	*ev_r = (struct pev){ .kind = PEV_TOKEN };
 	return take(&t, NAME) && read_value(t, ev_r);
 }
