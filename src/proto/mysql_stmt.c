@@ -259,8 +259,17 @@ static bool asks_first(struct myup *u)
 	return true;
 }
 
-/* Pins of a session whose state is not all known: it keeps its link, and the state stays. */
+/* Pins of a session whose state is not all known: it keeps its link, and the state stays, but for
+ * the schema, of which servers always tell. */
 #define VAGUE_PINS (PIN(UNKNOWN) | PIN(SETTING) | PIN(VARIABLE))
+
+static bool schema_then(const struct my_client *c, const struct my_link *l, const struct my_stmt *s,
+	struct varset **then_r)
+{
+	*then_r = varset_ref(l->have);
+	return varset_put(
+		&c->env->vars, then_r, MY_VAR_SCHEMA, varset_get(s->want_at, MY_VAR_SCHEMA));
+}
 
 /* Asks for a handle. If the session's state is not what it was when s was prepared, the link's is
  * made so around it. */
@@ -271,9 +280,10 @@ static void put_prepare(struct myup *u, const struct my_stmt *s, struct hash128 
 	uint8_t seq = 0;
 	flow_cut(&u->f);
 	evict(l, u->c->max_prepared, u->up);
-	if (u->c->pins & VAGUE_PINS) {
-		then = varset_ref(l->have);
-	} else if (!state_then(u->c, s, &then)) {
+	bool ok = u->c->pins & VAGUE_PINS ? schema_then(u->c, l, s, &then)
+					  : state_then(u->c, s, &then);
+	if (!ok) {
+		varset_unref(&u->c->env->vars, then);
 		l->failed = true;
 		return;
 	}

@@ -590,6 +590,27 @@ def test_a_prepared_statement_keeps_its_schema(two):
         assert a.one('select database()') == 'app2'
 
 
+@pytest.mark.parametrize('pin', ['select 1; selec', 'set @`f\u00fcnf` = 5', 'call app.keeps()'])
+def test_a_prepared_statement_keeps_its_schema_on_a_kept_connection(anymy, mypool, pin):
+    """Also where it must be prepared again while not all is known of the session's state."""
+    two = Two(mypool(anymy, pool_size=1, max_prepared_statements=1))
+    a, b = two.a, two.b
+    for sql in ('drop table if exists app2.st', 'create table app2.st (i int primary key auto_increment, v varchar(20))',
+                "insert into app2.st (v) values ('app2')", "insert into app.st (v) values ('app')",
+                'drop procedure if exists app.keeps', 'create procedure app.keeps() begin end'):
+        b.do(sql)
+    read, write = a.prepare('select v from st'), a.prepare('insert into st (v) values (?)')
+    b.execute(b.prepare('select 5'))
+    a.do('use app2')
+    a.all(pin)
+    assert a.execute(read).rows == [[b'app']]
+    a.execute(write, [P('more')])
+    assert a.q('select database(), (select count(*) from st), (select count(*) from app.st)') == [['app2', '1', '2']]
+    a.reset_connection()
+    b.do('drop table app2.st')
+    b.do('drop procedure app.keeps')
+
+
 def test_many_statements_on_one_connection(anymy, mypool):
     two = Two(mypool(anymy, pool_size=1, max_prepared_statements=5))
     made = [two.a.prepare('select %d + ?' % i) for i in range(30)]
