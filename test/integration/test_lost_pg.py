@@ -149,10 +149,10 @@ def test_a_commit_behind_a_rollback_that_is_not_answered_yet(server, wp):
         for back in (query('rollback'), batch('rollback') + sync()):
             r.q('begin')
             lose(server, wp)
-            r.send(back + query('commit') + query('begin') + query("insert into t values ('behind')") + query('commit'))
+            r.send(back + query('commit') + query('begin') + query("insert into t values ('after rollback')") + query('commit'))
             out = [m for _ in range(5) for m in r.until_ready()]
             assert not errors(out) and [m.tag for m in out if m.type == 'C'] == ['ROLLBACK', 'COMMIT', 'BEGIN', 'INSERT 0 1', 'COMMIT'], out
-    assert rows(server, 'behind') == 2
+    assert rows(server, 'after rollback') == 2
 
 
 def test_a_commit_by_the_extended_protocol(server, wp):
