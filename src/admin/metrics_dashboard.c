@@ -1,5 +1,6 @@
-/* metrics_dashboard - a Grafana dashboard from the table of metrics: a row for each scope, and in
- * it a panel for each metric, so that none can be forgotten. Ignorant of values. Build time and
+/* metrics_dashboard - a Grafana dashboard from the table of metrics: on top what counts, in sums
+ * over all pools; then a row for each scope, and in it a panel for each metric, so that none can be
+ * forgotten. Ignorant of values. Build time and
  * tests. */
 #include "admin/metrics.h"
 
@@ -18,6 +19,7 @@ static const struct row {
 	const char *scope, *title;
 	bool folded; /* until somebody opens it: its queries are not asked before */
 } rows[] = {
+	{ NULL, "At a glance", false },
 	{ "pool", "Pools", false },
 	{ "client", "Clients", false },
 	{ "database", "Databases", true },
@@ -28,6 +30,34 @@ static const struct row {
 	{ "route", "Routes", true },
 	{ "query", "Statements", true },
 	{ "rule", "Rules", true },
+};
+
+#define CHOSEN "{instance=~\"$instance\"}"
+#define OF_POOL "sum by (instance, database, user, node) "
+#define QUERY_TIME(q) \
+	"histogram_quantile(" q ", sum by (instance, le) " \
+	"(rate(weirpool_pool_query_duration_seconds_bucket" CHOSEN "[$__rate_interval])))"
+
+/* One line for each weirpool, whatever the number of its pools. */
+static const struct glance {
+	const char *title, *help, *unit, *expr, *second; /* second: p99, where expr is p50 */
+} glances[] = {
+	{ "waiting clients", "Clients that wait for a server connection, of all pools.", "short",
+		"sum by (instance) (weirpool_pool_clients_waiting" CHOSEN ")", NULL },
+	{ "longest wait", "How long the first in the queue of the worst pool has waited.", "s",
+		"max by (instance) (weirpool_pool_max_wait_seconds" CHOSEN ")", NULL },
+	{ "fullest pool", "Server connections of the pool that is nearest to its limit.",
+		"percentunit",
+		"max by (instance) (" OF_POOL "(weirpool_pool_server_connections" CHOSEN
+		") / " OF_POOL "(weirpool_pool_size" CHOSEN " > 0))",
+		NULL },
+	{ "transactions", "Transactions in a second, of all databases.", "ops",
+		"sum by (instance) (rate(weirpool_database_transactions_total" CHOSEN
+		"[$__rate_interval]))",
+		NULL },
+	{ "query time", "p50 and p99 of all pools.", "s", QUERY_TIME("0.5"), QUERY_TIME("0.99") },
+	{ "clusters without writes", "Clusters whose writes are held or refused.", "short",
+		"sum by (instance) (weirpool_cluster_writes_open" CHOSEN " == bool 0)", NULL },
 };
 
 static bool ends_in(const char *s, const char *end)
@@ -81,8 +111,7 @@ static void put_legend(struct buf *out, const struct metric *m, const char *firs
 	buf_puts(out, "\"");
 }
 
-static void put_target(struct buf *out, const struct metric *m, const char *expr, const char *ref,
-	const char *legend)
+static void put_query(struct buf *out, const char *expr, const char *ref)
 {
 	buf_puts(out, "        { \"refId\": ");
 	put_text(out, ref);
@@ -90,11 +119,15 @@ static void put_target(struct buf *out, const struct metric *m, const char *expr
 		      "\"expr\": ");
 	put_text(out, expr);
 	buf_puts(out, ", ");
+}
+
+static void put_target(struct buf *out, const struct metric *m, const char *expr, const char *ref,
+	const char *legend)
+{
+	put_query(out, expr, ref);
 	put_legend(out, m, legend);
 	buf_puts(out, " }");
 }
-
-#define CHOSEN "{instance=~\"$instance\"}"
 
 static void put_targets(struct buf *out, const struct metric *m)
 {
@@ -127,28 +160,56 @@ static const char *title_of(const struct metric *m)
 	return strncmp(m->name, "weirpool_", 9) == 0 ? m->name + 9 : m->name;
 }
 
-static void put_panel(struct board *b, const struct metric *m)
+/* All of it but its queries, which stand between the two. */
+static void begin_panel(struct board *b, const char *title, const char *help, const char *unit)
 {
 	struct buf *out = b->out;
 	buf_printf(out,
 		"%s    {\n      \"id\": %u,\n      \"type\": \"timeseries\",\n      \"title\": ",
 		b->any ? ",\n" : "", b->id++);
-	put_text(out, title_of(m));
+	put_text(out, title);
 	buf_puts(out, ",\n      \"description\": ");
-	put_text(out, m->help);
+	put_text(out, help);
 	buf_printf(out,
 		",\n      \"gridPos\": { \"x\": %u, \"y\": %u, \"w\": %d, \"h\": %d },\n"
 		"      \"datasource\": { \"type\": \"prometheus\", \"uid\": \"${datasource}\" },\n"
 		"      \"fieldConfig\": { \"defaults\": { \"unit\": \"%s\", \"min\": 0 }, "
 		"\"overrides\": [] },\n      \"targets\": [\n",
-		b->x, b->y, PANEL_W, PANEL_H, unit_of(m));
-	put_targets(out, m);
-	buf_puts(out, "\n      ]\n    }");
+		b->x, b->y, PANEL_W, PANEL_H, unit);
+}
+
+static void end_panel(struct board *b)
+{
+	buf_puts(b->out, "\n      ]\n    }");
 	b->any = true;
 	b->x += PANEL_W;
 	if (b->x >= GRID_W) {
 		b->x = 0;
 		b->y += PANEL_H;
+	}
+}
+
+static void put_panel(struct board *b, const struct metric *m)
+{
+	begin_panel(b, title_of(m), m->help, unit_of(m));
+	put_targets(b->out, m);
+	end_panel(b);
+}
+
+static void put_glances(struct board *b)
+{
+	for (unsigned i = 0; i < sizeof glances / sizeof *glances; i++) {
+		const struct glance *g = &glances[i];
+		begin_panel(b, g->title, g->help, g->unit);
+		put_query(b->out, g->expr, "A");
+		buf_printf(
+			b->out, "\"legendFormat\": \"%s{{instance}}\" }", g->second ? "p50 " : "");
+		if (g->second) {
+			buf_puts(b->out, ",\n");
+			put_query(b->out, g->second, "B");
+			buf_puts(b->out, "\"legendFormat\": \"p99 {{instance}}\" }");
+		}
+		end_panel(b);
 	}
 }
 
@@ -184,7 +245,9 @@ static void put_row(struct board *b, const struct row *r)
 	}
 	buf_puts(b->out, "]\n    }");
 	b->any = true;
-	if (!r->folded)
+	if (!r->scope)
+		put_glances(b);
+	else if (!r->folded)
 		put_panels(b, r->scope);
 }
 

@@ -160,6 +160,9 @@ def queries():
 
 def test_dashboard_asks_what_prometheus_understands(tmp_path):
     exprs = queries()
+    known = (ETC.parent / 'doc/metrics.md').read_text()
+    for name in {x for e in exprs for x in re.findall(r'\b(?:weirpool|process)_[a-z_]+', e)}:
+        assert '`%s`' % re.sub('_bucket$', '', name) in known, name
     rules_of = lambda es: json.dumps(dict(groups=[dict(name='g', rules=[dict(record='r%d' % i, expr=e) for i, e in enumerate(es)])]))
     (tmp_path / 'r.yml').write_text(rules_of(exprs))
     rc, said = promtool('check', 'rules', tmp_path / 'r.yml')
@@ -218,6 +221,11 @@ def test_a_real_prometheus(weirpool, pg15, tmp_path_factory, base):
             assert prom.value('rate(weirpool_database_queries_total{database="app"}[5s])')[0] > 5
             p99 = prom.value('histogram_quantile(0.99, sum by (le) (rate(weirpool_pool_query_duration_seconds_bucket[5s])))')
             assert 0 < p99[0] < 100
+            board = json.loads((ETC / 'grafana/weirpool.json').read_text())['panels']
+            at_a_glance = [p for p in board[:7] if p['type'] != 'row' and not p['title'].startswith('clusters')]
+            for expr in [t['expr'] for p in at_a_glance for t in p['targets']]:  # one line for each weirpool
+                value, = prom.value(expr.replace('$__rate_interval', '5s').replace('$instance', '.*'))
+                assert value == value >= 0, expr
             assert prom.value('pgbouncer_stats_queries_pooled_total{database="app"}') == \
                 prom.value('pgbouncer_stats_totals_queries_pooled_total{database="app"}')
             names = {n for n in prom.get('label/__name__/values') if not n.startswith(('scrape_', 'up', 'ALERTS'))}
