@@ -179,6 +179,9 @@ static enum up_next query_put(struct upx *u, const struct pgmsg_head *h, const c
 	/* of this very batch, which no Sync has ended: too odd to follow */
 	bool odd = c->learn && c->learn->undo;
 	bool was = c->may_reset, reset = reset_is_ours(c, u->l, info), needs = false;
+	if (x->verb == SQL_V_EXECUTE && x->s &&
+		(x->s->flags & (SQL_F_NAMES | SQL_F_UNKNOWN | SQL_F_BAD)))
+		named_put_sql(u); /* it may look for others */
 	if (x->verb == SQL_V_EXECUTE && x->s)
 		needs = named_execute(u, info->name, info->name_n, x->s);
 	else if (x->s == NULL)

@@ -85,6 +85,16 @@ def test_a_deallocate_that_is_skipped_leaves_no_statement(two):
                   2) == '1 42P05 Z 2 D C Z'
 
 
+def test_execute_of_what_names_another(two):
+    t, others = two
+    t.same(parse('d', 'deallocate a') + parse('e', 'execute a') + sync())
+    for use in 'ed':
+        t.same(query('prepare a as select 1'))
+        others()
+        t.same(query('execute ' + use))
+        t.same(query('deallocate all') + parse('d', 'deallocate a') + sync(), 2)
+
+
 def test_execute_behind_other_messages_of_a_batch(two):
     t, others = two
     t.same(parse('a', "select 'a'") + parse('e', 'execute a') + sync())
