@@ -4,8 +4,11 @@
 
 #include "base/json.h"
 
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #define ROWS_MAX_BYTES (256u << 20)
 
@@ -101,11 +104,70 @@ static void show_done(void *arg, struct rowset *r)
 	http_reply(q, 200, NULL, &b);
 }
 
+static void some_done(void *arg, struct rowset *r)
+{
+	struct http_req *q = arg;
+	if (r->err.code == ERR_SYNTAX)
+		http_refuse(q, 400, r->err.hint, "%s", r->err.msg);
+	else
+		show_done(q, r);
+}
+
+static const char some_hint[] =
+	"?like=app%25&where=cl_waiting>0&order_by=maxwait desc&limit=10, as "
+	"SHOW takes them";
+
+/* What stands behind the ? as SHOW's own words, in the order that it wants. False: q is refused. */
+static bool put_some(struct http_req *q, const char *query, struct buf *sql)
+{
+	static const struct {
+		const char *name, *words;
+	} parts[] = { { "like", " LIKE " }, { "where", " WHERE " }, { "order_by", " ORDER BY " },
+		{ "limit", " LIMIT " } };
+	struct evkeyvalq params;
+	struct evkeyval *one;
+	unsigned given = 0, known = 0;
+	TAILQ_INIT(&params);
+	if (evhttp_parse_query_str(query, &params) != 0) {
+		http_refuse(q, 400, some_hint, "the part behind the ? cannot be read");
+		return false;
+	}
+	TAILQ_FOREACH(one, &params, next)
+	given++;
+	for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const char *v = evhttp_find_header(&params, parts[i].name);
+		if (!v)
+			continue;
+		known++;
+		buf_puts(sql, parts[i].words);
+		bool quoted = i == 0;
+		buf_puts(sql, quoted ? "'" : "");
+		for (; *v; v++)
+			buf_append(
+				sql, quoted && *v == '\'' ? "''" : v, quoted && *v == '\'' ? 2 : 1);
+		buf_puts(sql, quoted ? "'" : "");
+	}
+	evhttp_clear_headers(&params);
+	if (known != given)
+		http_refuse(q, 400, some_hint, "what is behind the ? is not known here");
+	return known == given;
+}
+
 void console_show(struct http_req *q)
 {
-	char sql[sizeof q->arg + 8];
-	snprintf(sql, sizeof sql, "SHOW %s", q->arg);
-	console_ask(q->http, sql, q->who, show_done, q);
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(q->ev);
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+	struct buf sql;
+	buf_init(&sql, 0);
+	buf_printf(&sql, "SHOW %s", q->arg);
+	bool ok = !query || put_some(q, query, &sql);
+	buf_put_u8(&sql, 0);
+	if (ok && sql.failed)
+		http_refuse(q, 503, NULL, "out of memory");
+	else if (ok)
+		console_ask(q->http, (const char *)buf_data(&sql), q->who,
+			query ? some_done : show_done, q);
+	buf_fini(&sql);
 }
 
 static void reload_done(void *arg, struct rowset *r)

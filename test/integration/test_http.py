@@ -10,6 +10,7 @@ import ssl
 import stat
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -193,6 +194,23 @@ def test_rows_are_those_of_the_console(web, pg15):
         c.bye()
     names = [o['list'] for o in ask(wp, '/show/lists.json').json]
     assert names == [o['list'] for o in wp.admin('SHOW LISTS')]
+
+
+def test_some_of_the_rows(web, pg15):
+    """... as SHOW gives them with the same words; what cannot be read is said, and nothing else can be slipped in."""
+    wp = web(pg15)
+
+    def some(what, **how):
+        r = ask(wp, '/show/%s.json?%s' % (what, urllib.parse.urlencode(how)))
+        return r.json if r.status == 200 else (r.status, r.json['error'])
+    assert [r['name'] for r in some('databases', like='app%', order_by='name desc', limit='1')] == ['app2']
+    assert [r['key'] for r in some('config', where="key in ('workers', 'verbose')")] == ['verbose', 'workers']
+    assert some('databases', like="it's") == []
+    for how in (dict(where='nosuch > 0'), dict(where='name'), dict(limit='x'), dict(order_by="name; shutdown"), dict(where="name = 'a'; pause"),
+                dict(nosuch='1'), dict(like='a', wher='b')):
+        status, error = some('databases', **how)
+        assert status == 400 and error, how
+    assert ask(wp, '/show/nothing.json').status == 404 and wp.usable()
 
 
 SHOWS = ['config', 'databases', 'pools', 'clients', 'servers', 'users', 'version', 'peers', 'peer_pools', 'fds', 'sockets',
