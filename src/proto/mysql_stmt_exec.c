@@ -58,6 +58,10 @@ static bool take_types(struct exec *e, bool mariadb)
 	if (e->x.new_types) {
 		mystmt_copy_types(&e->x, e->types);
 		e->changed = !mariadb && fill_nulls(e);
+	} else if (s->types == NULL) {
+		for (size_t i = 0; i < types_n(s); i += MYPARAM_TYPE_BYTES)
+			memcpy(e->types + i, (uint8_t[]){ MYTYPE_NULL, 0 }, MYPARAM_TYPE_BYTES);
+		e->changed = true;
 	} else {
 		memcpy(e->types, s->types, types_n(s));
 		e->changed = true;
@@ -115,6 +119,18 @@ static enum my_next pass(
 	return r;
 }
 
+/* Nobody has said of which types its parameters are, which for NULLs does not matter. */
+static bool lacks_types(const struct exec *e, bool readable)
+{
+	const struct my_stmt *s = e->s;
+	if (s->params_n == 0 || e->x.new_types || s->types)
+		return false;
+	bool nulls = readable && e->x.attrs_n == 0;
+	for (unsigned i = 0; nulls && i < s->params_n; i++)
+		nulls = e->x.nulls[i / 8] & 1U << i % 8;
+	return !nulls;
+}
+
 /* What an execution does. False: it must not run now, *next_r. */
 static bool request(struct myup *u, const struct mypacket_head *h, const struct my_stmt *s,
 	struct my_req *req, enum my_next *next_r)
@@ -158,7 +174,7 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, struct ex
 	}
 	enum my_next r = pass(u, h, e, handle);
 	my_wish_ask(u, &req);
-	if (s->params_n && !my_stmt_keep_types(s, e->types))
+	if (s->params_n && (e->x.new_types || s->types) && !my_stmt_keep_types(s, e->types))
 		u->l->failed = true;
 	return r;
 }
@@ -188,11 +204,11 @@ enum my_next my_stmt_execute(struct myup *u, const struct mypacket_head *h, stru
 		myup_body(u), e.have, h->payload_n, u->c->caps, &known, &e.x, &where);
 	if (got == 0)
 		return MY_STOP;
-	if (got < 0)
-		return my_local_malformed(u, h);
-	if (s->params_n && !e.x.new_types && s->types == NULL)
+	if ((got > 0 || u->l->mariadb) && lacks_types(&e, got > 0))
 		return my_local_err(
 			u, h, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+	if (got < 0)
+		return my_local_malformed(u, h);
 	enum my_next r = run(u, h, &e);
 	if (e.types != e.small)
 		mem_free(MEM_STMT, e.types);
@@ -215,8 +231,11 @@ enum my_next my_stmt_bulk(struct myup *u, const struct mypacket_head *h, struct 
 	int got = mystmt_read_bulk(myup_body(u), have, h->payload_n, s->params_n, &x, &where);
 	if (got == 0)
 		return MY_STOP;
-	if (got < 0 || (x.types == NULL && s->types == NULL))
+	if (got < 0)
 		return my_local_malformed(u, h);
+	if (x.types == NULL && s->types == NULL)
+		return my_local_err(
+			u, h, 1210, "HY000", "Incorrect arguments to mysqld_stmt_bulk_execute");
 	struct my_req req;
 	enum my_next next;
 	if (!request(u, h, s, &req, &next))

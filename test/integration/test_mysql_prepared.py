@@ -1,5 +1,6 @@
 """Prepared statements of MySQL and MariaDB, multiplexed: ids are the client's own, and no server handle remembers another
 client's types, schema, sql_mode or character set."""
+import struct
 import threading
 
 import pytest
@@ -110,6 +111,37 @@ def test_never_bound(anymy, mypool):
             r.result(binary=True)
         assert e.value.errno in (1210, 1835)
         assert r.execute(s, ['x']).rows == [[b'x']]
+
+
+def test_nulls_need_no_types(anymy, mypool):
+    """What has no type yet is an error, in the server's words, but a NULL needs none; it is no type for what comes later."""
+    wp = mypool(anymy, default_pool_size=1)
+    with wp.my() as r, wp.my() as other:
+        other.execute(other.prepare('select ?, ?'), [1, 'x'])
+        s = r.prepare('select ?, ?')
+        for _ in range(2):
+            assert r.execute(s, [None, None], bind=False).rows == [[None, None]]
+        if anymy.family == 'mysql':  # (MariaDB takes a NULL's type for one)
+            [e] = r.execute_all(s, [None, 5], bind=False)
+            assert e.errno == 1210
+        assert r.execute(s, [5, 'x']).rows == [[5, b'x']]
+        assert r.execute(s, [None, 'y'], bind=False).rows == [[None, b'y']]
+        if anymy.family == 'mysql':
+            return
+        t = r.prepare('select ?')
+        r.command(bytes([my.COM_STMT_EXECUTE]) + struct.pack('<IBI', t.id, 0, 1))
+        assert r.results()[0].errno == 1210
+
+
+def test_bulk_without_types(maria118, mypool):
+    wp = mypool(maria118, default_pool_size=1)
+    with wp.my(caps=my.MODERN | my.MARIADB_BULK) as r:
+        r.do('create table if not exists app.untyped (a int)')
+        s = r.prepare('insert into untyped values (?)')
+        r.command(bytes([my.COM_BULK_EXECUTE]) + struct.pack('<IH', s.id, 0) + b'\0' + struct.pack('<q', 1))
+        [e] = r.results()
+        assert (e.errno, e.text) == (1210, 'Incorrect arguments to mysqld_stmt_bulk_execute')
+        r.do('drop table app.untyped')
 
 
 def test_long_data(anymy, mypool, caps):
