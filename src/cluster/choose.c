@@ -86,11 +86,17 @@ static void keep_or_none(const struct cluster *c, struct verdict *v, const char 
 		say(v, VERDICT_NONE, "%s", why);
 }
 
+/* It was decided against its claim. On a timeline that it had not then that is another claim. */
+static bool is_turned_down(const struct cluster *c, const struct node *n)
+{
+	return n->turned_down && (c->o.kind != CLUSTER_PG || n->timeline <= n->fence_timeline);
+}
+
 /* Claims to be primary beside another one, and nothing was decided. A moment of silence does
  * not end that: only a no, or its end. */
 static bool rivals(const struct cluster *c, const struct node *n)
 {
-	if (n->turned_down)
+	if (is_turned_down(c, n))
 		return false;
 	return choose_claims(c, n) || (n->fence == FENCE_RIVAL && n->writable &&
 					      n->health != HEALTH_DOWN && !choose_speaks(c, n));

@@ -95,8 +95,11 @@ static void review_claim(struct cluster *c, unsigned i, bool decided)
 		snprintf(text, sizeof text, "it is writable, but is not the primary");
 	if (n->fence == FENCE_NONE)
 		replica_fence(c, i, FENCE_RIVAL, text);
-	if (decided)
-		n->turned_down = true;
+	if (!decided)
+		return;
+	n->turned_down = true;
+	if (n->timeline > n->fence_timeline)
+		n->fence_timeline = n->timeline;
 }
 
 void replica_review(struct cluster *c, unsigned i, bool decided, bool claims_lose)

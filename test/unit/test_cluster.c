@@ -256,6 +256,27 @@ Test(cluster, equal_timelines_split)
 	expect(CLUSTER_NORMAL, 1);
 }
 
+/* Who was replaced is promoted again, and shows the timeline that the primary has. */
+Test(cluster, equal_timelines_of_one_that_was_replaced)
+{
+	struct err e;
+	start_pg(false);
+	sample(1, true, 6, "0/2000");
+	facts(1, UPSTREAM_NONE, 0, "");
+	expect(CLUSTER_NORMAL, 1);
+	sample(0, true, 5, "0/2000");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+	sample(0, true, 6, "0/2100");
+	expect(CLUSTER_SPLIT, -1);
+	sample(1, true, 6, "0/2000");
+	cr_assert_eq(cluster_promoted(c, 1, now, &e), 0, "%s", e.msg);
+	actions();
+	sample(0, true, 6, "0/2100");
+	expect(CLUSTER_NORMAL, 1);
+	cr_assert_eq(state(0), NODE_QUARANTINED);
+}
+
 Test(cluster, split_at_the_start)
 {
 	make(CLUSTER_PG, false, false);
