@@ -561,7 +561,9 @@ struct proto_ops {
 
 	/* ---- running ---- */
 	/* Client -> server. Handles as many messages as it can per call in one event. lst == NULL:
-	 * no link yet (PEV_REQUEST, or answered here). */
+	 * no link yet (PEV_REQUEST, or answered here). What is due without more input comes with
+	 * the event that takes the last of it: behind a PEV_FORWARD, or a PEV_TX after which the
+	 * link is given back, core calls neither of these for nothing. */
 	struct pev (*up)(void *cst, void *lst, const uint8_t *p, size_t n, struct buf *up,
 		struct buf *down, struct err *e);
 	/* Server -> client. cst == NULL: nobody is attached: everything is swallowed, a surprise is

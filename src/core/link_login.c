@@ -330,6 +330,8 @@ static void ready(struct link *l)
 		l->ops->link_query(l->lst, p->set.connect_query, NULL, &w->up);
 		link_put(l, &w->up);
 		limit(l, on_query_timeout);
+	} else if (pool_must_close(l)) {
+		link_close(l, "not to be kept");
 	} else {
 		pool_release(l);
 	}

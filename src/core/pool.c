@@ -283,10 +283,6 @@ void pool_release(struct link *l)
 {
 	struct pool_shard *p = l->shard;
 	assert(!l->session && !l->authq && !l->cancel);
-	if (pool_must_close(l)) {
-		link_close(l, "not to be kept");
-		return;
-	}
 	link_set_state(l, LINK_IDLE);
 	if (!l->idle_us)
 		p->last_used_us = l->idle_us = l->state_us;

@@ -161,6 +161,10 @@ static size_t down_steps(struct link *l, const uint8_t *p, size_t n)
 		case PEV_TX:
 			if (!on_tx(l, &ev))
 				return SIZE_MAX;
+			if (done == n && l->state == LINK_IDLE) { /* as most often */
+				flush_down(l);
+				return n;
+			}
 			break;
 		case PEV_SYNCED:
 			flush_down(l);

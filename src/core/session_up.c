@@ -71,6 +71,10 @@ static size_t up_steps(struct session *s, const uint8_t *p, size_t n)
 			session_mark_request(s);
 			session_keep_again(s, p + done, ev.n);
 			forward_up(s, p + done, ev.n);
+			if (done + ev.n == n) { /* nothing is left to ask about */
+				flush_both(s);
+				return n;
+			}
 			break;
 		case PEV_REQUEST:
 			session_send(s, &w->down);

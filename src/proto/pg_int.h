@@ -54,6 +54,7 @@ struct proto_env {
  * the verdict, which says for what it holds. */
 struct pg_known {
 	uint8_t info[offsetof(struct sql_stmt_info, name)]; /* it has no name, and sets nothing */
+	bool view_mentioned;
 	struct meter_digest digest;
 	uint64_t route_names; /* the names that it was found with; 0: no verdict yet */
 	uint32_t route_how;

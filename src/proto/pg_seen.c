@@ -1,6 +1,7 @@
 /* pg_seen - what a text does, read or remembered. What is kept of a text is alike for all sessions
  * that read it in the same way. Ignorant of messages. Thread: that of the env. */
 #include "pg_run_int.h"
+#include "pg_view_int.h"
 
 #include <string.h>
 
@@ -29,8 +30,10 @@ struct pg_known *pg_text_keep(
 	const struct pg_lex_opts *x = pg_lex(c);
 	struct sql_lang lang = { .pg = &sql_dialect_pg, .scs = x->scs };
 	struct pg_known *k = texts_put(&c->env->texts, r, x->unsafe_encoding ? NULL : &lang);
-	if (k)
-		memcpy(k->info, info, sizeof(k->info));
+	if (k == NULL)
+		return NULL;
+	memcpy(k->info, info, sizeof(k->info));
+	k->view_mentioned = view_mentioned(r->text, r->n);
 	return k;
 }
 

@@ -9,6 +9,25 @@
 #include "wire/pg/error.h"
 #include "wire/pg/session.h"
 
+/* ---- kinds of messages ---- */
+
+static bool names_statement(uint8_t type)
+{
+	return type == 'P' || type == 'B' || type == 'D' || type == 'C';
+}
+
+/* That the server has work with: not what ends a batch, nor the data of a COPY. */
+static bool is_request(uint8_t type)
+{
+	return type == 'Q' || names_statement(type) || type == 'E' || type == 'F';
+}
+
+static bool is_known(uint8_t type)
+{
+	return is_request(type) || type == 'S' || type == 'H' || type == 'd' || type == 'c' ||
+	       type == 'f';
+}
+
 /* ---- ways to go on ---- */
 
 /* Events stand alone: what was handled before goes first, and the message is looked at again with
@@ -427,7 +446,7 @@ static bool waits_for_clears(struct upx *u, uint8_t type)
 {
 	struct pg_link *l = u->l;
 	if (l == NULL || l->n_clears == 0 || !l->ext_open || u->c->mode == PROTO_SESSION ||
-		!strchr("PBDC", type))
+		!names_statement(type))
 		return false;
 	if (!l->clears_flushed) {
 		flow_cut(&u->f);
@@ -440,19 +459,22 @@ static bool waits_for_clears(struct upx *u, uint8_t type)
 /* May it go before what waits behind a COPY? */
 static bool must_wait(struct upx *u, uint8_t type)
 {
-	static const char others[] = "QPBDCEF"; /* COPY data passes, Sync queues up */
-	if (u->l && (u->l->healing || u->l->lost_wait))
+	struct pg_client *c = u->c;
+	struct pg_link *l = u->l;
+	if (l == NULL)
+		return false;
+	if (l->healing || l->lost_wait)
 		return true;
-	if (u->l && u->l->ask_wait && u->c->may_reset && strchr(others, type))
+	if (!is_request(type)) /* COPY data passes, Sync queues up */
+		return false;
+	if (l->ask_wait && c->may_reset)
 		return true;
 	/* After DISCARD ALL the startup parameters come with the next sync. */
-	if (u->l && u->l->n_clears > 0 && u->c->start && !u->l->ext_open && strchr(others, type))
+	if (l->n_clears > 0 && c->start && !l->ext_open)
 		return true;
-	if (u->l && unnamed_in_doubt(u->c, u->l) && strchr(others, type))
+	if (unnamed_in_doubt(c, l) || waits_for_clears(u, type))
 		return true;
-	if (waits_for_clears(u, type))
-		return true;
-	return u->l && u->l->n_held > 0 && strchr(others, type) && !release_held(u);
+	return l->n_held > 0 && !release_held(u);
 }
 
 /* The link is a replica's, and the request that begins here is not for it: it waits until the link
@@ -461,7 +483,7 @@ static bool is_confined(struct upx *u, uint8_t type)
 {
 	struct pg_client *c = u->c;
 	const struct pg_link *l = u->l;
-	if (l == NULL || l->ext_open || !strchr("QPBDCEF", type))
+	if (l == NULL || l->ext_open || !is_request(type))
 		return false;
 	if (c->looked) /* it is what the link was given for, and it is not sent yet */
 		return false;
@@ -503,7 +525,7 @@ static enum up_next up_dispatch(struct upx *u, const struct pgmsg_head *h)
 		return up_hold(u);
 	if (is_confined(u, h->type))
 		return confined(u, h);
-	if (u->l && !u->l->ext_open && strchr("PBDCEF", h->type) && !named_batch(u))
+	if (u->l && !u->l->ext_open && is_request(h->type) && h->type != 'Q' && !named_batch(u))
 		return up_hold(u);
 	switch (h->type) {
 	case 'Q':
@@ -549,7 +571,7 @@ static enum up_next up_message(struct upx *u)
 		u->ev.n = u->f.n < total_of(&h) ? u->f.n : total_of(&h);
 		return r;
 	}
-	if (h.type == 0 || strchr("QPBDCESHFdcf", h.type) == NULL) {
+	if (!is_known(h.type)) {
 		r = up_bad(u, ERR_PROTOCOL, "");
 		if (r == UP_EVENT)
 			err_set(u->e, ERR_PROTOCOL, "invalid frontend message type %u", h.type);

@@ -126,7 +126,8 @@ static uint64_t named_flags(const struct upx *u, const struct named *x, uint64_t
 
 static bool is_view(const struct upx *u, const char *text, size_t n)
 {
-	return view_mentioned(text, n) && view_rewrite(pg_lex(u->c), text, n, "", NULL);
+	bool mentioned = u->known ? u->known->view_mentioned : view_mentioned(text, n);
+	return mentioned && view_rewrite(pg_lex(u->c), text, n, "", NULL);
 }
 
 /* PREPARE of a statement that can be made again on another link. False: it cannot. */
@@ -308,8 +309,9 @@ enum up_next up_query(struct upx *u, const struct pgmsg_head *h)
 		flow_drop(&u->f, total_of(h));
 		return UP_NEXT;
 	}
-	if (!big && !c->in_batch && !c->lost && !c->begun && !(u->l && u->l->tx == TX_FAILED) &&
-		token_ask_read(text, n, &token))
+	bool seen = u->l && c->looked; /* it came before there was a link: no token is asked for */
+	if (!big && !seen && !c->in_batch && !c->lost && !c->begun &&
+		!(u->l && u->l->tx == TX_FAILED) && token_ask_read(text, n, &token))
 		return up_token(u, h, &token);
 	bool refused = up_rule(u, text, n);
 	if (u->l == NULL)
