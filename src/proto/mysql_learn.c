@@ -166,10 +166,12 @@ static bool learn_entry(struct my_client *c, struct my_link *l, const struct myt
 static void learn_autocommit(struct my_client *c, struct my_link *l)
 {
 	const char *is = l->status & MYSTATUS_AUTOCOMMIT ? "ON" : "OFF";
+	if (!l->mariadb || l->sync_due || c->req.lies)
+		return;
 	const char *was = varset_get(l->have, "autocommit");
 	if (was == NULL)
 		was = varset_get(l->fresh, "autocommit");
-	if (!l->mariadb || l->sync_due || c->req.lies || was == NULL || strcmp(was, is) == 0)
+	if (was == NULL || strcmp(was, is) == 0)
 		return;
 	if (!my_learn_set(c, l, "autocommit", is))
 		l->failed = true;

@@ -164,6 +164,17 @@ static enum my_next run(struct myup *u, const struct mypacket_head *h, const str
 	return next;
 }
 
+/* Each text comes here: most begin with another word, and need not be read. */
+static bool may_be_kill(struct mystr t)
+{
+	while (t.n && (*t.p == ' ' || *t.p == '\n' || *t.p == '\r' || *t.p == '\t')) {
+		t.p++;
+		t.n--;
+	}
+	char first = t.n ? (char)(*t.p | 0x20) : 0;
+	return !(first >= 'a' && first <= 'z') || first == 'k';
+}
+
 /* A lone KILL is ours to carry out: it must not wait for a server connection, which perhaps the one
  * holds that it is to end. */
 static bool is_kill(const struct myquery *q, struct sql_my_stmt *st)
@@ -171,7 +182,7 @@ static bool is_kill(const struct myquery *q, struct sql_my_stmt *st)
 	static const struct sql_my_opts any; /* there is nothing quoted in it */
 	struct sql_my_iter it;
 	struct sql_my_stmt next;
-	if (q->text.n > KILL_MAX_BYTES)
+	if (q->text.n > KILL_MAX_BYTES || !may_be_kill(q->text))
 		return false;
 	sql_my_start(&it, &any, q->text.p, q->text.n);
 	return sql_my_next(&it, st) && st->id_known && st->id <= UINT32_MAX &&
@@ -196,7 +207,8 @@ enum my_next my_query(struct myup *u, const struct mypacket_head *h)
 		return my_local_malformed(u, h);
 	struct sql_my_stmt st;
 	struct pev token;
-	if (have == h->payload_n && token_ask_read(q.text.p, q.text.n, &token))
+	bool seen = u->l && c->looked; /* it came before there was a link: no token is asked for */
+	if (have == h->payload_n && !seen && token_ask_read(q.text.p, q.text.n, &token))
 		return my_token(u, h, &token);
 	if (have == h->payload_n && my_begin_answered(u, h, &q))
 		return my_local_done(u, h);

@@ -103,7 +103,8 @@ void mypacket_put(struct buf *b, uint8_t *seq, const void *payload, size_t n)
 
 void mypacket_put_head(struct buf *b, uint8_t *seq, uint32_t payload_n)
 {
+	uint8_t head[MYPACKET_HEAD_BYTES];
 	assert(payload_n <= MYPACKET_PAYLOAD_MAX);
-	buf_put_u24le(b, payload_n);
-	buf_put_u8(b, (*seq)++);
+	set_head(head, payload_n, (*seq)++);
+	buf_append(b, head, sizeof(head));
 }
