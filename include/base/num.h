@@ -20,6 +20,7 @@ int num_bytes(const char *s, uint64_t *bytes_r) __attribute__((warn_unused_resul
  * ten times as long. */
 #define NUM_I64_CHARS 20
 size_t num_put_i64(char out[NUM_I64_CHARS], int64_t v);
+size_t num_put_u64(char out[NUM_I64_CHARS], uint64_t v);
 /* The last n decimal digits of v, with zeros in front. */
 void num_put_digits(char *out, size_t n, uint64_t v);
 /* An octal file mode such as 0777. */

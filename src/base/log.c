@@ -254,14 +254,19 @@ static void build_plain(struct line *l, const struct record *r)
 
 static void build_head(struct line *l, enum log_format fmt, const struct record *r)
 {
-	char when[40], head[128];
+	char when[40], head[128], pid[NUM_I64_CHARS];
 	const char *code = event_info(r->ev)->code;
 	clock_format_ms(clock_wall_us(), when, sizeof(when));
 	if (fmt == LOG_FMT_PLAIN) {
 		bool with = !atomic_load_explicit(&no_codes, memory_order_relaxed);
-		snprintf(head, sizeof(head), "%s [%d] %s %s%s", when, (int)getpid(),
-			level_of(r->lv)->plain, with ? code : "", with ? " " : "");
-		puts_line(l, head);
+		puts_line(l, when);
+		puts_line(l, " [");
+		put(l, pid, num_put_i64(pid, getpid()));
+		puts_line(l, "] ");
+		puts_line(l, level_of(r->lv)->plain);
+		puts_line(l, " ");
+		puts_line(l, with ? code : "");
+		puts_line(l, with ? " " : "");
 		return;
 	}
 	/* "2026-11-20 10:49:27.123 UTC" as RFC 3339 */

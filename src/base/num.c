@@ -156,14 +156,24 @@ void num_put_digits(char *out, size_t n, uint64_t v)
 		out[--n] = (char)('0' + v % 10);
 }
 
+static size_t put_u64(char *out, uint64_t v)
+{
+	size_t n = 1;
+	for (uint64_t rest = v; rest >= 10; rest /= 10)
+		n++;
+	num_put_digits(out, n, v);
+	return n;
+}
+
+size_t num_put_u64(char out[NUM_I64_CHARS], uint64_t v)
+{
+	return put_u64(out, v);
+}
+
 size_t num_put_i64(char out[NUM_I64_CHARS], int64_t v)
 {
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-	size_t n = 1;
-	for (uint64_t rest = u; rest >= 10; rest /= 10)
-		n++;
-	if (v < 0)
-		*out++ = '-';
-	num_put_digits(out, n, u);
-	return n + (v < 0);
+	if (v >= 0)
+		return put_u64(out, (uint64_t)v);
+	*out = '-';
+	return 1 + put_u64(out + 1, 0 - (uint64_t)v);
 }

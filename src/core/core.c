@@ -2,6 +2,8 @@
  * scatter and gather. Ignorant of files, signals and commands. */
 #include "core_int.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <limits.h>
 #include <stdio.h>
@@ -110,9 +112,19 @@ void core_vlog(enum event_code ev, const struct core_party *who, const char *fmt
 		.fields_n = who->fields_n };
 	if (!log_on(event_info(ev)->level))
 		return;
-	snprintf(name, sizeof name, "%s%08x", who->prefix, who->id);
-	snprintf(object, sizeof object, "%s/%s@%s", who->db, who->user, who->host);
-	snprintf(ctx, sizeof ctx, "%s:%u", object, who->port);
+	struct text t = text_begin(name, sizeof name);
+	text_put(&t, who->prefix);
+	text_put_hex32(&t, who->id);
+	t = text_begin(object, sizeof object);
+	text_put(&t, who->db);
+	text_put(&t, "/");
+	text_put(&t, who->user);
+	text_put(&t, "@");
+	text_put(&t, who->host);
+	t = text_begin(ctx, sizeof ctx);
+	text_put(&t, object);
+	text_put(&t, ":");
+	text_put_u64(&t, who->port);
 	log_vevent_about(ev, &about, fmt, ap);
 }
 

@@ -3,7 +3,8 @@
  * Runs on the session's worker. */
 #include "core_int.h"
 
-#include <stdio.h>
+#include "base/text.h"
+
 #include <string.h>
 
 /* Who ended it, by the error that its client was told. C client, S server, P weirpool itself,
@@ -107,9 +108,13 @@ void session_log_end(struct session *s, const struct err *e, const char *why)
 		return;
 	}
 	if (t->link) {
-		snprintf(link, sizeof link, "S-0x5%08x", t->link);
-		snprintf(node, sizeof node, "%s:%u", addr_host(&t->node, host, sizeof host),
-			addr_port(&t->node));
+		struct text x = text_begin(link, sizeof link);
+		text_put(&x, "S-0x5");
+		text_put_hex32(&x, t->link);
+		x = text_begin(node, sizeof node);
+		text_put(&x, addr_host(&t->node, host, sizeof host));
+		text_put(&x, ":");
+		text_put_u64(&x, addr_port(&t->node));
 	}
 	uint64_t waiting = s->wait.since_us ? (uint64_t)(now - s->wait.since_us) : 0;
 	uint64_t pinned = s->pinned_us ? (uint64_t)(now - s->pinned_us) : 0;

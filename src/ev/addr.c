@@ -1,8 +1,9 @@
 /* addr - compact socket addresses and their text. Ignorant of names (see resolver). Any thread. */
 #include "ev/addr.h"
 
+#include "base/text.h"
+
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t n)
@@ -59,18 +60,27 @@ bool addr_is_local(const struct addr *a)
 	}
 }
 
+/* Each connection has its client's address told more than once, and inet_ntop() uses printf(). */
+static void put_ipv4(struct text *t, const struct in_addr *ip)
+{
+	uint32_t v = ntohl(ip->s_addr);
+
+	for (unsigned shift = 32; shift > 0;) {
+		shift -= 8;
+		text_put_u64(t, v >> shift & 0xff);
+		text_put(t, shift ? "." : "");
+	}
+}
+
 const char *addr_host(const struct addr *a, char *out, size_t n)
 {
-	const char *r = NULL;
+	struct text t = text_begin(out, n);
 
-	if (a->u.sa.sa_family == AF_INET)
-		r = inet_ntop(AF_INET, &a->u.in.sin_addr, out, (socklen_t)n);
-	else if (a->u.sa.sa_family == AF_INET6)
-		r = inet_ntop(AF_INET6, &a->u.in6.sin6_addr, out, (socklen_t)n);
-	else if (n > 0)
-		snprintf(out, n, "%s", addr_is_unix(a) ? "unix" : "?");
-	if (r == NULL && (a->u.sa.sa_family == AF_INET || a->u.sa.sa_family == AF_INET6) && n > 0)
-		snprintf(out, n, "?");
+	if (a->u.sa.sa_family == AF_INET && n >= INET_ADDRSTRLEN)
+		put_ipv4(&t, &a->u.in.sin_addr);
+	else if (a->u.sa.sa_family != AF_INET6 ||
+		 !inet_ntop(AF_INET6, &a->u.in6.sin6_addr, out, (socklen_t)n))
+		text_put(&t, addr_is_unix(a) ? "unix" : "?");
 	return out;
 }
 

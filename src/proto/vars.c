@@ -19,7 +19,7 @@ static unsigned char lower(char c)
 
 int var_name_cmp(const char *a, const char *b)
 {
-	while (*a && lower(*a) == lower(*b)) {
+	while (*a && (*a == *b || lower(*a) == lower(*b))) {
 		a++;
 		b++;
 	}
