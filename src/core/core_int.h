@@ -17,8 +17,8 @@ void pool_wait_cancel(struct waiter *wt); /* harmless when not waiting */
 void pool_hold(struct pool_shard *p, struct waiter *wt);
 /* wt waits nowhere, for a pool_acquire() or pool_hold() that counts from when it began to. */
 void pool_wait_move(struct waiter *wt);
-/* l is clean and to be kept: p owns it. Nobody is served from inside: pool_serve() at the end of the
- * event does that. */
+/* l is clean and to be kept: p owns it. Nobody is served from inside: pool_serve() at the end of
+ * the event does that. */
 void pool_release(struct link *l);
 void pool_forget(struct pool *pool,
 	struct worker *w); /* a link is gone: gives its slot back, wakes who may connect now */
