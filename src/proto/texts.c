@@ -14,11 +14,11 @@
 
 struct block {
 	uint64_t how;
-	struct sql_number *numbers; /* that may be others; behind the value */
-	char *text;                 /* behind them */
-	uint16_t n, numbers_n;
+	struct sql_value *values; /* that may be others; behind what is kept */
+	char *text;               /* behind them */
+	uint16_t n, values_n;
 	uint8_t missed;
-	uint64_t value[]; /* aligned for anything of 8 bytes */
+	uint64_t value[]; /* what is kept; aligned for anything of 8 bytes */
 };
 struct texts_slot {
 	uint64_t hash; /* no other slot of its set has the same */
@@ -37,14 +37,27 @@ static inline uint64_t digits_of(uint64_t w)
 	return (x - EACH(10)) & ~x & EACH(0x80);
 }
 
-/* Where d, digits_of() what begins at p, has the first that stands as a number does, and its end.
+/* The high bits of bytes that are single quotes, and maybe of some above such. */
+static inline uint64_t quotes_of(uint64_t w)
+{
+	const uint64_t x = w ^ EACH(0x27);
+	return (x - EACH(1)) & ~x & EACH(0x80);
+}
+
+/* Where a value may begin. */
+static inline uint64_t begins_of(uint64_t w)
+{
+	return digits_of(w) | quotes_of(w);
+}
+
+/* Where d, begins_of() what begins at p, has the first that stands as a value does, and its end.
  * NULL: nowhere. */
-static inline const char *number_in(
+static inline const char *value_in(
 	const struct texts_ref *r, const char *p, uint64_t d, unsigned *at_r)
 {
 	for (; d; d &= d - 1) {
 		*at_r = (unsigned)__builtin_ctzll(d) / 8;
-		const char *end = sql_number_end(r->text, p + *at_r, r->text + r->n);
+		const char *end = sql_value_end(r->text, p + *at_r, r->text + r->n);
 		if (end)
 			return end;
 	}
@@ -74,8 +87,8 @@ static inline uint64_t mix(uint64_t h, uint64_t w)
 	return (h << 29 | h >> 35) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden ratio */
 }
 
-/* Without the digits of what may be a number, in strings and comments, too. Not keyed: who makes
- * two texts collide only has them read again. */
+/* Without what may be a number or a string, in other strings and comments, too. Not keyed: who
+ * makes two texts collide only has them read again. */
 static uint64_t hash_of(const struct texts_ref *r)
 {
 	const char *p = r->text, *const end = p + r->n;
@@ -85,7 +98,7 @@ static uint64_t hash_of(const struct texts_ref *r)
 		unsigned at;
 		for (; end - p >= 8; p += 8, h = mix(h, w)) {
 			w = load(p);
-			d = digits_of(w);
+			d = begins_of(w);
 			if (d)
 				break;
 		}
@@ -93,13 +106,13 @@ static uint64_t hash_of(const struct texts_ref *r)
 			next = p + 8;
 		} else if (p < end) {
 			w = last_of(r, (size_t)(end - p));
-			d = digits_of(w);
+			d = begins_of(w);
 		} else {
 			break;
 		}
-		const char *behind = number_in(r, p, d, &at);
+		const char *behind = value_in(r, p, d, &at);
 		if (behind) {
-			w |= UINT64_MAX << 8 * at; /* a number, whichever */
+			w |= UINT64_MAX << 8 * at; /* a value, whichever */
 			next = behind;
 		}
 		h = mix(h, w);
@@ -145,24 +158,26 @@ void texts_fini(struct texts *t)
 	t->slots = NULL;
 }
 
-/* Byte by byte, but that some digits stand for some digits at each of the kept text's numbers:
- * what is behind them there is no digit, so all of them are compared. */
+/* Byte by byte, but that at each of the kept text's values there is another of its kind: as long as
+ * it can be, and what is behind it is compared. */
 static bool same(const struct block *b, const struct texts_ref *r)
 {
 	const char *p = r->text, *end = p + r->n, *kept = b->text;
 	if (r->n == b->n && memcmp(p, kept, b->n) == 0)
 		return true;
-	for (unsigned i = 0; i < b->numbers_n; i++) {
-		size_t n = (size_t)(b->text + b->numbers[i].at - kept);
+	for (unsigned i = 0; i < b->values_n; i++) {
+		const char *value = b->text + b->values[i].at;
+		size_t n = (size_t)(value - kept);
 		if ((size_t)(end - p) <= n || memcmp(p, kept, n) != 0 ||
-			!sql_number_byte(p[n], SQL_BYTE_DIGIT))
+			(p[n] == '\'') != (*value == '\''))
 			return false;
-		for (p += n; p < end && sql_number_byte(*p, SQL_BYTE_DIGIT);)
-			p++;
-		kept += n + b->numbers[i].n;
+		p = sql_value_over(p + n, end);
+		if (p == NULL)
+			return false;
+		kept = value + b->values[i].n;
 	}
 	size_t left = (size_t)(b->text + b->n - kept);
-	return b->numbers_n && (size_t)(end - p) == left && memcmp(p, kept, left) == 0;
+	return b->values_n && (size_t)(end - p) == left && memcmp(p, kept, left) == 0;
 }
 
 static bool is(const struct texts_slot *s, const struct texts_ref *r)
@@ -181,18 +196,18 @@ void *texts_find(struct texts *t, const struct texts_ref *r)
 static struct block *keep(
 	const struct texts *t, const struct texts_ref *r, const struct sql_lang *lang)
 {
-	struct sql_number numbers[TEXTS_NUMBERS_MAX];
-	size_t n = lang ? sql_numbers(lang, r->text, r->n, numbers, TEXTS_NUMBERS_MAX) : 0;
-	size_t bytes = n * sizeof(*numbers);
+	struct sql_value values[TEXTS_VALUES_MAX];
+	size_t n = lang ? sql_values(lang, r->text, r->n, values, TEXTS_VALUES_MAX) : 0;
+	size_t bytes = n * sizeof(*values);
 	struct block *b = mem_alloc(MEM_PROTO, sizeof(*b) + t->value_bytes + bytes + r->n);
 	if (b == NULL)
 		return NULL;
 	b->how = r->how;
 	b->n = (uint16_t)r->n;
-	b->numbers_n = (uint16_t)n;
-	b->numbers = (struct sql_number *)(b->value + t->value_bytes / sizeof(*b->value));
-	b->text = (char *)(b->numbers + n);
-	memcpy(b->numbers, numbers, bytes);
+	b->values_n = (uint16_t)n;
+	b->values = (struct sql_value *)(b->value + t->value_bytes / sizeof(*b->value));
+	b->text = (char *)(b->values + n);
+	memcpy(b->values, values, bytes);
 	memcpy(b->text, r->text, r->n);
 	return b;
 }

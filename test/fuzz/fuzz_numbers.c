@@ -1,7 +1,7 @@
 /* fuzz_numbers - any bytes as a text that is kept (proto/texts.h), the first byte choosing how it
- * is read. Oracle: what is found for it is what was kept of it; the same is found with other digits
- * at its numbers, which are those that sql_numbers() tells; and whatever text it is found for, that
- * with other digits anywhere, is read as it was. One thread. */
+ * is read. Oracle: what is found for it is what was kept of it; the same is found with others
+ * at its values, which are those that sql_values() tells; and whatever text it is found for, that
+ * with others anywhere, is read as it was. One thread. */
 #include "../../src/proto/texts.h"
 #include "../unit/same_reading.h"
 
@@ -37,15 +37,15 @@ static void *keep(struct texts *t, const struct sql_lang *lang, const char *text
 static void judge(struct texts *t, const void *v, const struct sql_lang *lang, const char *text,
 	size_t n, uint32_t *seed)
 {
-	struct sql_number numbers[TEXTS_NUMBERS_MAX];
+	struct sql_value values[TEXTS_VALUES_MAX];
 	char other[CAP];
-	size_t numbers_n = sql_numbers(lang, text, n, numbers, TEXTS_NUMBERS_MAX);
-	size_t k = change_numbers(text, n, numbers, numbers_n, seed, other, sizeof(other));
+	size_t values_n = sql_values(lang, text, n, values, TEXTS_VALUES_MAX);
+	size_t k = change_values(text, n, values, values_n, seed, other, sizeof(other));
 	want(k > TEXTS_MAX_BYTES || find(t, other, k) == v);
-	want(same_reading(lang, ctxs, numbers, numbers_n, text, n, other, k));
-	k = other_numbers(text, n, seed, other, sizeof(other));
+	want(same_reading(lang, ctxs, values, values_n, text, n, other, k));
+	k = other_values(text, n, seed, other, sizeof(other));
 	if (find(t, other, k) == v)
-		want(same_reading(lang, ctxs, numbers, numbers_n, text, n, other, k));
+		want(same_reading(lang, ctxs, values, values_n, text, n, other, k));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,7 @@
 #include "../../src/proto/mysql_run_int.h"
 #include "../../src/proto/mysql_up_int.h"
 #include "each_text.h"
-#include "other_numbers.h"
+#include "other_values.h"
 #include "seed.h"
 
 #include "base/mem.h"
@@ -158,7 +158,7 @@ static struct my_known *known(unsigned version, const char *text)
 }
 
 static uint32_t seed;
-static unsigned shared_n; /* texts that were answered by one with other numbers */
+static unsigned shared_n; /* texts that were answered by one with other values */
 
 /* What one text says, in one way of all, is what it says when others like it came before. */
 static void same_beside_others(const char *text, size_t n)
@@ -167,9 +167,9 @@ static void same_beside_others(const char *text, size_t n)
 	static unsigned way;
 	const struct my_req none = { 0 };
 	char a[EACH_TEXT_MAX_BYTES - 1], b[EACH_TEXT_MAX_BYTES - 1];
-	for (unsigned i = 0; i < OTHERS && other_numbers_has(text, n); i++) {
-		size_t a_n = other_numbers(text, n, &seed, a, sizeof(a));
-		size_t b_n = other_numbers(text, n, &seed, b, sizeof(b));
+	for (unsigned i = 0; i < OTHERS && other_values_has(text, n); i++) {
+		size_t a_n = other_values(text, n, &seed, a, sizeof(a));
+		size_t b_n = other_values(text, n, &seed, b, sizeof(b));
 		way = (way + 5) % WAYS;
 		texts_fini(&c.env->texts);
 		c.prepared = none;
@@ -187,7 +187,7 @@ static void same_beside_others(const char *text, size_t n)
 	}
 }
 
-Test(mysql_seen, says_what_would_be_read_whatever_the_numbers)
+Test(mysql_seen, says_what_would_be_read_whatever_the_values)
 {
 	seed = seed_first();
 	(void)each_text_lines("test/data/route-my.txt", same_beside_others);

@@ -141,7 +141,7 @@ static bool shares(const char *a, const char *b)
 	return v != NULL && find(b, strlen(b), 0) == v;
 }
 
-Test(texts, are_alike_whatever_their_numbers)
+Test(texts, are_alike_whatever_their_values)
 {
 	static const char *const same[][2] = {
 		{ "select 1", "select 2" },
@@ -153,6 +153,12 @@ Test(texts, are_alike_whatever_their_numbers)
 		{ "insert into t values (1, 'x', 2),(3, '5', 4)",
 			"insert into t values (11, 'x', 22),(33, '5', 44)" },
 		{ "/* 5 */ select 1 -- 6", "/* 5 */ select 2 -- 6" },
+		{ "select '1'", "select '2'" },
+		{ "select 'a 1 b'", "select ''" },
+		{ "select a from t where b = 'x' and c = 5",
+			"select a from t where b = 'abcdefghijkl' and c = 66" },
+		{ "insert into t values ('a', 1, 'b')",
+			"insert into t values ('', 22, ' b; --/* b')" },
 		{ "delete from t where a<10 and b>20", "delete from t where a<1 and b>2" },
 		{ "with x as (select 1) select 5::int from x limit 10 offset 20",
 			"with x as (select 2) select 6::int from x limit 1 offset 2" },
@@ -172,8 +178,19 @@ Test(texts, are_alike_whatever_their_numbers)
 		{ "select $1", "select $2" },
 		{ "select 1.5", "select 2.5" },
 		{ "select 1e5", "select 1e6" },
-		{ "select '1'", "select '2'" },
-		{ "select 'a 1 b'", "select 'a 2 b'" },
+		{ "select '1'", "select 1" },
+		{ "select 'a'", "select 'a''b'" },
+		{ "select 'a'", "select 'a\\b'" },
+		{ "select 'a', 'b'", "select 'a'" },
+		{ "select 'a' ", "select 'a" },
+		{ "select 'a'", "select 'b\n'"
+				"'c'" },
+		{ "select e'a'", "select e'b'" },
+		{ "select 'a''b'", "select 'a''c'" },
+		{ "select \"a'b\" = 'c', 'd'", "select \"a'e\" = 'c', 'd'" },
+		{ "select /* ' */ 'a'", "select /* ' , ' */ 'a'" },
+		{ "select current_setting('search_path')", "select current_setting('port')" },
+		{ "set a = 'b'", "set a = 'c'" },
 		{ "select \" 1 \"", "select \" 2 \"" },
 		{ "select 1 /* 1 */", "select 1 /* 2 */" },
 		{ "/* 1 */ select 1", "/* 2 */ select 1" },
@@ -195,11 +212,11 @@ Test(texts, are_alike_whatever_their_numbers)
 	}
 }
 
-/* Those behind so many numbers are compared. */
-Test(texts, with_many_numbers)
+/* Those behind so many values are compared. */
+Test(texts, with_many_values)
 {
 	static char a[TEXTS_MAX_BYTES], b[TEXTS_MAX_BYTES];
-	for (unsigned n = TEXTS_NUMBERS_MAX - 1; n <= TEXTS_NUMBERS_MAX + 1; n++) {
+	for (unsigned n = TEXTS_VALUES_MAX - 1; n <= TEXTS_VALUES_MAX + 1; n++) {
 		int at = snprintf(a, sizeof(a), "select 1");
 		for (unsigned i = 1; i < n; i++)
 			at += snprintf(a + at, sizeof(a) - (size_t)at, ",%u", i);
@@ -208,7 +225,7 @@ Test(texts, with_many_numbers)
 		b[strlen("select ")] = '7';
 		cr_assert(shares(a, b));
 		b[at - 1] = b[at - 1] == '5' ? '6' : '5';
-		cr_assert_eq(shares(a, b), n <= TEXTS_NUMBERS_MAX, "%u", n);
+		cr_assert_eq(shares(a, b), n <= TEXTS_VALUES_MAX, "%u", n);
 	}
 }
 

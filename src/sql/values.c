@@ -1,6 +1,6 @@
-/* numbers - the numbers of a text that may be others, token by token. Ignorant of grammar but for
- * how a statement begins. Any thread. */
-#include "sql/numbers.h"
+/* values - the numbers and strings of a text that may be others, token by token. Ignorant of
+ * grammar but for how a statement begins. Any thread. */
+#include "sql/values.h"
 
 #include "shape_int.h"
 
@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* clang-format off */
-const uint8_t sql_number_bytes[256] = {
+const uint8_t sql_value_bytes[256] = {
 	['0' ... '9'] = SQL_BYTE_DIGIT,
 	[' '] = SQL_BYTE_BEFORE | SQL_BYTE_BEHIND, ['\t'] = SQL_BYTE_BEFORE | SQL_BYTE_BEHIND,
 	['\n'] = SQL_BYTE_BEFORE | SQL_BYTE_BEHIND, ['\r'] = SQL_BYTE_BEFORE | SQL_BYTE_BEHIND,
@@ -40,14 +40,29 @@ static bool may_be_code(const struct sql_lang *lang, const char *text, size_t n)
 
 static bool is_free(const struct shape_tok *t, const char *text, size_t n)
 {
-	const char *end = t->p + t->n;
+	bool kind = t->shape == SHAPE_NUMBER || t->shape == SHAPE_LITERAL;
 
-	return t->shape == SHAPE_NUMBER && sql_number_byte(*t->p, SQL_BYTE_DIGIT) &&
-	       sql_number_end(text, t->p, text + n) == end;
+	return kind && sql_value_end(text, t->p, text + n) == t->p + t->n;
 }
 
-size_t sql_numbers(
-	const struct sql_lang *lang, const char *text, size_t n, struct sql_number *out, size_t max)
+/* May it be PostgreSQL's current_setting()? The router looks at which setting it asks for. */
+static bool names_setting(const struct shape_tok *t)
+{
+	static const char name[] = "current_setting";
+	const char *p = t->p;
+	size_t n = t->n;
+
+	if (n > 3 && (*p | 32) == 'u' && p[1] == '&') /* may spell anything */
+		return true;
+	if (n > 2 && *p == '"') {
+		p++;
+		n -= 2;
+	}
+	return n == sizeof(name) - 1 && strncasecmp(p, name, n) == 0;
+}
+
+size_t sql_values(
+	const struct sql_lang *lang, const char *text, size_t n, struct sql_value *out, size_t max)
 {
 	struct shape_lex lex;
 	struct shape_tok t;
@@ -61,11 +76,11 @@ size_t sql_numbers(
 	if (!is_of_rows(&t))
 		return 0;
 	for (; t.shape != SHAPE_END; shape_next(&lex, &t)) {
-		if (t.shape == SHAPE_BAD || over)
+		if (t.shape == SHAPE_BAD || over || (lang->pg != NULL && names_setting(&t)))
 			return 0; /* unsure, or another statement */
 		over = t.shape == SHAPE_SEMICOLON;
 		if (found < max && is_free(&t, text, n))
-			out[found++] = (struct sql_number){ (uint16_t)(t.p - text), (uint16_t)t.n };
+			out[found++] = (struct sql_value){ (uint16_t)(t.p - text), (uint16_t)t.n };
 	}
 	return found;
 }
