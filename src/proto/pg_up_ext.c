@@ -441,7 +441,10 @@ static enum up_next bind_served(
 		up_in_batch(u);
 		return up_forced(u, h, &why, NULL, 0);
 	}
-	if (!passes_names(c) && !names_in_doubt(c, u->l))
+	bool doubt = !passes_names(c) && names_in_doubt(c, u->l);
+	if (doubt && s && (s->flags & SQL_F_NAMES))
+		return up_hold(u);
+	if (!passes_names(c) && !doubt)
 		named_before(u, s);
 	enum ref_kind ref = passes_names(c) ? REF_PASS : ref_stmt(u, b->stmt, b->stmt_n, s, &ls);
 	if (ref == REF_HOLD)

@@ -85,6 +85,14 @@ def test_a_deallocate_that_is_skipped_leaves_no_statement(two):
                   2) == '1 42P05 Z 2 D C Z'
 
 
+def test_a_name_that_is_made_in_the_batch_before(two):
+    """... and not answered yet, when the unnamed statement that looks for it is bound."""
+    t, others = two
+    for use in ('deallocate b', 'execute b'):
+        others()
+        t.same(parse('', use) + parse('b', 'select 1') + sync() + bind() + execute() + sync(), 2)
+
+
 def test_execute_of_what_names_another(two):
     t, others = two
     t.same(parse('d', 'deallocate a') + parse('e', 'execute a') + sync())
