@@ -85,10 +85,11 @@ bool topo_fits(const struct topo_cluster *tc, const struct cluster_view *v)
 static void on_kick(struct mail *m, void *owner)
 {
 	struct server_cluster *c = list_entry(m, struct server_cluster, kick);
+	struct core *core = c->core;
 	(void)owner;
-	atomic_store(&c->kicked, false);
-	if (c->core->node_kick)
-		c->core->node_kick(c->core->node_arg, c->name);
+	atomic_store(&c->kicked, false); /* from here on a worker may write to c */
+	if (core->node_kick)
+		core->node_kick(core->node_arg, c->name);
 }
 
 void topo_park(struct worker *w, struct server_cluster *c, int64_t until_us)
