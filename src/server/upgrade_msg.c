@@ -36,6 +36,12 @@ int upg_send(int sock, enum upg_type type, const struct buf *body, int fd)
 	return upg_send_two(sock, type, body, fd, -1);
 }
 
+/* Nobody waits for a process that does not read: what is said again soon, or can stay here. */
+static bool may_wait(enum upg_type type)
+{
+	return type != UPG_SESSION && type != UPG_LEFT;
+}
+
 int upg_send_two(int sock, enum upg_type type, const struct buf *body, int fd, int second)
 {
 	const int fds[FDS_MAX] = { fd, second };
@@ -54,7 +60,7 @@ int upg_send_two(int sock, enum upg_type type, const struct buf *body, int fd, i
 		put_fds(&mh, &room, fds, second >= 0 ? 2 : 1);
 	errno = EMSGSIZE;
 	while (!b.failed && (body == NULL || !body->failed)) {
-		n = sendmsg(sock, &mh, MSG_NOSIGNAL | (type == UPG_SESSION ? MSG_DONTWAIT : 0));
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | (may_wait(type) ? 0 : MSG_DONTWAIT));
 		if (n >= 0 || errno != EINTR)
 			break;
 	}

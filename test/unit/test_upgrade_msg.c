@@ -3,6 +3,7 @@
 #include "../../src/server/upgrade_int.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -161,4 +162,16 @@ Test(upgrade_msg, texts)
 	cr_assert_null(text_of("\0\2a\0\0", 5)); /* too early */
 	cr_assert_null(text_of("\377\377", 3));
 	cr_assert_null(text_of("", 1));
+}
+
+/* What comes again each second does not hold up the one who says it. */
+Test(upgrade_msg, nobody_waits_for_who_does_not_read, .timeout = 30)
+{
+	static const enum upg_type types[] = { UPG_LEFT, UPG_SESSION };
+	for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
+		unsigned n = 0;
+		while (upg_send(pair[0], types[i], NULL, -1) == 0)
+			cr_assert(++n < 10000000);
+		cr_assert(errno == EAGAIN || errno == EWOULDBLOCK);
+	}
 }
