@@ -17,8 +17,7 @@ void pool_wait_cancel(struct waiter *wt); /* harmless when not waiting */
 void pool_hold(struct pool_shard *p, struct waiter *wt);
 /* wt waits nowhere, for a pool_acquire() or pool_hold() that counts from when it began to. */
 void pool_wait_move(struct waiter *wt);
-/* l is clean and to be kept: p owns it. Nobody is served from inside: pool_serve() at the end of
- * the event does that. */
+/* l is clean and to be kept: p owns it. Nobody is served from inside: pool_turn_end() does that. */
 void pool_release(struct link *l);
 void pool_forget(struct pool *pool,
 	struct worker *w); /* a link is gone: gives its slot back, wakes who may connect now */
@@ -65,7 +64,7 @@ void trace_worker_init(struct worker *w);
 void trace_worker_fini(struct worker *w); /* what has not been handed over is thrown away */
 
 /* pool_table.c */
-/* db: the name of its struct dbase (entry_dbase()). */
+/* db: the name of its struct dbase (entry_find()). */
 struct pool_shard *shard_get(struct worker *w, const struct proto_ops *ops, const char *db,
 	const char *client_user, struct err *e);
 /* NULL: this worker has none. */

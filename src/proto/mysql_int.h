@@ -417,10 +417,10 @@ void my_client_run_fini(struct my_client *c);
 void my_link_run_init(struct my_link *l, struct proto_env *v);
 void my_link_run_fini(struct my_link *l);
 
-/* Behind the server's OK to a login the login half calls setup_put() once and then, with all
- * further input, setup_step() until that returns PEV_AUTH_OK or PEV_BAD: it switches the trackers
- * on and asks for what a session must know. caps, mariadb, version_n and thread_id are filled by
- * then. */
+/* Behind the server's OK to a login the login half calls my_link_setup_put() once and then, with
+ * all further input, my_link_setup_step() until that returns PEV_AUTH_OK or PEV_BAD: it switches
+ * the trackers on and asks for what a session must know. caps, mariadb, version_n and thread_id are
+ * filled by then. */
 void my_link_setup_put(struct my_link *l, struct buf *up);
 struct pev my_link_setup_step(
 	struct my_link *l, const uint8_t *p, size_t n, struct buf *up, struct err *e);

@@ -1,5 +1,5 @@
-/* pg_down_int - what pg_down.c shares with the files that finish captured replies. Private to them.
- * One thread: that of the env. */
+/* pg_down_int - what pg_down.c shares with the files that answer a part of what comes. Private to
+ * them. One thread: that of the env. */
 #ifndef PROTO_PG_DOWN_INT_H
 #define PROTO_PG_DOWN_INT_H
 #include "pg_run_int.h"
@@ -27,7 +27,19 @@ enum dn_next dn_event(struct dnx *d, enum pev_kind kind,
 	size_t n); /* asserts that nothing was handled before in this call */
 enum dn_next dn_bad(struct dnx *d, const char *what, uint8_t type);
 void dn_flush_synth(struct dnx *d);
-void dn_drop_to_sync(struct dnx *d);
+static inline bool dn_to_client(const struct dnx *d, const struct owed *o)
+{
+	return d->c && o->disp == OWED_FORWARD;
+}
+/* What stood before entry i was what the Syncs kept back behind a COPY waited for, if they come
+ * next: all that are kept back are one group. */
+void dn_held_are_next(struct dnx *d, uint32_t i);
+
+/* ---- pg_down_error.c ---- */
+enum dn_next dn_error(struct dnx *d, const struct pgmsg_head *h);
+/* Why the client's transaction has failed, of which it has heard nothing yet; in place of the
+ * message at hand. */
+void dn_put_lost(struct dnx *d, const struct pgmsg_head *h);
 
 /* ---- pg_async.c: NoticeResponse, NotificationResponse, ParameterStatus ---- */
 enum dn_next dn_notice(struct dnx *d, const struct pgmsg_head *h);
