@@ -1,12 +1,20 @@
 /* lineage - whose transactions are other ones under the same numbers. A server that lost some (it
  * was rebuilt, or its crash ate them) and is primary again gives their GTIDs to new ones; whoever
  * still has the lost ones then looks as if it had the new. So whoever had more than a primary when
- * that began to take writes serves no reads until it was started anew. MySQL and MariaDB without a
- * group; PostgreSQL has timelines for that. Control thread. */
+ * that began to take writes serves no reads until it was started anew. PostgreSQL has timelines
+ * for that: there it concerns a primary that comes back on the timeline that it had. Groups expel
+ * such members themselves. Control thread. */
 #include "cluster_int.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+
+static bool comparable(const struct cluster *c, unsigned q, unsigned k, uint32_t timeline)
+{
+	if (c->o.kind != CLUSTER_PG)
+		return q != k;
+	return q != k && c->epoch && (int)q == c->primary && timeline == c->timeline &&
+	       c->node[k].follows == timeline;
+}
 
 /* What k had when node q took no writes for sure, so that nothing of q's own can be in it: a
  * semi-synchronous replica has for a moment more than its source. */
@@ -29,8 +37,8 @@ static void quarantine(struct cluster *c)
 		n->foreign = n->refused_us <= p->taken_us;
 		if (n->fence != FENCE_NONE)
 			continue;
-		snprintf(text, sizeof text,
-			"it had transactions that %s had not when it became writable", p->name);
+		snprintf(text, sizeof text, "it had more than %s had when that became writable",
+			p->name);
 		replica_fence(c, k, FENCE_DIVERGED, text);
 	}
 }
@@ -46,7 +54,7 @@ void lineage_on_sample(struct cluster *c, unsigned i, const struct cluster_sampl
 {
 	struct node *n = &c->node[i];
 	bool known = n->pos.kind != POS_NONE, back = known && pos_missing(&s->pos, &n->pos) != 0;
-	if (c->o.kind != CLUSTER_MYSQL && c->o.kind != CLUSTER_MARIADB)
+	if (c->o.kind == CLUSTER_GR || c->o.kind == CLUSTER_GALERA)
 		return;
 	if (back)
 		lineage_anew(c, i);
@@ -57,7 +65,7 @@ void lineage_on_sample(struct cluster *c, unsigned i, const struct cluster_sampl
 		n->had_more = 0;
 		for (unsigned k = 0; k < c->n; k++) {
 			const struct pos *p = had_then(&c->node[k], n->idle_us);
-			if (k != i && p && pos_missing(&s->pos, p) != 0)
+			if (p && comparable(c, i, k, s->timeline) && pos_missing(&s->pos, p) != 0)
 				n->had_more |= UINT32_C(1) << k;
 		}
 		n->idle_us = 0;
