@@ -6,8 +6,8 @@
  * Always true: one writable primary at most; a lower timeline never wins; who was replaced is not
  * primary again before it followed; two equal claimants get no writes; an acknowledged write that
  * still exists is never missing on a replica that the token allows; few changes without
- * authority. CLUSTER_SEED=n repeats one, CLUSTER_SEEDS=m runs m from there, CLUSTER_TRACE=1 shows
- * the log. */
+ * authority. Other schedules by SEED (seed.h); CLUSTER_TRACE=1 shows the log. */
+#include "../unit/seed.h"
 #include "cluster/cluster.h"
 #include "cluster/token.h"
 
@@ -81,11 +81,11 @@ static unsigned rnd(unsigned n)
 #define check(cond, ...) \
 	do { \
 		if (!(cond)) { \
-			fprintf(stderr, "CLUSTER_SEED=%u %s t=%lld ms: ", first_seed, \
-				setup_name[setup], (long long)(now / MS)); \
+			fprintf(stderr, "SEED=%u %s t=%lld ms: ", first_seed, setup_name[setup], \
+				(long long)(now / MS)); \
 			fprintf(stderr, __VA_ARGS__); \
 			fputc('\n', stderr); \
-			cr_assert(cond, "CLUSTER_SEED=%u", first_seed); \
+			cr_assert(cond, "SEED=%u", first_seed); \
 		} \
 	} while (0)
 
@@ -650,22 +650,22 @@ static void heal(void)
 			fresh_state_name(v->node[i].fresh), v->node[i].why);
 }
 
+static void schedule(unsigned with, void *what)
+{
+	begin(*(enum setup *)what, with);
+	run_for(4 * S);
+	check(cluster_view(c)->state == CLUSTER_NORMAL, "the start");
+	for (int i = 0; i < 25; i++) {
+		disturb();
+		run_for((int64_t)rnd(6000) * MS);
+	}
+	heal();
+	end();
+}
+
 static void schedules(enum setup what)
 {
-	const char *one = getenv("CLUSTER_SEED"), *many = getenv("CLUSTER_SEEDS");
-	unsigned n = many ? (unsigned)strtoul(many, NULL, 10) : one ? 1 : 30;
-	unsigned from = one ? (unsigned)strtoul(one, NULL, 10) : 1;
-	for (unsigned k = 0; k < n; k++) {
-		begin(what, from + k);
-		run_for(4 * S);
-		check(cluster_view(c)->state == CLUSTER_NORMAL, "the start");
-		for (int i = 0; i < 25; i++) {
-			disturb();
-			run_for((int64_t)rnd(6000) * MS);
-		}
-		heal();
-		end();
-	}
+	seed_each(30, schedule, &what);
 }
 
 Test(cluster_model, pg)
