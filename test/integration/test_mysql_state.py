@@ -275,6 +275,29 @@ def test_character_sets(two):
     assert a.one("select hex('\u00e4')") == 'C3A4'
 
 
+def test_the_time_that_is_looked_at(anymy, mypool):
+    """MariaDB shows system_versioning_asof in the session's time zone, so it cannot be set again behind another one: the connection is
+    kept."""
+    if anymy.family == 'mysql':
+        pytest.skip('MariaDB only')
+    two = Two(mypool(anymy, pool_size=2))
+    a, b = two.a, two.b
+    with Direct(anymy).my() as d:
+        for s in (a, d):
+            s.do("set time_zone = '+03:00'")
+            s.do("set system_versioning_asof = '2020-01-01 12:00:00'")
+            s.do("set time_zone = '-05:00'")
+        two.hop()
+        b.do("set time_zone = '+07:00'")
+        show = 'select @@system_versioning_asof'
+        assert a.q(show) == d.q(show) == [['2020-01-01 04:00:00.000000']]
+        assert b.q(show) == [['DEFAULT']]
+        assert two.wp.direct or pins(two.wp) == {'setting'}
+        a.reset_connection()
+        assert a.q(show) == [['DEFAULT']]
+        is_free(two)
+
+
 @pytest.mark.parametrize('name,value', [('collation_server', 'latin1_german1_ci'), ('character_set_server', 'latin2'),
                                         ('character_set_filesystem', 'latin1')])
 def test_character_sets_that_servers_are_silent_about(anymy, mypool, name, value):

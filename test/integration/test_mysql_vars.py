@@ -13,8 +13,8 @@ SKIP = ('rand_seed', 'timestamp', 'pseudo_', 'session_track', 'gtid_', 'debug', 
         'identity', 'last_insert_id', 'error_count', 'warning_count', 'in_transaction', 'sql_log_bin', 'proxy_user', 'external_user',
         'binlog_format', 'wsrep', 'skip_replication', 'skip_parallel_replication', 'innodb_fake_changes', 'resultset_metadata',
         'default_master_connection', 'immediate_server_version', 'original_', 'next_query_id', 'session_authorization')
-# these would end or stall the session
-KEEP = ('wait_timeout', 'interactive_timeout', 'net_', 'max_statement_time', 'max_execution_time', 'idle_', 'lock_wait_timeout',
+# these would end or stall the session, or keep its connection
+KEEP = ('wait_timeout', 'interactive_timeout', 'net_', 'max_statement_time', 'max_execution_time', 'idle_', 'lock_wait_timeout', 'system_versioning_asof',
         'sql_select_limit', 'max_user_connections', 'query_prealloc_size', 'range_alloc', 'max_allowed_packet', 'transaction_read_only', 'tx_read_only',
         'connection_memory', 'global_connection_memory', 'profiling', 'max_session_mem', 'max_tmp_session', 'tmp_memory', 'secondary_engine',
         'tmp_table_size', 'max_heap_table_size', 'tmp_disk_table_size', 'max_tmp_space_usage', 'big_tables', 'autocommit', 'sql_safe_updates', 'completion_type')
