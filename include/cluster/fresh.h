@@ -32,8 +32,10 @@ enum fresh_add { FRESH_ADDED, FRESH_SAME, FRESH_WENT_BACK, FRESH_NO_MEMORY };
  * older one is FRESH_SAME and ignored. FRESH_WENT_BACK: the position does not include the last
  * one (crash with unflushed WAL, RESET): all before it was forgotten. */
 enum fresh_add fresh_history_add(struct fresh_history *h, int64_t sent_us, struct pos *pos);
-/* F(r); 0: nothing is known, or (MariaDB) r has other transactions under the primary's numbers. */
+/* F(r); 0: nothing is known, or r is not of this line. */
 int64_t fresh_of(const struct fresh_history *h, const struct pos *r);
+/* False (MariaDB only): r has other transactions under the primary's numbers. */
+bool fresh_of_line(const struct fresh_history *h, const struct pos *r);
 /* The newest position, or NULL. */
 const struct pos *fresh_last(const struct fresh_history *h);
 /* The position of the first sample sent at or after t_us, or NULL: no such sample yet. A server

@@ -64,6 +64,7 @@ struct node {
 	struct fresh_judge judge;
 	int64_t fresh_us;
 	uint64_t missing;
+	bool other_line; /* MariaDB: not what the primary has under these numbers */
 	/* as last shown */
 	enum node_state shown;
 	int64_t shown_us;

@@ -99,9 +99,9 @@ static const struct pos_interval *domain_in(const struct pos *p, const struct po
 /* MariaDB numbers the transactions of a domain whoever writes them: after a failover that lost
  * some, other ones have their numbers. All since the first mark are the primary's own, so whose
  * last one is of another server has the lost ones. */
-static bool of_this_line(const struct fresh_history *h, const struct pos *r)
+bool fresh_of_line(const struct fresh_history *h, const struct pos *r)
 {
-	for (uint32_t i = 0; r->kind == POS_MARIADB && i < r->iv_n; i++) {
+	for (uint32_t i = 0; h->n && r->kind == POS_MARIADB && i < r->iv_n; i++) {
 		const struct pos_interval *v = &r->iv[i], *there = NULL;
 		unsigned lo = 0, hi = h->n - 1; /* the first mark that has v, or the last */
 		while (lo < hi) {
@@ -121,7 +121,7 @@ static bool of_this_line(const struct fresh_history *h, const struct pos *r)
 
 int64_t fresh_of(const struct fresh_history *h, const struct pos *r)
 {
-	if (!h->n || !of_this_line(h, r))
+	if (!h->n || !fresh_of_line(h, r))
 		return 0;
 	if (pos_includes(r, &h->marks[h->n - 1].pos))
 		return h->marks[h->n - 1].last_us;

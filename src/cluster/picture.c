@@ -45,6 +45,9 @@ static void why_of(const struct cluster *c, const struct node *n, struct cluster
 	else if (v->role == ROLE_REPLICA && c->epoch && !v->reads && !*v->why &&
 		 v->state != NODE_UP) /* which is no reason */
 		snprintf(v->why, sizeof v->why, "%s", node_state_name(v->state));
+	else if (v->role == ROLE_REPLICA && n->other_line)
+		snprintf(v->why, sizeof v->why,
+			"its last transaction is not the primary's of that number");
 	else if (v->role == ROLE_REPLICA && v->fresh == FRESH_STOPPED)
 		snprintf(v->why, sizeof v->why, "%s",
 			n->facts.paused ? "replay is paused" : "replication does not run");

@@ -224,12 +224,14 @@ void replica_judge(struct cluster *c, unsigned i, bool sampled)
 	char why[200];
 	if ((int)i == c->primary || !c->epoch)
 		return;
+	n->other_line = false;
 	if (!last || !n->sampled || !replica_of_epoch(c, i, why)) {
 		n->fresh_us = 0;
 		n->missing = UINT64_MAX;
 	} else {
 		look_ahead(c, n);
 		n->fresh_us = freshness(c, n);
+		n->other_line = !fresh_of_line(&c->history, &n->pos);
 		n->missing = pos_missing(&n->pos, last);
 	}
 	if (n->fence != FENCE_NONE)
