@@ -447,6 +447,11 @@ def rsa_encrypt(secret, scramble, pem):
     return key.encrypt(plain, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
 
 
+def scramble_of(data):
+    """Of an AuthSwitchRequest: 20 bytes, or 32 of ed25519 and parsec, which may end with a zero; one more stands behind some."""
+    return data[:-1] if len(data) in (21, 33) else data
+
+
 def ed25519_proof(secret, scramble):
     """RFC 8032's signature of the scramble, but with SHA512(password) where the RFC has SHA512(32-byte seed)."""
     p = 2 ** 255 - 19
@@ -746,7 +751,7 @@ class RawMy:
                 r = Reader(p[1:])
                 self.plugin = r.cstr().decode()
                 data = r.rest()
-                self.scramble = data[:-1] if data[-1:] == b'\0' else data
+                self.scramble = scramble_of(data)
                 self.auth_steps.append('switch ' + self.plugin)
                 self.send(self.proof(secret, self.plugin))
             elif p == b'\1\3':

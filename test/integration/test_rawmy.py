@@ -33,6 +33,12 @@ def test_login_of_each_plugin(anymy, tls):
                 r.bye()
 
 
+def test_scrambles_that_end_with_a_zero():
+    for n in 20, 32:
+        scramble = b'x' * (n - 1) + b'\0'
+        assert my.scramble_of(scramble) == my.scramble_of(scramble + b'\0') == scramble
+
+
 def test_login_by_the_socket(anymy):
     with RawMy(None, unix=anymy.socket) as r:
         r.login('root', '', db=None)
