@@ -275,11 +275,10 @@ def test_character_sets(two):
     assert a.one("select hex('\u00e4')") == 'C3A4'
 
 
+@pytest.mark.parametrize('anymy', ['maria1011', 'maria118'], indirect=True)
 def test_the_time_that_is_looked_at(anymy, mypool):
     """MariaDB shows system_versioning_asof in the session's time zone, so it cannot be set again behind another one: the connection is
     kept."""
-    if anymy.family == 'mysql':
-        pytest.skip('MariaDB only')
     two = Two(mypool(anymy, pool_size=2))
     a, b = two.a, two.b
     with Direct(anymy).my() as d:
