@@ -584,17 +584,14 @@ Test(cluster, reused_timeline)
 {
 	start_pg(false);
 	sample(1, false, 0, "0/1000");
-	sample(2, false, 0, "0/1000");
-	fail(0, FAIL_REFUSED);
 	fail(0, FAIL_REFUSED);
 	facts(0, UPSTREAM_NONE, 0, "");
-	for (int i = 0; i < 4; i++) {
-		sample(1, false, 0, "0/1000");
-		sample(0, true, 5, "0/f00");
-	}
+	sample(1, false, 0, "0/1000");
+	int64_t sent = ++now; /* nobody can say which of these two answers is the later one */
+	sample(1, false, 0, "0/1000");
+	sample_at(0, sent, true, 5, "0/f00");
 	expect(CLUSTER_NORMAL, 0);
 	cr_assert_eq(state(1), NODE_QUARANTINED);
-	cr_assert_eq(state(2), NODE_QUARANTINED);
 }
 /* The primary itself has crashed, and lost what its replica got (sync_binlog=0). */
 Test(cluster, reused_numbers_after_a_crash)
